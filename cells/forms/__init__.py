@@ -1,0 +1,1 @@
+"""How a cell runs: each form turns the rule of a cell type into dynamics."""

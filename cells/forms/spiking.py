@@ -1,0 +1,32 @@
+"""Spiking form: integrate-and-fire somata with reset by subtraction, exponential synapses, one-signed.
+
+The membrane integrates the rate the rule asks for, so that a cell fires once each time the integral has grown by one:
+it counts, it does not average noise. A step that would need two spikes of one cell is counted in `crowded`, and fails
+the run.
+"""
+
+from brian2 import Hz, ms, second
+
+from cells.forms.form import Form
+
+SPIKING = Form(
+    name="spiking",
+    paired=True,
+    spikes=True,
+    dt=0.5 * ms,  # chosen: a sixth of the shortest interval at the ceiling
+    tau_soma=0 * ms,  # the membrane is a perfect integrator
+    tau_dendrite=50 * ms,  # chosen: NMDA-like, long against the intervals, so that products see little ripple
+    tau_pool=10 * ms,  # chosen: a pool of many cells is smooth by itself; a short lag lets the loop settle sooner
+    ceiling=300 * Hz,  # above it no cortical cell fires
+    settle=1.5 * second,  # chosen: 1e-5 of the loop, whose time constant is twice its lag of 60 ms
+    dendrite="dtrace/dt = -trace / tau : 1",
+    soma="""
+        rate = unit_rate * clip(number, 0, inf) : Hz
+        dv/dt = rate : 1
+        count : 1     # spikes so far
+        crowded : 1   # steps that needed two spikes
+    """,
+    threshold="v >= 1",
+    reset="v -= 1; count += 1; crowded += int(v >= 1)",
+    reading="count",
+)

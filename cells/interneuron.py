@@ -1,0 +1,40 @@
+"""Divisive interneuron (parvalbumin-like) of one macrocolumn: its number g is what the pyramidal cells are divided by.
+
+RECURRENT: the gated loop, tau_g dg/dt = sigma + g * pool - g, `pool` the summed activity of the cells that g divides.
+    With s = d / g for drives d, the fixed point is g = sigma + sum(d): exactly Z. The exponent-one form of the
+    normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
+POOLING: tau_g dg/dt = sigma + pool - g. Fed by undivided products it holds g = sigma + Z (feed-forward inhibition); fed
+    by the divided cells it holds g = sqrt(Z), the literal reading of the paper and wrong by design (negative control).
+
+The pool saturates at `pool_max`, as an interneuron's drive does. Without it the loop dies silently at large Z: all cells
+fire before the inhibition has come, g runs away exponentially, and a network with sum(s) = 1e-41 shows no drift.
+"""
+
+from cells.cell import CellType
+
+PARAMETERS = {
+    "sigma": 1e-9,  # chosen: costs sigma / Z of the output, 1e-6 at Z = 1e-3
+    "pool_max": 3.0,  # chosen: three times the fixed point; g then grows at most by 2 / tau_g
+}
+PORTS = {"pool": 0.0, "gate": 1.0}
+
+RECURRENT = CellType(
+    "interneuron",
+    "L2/3 interneuron",
+    PORTS,
+    "g",
+    "dg/dt = gate * (sigma + g * clip(pool, 0, pool_max) - g) / tau_g : 1",
+    "g",
+    True,
+    PARAMETERS,
+)
+POOLING = RECURRENT._replace(state="dg/dt = gate * (sigma + pool - g) / tau_g : 1")
+
+
+def steady_rate(unit_rate, drive, sigma=PARAMETERS["sigma"]):
+    """Rate in the steady state (Hz), `unit_rate * (sigma + drive)`.
+
+    `drive` is the sum of the undivided drives of the macrocolumn: of the cells that the recurrent loop divides, or of
+    the cells that the feed-forward pool listens to.
+    """
+    return unit_rate * (sigma + drive)

@@ -1,0 +1,17 @@
+"""Intratelencephalic (L5a) pyramidal cell: apical times basal drive.
+
+Granier & Senn (2025), Algorithm 1, line 16: y = alpha * v, attention at the apical dendrite, value at the basal one.
+In the memory wiring (our reading of the paper's version 3) the apical dendrite holds an entry of the memory, the basal
+one phi(query), and the shunt divides the product; elsewhere nothing reaches the shunt.
+"""
+
+from cells.cell import CellType
+
+INTRATELENCEPHALIC = CellType(
+    "intratelencephalic", "L5 IT", {"basal": 0.0, "apical": 0.0, "shunt": 1.0}, "basal * apical / shunt"
+)
+
+
+def steady_rate(unit_rate, basal, apical, shunt=1.0):
+    """Rate in the steady state (Hz), `unit_rate * basal * apical / shunt`; drives after their kernels."""
+    return unit_rate * basal * apical / shunt

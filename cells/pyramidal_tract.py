@@ -1,0 +1,10 @@
+"""Pyramidal tract (L5b) cell: sums the attention-modulated values (Granier & Senn 2025, Algorithm 1, line 17)."""
+
+from cells.cell import CellType
+
+PYRAMIDAL_TRACT = CellType("pyramidal tract", "L5 PT", {"soma": 0.0}, "soma")
+
+
+def steady_rate(unit_rate, soma):
+    """Rate in the steady state, `unit_rate * soma` (Hz), `soma` the summed drive of the intratelencephalic cells."""
+    return unit_rate * soma

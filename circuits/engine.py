@@ -1,0 +1,74 @@
+"""Brian2 held at arm's length: its hooks switched off, its code-generation target chosen, its global state put back."""
+
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+
+import brian2
+from brian2.utils.logger import BrianLogger
+
+TARGETS = ("auto", "numpy", "cython", "cpp")
+NUMPY_WORK = 1.5e9  # cell steps; chosen: about a minute of the numpy target on one core of 2020
+
+sys.excepthook = sys.__excepthook__  # Brian2 claims every uncaught error of the program
+brian2.prefs.logging.file_log = False
+brian2.prefs.logging.save_script = False
+BrianLogger.log_level_error()
+
+
+def choose(target, n_cell, n_step):
+    """Code-generation target, and why.
+
+    Parameters
+    ----------
+    target : {"auto", "numpy", "cython", "cpp"}
+    n_cell, n_step : int
+        Cells of the network, dendrites included, and time steps.
+
+    Returns
+    -------
+    target, reason : str
+    """
+    if target != "auto":
+        return target, "asked for"
+    if compiler() is None:
+        return "numpy", "no C++ compiler found"
+    # a step of the numpy target costs about as much as 1e5 cells, whatever the network
+    work = (n_cell + 1e5) * n_step
+    if work < NUMPY_WORK:
+        return "numpy", f"{work:.1e} cell steps are too few to pay for compiling"
+    return "cpp", f"{work:.1e} cell steps pay for compiling"
+
+
+def compiler():
+    """The C++ compiler that Brian2 would call, or None."""
+    return shutil.which("g++") or shutil.which("clang++")
+
+
+@contextmanager
+def device(target):
+    """Brian2 set to a target; what was set before is put back.
+
+    A C++ standalone program lives in a temporary folder as long as the context: read every monitor inside it.
+    """
+    if target != "cpp":
+        before = brian2.prefs.codegen.target
+        brian2.prefs.codegen.target = target
+        try:
+            yield
+        finally:
+            brian2.prefs.codegen.target = before
+        return
+    with tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder:
+        brian2.set_device("cpp_standalone", directory=folder, build_on_run=True)
+        try:
+            yield
+        finally:
+            brian2.get_device().reinit()
+            brian2.set_device("runtime")
+
+
+def flags(target):
+    """Compiler flags of a target, as Brian2 has them."""
+    return [] if target == "numpy" else list(brian2.prefs.codegen.cpp.extra_compile_args_gcc)

@@ -1,0 +1,175 @@
+"""The mask wiring: n x n microcolumns a head (Granier & Senn 2025, sections 2 to 4, Algorithm 1).
+
+    higher-order nucleus        x~_i = sum_h W_O vt_i
+            ^ W_O
+    L5 PT          vt_i = sum_j y_ij                 one set a macrocolumn i
+            ^
+    L5 IT          y_ij = alpha_ij * v_j             basal: W_V from matrix; apical: alpha = A s from L2/3
+            ^ A
+    L2/3           s_ij = phi(k_j) * phi(q_i) / Z_i  basal: W_Q from core; apical: W_K from matrix; shunt: g_i
+            |^
+    interneuron    g_i = Z_i                         one a macrocolumn, lateral and recurrent
+    ------------------------------------------------------------------
+    core (tokens), matrix (tokens; the context in cross-attention)
+"""
+
+import numpy as np
+
+from cells.interneuron import POOLING, RECURRENT
+from cells.intratelencephalic import INTRATELENCEPHALIC
+from cells.pyramidal_tract import PYRAMIDAL_TRACT
+from cells.relay import FIRST_ORDER, HIGHER_ORDER
+from cells.superficial import SUPERFICIAL
+from circuits.plan import Plan, axes_of, given, named
+from circuits.protocol import Protocol, phase_of
+from wiring.circuit import Circuit, Population, Projection
+
+
+def mask_wiring(
+    times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel="elu+1",
+    normalisation="recurrent", A=None,
+):  # fmt: skip
+    """Circuit and protocol of the mask wiring.
+
+    Parameters
+    ----------
+    times : Times
+    tokens : ndarray, shape (batch, n_token, d_model)
+    W_Q, W_K : ndarray, shape (n_head, d_key, d_model)
+    W_V : ndarray, shape (n_head, d_value, d_model)
+    W_O : ndarray, shape (n_head, d_model, d_value)
+    context : ndarray, shape (batch, n_context, d_model), optional
+        What the matrix cells carry; the tokens unless given.
+    b_Q, b_K, b_V : ndarray, shape (n_head, d_key) or (n_head, d_value), optional
+        Constant drives of the dendrites.
+    mask : ndarray of bool, shape (n_token, n_context), optional
+        Microcolumns that are open.
+    kernel : str
+        phi of the L2/3 dendrites.
+    normalisation : {"recurrent", "feedforward", "output"} or None
+        What the interneurons listen to. None holds the shunt at 1.
+    A : ndarray, shape (d_value, d_key), optional
+        Weights from L2/3 to the apical dendrite of L5 IT; ones, unless given.
+
+    Returns
+    -------
+    Plan
+
+    Notes
+    -----
+    ``normalisation="output"`` is wrong by design: the attention sums to sqrt(Z). Where phi underflows (relu) Z is zero,
+    the macrocolumn is silent and its output zero.
+    """
+    context = tokens if context is None else context
+    sizes = _sizes(W_Q, W_V, tokens, context)
+    gate = None if mask is None else np.asarray(mask, dtype=float)[None, None, :, :, None]
+    superficial = Population(
+        "superficial", SUPERFICIAL, axes_of(sizes, "head", "token", "context", "key"),
+        kernels={"basal": kernel, "apical": kernel},
+        inputs=given(basal=_on_grid(b_Q), apical=_on_grid(b_K), gate=gate),
+    )  # fmt: skip
+    populations = {**_nuclei(sizes, tokens, context), **_layer_5(sizes, b_V), "superficial": superficial}
+    projections = [
+        *_key_and_query("superficial", W_Q, W_K),
+        Projection("matrix", "intratelencephalic.basal", "jm, hvm -> hijv", W_V),  # layer 5a
+        _attention_to_value(A),
+        Projection("intratelencephalic", "pyramidal_tract.soma", "hijv -> hiv", like_signs=True),
+        Projection("pyramidal_tract", "higher_order.soma", "hiv, hmv -> im", W_O),
+    ]
+    if normalisation is not None:
+        populations |= _inhibition(normalisation, superficial)
+        projections += _inhibitory_projections(normalisation, W_Q, W_K)
+    circuit = Circuit("mask", populations, tuple(projections))
+    return Plan(circuit, _protocol(times), _output, _attention, _attention_sum if normalisation else None)
+
+
+def _sizes(W_Q, W_V, tokens, context):
+    """Axes by kind."""
+    n_head, d_key, d_model = W_Q.shape
+    return {
+        "head": n_head,
+        "token": tokens.shape[1],
+        "context": context.shape[1],
+        "model": d_model,
+        "key": d_key,
+        "value": W_V.shape[1],
+    }
+
+
+def _nuclei(sizes, tokens, context):
+    """First-order nuclei, which hold the sequences, and the higher-order nucleus, which holds the answer."""
+    return named(
+        Population("core", FIRST_ORDER, axes_of(sizes, "token", "model"), signed="soma", inputs={"soma": tokens}),
+        Population("matrix", FIRST_ORDER, axes_of(sizes, "context", "model"), signed="soma", inputs={"soma": context}),
+        Population("higher_order", HIGHER_ORDER, axes_of(sizes, "token", "model"), signed="soma"),
+    )
+
+
+def _layer_5(sizes, b_V):
+    """L5 IT cells, which carry attention-modulated values, and L5 PT cells, which sum them."""
+    grid = axes_of(sizes, "head", "token", "context", "value")
+    inputs = given(basal=_on_grid(b_V))
+    return named(
+        Population("intratelencephalic", INTRATELENCEPHALIC, grid, signed="basal", inputs=inputs),
+        Population("pyramidal_tract", PYRAMIDAL_TRACT, axes_of(sizes, "head", "token", "value"), signed="soma"),
+    )
+
+
+def _on_grid(bias):
+    """A bias a head and component, for every batch, macrocolumn and microcolumn."""
+    return None if bias is None else bias[None, :, None, None, :]
+
+
+def _key_and_query(target, W_Q, W_K):
+    """Core projection to layers 3 and 4, dense and focused; matrix projection to layer 1, diffuse."""
+    return [
+        Projection("core", f"{target}.basal", "im, hkm -> hijk", W_Q),
+        Projection("matrix", f"{target}.apical", "jm, hkm -> hijk", W_K),
+    ]
+
+
+def _attention_to_value(A):
+    """L2/3 to the apical dendrites of L5 IT in its own microcolumn, all-to-all."""
+    if A is None:
+        return Projection("superficial", "intratelencephalic.apical", "hijk -> hijv")
+    return Projection("superficial", "intratelencephalic.apical", "hijk, vk -> hijv", A)
+
+
+def _inhibition(normalisation, superficial):
+    """Interneurons, one a macrocolumn; and the undivided L2/3 cells that feed-forward inhibition listens to."""
+    cell = RECURRENT if normalisation == "recurrent" else POOLING
+    interneuron = Population("interneuron", cell, superficial.axes[:2])
+    if normalisation != "feedforward":
+        return named(interneuron)
+    return named(interneuron, superficial._replace(name="undivided"))
+
+
+def _inhibitory_projections(normalisation, W_Q, W_K):
+    """Pool of a macrocolumn, and the shunt it returns."""
+    pooled = "undivided" if normalisation == "feedforward" else "superficial"
+    return [
+        *(_key_and_query(pooled, W_Q, W_K) if pooled == "undivided" else []),
+        Projection(pooled, "interneuron.pool", "hijk -> hi"),
+        Projection("interneuron", "superficial.shunt", "hi -> hijk"),
+    ]
+
+
+def _protocol(times):
+    """One window, after settling."""
+    phase, n_window, n_settle, _ = phase_of(times)
+    return Protocol(phase, n_settle + n_window, np.arange(n_settle, n_settle + n_window)[None])
+
+
+def _output(slots):
+    """Answer (batch, n_token, d_model), of the higher-order nucleus."""
+    return slots["higher_order"][0]
+
+
+def _attention(slots):
+    """kappa (batch, n_head, n_token, n_context) as the L2/3 cells carry it."""
+    return slots["superficial"][0].sum(axis=-1)
+
+
+def _attention_sum(slots):
+    """Sum of kappa over the context (batch, n_head, n_token), which normalisation holds at one."""
+    return slots["superficial"][0].sum(axis=(-1, -2))

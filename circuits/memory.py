@@ -1,0 +1,220 @@
+"""The memory wiring: d_value x d_key cells a head, whatever the number of tokens.
+
+Ours: the economical reading of version 3 of Granier & Senn, of which only the abstract is known to us (superficial cells
+keep a key-value memory, deep cells carry the query and are gain-modulated by it, no normalisation). The protocol, the
+gate, and the division by z are ours altogether.
+
+    higher-order nucleus      x~ = sum_h W_O vt
+            ^ W_O
+    L5 PT         vt_v = sum_k y_vk
+            ^
+    L5 IT         y_vk = M_vk * phi(q_k) / g       basal: W_Q from core; apical: M from L2/3; shunt: g
+    normaliser    u_k  = z_k  * phi(q_k) / g       L5 IT cells of one row more, whose value is the constant 1
+            ^                                      interneuron: g = z . phi(q), one a head
+    L2/3          M_vk = sum_j v_jv phi(k_jk)      memory cells. basal: W_K from matrix; apical: W_V from matrix
+                  z_k  = sum_j phi(k_jk)           the row of the constant 1
+    ------------------------------------------------------------------
+    core (the token that asks), matrix (the token that is written): one at a time
+
+Tokens come one after another. Each is held for a settling time and then written while the gate is open; then each asks,
+for a settling time and a window. A mask needs one memory for each distinct row; these stand side by side on the batch
+axis, and each token asks its own.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cells.interneuron import POOLING, RECURRENT
+from cells.intratelencephalic import INTRATELENCEPHALIC
+from cells.memory import MEMORY
+from cells.pyramidal_tract import PYRAMIDAL_TRACT
+from cells.relay import FIRST_ORDER, HIGHER_ORDER
+from circuits.plan import Plan, axes_of, given, named
+from circuits.protocol import Protocol, phase_of
+from wiring.circuit import Circuit, Population, Projection
+
+
+def memory_wiring(
+    times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel="elu+1",
+    normalisation="recurrent", writes="matrix",
+):  # fmt: skip
+    """Circuit and protocol of the memory wiring.
+
+    Parameters
+    ----------
+    times, tokens, W_Q, W_K, W_V, W_O, context, b_Q, b_K, b_V, mask, kernel, normalisation
+        As for `circuits.mask.mask_wiring`; with ``normalisation=None`` as version 3 proposes.
+    writes : {"matrix", "core"}
+        The relay cells that carry keys and values; the others carry the query. Version 3's abstract does not say.
+
+    Returns
+    -------
+    Plan
+    """
+    context = tokens if context is None else context
+    n_token, n_context = tokens.shape[1], context.shape[1]
+    schedule = _schedule(times, n_token, n_context)
+    rows, row_of = _memories_of(mask, n_token, n_context)
+    gate = np.tile(schedule.gate[:, None] * _held(rows.T, schedule.written), len(tokens))
+    tokens, context = (np.repeat(sequence, len(rows), axis=0) for sequence in (tokens, context))
+    sizes = {"head": W_Q.shape[0], "model": W_Q.shape[2], "key": W_Q.shape[1], "value": W_V.shape[1]}
+    reads = "core" if writes == "matrix" else "matrix"
+    populations = named(
+        _nucleus(writes, sizes, _held(context.swapaxes(0, 1), schedule.written)),
+        _nucleus(reads, sizes, _held(tokens.swapaxes(0, 1), schedule.asked)),
+        *_layer_2_3(sizes, kernel, b_K, b_V, gate, schedule.tau_write),
+        *_layer_5(sizes, kernel, b_Q),
+        Population("higher_order", HIGHER_ORDER, axes_of(sizes, "model"), signed="soma"),
+    )
+    projections = _writing(writes, W_K, W_V) + _reading(reads, W_Q, W_O)
+    if normalisation is not None:
+        populations |= _inhibition(normalisation, populations["normaliser"], schedule.asked >= 0)
+        projections += _inhibitory_projections(normalisation, reads, W_Q)
+    answer = _Answer(row_of, len(rows))
+    return Plan(
+        Circuit("memory", populations, tuple(projections)),
+        schedule.protocol,
+        answer.output,
+        None,
+        answer.attention_sum if normalisation else None,
+    )
+
+
+class _Schedule(NamedTuple):
+    """What happens in each phase: the token written and the token that asks (-1: none), whether the gate is open."""
+
+    protocol: Protocol
+    written: np.ndarray
+    gate: np.ndarray
+    asked: np.ndarray
+    tau_write: object
+
+
+def _schedule(times, n_token, n_context):
+    """Every context token is held and then written; then every token asks."""
+    phase, n_window, n_settle, n_write = phase_of(times)
+    n_writing, n_asking = 2 * n_write * n_context, (n_settle + n_window) * n_token
+    none = np.full(n_asking, -1)
+    written = np.concatenate([np.repeat(np.arange(n_context), 2 * n_write), none])
+    gate = np.concatenate([np.tile(np.repeat([0.0, 1.0], n_write), n_context), 0.0 * none])
+    asked = np.concatenate([np.full(n_writing, -1), np.repeat(np.arange(n_token), n_settle + n_window)])
+    starts = n_writing + n_settle + (n_settle + n_window) * np.arange(n_token)
+    protocol = Protocol(phase, n_writing + n_asking, starts[:, None] + np.arange(n_window))
+    return _Schedule(protocol, written, gate, asked, n_write * phase)
+
+
+def _held(numbers, index):
+    """Row `index` of the numbers in each phase, zero where it is -1."""
+    numbers = np.asarray(numbers, dtype=float)
+    shown = numbers[index]
+    shown[index < 0] = 0
+    return shown
+
+
+def _memories_of(mask, n_token, n_context):
+    """Which tokens each memory is open to (n_memory, n_context), and the memory that each token asks (n_token,)."""
+    if mask is None:
+        return np.ones((1, n_context)), np.zeros(n_token, dtype=int)
+    rows, row_of = np.unique(mask, axis=0, return_inverse=True)
+    return rows.astype(float), row_of.ravel()
+
+
+def _nucleus(name, sizes, tokens):
+    """Relay cells that hold one token at a time."""
+    return Population(name, FIRST_ORDER, axes_of(sizes, "model"), signed="soma", inputs={"soma": tokens})
+
+
+def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):
+    """Memory cells: an entry of M each, and an entry of z each."""
+    kernels, parameters = {"basal": kernel}, {"tau_write": tau_write}
+    memory = given(
+        basal=None if b_K is None else b_K[None, :, None, :],
+        apical=None if b_V is None else b_V[None, :, :, None],
+        gate=gate[:, :, None, None, None],
+    )
+    key_memory = given(
+        basal=None if b_K is None else b_K[None], apical=np.ones((1, 1, 1)), gate=gate[:, :, None, None]
+    )
+    return (
+        Population("memory", MEMORY, axes_of(sizes, "head", "value", "key"), kernels, "apical", memory, parameters),
+        Population("key_memory", MEMORY, axes_of(sizes, "head", "key"), kernels, None, key_memory, parameters),
+    )
+
+
+def _layer_5(sizes, kernel, b_Q):
+    """L5 IT cells, those of the row of the constant 1 apart; L5 PT cells."""
+    kernels = {"basal": kernel}
+    value, one = (given(basal=bias) for bias in (b_Q if b_Q is None else b_Q[None, :, None], b_Q if b_Q is None else b_Q[None]))
+    cell = INTRATELENCEPHALIC
+    return (
+        Population("intratelencephalic", cell, axes_of(sizes, "head", "value", "key"), kernels, "apical", value),
+        Population("normaliser", cell, axes_of(sizes, "head", "key"), kernels, None, one),
+        Population("pyramidal_tract", PYRAMIDAL_TRACT, axes_of(sizes, "head", "value"), signed="soma"),
+    )
+
+
+def _writing(nucleus, W_K, W_V):
+    """From the nucleus that is written to the memory cells."""
+    return [
+        Projection(nucleus, "memory.basal", "m, hkm -> hvk", W_K),
+        Projection(nucleus, "memory.apical", "m, hvm -> hvk", W_V),
+        Projection(nucleus, "key_memory.basal", "m, hkm -> hk", W_K),
+    ]
+
+
+def _reading(nucleus, W_Q, W_O):
+    """From the nucleus that asks, and from the memory, to the answer."""
+    return [
+        Projection(nucleus, "intratelencephalic.basal", "m, hkm -> hvk", W_Q),
+        Projection(nucleus, "normaliser.basal", "m, hkm -> hk", W_Q),
+        Projection("memory", "intratelencephalic.apical", "hvk -> hvk"),
+        Projection("key_memory", "normaliser.apical", "hk -> hk"),
+        Projection("intratelencephalic", "pyramidal_tract.soma", "hvk -> hv", like_signs=True),
+        Projection("pyramidal_tract", "higher_order.soma", "hv, hmv -> m", W_O),
+    ]
+
+
+def _inhibition(normalisation, normaliser, asking):
+    """One interneuron a head, at work while a token asks; and what feed-forward inhibition listens to."""
+    cell = RECURRENT if normalisation == "recurrent" else POOLING
+    gate = asking.astype(float)[:, None, None]
+    interneuron = Population("interneuron", cell, normaliser.axes[:1], inputs={"gate": gate})
+    if normalisation != "feedforward":
+        return named(interneuron)
+    return named(interneuron, normaliser._replace(name="undivided"))
+
+
+def _inhibitory_projections(normalisation, nucleus, W_Q):
+    """Pool of the row of the constant 1, and the shunt it returns to both kinds of L5 IT cells."""
+    pooled = "undivided" if normalisation == "feedforward" else "normaliser"
+    undivided = [
+        Projection(nucleus, "undivided.basal", "m, hkm -> hk", W_Q),
+        Projection("key_memory", "undivided.apical", "hk -> hk"),
+    ]
+    return [
+        *(undivided if pooled == "undivided" else []),
+        Projection(pooled, "interneuron.pool", "hk -> h"),
+        Projection("interneuron", "intratelencephalic.shunt", "h -> hvk"),
+        Projection("interneuron", "normaliser.shunt", "h -> hk"),
+    ]
+
+
+class _Answer(NamedTuple):
+    """Which memory each token asks (n_token,), of how many."""
+
+    row_of: np.ndarray
+    n_memory: int
+
+    def output(self, slots):
+        """Answer (batch, n_token, d_model): row i is what the higher-order nucleus says in slot i."""
+        return self._asked(slots["higher_order"])
+
+    def attention_sum(self, slots):
+        """What the row of the constant 1 sums to (batch, n_head, n_token), held at one by normalisation."""
+        return self._asked(slots["normaliser"]).sum(axis=-1).swapaxes(1, 2)
+
+    def _asked(self, numbers):
+        """Each token's own slot and memory: (n_slot, batch * n_memory, ...) to (batch, n_token, ...)."""
+        by_memory = numbers.reshape(len(numbers), -1, self.n_memory, *numbers.shape[2:])
+        return by_memory[np.arange(len(numbers)), :, self.row_of].swapaxes(0, 1)

@@ -1,0 +1,228 @@
+"""Running a plan: the network, what was recorded of it, and the numbers its cells stood for."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import Clock, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
+
+from circuits import engine
+from wiring.network import Settings, wire
+from wiring.numbers import numbers_of_count, numbers_of_rate
+
+SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
+RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
+MAX_RECORDED = 200
+
+
+class RunError(RuntimeError):
+    """A simulation that failed; the message is one sentence."""
+
+
+class Record(NamedTuple):
+    """What was recorded of one population; units are Brian2's.
+
+    Attributes
+    ----------
+    name, cell_type, layer : str
+    axes : tuple of (kind, size)
+        Hidden axes included, in C order of the flat index.
+    unit_rate : Quantity (Hz)
+    cells : ndarray of int
+        Flat indices of the recorded cells.
+    spike_index, spike_time : ndarray of int and Quantity (s), or None in a form without spikes
+    sample_time : Quantity (s), shape (n_sample,)
+    rate : Quantity (Hz), shape (n_sample, n_recorded)
+        What drives the cell to fire (spiking form), or its rate (rate form).
+    """
+
+    name: str
+    cell_type: str
+    layer: str
+    axes: tuple
+    unit_rate: Quantity
+    cells: np.ndarray
+    spike_index: np.ndarray | None
+    spike_time: Quantity | None
+    sample_time: Quantity
+    rate: Quantity
+
+
+class Run(NamedTuple):
+    """A finished simulation.
+
+    Attributes
+    ----------
+    records : tuple of Record
+    numbers : dict of str to ndarray, shape (n_phase, batch, *sizes)
+        What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
+    peak_rates : dict of str to Quantity
+        Highest rate of any cell over any measured window.
+    unit_rates : dict of str to Quantity
+    t_stop : Quantity
+        Biological time simulated.
+    interrupted : bool
+    seeds : dict of str to int
+    n_cell, n_synapse : int
+    target, target_reason : str
+    wall : float
+        Seconds.
+    """
+
+    records: tuple
+    numbers: dict
+    peak_rates: dict
+    unit_rates: dict
+    t_stop: Quantity
+    interrupted: bool
+    seeds: dict
+    n_cell: int
+    n_synapse: int
+    target: str
+    target_reason: str
+    wall: float
+
+
+def simulate(
+    plan, form, unit_rates, *, dt, batch=1, cells=1, shared=True, seed=0, target="auto", record="default", report=None
+):
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    form : Form
+    unit_rates : dict of str to Quantity
+    dt : Quantity
+    batch, cells : int
+        Inputs side by side; cells that share one number.
+    shared : bool
+        Shared dendrites, or one synapse a pair.
+    seed : int
+    target : {"auto", "numpy", "cython", "cpp"}
+    record : {"default", "all"}
+        Cells recorded of the first input: at most 200 of a cortical pyramidal population, or every cell.
+    report : callable or None
+        Brian2's progress report; left out where the target cannot call back.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RunError
+        If a number is not finite, or one step needed two spikes of one cell.
+    """
+    start, clock = time.perf_counter(), Clock(dt)
+    settings = Settings(form, unit_rates, batch, cells, shared, clock, plan.protocol.phase)
+    n_step = round(float(plan.protocol.duration / dt))
+    target, reason = engine.choose(target, _work(plan.circuit, form, batch, cells), n_step)
+    seeds = {"phases": seed}
+    with engine.device(target):
+        wired = wire(plan.circuit, settings)
+        if form.spikes:
+            _scatter(wired, seeds["phases"])
+        monitors = {name: _monitors(wired, name, plan.protocol, form, record) for name in wired.groups}
+        network = Network(*wired.objects, *(each for group in monitors.values() for each in group if each is not None))
+        asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
+        network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
+        interrupted = bool(network.t < asked - dt / 2)
+        readings = {name: np.array(getattr(group[0], form.reading)).T for name, group in monitors.items()}
+        records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
+        if not interrupted:
+            _refuse_what_failed(wired, readings, form)
+        n_cell = sum(group.N for group in wired.groups.values())
+        n_synapse = sum(len(synapses) for synapses in wired.synapses.values())
+        t_stop = Quantity(network.t)
+    numbers, peaks = {}, {}
+    for name, reading in readings.items():
+        numbers[name] = _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
+        peaks[name] = _peak(reading, unit_rates[name], plan.protocol, form)
+    wall = time.perf_counter() - start
+    return Run(
+        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall
+    )
+
+
+def _work(circuit, form, batch, cells):
+    """Rough number of cells and dendrites."""
+    signs = 2 if form.paired else 1
+    return 2 * signs * batch * cells * sum(int(np.prod(each.shape)) for each in circuit.populations.values())
+
+
+def _scatter(wired, seed):
+    """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
+    children = np.random.SeedSequence(seed).spawn(len(wired.groups))
+    for child, group in zip(children, wired.groups.values(), strict=True):
+        group.v = np.random.default_rng(child).random(group.N)
+
+
+def _monitors(wired, name, protocol, form, record):
+    """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
+    group, concrete = wired.groups[name], wired.concrete[name]
+    recorded = _recorded(concrete, record)
+    reading = StateMonitor(group, form.reading, record=True, dt=protocol.phase, name=f"reading_of_{name}")
+    rate = StateMonitor(group, "rate", record=recorded, dt=SAMPLE_PERIOD, name=f"rate_of_{name}")
+    spikes = SpikeMonitor(group, name=f"spikes_of_{name}") if form.spikes else None
+    return reading, rate, spikes
+
+
+def _recorded(concrete, record):
+    """Flat indices of the recorded cells, all of the first input."""
+    n_first = concrete.n_cell // concrete.shape[0]
+    if record == "all" or concrete.population.cell.layer in RECORDED_WHOLE or n_first <= MAX_RECORDED:
+        return np.arange(n_first)
+    return np.unique(np.linspace(0, n_first - 1, MAX_RECORDED).astype(int))
+
+
+def _record(wired, name, monitors, unit_rates):
+    """Record of one population."""
+    concrete = wired.concrete[name]
+    _, rate, spikes = monitors
+    index, times = None, None
+    if spikes is not None:
+        index, times = np.array(spikes.i), Quantity(spikes.t)
+        kept = np.isin(index, rate.record)
+        index, times = index[kept], times[kept]
+    cell = concrete.population.cell
+    return Record(
+        name, cell.name, cell.layer, concrete.axes, unit_rates[name], np.array(rate.record), index, times,
+        Quantity(rate.t), Quantity(rate.rate).T,
+    )  # fmt: skip
+
+
+def _refuse_what_failed(wired, readings, form):
+    """Raise RunError for numbers that are not finite and for steps that needed two spikes."""
+    for name, group in wired.groups.items():
+        state = np.array(group.v) if form.spikes else readings[name]
+        if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
+            raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
+    crowded = {name: int(np.array(group.crowded).sum()) for name, group in wired.groups.items()} if form.spikes else {}
+    for name, steps in crowded.items():
+        if steps:
+            raise RunError(
+                f"{name} was asked for two spikes of one cell in one time step, {steps} times; "
+                "lower the unit rate or the time step"
+            )
+
+
+def _numbers(reading, concrete, unit_rate, protocol, form):
+    """Numbers (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
+    if form.spikes:
+        numbers = numbers_of_count(np.diff(reading, axis=0), unit_rate, protocol.phase)
+    else:
+        numbers = numbers_of_rate(reading[1:] * Hz, unit_rate)
+    numbers = numbers.reshape(-1, *concrete.shape)
+    if concrete.axes[-1][0] == "sign":
+        numbers = numbers[..., 0] - numbers[..., 1]
+    return numbers.mean(axis=-1)
+
+
+def _peak(reading, unit_rate, protocol, form):
+    """Highest rate of any cell over any window (spiking form), or at the end of any (rate form)."""
+    first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
+    if not form.spikes:
+        return Quantity(np.abs(reading[last]).max() * Hz)
+    span = protocol.windows.shape[1] * protocol.phase
+    return Quantity((reading[last] - reading[first]).max() / span)

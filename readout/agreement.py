@@ -1,0 +1,156 @@
+"""How far an output is from a reference: numbers for `comparison.json`. What has no finite value is None there."""
+
+import numpy as np
+
+
+def relative_l2(output, reference):
+    """Relative error, |output - reference| / |reference| in the Euclidean norm over all entries.
+
+    Parameters
+    ----------
+    output, reference : array_like
+        Of one shape, any; finite.
+
+    Returns
+    -------
+    float or None
+        None where the reference is zero everywhere (or so near zero that the ratio is no finite number).
+
+    Raises
+    ------
+    ValueError
+        On two shapes, an empty array or an entry that is not finite.
+    """
+    output, reference = _pair(output, reference)
+    return _ratio(_norm(output - reference), _norm(reference))
+
+
+def cosine(output, reference):
+    """Cosine of the angle between the two arrays, taken as vectors; None where one of them is zero everywhere.
+
+    Shapes and refusals as in `relative_l2`. It is blind to scale: 2 x has cosine 1 with x.
+    """
+    return _cosine(*_pair(output, reference))
+
+
+def max_abs(output, reference):
+    """Largest absolute difference of any entry, in the numbers of the case; refusals as in `relative_l2`."""
+    output, reference = _pair(output, reference)
+    return float(np.abs(output - reference).max())
+
+
+def skill(error, null_errors):
+    """How much better than the best null hypothesis: 1 - error / min(null_errors).
+
+    Parameters
+    ----------
+    error : float or None
+        Relative L2 of the circuit.
+    null_errors : iterable of (float or None), or dict of them
+        Relative L2 of the nulls, such as uniform attention. None among them is passed over.
+
+    Returns
+    -------
+    float or None
+        1 is perfect, 0 no better than the best null. None where the error is None, no null has an error, or the best
+        null is exact: nothing could then be told from it.
+
+    Raises
+    ------
+    ValueError
+        Where an error is negative or not finite.
+    """
+    nulls = null_errors.values() if hasattr(null_errors, "values") else null_errors
+    nulls = [null for null in nulls if null is not None]
+    if any(not 0 <= x < np.inf for x in [*nulls, error or 0.0]):
+        raise ValueError("skill: errors have to be finite and not negative.")
+    ratio = None if error is None or not nulls else _ratio(error, min(nulls))
+    return None if ratio is None else 1.0 - ratio
+
+
+def attention_max_abs(kappa, reference_kappa):
+    """Largest absolute difference of the attention weights, a list of one number a head.
+
+    Parameters
+    ----------
+    kappa : array_like or None
+        (n_head, n_token, n_context), as the circuit's cells carry it; None where no cell does (memory wiring).
+    reference_kappa : array_like
+        (n_head, n_token, n_context), the algebra's.
+
+    Returns
+    -------
+    list of float, or None
+        None where `kappa` is None.
+    """
+    if kappa is None:
+        return None
+    kappa, reference_kappa = _heads(kappa, reference_kappa)
+    return np.abs(kappa - reference_kappa).max(axis=(1, 2)).tolist()
+
+
+def kappa_correlation(kappa, reference_kappa):
+    """Correlation of the attention weights with the algebra's, both taken as deviations from uniform attention.
+
+    The cosine of kappa - 1/n_context and reference_kappa - 1/n_context, over all heads, tokens and context. Nothing is
+    centred again: where the weights of a token sum to one the deviations have mean zero already and this is Pearson's
+    correlation; where they do not, a wrong sum counts as the error it is.
+
+    Parameters
+    ----------
+    kappa, reference_kappa
+        As in `attention_max_abs`.
+
+    Returns
+    -------
+    float or None
+        None where `kappa` is None, or where either is uniform to rounding: noise has no direction to compare.
+    """
+    if kappa is None:
+        return None
+    pair = _heads(kappa, reference_kappa)
+    n_context = pair[0].shape[2]
+    deviations = [weights - 1.0 / n_context for weights in pair]
+    rounding = 4 * n_context * np.finfo(float).eps  # a normalised weight is off by about n_context roundings
+    if any(np.abs(deviation).max() <= rounding for deviation in deviations):
+        return None
+    return _cosine(*deviations)
+
+
+def _pair(output, reference):
+    output, reference = np.asarray(output, dtype=float), np.asarray(reference, dtype=float)
+    if output.shape != reference.shape:
+        raise ValueError(f"output has shape {output.shape}, but the reference has {reference.shape}.")
+    if output.size == 0:
+        raise ValueError(f"nothing to compare: output has shape {output.shape}.")
+    for name, array in (("output", output), ("reference", reference)):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} has {np.sum(~np.isfinite(array))} entries of {array.size} that are not finite.")
+    return output, reference
+
+
+def _heads(kappa, reference_kappa):
+    kappa, reference_kappa = _pair(kappa, reference_kappa)
+    if kappa.ndim != 3:
+        raise ValueError(f"kappa has shape {kappa.shape}, but needs (n_head, n_token, n_context).")
+    return kappa, reference_kappa
+
+
+def _norm(x):
+    """Euclidean norm that neither overflows nor vanishes where the entries do not."""
+    largest = np.abs(x).max()
+    return largest if largest == 0 else largest * np.linalg.norm(x / largest)
+
+
+def _cosine(a, b):
+    lengths = [np.abs(x).max() for x in (a, b)]
+    if min(lengths) == 0:
+        return None
+    a, b = a / lengths[0], b / lengths[1]
+    return float(np.clip(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)), -1.0, 1.0))
+
+
+def _ratio(numerator, denominator):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratio = float(np.float64(numerator) / np.float64(denominator))
+    return ratio if np.isfinite(ratio) else None

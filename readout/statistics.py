@@ -1,0 +1,61 @@
+"""The little statistics the experiments report."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Slope(NamedTuple):
+    """A slope and its standard error (None with two points, which leave no residual)."""
+
+    slope: float
+    standard_error: float | None
+
+
+class Summary(NamedTuple):
+    """Median and range of some values."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
+def slope_of_log_log(x, y):
+    """Exponent a of y = b x^a by least squares on the logarithms.
+
+    Parameters
+    ----------
+    x, y : array_like
+        (n_point,), finite and positive, with two different x at least.
+
+    Returns
+    -------
+    Slope
+        `slope` a, and its standard error s / sqrt(sum (log x - mean)^2) with s^2 the residual sum over n_point - 2.
+
+    Raises
+    ------
+    ValueError
+        On other shapes, an entry that is not positive and finite, or a single x.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.shape != y.shape or x.ndim != 1:
+        raise ValueError(f"a slope needs x and y of one length, got shapes {x.shape} and {y.shape}.")
+    if not all(np.all((values > 0) & (values < np.inf)) for values in (x, y)):
+        raise ValueError("a slope of logarithms needs positive finite values.")
+    if np.unique(x).size < 2:
+        raise ValueError("a slope needs two different x at least.")
+    log_x, log_y = np.log(x) - np.log(x).mean(), np.log(y) - np.log(y).mean()
+    spread = log_x @ log_x
+    slope = (log_x @ log_y) / spread
+    residual = log_y - slope * log_x
+    error = float(np.sqrt(residual @ residual / (x.size - 2) / spread)) if x.size > 2 else None
+    return Slope(float(slope), error)
+
+
+def summary(values):
+    """Median and range of finite `values` (any shape); ValueError where there are none or one is not finite."""
+    values = np.asarray(values, dtype=float)
+    if values.size == 0 or not np.isfinite(values).all():
+        raise ValueError("a summary needs finite values, and one at least.")
+    return Summary(float(np.median(values)), float(values.min()), float(values.max()))

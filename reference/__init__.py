@@ -1,0 +1,22 @@
+"""The algebra of attention: what the circuits are held against. numpy only; no circuit imports it."""
+
+from reference.attention import Attention, Block, algorithm_1, linear_attention, memory_attention, softmax_attention
+from reference.gradients import Gradients, gradients
+from reference.kernels import KERNELS, Kernel
+from reference.nulls import additive_attention, key_only_attention, uniform_attention
+
+__all__ = [
+    "KERNELS",
+    "Attention",
+    "Block",
+    "Gradients",
+    "Kernel",
+    "additive_attention",
+    "algorithm_1",
+    "gradients",
+    "key_only_attention",
+    "linear_attention",
+    "memory_attention",
+    "softmax_attention",
+    "uniform_attention",
+]

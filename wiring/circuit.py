@@ -1,0 +1,117 @@
+"""What is wired: populations with named axes, projections as index expressions. How it runs is the form's affair."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cells.cell import CellType
+from wiring.expressions import WiringError, parse, sizes
+
+
+class Population(NamedTuple):
+    """Cells of one type, one for every index.
+
+    Attributes
+    ----------
+    name : str
+    cell : CellType
+    axes : tuple of (kind, size)
+        In C order, e.g. ``(("head", 2), ("token", 4), ("key", 8))``.
+    kernels : dict of str to str
+        Nonlinearity of a port, the identity unless named here (`cells.kernels.KERNELS`).
+    signed : str or None
+        The port whose sign turns the sign of the cell's number; None where the number is never negative. A form with
+        on/off pairs gives a signed population two cells a number, and flips this port for the off cell.
+    inputs : dict of str to ndarray
+        Numbers that reach a port from outside: shape (batch, *sizes), constant, or (n_phase, batch, *sizes), one row a
+        phase; axes of size one are repeated.
+    parameters : dict
+        Constants of the cell's state beyond those of its type.
+    """
+
+    name: str
+    cell: CellType
+    axes: tuple
+    kernels: dict = {}
+    signed: str | None = None
+    inputs: dict = {}
+    parameters: dict = {}
+
+    @property
+    def shape(self):
+        """Sizes of the axes."""
+        return tuple(size for _, size in self.axes)
+
+
+class Projection(NamedTuple):
+    """Synapses from one population to a port of another.
+
+    Attributes
+    ----------
+    source : str
+    target : str
+        ``"population.port"``.
+    expression : str
+    weights : array_like
+        Numbers, with the axes that the expression gives them; 1 where it names no weight.
+    like_signs : bool
+        On cells reach on cells and off cells off cells only, as L5 IT cells reach L5 PT cells: by excitation alone.
+    """
+
+    source: str
+    target: str
+    expression: str
+    weights: object = 1.0
+    like_signs: bool = False
+
+    @property
+    def name(self):
+        """How messages call it."""
+        return f"{self.source} -> {self.target}"
+
+
+class Circuit(NamedTuple):
+    """A wiring.
+
+    Attributes
+    ----------
+    name : str
+    populations : dict of str to Population
+    projections : tuple of Projection
+    """
+
+    name: str
+    populations: dict
+    projections: tuple
+
+    def check(self):
+        """Refuse a circuit that cannot be wired.
+
+        Raises
+        ------
+        WiringError
+            Naming the projection and what is wrong: an unknown population or port, an index expression that does not
+            fit, weights that are not finite, or like signs asked of weights below zero or of unsigned cells.
+        """
+        for projection in self.projections:
+            self._check_projection(projection)
+        return self
+
+    def _check_projection(self, projection):
+        name, port = projection.name, projection.target.partition(".")[2]
+        for population in (projection.source, projection.target.partition(".")[0]):
+            if population not in self.populations:
+                raise WiringError(f"projection '{name}': there is no population '{population}'")
+        source, target = self.ends(projection)
+        if port not in target.cell.ports:
+            raise WiringError(f"projection '{name}': a {target.cell.name} cell has ports {list(target.cell.ports)}")
+        weights = np.asarray(projection.weights, dtype=float)
+        sizes(parse(projection.expression), source.axes, target.axes, weights.shape, name)
+        if not np.isfinite(weights).all():
+            raise WiringError(f"projection '{name}': the weights are not finite")
+        if projection.like_signs and (not source.signed or target.signed != port or (weights < 0).any()):
+            raise WiringError(f"projection '{name}': like signs need weights >= 0 and signed cells at both ends")
+
+    def ends(self, projection):
+        """Source and target population of a projection."""
+        return self.populations[projection.source], self.populations[projection.target.partition(".")[0]]

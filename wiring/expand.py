@@ -1,0 +1,103 @@
+"""A circuit with its hidden axes: batch, cells a number, on/off signs, and the inhibitory relays that Dale's law asks for.
+
+The letters of a circuit are lower case. The axes added here have capitals: B batch; P cells a number of the source, Q of
+the target; S sign of the source, T of the target.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from wiring.circuit import Population
+from wiring.expressions import parse
+
+SIGNS = np.array([1.0, -1.0])  # on cell, off cell
+
+
+class Concrete(NamedTuple):
+    """Cells of a population, hidden axes included, in C order batch, own axes, cells, sign."""
+
+    population: Population
+    axes: tuple
+
+    @property
+    def shape(self):
+        """Sizes of the axes."""
+        return tuple(size for _, size in self.axes)
+
+    @property
+    def n_cell(self):
+        """Number of cells."""
+        return int(np.prod(self.shape))
+
+
+class Pathway(NamedTuple):
+    """A projection, hidden axes included.
+
+    Attributes
+    ----------
+    name, source, target, port : str
+    expression : Expression
+    excitation, inhibition : ndarray
+        What is added and what is subtracted, both >= 0 when `one_signed`; the second runs through an inhibitory relay,
+        one cell a source cell, in the structure of the target. Otherwise `excitation` holds the signed weights.
+    """
+
+    name: str
+    source: str
+    target: str
+    port: str
+    expression: object
+    excitation: np.ndarray
+    inhibition: np.ndarray
+
+
+def expand_population(population, form, batch, cells):
+    """Population with its hidden axes (Concrete)."""
+    sign = (("sign", 2),) if form.paired and population.signed else ()
+    return Concrete(population, (("batch", batch), *population.axes, ("cells", cells), *sign))
+
+
+def expand_projection(circuit, projection, form, cells):
+    """Projection with its hidden axes (Pathway); weights are divided by the `cells` that stand for one number."""
+    source, target = circuit.ends(projection)
+    port = projection.target.partition(".")[2]
+    expression = parse(projection.expression)
+    signs, letters = _signs(form, source, target, port, projection.like_signs)
+    weights = np.multiply.outer(np.asarray(projection.weights, dtype=float), signs) / cells
+    source_sign = "S" if form.paired and source.signed else ""
+    target_sign = "T" if form.paired and target.signed else ""
+    expression = expression._replace(
+        source="B" + expression.source + "P" + source_sign,
+        weight=expression.weight + letters,
+        target="B" + expression.target + "Q" + target_sign,
+    )
+    inhibition = np.clip(-weights, 0, None) if form.paired else np.zeros_like(weights)
+    return Pathway(projection.name, source.name, target.name, port, expression, weights + inhibition, inhibition)
+
+
+def _signs(form, source, target, port, like_signs):
+    """Sign of the effect of each source sign on each target sign, and the letters of those axes."""
+    if not form.paired:
+        return np.array(1.0), ""
+    if like_signs:
+        return np.eye(2), "ST"
+    flips = target.signed == port
+    if source.signed and flips:
+        return np.multiply.outer(SIGNS, SIGNS), "ST"
+    if source.signed:
+        return SIGNS, "S"
+    return (SIGNS, "T") if flips else (np.array(1.0), "")
+
+
+def expand_input(concrete, port, numbers):
+    """Numbers that reach a port from outside, one a cell: shape (n_cell,), or (n_phase, n_cell) if they change.
+
+    The off cell of a pair gets the negative at the port that flips its sign.
+    """
+    population = concrete.population
+    numbers = np.asarray(numbers, dtype=float)[..., np.newaxis]
+    lead = numbers.shape[: numbers.ndim - len(population.axes) - 2]
+    if concrete.axes[-1][0] == "sign":
+        numbers = numbers[..., np.newaxis] * (SIGNS if population.signed == port else 1.0)
+    return np.broadcast_to(numbers, lead + concrete.shape).reshape(*lead, -1)

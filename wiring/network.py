@@ -1,0 +1,239 @@
+"""Brian2 objects of an expanded circuit: cells, dendrites, synapses, relays."""
+
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import Equations, NeuronGroup, Synapses, TimedArray, linked_var
+from brian2.utils.stringtools import word_substitute
+
+from cells.kernels import KERNELS
+from wiring.expand import expand_input, expand_population, expand_projection
+from wiring.expressions import WiringError, connect
+from wiring.numbers import weight_of_rate, weight_of_spike
+
+
+class Settings(NamedTuple):
+    """How a circuit is made into a network.
+
+    Attributes
+    ----------
+    form : Form
+    unit_rates : dict of str to Quantity
+        Rate that stands for the number one, a population.
+    batch, cells : int
+        Inputs side by side; cells that share one number.
+    shared : bool
+        Shared dendrites (True) or one synapse a pair (False).
+    clock : Brian2 Clock
+    phase : Quantity
+        Duration of one row of the inputs that change.
+    """
+
+    form: object
+    unit_rates: dict
+    batch: int
+    cells: int
+    shared: bool
+    clock: object
+    phase: object
+
+
+class Wired(NamedTuple):
+    """Brian2 objects of a circuit.
+
+    Attributes
+    ----------
+    groups : dict of str to NeuronGroup
+    concrete : dict of str to Concrete
+    synapses : dict of (projection, "excitation" or "inhibition") to Brian2 Synapses
+    wires : dict of projection name to wiring.expressions.Synapses
+    others : list
+        Dendrites, relays and the synapses onto relays.
+    """
+
+    groups: dict
+    concrete: dict
+    synapses: dict
+    wires: dict
+    others: list
+
+    @property
+    def objects(self):
+        """Everything that a Brian2 Network needs."""
+        return [*self.groups.values(), *self.synapses.values(), *self.others]
+
+
+def wire(circuit, settings):
+    """Brian2 objects of a circuit, in the state before time zero except for the phases of the spiking cells.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    settings : Settings
+
+    Returns
+    -------
+    Wired
+
+    Raises
+    ------
+    WiringError
+        See `Circuit.check`; also for an unknown kernel.
+    """
+    circuit.check()
+    concrete = {
+        name: expand_population(population, settings.form, settings.batch, settings.cells)
+        for name, population in circuit.populations.items()
+    }
+    pathways = [expand_projection(circuit, each, settings.form, settings.cells) for each in circuit.projections]
+    wired = Wired({}, concrete, {}, {}, [])
+    for name in concrete:
+        reaching = [k for k, pathway in enumerate(pathways) if pathway.target == name]
+        wired.groups[name] = _cells(concrete[name], {k: pathways[k].port for k in reaching}, settings)
+    for k, pathway in enumerate(pathways):
+        _connect(wired, k, pathway, settings)
+    return wired
+
+
+def _cells(concrete, reaching, settings):
+    """NeuronGroup of a population; `reaching` maps the number of each pathway to the port it reaches."""
+    population, form = concrete.population, settings.form
+    cell = population.cell
+    ports = [_port(population, port, [k for k in reaching if reaching[k] == port]) for port in cell.ports]
+    equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", form.soma])
+    inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
+    moving = {f"{port}_schedule": TimedArray(rows, settings.phase) for port, rows in inputs.items() if rows.ndim == 2}
+    group = NeuronGroup(
+        concrete.n_cell,
+        Equations(equations),
+        threshold=form.threshold,
+        reset=form.reset,
+        method="euler",
+        namespace={
+            "unit_rate": settings.unit_rates[population.name],
+            "tau_soma": form.tau_soma,
+            "tau_g": form.tau_loop,
+            **cell.parameters,
+            **population.parameters,
+            **moving,
+        },
+        clock=settings.clock,
+        name=population.name,
+        order=1,
+    )
+    for port, numbers in inputs.items():
+        if numbers.ndim == 1:
+            setattr(group, f"{port}_input", numbers)
+    if cell.starts_high:
+        start = highest(form, settings.unit_rates[population.name])
+        setattr(group, cell.variable, start)
+        if not form.spikes:
+            group.rate = start * settings.unit_rates[population.name]
+    return group
+
+
+def highest(form, unit_rate):
+    """The number at which a variable that starts high starts: the ceiling of the cell, or one where rates have none."""
+    return float(form.ceiling / unit_rate) if form.ceiling is not None else 1.0
+
+
+def _port(population, port, reaching):
+    """Equations of one port: what reaches it, and its number after the kernel."""
+    kernel = population.kernels.get(port, "identity")
+    if kernel not in KERNELS:
+        raise WiringError(f"population '{population.name}': kernel '{kernel}' of {port} is none of {sorted(KERNELS)}")
+    lines = [f"{port}_{k} : 1 (linked)" for k in reaching]
+    terms = [f"{port}_{k}" for k in reaching]
+    if port in population.inputs:
+        changes = np.ndim(population.inputs[port]) == len(population.axes) + 2
+        lines.append(f"{port}_input = {port}_schedule(t, i) : 1" if changes else f"{port}_input : 1 (constant)")
+        terms.append(f"{port}_input")
+    drive = " + ".join(terms) or repr(population.cell.ports[port])
+    return "\n".join([*lines, f"{port} = {word_substitute(KERNELS[kernel], {'x': f'({drive})'})} : 1"])
+
+
+def _connect(wired, k, pathway, settings):
+    """Add the dendrites, synapses and, where something is subtracted, the inhibitory relay of one pathway."""
+    source, target = wired.concrete[pathway.source], wired.concrete[pathway.target]
+    size_of = _sizes(pathway.expression, source, target)
+    wires = connect(pathway.expression, size_of, settings.shared)
+    dendrite = _dendrite(k, pathway, wires.n_dendrite, settings)
+    setattr(
+        wired.groups[pathway.target],
+        f"{pathway.port}_{k}",
+        linked_var(dendrite, "trace", index=wires.dendrite_of),
+    )
+    wired.wires[pathway.name] = wires
+    wired.others.append(dendrite)
+    unit_rate = settings.unit_rates[pathway.source]
+    group = wired.groups[pathway.source]
+    if source.population.cell.starts_high:
+        gain = np.bincount(wires.post, pathway.excitation.ravel()[wires.entry], wires.n_dendrite)
+        dendrite.trace = highest(settings.form, unit_rate) * gain
+    for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
+        keep = np.flatnonzero(weights.ravel()[wires.entry])
+        if keep.size == 0:
+            continue
+        if sign == "inhibition":
+            group, synapses_onto = _relay(k, group, settings)
+            wired.others += [group, synapses_onto]
+        wired.synapses[pathway.name, sign] = _synapses(k, sign, group, dendrite, wires, keep, weights, unit_rate, settings)
+
+
+def _sizes(expression, source, target):
+    """Size of every letter, from the concrete populations (the circuit's own check has been made)."""
+    letters = expression.source + expression.target
+    axes = source.axes + target.axes
+    return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
+
+
+def _tau(pathway, settings):
+    return settings.form.tau_pool if pathway.port == "pool" else settings.form.tau_dendrite
+
+
+def _dendrite(k, pathway, n_dendrite, settings):
+    return NeuronGroup(
+        n_dendrite,
+        settings.form.dendrite,
+        method="exact" if settings.form.spikes else "euler",
+        namespace={"tau": _tau(pathway, settings)},
+        clock=settings.clock,
+        name=f"dendrite_{k}_of_{pathway.target}",
+        order=0,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
+    )
+
+
+def _relay(k, source, settings):
+    """Inhibitory relay: one cell a source cell, brought to threshold by each of its spikes."""
+    relay = NeuronGroup(
+        source.N,
+        "v : 1",
+        threshold="v >= 1",
+        reset="v -= 1",
+        namespace={},
+        clock=settings.clock,
+        name=f"relay_{k}_of_{source.name}",
+        order=1,
+    )
+    onto = Synapses(source, relay, on_pre="v_post += 1", namespace={}, clock=settings.clock, name=f"onto_relay_{k}")
+    onto.connect(i=np.arange(source.N), j=np.arange(source.N))
+    return relay, onto
+
+
+def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, settings):
+    """Synapses of one sign from a population (or its relay) onto dendrites; entries of weight zero are left out."""
+    form = settings.form
+    values = weights.ravel()[wires.entry[keep]]
+    if form.spikes:
+        tau = dendrite.namespace["tau"]
+        model, values = "weight : 1 (constant)", weight_of_spike(values, unit_rate, tau, settings.clock.dt)
+        events = {"on_pre": f"trace_post {'+' if sign == 'excitation' else '-'}= weight"}
+    else:
+        model = "weight : second (constant)\n drive_post = weight * rate_pre : 1 (summed)"
+        values, events = weight_of_rate(values, unit_rate), {}
+    synapses = Synapses(
+        source, dendrite, model, **events, namespace={}, clock=settings.clock, name=f"{sign}_{k}", order=1
+    )
+    synapses.connect(i=wires.pre[keep], j=wires.post[keep])
+    synapses.weight = values
+    return synapses
