@@ -80,7 +80,8 @@ def mask_wiring(
         populations |= _inhibition(normalisation, superficial)
         projections += _inhibitory_projections(normalisation, W_Q, W_K)
     circuit = Circuit("mask", populations, tuple(projections))
-    return Plan(circuit, _protocol(times), _output, _attention, _attention_sum if normalisation else None)
+    normalised = (_attention_sum, _gain) if normalisation else (None, None)
+    return Plan(circuit, _protocol(times), len(tokens), _output, _attention, *normalised)
 
 
 def _sizes(W_Q, W_V, tokens, context):
@@ -173,3 +174,8 @@ def _attention(slots):
 def _attention_sum(slots):
     """Sum of kappa over the context (batch, n_head, n_token), which normalisation holds at one."""
     return slots["superficial"][0].sum(axis=(-1, -2))
+
+
+def _gain(slots):
+    """What each interneuron holds (batch, n_head, n_token)."""
+    return slots["interneuron"][0]

@@ -72,13 +72,9 @@ def memory_wiring(
         populations |= _inhibition(normalisation, populations["normaliser"], schedule.asked >= 0)
         projections += _inhibitory_projections(normalisation, reads, W_Q)
     answer = _Answer(row_of, len(rows))
-    return Plan(
-        Circuit("memory", populations, tuple(projections)),
-        schedule.protocol,
-        answer.output,
-        None,
-        answer.attention_sum if normalisation else None,
-    )
+    normalised = (answer.attention_sum, answer.gain) if normalisation else (None, None)
+    circuit = Circuit("memory", populations, tuple(projections))
+    return Plan(circuit, schedule.protocol, len(tokens), answer.output, None, *normalised)
 
 
 class _Schedule(NamedTuple):
@@ -213,6 +209,10 @@ class _Answer(NamedTuple):
     def attention_sum(self, slots):
         """What the row of the constant 1 sums to (batch, n_head, n_token), held at one by normalisation."""
         return self._asked(slots["normaliser"]).sum(axis=-1).swapaxes(1, 2)
+
+    def gain(self, slots):
+        """What each interneuron holds in each slot (batch, n_head, n_token)."""
+        return self._asked(slots["interneuron"]).swapaxes(1, 2)
 
     def _asked(self, numbers):
         """Each token's own slot and memory: (n_slot, batch * n_memory, ...) to (batch, n_token, ...)."""

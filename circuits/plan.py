@@ -14,17 +14,21 @@ class Plan(NamedTuple):
     ----------
     circuit : Circuit
     protocol : Protocol
-    output, attention, attention_sum : callable or None
+    batch : int
+        Inputs side by side in one network.
+    output, attention, attention_sum, gain : callable or None
         From the numbers of every population, shape (n_slot, batch, *sizes): the answer (batch, n_token, d_model); kappa
-        (batch, n_head, n_token, n_context), None where no cell carries it; and what normalisation holds at one (batch,
-        n_head, n_token), None without normalisation.
+        (batch, n_head, n_token, n_context), None where no cell carries it; what normalisation holds at one, and what
+        the interneurons hold (batch, n_head, n_token), None without normalisation.
     """
 
     circuit: Circuit
     protocol: Protocol
+    batch: int
     output: Callable
     attention: Callable | None
     attention_sum: Callable | None
+    gain: Callable | None
 
 
 def axes_of(sizes, *kinds):

@@ -84,7 +84,7 @@ class Run(NamedTuple):
 
 
 def simulate(
-    plan, form, unit_rates, *, dt, batch=1, cells=1, shared=True, seed=0, target="auto", record="default", report=None
+    plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None
 ):
     """Run a plan.
 
@@ -94,8 +94,8 @@ def simulate(
     form : Form
     unit_rates : dict of str to Quantity
     dt : Quantity
-    batch, cells : int
-        Inputs side by side; cells that share one number.
+    cells : int
+        Cells that share one number.
     shared : bool
         Shared dendrites, or one synapse a pair.
     seed : int
@@ -115,9 +115,9 @@ def simulate(
         If a number is not finite, or one step needed two spikes of one cell.
     """
     start, clock = time.perf_counter(), Clock(dt)
-    settings = Settings(form, unit_rates, batch, cells, shared, clock, plan.protocol.phase)
+    settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase)
     n_step = round(float(plan.protocol.duration / dt))
-    target, reason = engine.choose(target, _work(plan.circuit, form, batch, cells), n_step)
+    target, reason = engine.choose(target, _work(plan, form, cells), n_step)
     seeds = {"phases": seed}
     with engine.device(target):
         wired = wire(plan.circuit, settings)
@@ -145,10 +145,10 @@ def simulate(
     )
 
 
-def _work(circuit, form, batch, cells):
+def _work(plan, form, cells):
     """Rough number of cells and dendrites."""
     signs = 2 if form.paired else 1
-    return 2 * signs * batch * cells * sum(int(np.prod(each.shape)) for each in circuit.populations.values())
+    return 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in plan.circuit.populations.values())
 
 
 def _scatter(wired, seed):

@@ -144,7 +144,16 @@ def project(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     value : array, (..., n_head, n_context, d_value)
     """
     tokens, context, _, block = problem
-    query = np.einsum("...im,hkm->...hik", tokens, block.W_Q, optimize=True) + block.b_Q[:, None, :]
-    key = np.einsum("...jm,hkm->...hjk", context, block.W_K, optimize=True) + block.b_K[:, None, :]
-    value = np.einsum("...jm,hvm->...hjv", context, block.W_V, optimize=True) + block.b_V[:, None, :]
+    query = to_heads(tokens, block.W_Q.swapaxes(-1, -2)) + block.b_Q[:, None, :]
+    key = to_heads(context, block.W_K.swapaxes(-1, -2)) + block.b_K[:, None, :]
+    value = to_heads(context, block.W_V.swapaxes(-1, -2)) + block.b_V[:, None, :]
     return query, key, value
+
+
+def to_heads(x: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """x_i^T W^h of each head: (..., i, m) and (h, m, a) to (..., h, i, a).
+
+    An einsum would do, but leaves the batch axis fastest in memory: gradients of a large batch then took twice the
+    time (measured).
+    """
+    return x[..., None, :, :] @ W

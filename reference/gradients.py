@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.attention import close, read_out, share
-from reference.block import Block, check_problem, project
+from reference.block import Block, check_problem, project, to_heads
 from reference.kernels import kernel_named
 
 
@@ -67,7 +67,7 @@ def gradients(
     xt, kappa, Z = read_out(weight, value, problem.block.W_O, normalised)
 
     e = y - xt
-    back = np.einsum("...im,hmv->...hiv", e, problem.block.W_O, optimize=True)  # W_O^T e_i; Delta_ij = back_i x_j^T
+    back = to_heads(e, problem.block.W_O)  # W_O^T e_i; Delta_ij = back_i x_j^T
     c = back @ value.swapaxes(-1, -2)
     per_q, per_dq = phi_q, derivative(query)
     if normalised:

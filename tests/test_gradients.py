@@ -80,12 +80,13 @@ def relative(ours, theirs):
 
 
 def wrong_answers(tokens, targets, block, how):
-    """Gradients that must not pass: of other heads, of the other sign, of the other normalisation, of a shared query."""
+    """Gradients that must not pass: of another head's kappa, of the other sign, without (or with) the terms of the
+    normalisation, of queries and keys confused, of heads confused. All are wrong in W_Q and in W_K."""
     heads_exchanged = block._replace(W_Q=np.roll(block.W_Q, 1, axis=0), W_K=np.roll(block.W_K, 1, axis=0))
     right = gradients(tokens, targets, block, **how)[1:]
     wrong = [gradients(tokens, targets, heads_exchanged, **how)[1:], [-g for g in right]]
     wrong.append(gradients(tokens, targets, block, **how | {"normalised": not how["normalised"]})[1:])
-    wrong.append(gradients(tokens[::-1], targets, block, **how)[1:])
+    wrong.append([right[1], right[0], *right[2:]])
     wrong.append([np.roll(g, 1, axis=0) for g in right])
     return wrong
 
@@ -104,7 +105,7 @@ def test_every_weight_against_central_differences(case, kernel):
     slopes = central_differences(E, block[:4])
     assert relative(answer[1:], slopes).max() <= DIFFERENCES
     for wrong in wrong_answers(tokens, targets, block, how):
-        assert relative(wrong, slopes).min() > MARGIN
+        assert relative(wrong, slopes)[:2].min() > MARGIN
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -121,7 +122,7 @@ def test_every_weight_against_automatic_differentiation(case, kernel, seed):
     assert abs(answer.energy - E) <= 1000 * EPS * E
     assert relative(answer[1:], theirs).max() <= AUTOMATIC
     for wrong in wrong_answers(tokens, targets, block, how):
-        assert relative(wrong, theirs).min() > MARGIN
+        assert relative(wrong, theirs)[:2].min() > MARGIN
 
 
 def test_the_paper_s_sums_over_gamma_are_minus_the_gradients():

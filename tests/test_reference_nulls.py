@@ -21,7 +21,7 @@ def draw(seed=0, n_token=5, n_context=7, n_head=3, d_model=6, d_key=3, d_value=4
     return rng.normal(size=(n_token, d_model)), rng.normal(size=(n_context, d_model)), Block(*weights, *biases), mask
 
 
-def close(a, b):
+def assert_close(a, b):
     np.testing.assert_allclose(a, b, rtol=0, atol=ATOL * max(1, np.abs(b).max()))
 
 
@@ -56,12 +56,12 @@ def test_each_null_is_what_it_says(null, kernel, normalised):
     weight = expected_weight(null, query, key, mask)
     kappa = weight / weight.sum(-1, keepdims=True) if normalised else weight
     answer = null(tokens, block, context=context, mask=mask, kernel=kernel, normalised=normalised)
-    close(answer.kappa, kappa)
-    close(answer.output, np.einsum("hij,hjv,hmv->im", kappa, value, block.W_O))
+    assert_close(answer.kappa, kappa)
+    assert_close(answer.output, np.einsum("hij,hjv,hmv->im", kappa, value, block.W_O))
     if null is uniform_attention and normalised:
-        close(answer.normaliser, np.broadcast_to(mask.sum(1), (3, 5)))
+        assert_close(answer.normaliser, np.broadcast_to(mask.sum(1), (3, 5)))
     else:
-        close(answer.normaliser, weight.sum(-1))
+        assert_close(answer.normaliser, weight.sum(-1))
 
 
 @pytest.mark.parametrize("normalised", [True, False])
@@ -81,16 +81,16 @@ def test_where_a_null_must_coincide_with_linear_attention():
     alike = np.repeat(context[:1], 7, axis=0)
     for normalised in (True, False):
         right = linear_attention(tokens[:1], block, context=context, normalised=normalised)
-        close(key_only_attention(tokens[:1], block, context=context, normalised=normalised).output, right.output)
+        assert_close(key_only_attention(tokens[:1], block, context=context, normalised=normalised).output, right.output)
     right = linear_attention(tokens, block, context=alike)
     for null in NULLS:
-        close(null(tokens, block, context=alike).kappa, right.kappa)
+        assert_close(null(tokens, block, context=alike).kappa, right.kappa)
 
 
 def test_only_the_query_blind_nulls_give_every_token_the_same():
     tokens, context, block, _ = draw(scale=2.0)
     for null in (uniform_attention, key_only_attention):
-        close(np.ptp(null(tokens, block, context=context).output, axis=0), np.zeros(6))
+        assert_close(np.ptp(null(tokens, block, context=context).output, axis=0), np.zeros(6))
     assert np.ptp(additive_attention(tokens, block, context=context).output, axis=0).max() > 0.01
     assert np.ptp(linear_attention(tokens, block, context=context).output, axis=0).max() > 0.1
 
@@ -105,7 +105,7 @@ def test_nulls_take_batches_masks_and_empty_rows(null):
         assert batch.kappa.shape == (2, 3, 5, 7)
         np.testing.assert_array_equal(batch.kappa[:, :, 2], 0)
         np.testing.assert_array_equal(batch.output[:, 2], 0)
-        close(batch.output[1], null(tokens[5:], block, context=context, mask=mask, normalised=normalised).output)
+        assert_close(batch.output[1], null(tokens[5:], block, context=context, mask=mask, normalised=normalised).output)
         shut = null(tokens, block, mask=np.zeros((10, 10), bool), normalised=normalised)
         np.testing.assert_array_equal(shut.output, 0)
 

@@ -161,7 +161,7 @@ def _connect(wired, k, pathway, settings):
     setattr(
         wired.groups[pathway.target],
         f"{pathway.port}_{k}",
-        linked_var(dendrite, "trace", index=wires.dendrite_of),
+        linked_var(dendrite, "filtered", index=wires.dendrite_of),
     )
     wired.wires[pathway.name] = wires
     wired.others.append(dendrite)
@@ -169,14 +169,14 @@ def _connect(wired, k, pathway, settings):
     group = wired.groups[pathway.source]
     if source.population.cell.starts_high:
         gain = np.bincount(wires.post, pathway.excitation.ravel()[wires.entry], wires.n_dendrite)
-        dendrite.trace = highest(settings.form, unit_rate) * gain
+        dendrite.filtered = highest(settings.form, unit_rate) * gain
     for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
         keep = np.flatnonzero(weights.ravel()[wires.entry])
         if keep.size == 0:
             continue
         if sign == "inhibition":
             group, synapses_onto = _relay(k, group, settings)
-            wired.others += [group, synapses_onto]
+            wired.others.extend((group, synapses_onto))
         wired.synapses[pathway.name, sign] = _synapses(k, sign, group, dendrite, wires, keep, weights, unit_rate, settings)
 
 
@@ -227,7 +227,7 @@ def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, settin
     if form.spikes:
         tau = dendrite.namespace["tau"]
         model, values = "weight : 1 (constant)", weight_of_spike(values, unit_rate, tau, settings.clock.dt)
-        events = {"on_pre": f"trace_post {'+' if sign == 'excitation' else '-'}= weight"}
+        events = {"on_pre": f"filtered_post {'+' if sign == 'excitation' else '-'}= weight"}
     else:
         model = "weight : second (constant)\n drive_post = weight * rate_pre : 1 (summed)"
         values, events = weight_of_rate(values, unit_rate), {}

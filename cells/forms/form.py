@@ -24,7 +24,7 @@ class Form(NamedTuple):
     settle : Quantity
         Default time thrown away before the measured window.
     dendrite : str
-        Equations of a dendrite; `trace` is the number it holds.
+        Equations of a dendrite; `filtered` is the number it holds.
     soma : str
         Equations of a soma, given `number` and the constant `unit_rate`.
     threshold, reset : str or None

@@ -8,14 +8,14 @@ RATE = Form(
     name="rate",
     paired=False,
     spikes=False,
-    dt=0.5 * ms,  # chosen: a tenth of the shortest time constant; the fixed point does not depend on it
+    dt=1 * ms,  # chosen: a fifth of the shortest time constant; the fixed point does not depend on it
     tau_soma=10 * ms,  # chosen: order of a cortical membrane time constant; the fixed point does not depend on it
     tau_dendrite=5 * ms,  # chosen: order of an AMPA current; the fixed point does not depend on it
     tau_pool=5 * ms,  # chosen: as the dendrite
     ceiling=None,
     settle=2 * second,  # chosen: from g = 1, Z = 1e7 is reached in 8 tau_loop = 1 s, and 1e-7 in 16 loop lags more
     dendrite="""
-        dtrace/dt = (drive - trace) / tau : 1
+        dfiltered/dt = (drive - filtered) / tau : 1
         drive : 1   # summed over the synapses
     """,
     soma="drate/dt = (unit_rate * number - rate) / tau_soma : Hz",

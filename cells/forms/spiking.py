@@ -19,7 +19,7 @@ SPIKING = Form(
     tau_pool=10 * ms,  # chosen: a pool of many cells is smooth by itself; a short lag lets the loop settle sooner
     ceiling=300 * Hz,  # above it no cortical cell fires
     settle=1.5 * second,  # chosen: 1e-5 of the loop, whose time constant is twice its lag of 60 ms
-    dendrite="dtrace/dt = -trace / tau : 1",
+    dendrite="dfiltered/dt = -filtered / tau : 1",
     soma="""
         rate = unit_rate * clip(number, 0, inf) : Hz
         dv/dt = rate : 1

@@ -1,0 +1,132 @@
+"""From an attention block to what a circuit answers: plan, pilot, simulation, judgement."""
+
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import Quantity, ms, second
+
+from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
+from circuits.mask import mask_wiring
+from circuits.memory import memory_wiring
+from circuits.pilot import UNIT_RATE, rate_units, unit_rates
+from circuits.protocol import Times
+from circuits.run import Run, simulate
+from circuits.settled import Settled, judge, slots
+
+WIRINGS = {"mask": mask_wiring, "memory": memory_wiring}
+FORMS = {"rate": RATE, "spiking": SPIKING}
+WINDOWS = {"rate": 0.5 * second, "spiking": 2 * second}  # default measured window
+PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
+WRITE = 250 * ms  # SCIENCE.md section 3: a slot of 0.5 s, gated to its second half
+
+
+class Settings(NamedTuple):
+    """How a circuit is run; every time is a Brian2 quantity, None takes the default of the form.
+
+    Attributes
+    ----------
+    form : Form
+    window, settle, dt : Quantity or None
+    write : Quantity
+        Time a token is written for (memory wiring), after as much time to settle.
+    unit_rate : Quantity
+        Upper bound of the unit rate of the nuclei.
+    cells : int
+        Cells a number.
+    shared : bool
+        Shared dendrites (True), or one synapse a pair.
+    target : {"auto", "numpy", "cython", "cpp"}
+    seed : int
+    record : {"default", "all"}
+    """
+
+    form: object = RATE
+    window: Quantity | None = None
+    settle: Quantity | None = None
+    dt: Quantity | None = None
+    write: Quantity = WRITE
+    unit_rate: Quantity = UNIT_RATE
+    cells: int = 1
+    shared: bool = True
+    target: str = "auto"
+    seed: int = 0
+    record: str = "default"
+
+    def times(self):
+        """Times of the run, defaults filled in."""
+        form = self.form
+        return Times(
+            form.settle if self.settle is None else self.settle,
+            WINDOWS[form.name] if self.window is None else self.window,
+            self.write,
+            form.dt if self.dt is None else self.dt,
+        )
+
+
+class Answer(NamedTuple):
+    """What a circuit answered.
+
+    Attributes
+    ----------
+    output : ndarray, shape (batch, n_token, d_model), or None if the run was interrupted
+    attention : ndarray, shape (batch, n_head, n_token, n_context), or None where no cell carries kappa
+    attention_sum : ndarray, shape (batch, n_head, n_token), or None without normalisation
+    settled : Settled, or None if the run was interrupted
+    run : Run
+    plan : Plan
+    """
+
+    output: np.ndarray | None
+    attention: np.ndarray | None
+    attention_sum: np.ndarray | None
+    settled: Settled | None
+    run: Run
+    plan: object
+
+
+def attend(wiring, tokens, settings, report=None, **block):
+    """Present token sequences to a circuit and read its answer.
+
+    Parameters
+    ----------
+    wiring : {"mask", "memory"}
+    tokens : ndarray, shape (batch, n_token, d_model)
+    settings : Settings
+    report : callable, optional
+        Brian2's progress report.
+    **block
+        Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    WiringError
+        If the block does not fit together.
+    RunError
+        If the simulation failed.
+    """
+    make, form, times = WIRINGS[wiring], settings.form, settings.times()
+    plan = make(times, tokens, **block)
+    units = rate_units(plan.circuit) if form is RATE else _pilot(make, tokens, settings, block)
+    run = simulate(
+        plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
+        target=settings.target, record=settings.record, report=report,
+    )  # fmt: skip
+    if run.interrupted:
+        return Answer(None, None, None, None, run, plan)
+    measured = slots(run, form, plan.protocol.windows)
+    attention, total = (read and read(measured) for read in (plan.attention, plan.attention_sum))
+    return Answer(plan.output(measured), attention, total, judge(plan, run, form, settings.cells), run, plan)
+
+
+def _pilot(make, tokens, settings, block):
+    """Unit rates from the rate form of the same wiring on the same input, run only as long as peaks need."""
+    times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
+    plan = make(times, tokens, **block)
+    target = "numpy" if settings.target == "cpp" else settings.target
+    run = simulate(plan, RATE, rate_units(plan.circuit), dt=times.dt, target=target)
+    return unit_rates(plan, run, settings.unit_rate)

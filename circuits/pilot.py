@@ -1,0 +1,52 @@
+"""Unit rates of the spiking form, from a pilot: the circuit's own rate form on the same input."""
+
+import numpy as np
+from brian2 import Hz
+
+from wiring.expressions import parse
+from wiring.numbers import unit_rate_for
+
+UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
+PEAK = 250 * Hz  # chosen: the rate given to the largest number of a population, below the 300 Hz of `cells.forms.spiking`
+
+
+def rate_units(circuit):
+    """Unit rates of the rate form: one for all, since rates there have no bound."""
+    return {name: UNIT_RATE for name in circuit.populations}
+
+
+def unit_rates(plan, run, bound=UNIT_RATE):
+    """Unit rate of each population, so that the largest number it carries has the rate `PEAK`.
+
+    Parameters
+    ----------
+    plan : Plan
+    run : Run
+        Of that plan, in the rate form.
+    bound : Quantity
+        Upper bound for the nuclei.
+
+    Returns
+    -------
+    dict of str to Quantity
+    """
+    circuit, last = plan.circuit, plan.protocol.windows[:, -1]
+    peaks = {name: np.abs(numbers[last]).max() for name, numbers in run.numbers.items()}
+    for name, population in circuit.populations.items():
+        if population.inputs and population.cell.layer == "thalamus":
+            peaks[name] = np.abs(run.numbers[name]).max()
+    for projection in circuit.projections:
+        if projection.like_signs:
+            target = projection.target.partition(".")[0]
+            peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
+    nuclei = {name for name, each in circuit.populations.items() if "thalamus" in each.cell.layer}
+    found = {name: unit_rate_for(float(peak), PEAK) for name, peak in peaks.items()}
+    return {name: min(unit, bound) if name in nuclei else unit for name, unit in found.items()}
+
+
+def _like_signed_peak(projection, numbers):
+    """Largest drive of an on or an off cell that hears its own sign only, from the signed numbers of the source."""
+    expression = parse(projection.expression)
+    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
+    weights = np.asarray(projection.weights, dtype=float)
+    return max(np.einsum(line, np.clip(sign * numbers, 0, None), weights).max() for sign in (1, -1))

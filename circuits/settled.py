@@ -1,0 +1,113 @@
+"""Whether an answer is a steady state: it no longer drifts, and the attention sums to one.
+
+Drift alone passes a network whose normaliser has died: its output is still, and zero.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from wiring.expressions import parse
+
+RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
+SPIKES = 3.0  # spiking form: tolerance in units of what one spike a cell predicts
+
+
+class Settled(NamedTuple):
+    """Judgement of each input, shape (batch,).
+
+    Attributes
+    ----------
+    settled : ndarray of bool
+    drift, drift_tolerance : ndarray
+        Distance (L2) between the outputs of the last two quarters of the window, and what it may be.
+    sum_error, sum_tolerance : ndarray
+        Largest distance from one of the attention of any head and token, and what it may be; 0 without normalisation.
+    silent : ndarray of int
+        Macrocolumns whose L2/3 cells and interneuron are both silent: without drive, their attention is zero by
+        definition and is left out of `sum_error`. (Where the normaliser has died, the interneuron is not silent.)
+    """
+
+    settled: np.ndarray
+    drift: np.ndarray
+    drift_tolerance: np.ndarray
+    sum_error: np.ndarray
+    sum_tolerance: np.ndarray
+    silent: np.ndarray
+
+
+def judge(plan, run, form, cells):
+    """Settled of a finished run.
+
+    Parameters
+    ----------
+    plan : Plan
+    run : Run
+    form : Form
+    cells : int
+        Cells a number.
+
+    Returns
+    -------
+    Settled
+    """
+    windows = plan.protocol.windows
+    third, fourth = np.array_split(windows, 4, axis=1)[2:]
+    before, after = (plan.output(slots(run, form, quarter)) for quarter in (third, fourth))
+    drift = np.linalg.norm(after - before, axis=(1, 2))
+    drift_tolerance = RELATIVE * np.linalg.norm(after, axis=(1, 2))
+    if form.spikes:
+        variance = plan.output(spike_variance(plan, run, fourth, cells))
+        drift_tolerance = SPIKES * np.sqrt(2 * variance.sum(axis=(1, 2)))
+    if plan.attention_sum is None:
+        nothing = np.zeros(len(drift))
+        return Settled(drift <= drift_tolerance, drift, drift_tolerance, nothing, nothing, nothing.astype(int))
+    attention, silent = _attention_sum(plan, run, form)
+    sum_error = np.where(silent, 0, np.abs(attention - 1)).max(axis=(1, 2))
+    sum_tolerance = np.full(len(drift), RELATIVE)
+    if form.spikes:
+        variance = plan.attention_sum(spike_variance(plan, run, windows, cells))
+        sum_tolerance = SPIKES * np.sqrt(variance.max(axis=(1, 2)))
+    still = (drift <= drift_tolerance) & (sum_error <= sum_tolerance)
+    return Settled(still, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=(1, 2)))
+
+
+def slots(run, form, windows):
+    """Numbers of every population in each window, shape (n_slot, batch, *sizes): the mean over the window of what spikes
+    stood for, or the rates at its end."""
+    if form.spikes:
+        return {name: numbers[windows].mean(axis=1) for name, numbers in run.numbers.items()}
+    return {name: numbers[windows[:, -1]] for name, numbers in run.numbers.items()}
+
+
+def spike_variance(plan, run, windows, cells):
+    """Variance of the number of each cell if its count in a window is right to one spike, shaped as `slots`.
+
+    A cell that sums (a soma port) inherits the variance of its sources; a cell that multiplies starts anew.
+    """
+    span = windows.shape[1] * plan.protocol.phase
+    variance = {}
+
+    def of(name):
+        if name not in variance:
+            summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
+            own = np.full(plan.circuit.populations[name].shape, float(1 / (run.unit_rates[name] * span)) ** 2 / cells)
+            variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)
+        return variance[name]
+
+    return {
+        name: np.broadcast_to(of(name), (len(windows), *numbers.shape[1:])) for name, numbers in run.numbers.items()
+    }
+
+
+def _inherited(projection, variance):
+    """Variance that a weighted sum inherits from what it sums."""
+    return np.einsum(parse(projection.expression).einsum, variance, np.asarray(projection.weights, dtype=float) ** 2)
+
+
+def _attention_sum(plan, run, form):
+    """Sum of the attention of each head and token over the window, and which macrocolumns are silent."""
+    attention = plan.attention_sum(slots(run, form, plan.protocol.windows))
+    last_quarter = np.array_split(plan.protocol.windows, 4, axis=1)[3]
+    nothing = 0 if form.spikes else RELATIVE
+    return attention, (attention <= nothing) & (plan.gain(slots(run, form, last_quarter)) <= nothing)
