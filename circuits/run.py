@@ -114,12 +114,12 @@ def simulate(
     RunError
         If a number is not finite, or one step needed two spikes of one cell.
     """
-    start, clock = time.perf_counter(), Clock(dt)
-    settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase)
+    start = time.perf_counter()
     n_step = round(float(plan.protocol.duration / dt))
     target, reason = engine.choose(target, _work(plan, form, cells), n_step)
     seeds = {"phases": seed}
     with engine.device(target):
+        settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt), plan.protocol.phase)
         wired = wire(plan.circuit, settings)
         if form.spikes:
             _scatter(wired, seeds["phases"])

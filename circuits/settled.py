@@ -83,7 +83,8 @@ def slots(run, form, windows):
 def spike_variance(plan, run, windows, cells):
     """Variance of the number of each cell if its count in a window is right to one spike, shaped as `slots`.
 
-    A cell that sums (a soma port) inherits the variance of its sources; a cell that multiplies starts anew.
+    The count of a regular train is its expectation rounded up or down, which happens with variance 1/6 on average over
+    expectations. A cell that sums (a soma port) inherits the variance of its sources; a cell that multiplies starts anew.
     """
     span = windows.shape[1] * plan.protocol.phase
     variance = {}
@@ -91,7 +92,7 @@ def spike_variance(plan, run, windows, cells):
     def of(name):
         if name not in variance:
             summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
-            own = np.full(plan.circuit.populations[name].shape, float(1 / (run.unit_rates[name] * span)) ** 2 / cells)
+            own = np.full(plan.circuit.populations[name].shape, float(1 / (run.unit_rates[name] * span)) ** 2 / 6 / cells)
             variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)
         return variance[name]
 

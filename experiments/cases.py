@@ -4,7 +4,8 @@ The file is somebody else's, so everything in it is checked here, once; what :fu
 of fitting shapes. A refusal is one sentence that names the array, what it has and what it needs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ def _check_file(path: Path) -> None:
     try:
         is_file, exists = path.is_file(), path.exists()
     except OSError as error:
-        raise CaseError(f"{_shown(path)}: cannot be looked up ({type(error).__name__}); it needs to be a file") from error
+        raise CaseError(f"{_shown(path)}: cannot be looked up ({error.strerror}) but needs to be a file") from error
     if not exists:
         raise CaseError(f"{_shown(path)}: does not exist; a case needs to be a .npz or .safetensors file")
     if not is_file:
@@ -171,15 +172,15 @@ def _check_file(path: Path) -> None:
 def _read(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """The arrays of the file that belong to a case, and the names of the others."""
     opened, read_one = FORMATS[path.suffix.lower()]
-    try:
-        archive = opened(path)
-        names = list(archive.keys())
-    except Exception as error:  # a damaged file can make the parsers raise almost anything
-        raise CaseError(
-            f"{_shown(path)}: cannot be read as {path.suffix.lower()} ({type(error).__name__}); "
-            "it needs to be a whole file of that format"
-        ) from error
-    with archive:
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(opened(path))
+            names = list(archive.keys())
+        except Exception as error:  # a damaged file can make the parsers raise almost anything
+            raise CaseError(
+                f"{_shown(path)}: cannot be read as {path.suffix.lower()} ({type(error).__name__}); "
+                "it needs to be a whole file of that format"
+            ) from error
         known = {name: _array(archive, read_one, name) for name in names if name in AXES}
     return known, tuple(name for name in names if name not in AXES)
 
@@ -200,12 +201,11 @@ def _array(archive: Any, read_one: Any, name: str) -> np.ndarray:
     return array
 
 
-def _open_npz(path: Path) -> np.lib.npyio.NpzFile:
-    """An open ``.npz``; its arrays are read when asked for."""
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise TypeError("one bare array")
-    return archive
+@contextmanager
+def _open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """An open ``.npz``; its arrays are read when asked for. Numpy leaves a damaged file open, so it is opened here."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # a bare array is refused by this with
+        yield archive
 
 
 def _open_safetensors(path: Path) -> Any:

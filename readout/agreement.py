@@ -22,7 +22,9 @@ def relative_l2(output, reference):
         On two shapes, an empty array or an entry that is not finite.
     """
     output, reference = _pair(output, reference)
-    return _ratio(_norm(output - reference), _norm(reference))
+    scale = max(np.abs(output).max(), np.abs(reference).max()) or 1.0  # so that no square overflows
+    error, size = np.linalg.norm(output / scale - reference / scale), np.linalg.norm(reference / scale)
+    return _ratio(error, size)
 
 
 def cosine(output, reference):
@@ -134,12 +136,6 @@ def _heads(kappa, reference_kappa):
     if kappa.ndim != 3:
         raise ValueError(f"kappa has shape {kappa.shape}, but needs (n_head, n_token, n_context).")
     return kappa, reference_kappa
-
-
-def _norm(x):
-    """Euclidean norm that neither overflows nor vanishes where the entries do not."""
-    largest = np.abs(x).max()
-    return largest if largest == 0 else largest * np.linalg.norm(x / largest)
 
 
 def _cosine(a, b):

@@ -50,6 +50,8 @@ def check_folder(out=None, overwrite=False):
     """
     folder = Path("results") if out is None else Path(out)
     with _refusing(f"{folder} cannot be written to"):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            folder.lstat()  # a name too long, or a folder that may not be entered
         existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path())
         if not existing.is_dir():
             raise FolderError(f"{folder} cannot be a result folder: {existing} is not a folder.")

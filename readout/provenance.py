@@ -110,13 +110,15 @@ def processor():
 def jsonable(x):
     """Turn `x` into what JSON can hold, or say why not.
 
-    Brian2 quantities become `{"value", "unit"}`, arrays and tuples lists, a NamedTuple a dict of its fields; a number
+    Quantities become `{"value", "unit"}`, arrays and tuples lists, a NamedTuple a dict of its fields; a number
     that is not finite becomes None, for JSON has no word for it. Raises TypeError on anything else.
     """
     if x is None or isinstance(x, bool | int | str):
         return x
     if _is_brian_quantity(x):
         return jsonable(value_and_unit(x))
+    if hasattr(x, "dimensionality"):  # of the package quantities, which neo uses
+        return {"value": jsonable(x.magnitude), "unit": x.dimensionality.string}
     if isinstance(x, float):
         return float(x) if math.isfinite(x) else None
     if isinstance(x, np.ndarray | np.generic):
@@ -125,7 +127,7 @@ def jsonable(x):
         x = x._asdict()
     if isinstance(x, dict):
         return {str(key): jsonable(value) for key, value in x.items()}
-    if isinstance(x, list | tuple | set | frozenset):
+    if isinstance(x, list | tuple):
         return [jsonable(value) for value in x]
     if isinstance(x, Path):
         return str(x)

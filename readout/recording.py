@@ -93,7 +93,7 @@ def rate_signals(record, run):
     period = (times[-1] - times[0]) / (times.size - 1)
     if not np.allclose(np.diff(times), period, rtol=1e-3, atol=0) or period <= 0:
         raise ValueError(f"population {record.name!r}: sample_time is not evenly spaced.")
-    signal = neo.AnalogSignal(rate, t_start=times[0], time_units="s", sampling_period=_seconds(period))
+    signal = neo.AnalogSignal(rate, t_start=_seconds(times[0]), sampling_period=_seconds(period))
     signal.name = record.name
     signal.annotate(**_shared(record, run))
     signal.array_annotate(cell=np.asarray(record.cells), **cell_positions(record, named=True))
@@ -108,7 +108,7 @@ def cell_positions(record, named=False):
     """
     kinds, sizes = [kind for kind, _ in record.axes], [size for _, size in record.axes]
     cells = np.asarray(record.cells)
-    if cells.size and not (0 <= cells.min() and cells.max() < np.prod(sizes)):
+    if cells.size and (cells.min() < 0 or cells.max() >= np.prod(sizes)):
         raise ValueError(f"population {record.name!r}: a recorded cell lies outside its {np.prod(sizes)} cells.")
     index = np.stack(np.unravel_index(cells, sizes), axis=-1)
     found = {} if named else {"index": index}
@@ -162,7 +162,7 @@ def _fits(entry):
 
 
 def write_nix(block, path):
-    """Write a neo Block to a NIX file: lossless, about 20 to 40 ms a train and 6 ms a column of a signal.
+    """Write a neo Block to a NIX file: lossless, about 40 ms a train and 7 ms a column of a signal.
 
     Raises FolderError where the file cannot be written.
     """

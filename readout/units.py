@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SI_NAMES = ("m", "kg", "s", "A", "K", "mol", "cd")  # in the order of the exponents of a Brian2 dimension
+SI_UNITS = ("m", "kg", "s", "A", "K", "mol", "cd")  # as both packages call them
 
 
 def to_quantities(x, unit):
@@ -44,10 +44,9 @@ def _si_unit(x):
     import quantities as pq
     from brian2 import get_dimensions
 
-    exponents = zip(SI_NAMES, get_dimensions(x)._dims, strict=True)
-    si = pq.dimensionless
-    for name, exponent in exponents:
-        si = si * pq.Quantity(1.0, name) ** exponent
+    dimensions, si = get_dimensions(x), pq.dimensionless
+    for unit in SI_UNITS:
+        si = si * pq.Quantity(1.0, unit) ** dimensions.get_dimension(unit)
     return si
 
 

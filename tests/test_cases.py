@@ -1,0 +1,431 @@
+"""Reading a case: what is accepted comes back exactly, what is not is refused in one sentence and never otherwise."""
+
+import io
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from experiments.cases import AXES, REQUIRED, Case, CaseError, arrays, from_arrays, load, save, sizes
+from reference.attention import Block
+
+SIZES = {"n_token": 3, "n_context": 4, "n_head": 2, "d_model": 5, "d_key": 6, "d_value": 7}  # all different
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WRITERS = {"npz": lambda path, held: np.savez(path, **held), "safetensors": lambda path, held: save_file(held, path)}
+
+
+def full(dtype=np.float64):
+    """Every array a case can have."""
+    rng = np.random.default_rng(7)
+    held = {name: rng.standard_normal([SIZES[axis] for axis in axes]).astype(dtype) for name, axes in AXES.items()}
+    held["mask"] = np.ones((3, 4), dtype=bool)
+    held["mask"][0, 2] = False
+    return held
+
+
+def write(folder, held, kind="npz"):
+    path = folder / f"some.{kind}"
+    WRITERS[kind](path, held)
+    return path
+
+
+def refusal(call, *given):
+    """The sentence of a refusal, which is one printable line."""
+    with pytest.raises(CaseError) as caught:
+        call(*given)
+    sentence = str(caught.value)
+    assert sentence.isprintable()
+    assert len(sentence.splitlines()) == 1
+    return sentence
+
+
+def answered(call, *given):
+    """A case, or the sentence of its refusal, which is one line; whatever else is raised fails the test."""
+    try:
+        return call(*given)
+    except CaseError as error:
+        sentence = str(error)
+    assert sentence
+    assert sentence.isprintable()
+    return sentence
+
+
+# Accepted
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_every_array_comes_back_in_float64(tmp_path, kind, dtype):
+    held = full(dtype)
+    case = load(write(tmp_path, held, kind))
+    assert case.name == "some"
+    assert case.notices == ()
+    assert sizes(case) == SIZES
+    for name, array in arrays(case).items():
+        assert array.dtype == (bool if name == "mask" else np.float64)
+        np.testing.assert_array_equal(array, held[name])
+    assert list(arrays(case)) == list(AXES)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_optional_arrays_may_be_absent(tmp_path, kind):
+    held = {name: array for name, array in full().items() if name in REQUIRED}
+    case = load(write(tmp_path, held, kind))
+    assert case[2:5] == (None, None, None)
+    assert case.block[4:] == (None, None, None)
+    assert sizes(case)["n_context"] == sizes(case)["n_token"]
+
+
+def test_byte_order_and_memory_order_do_not_matter(tmp_path):
+    held = full()
+    turned = {name: np.asfortranarray(a if name == "mask" else a.astype(">f4")) for name, a in held.items()}
+    for name, array in arrays(load(write(tmp_path, turned))).items():
+        assert array.flags.c_contiguous
+        np.testing.assert_array_equal(array, held[name].astype(array.dtype if name == "mask" else np.float32))
+
+
+def test_self_attention_takes_a_square_mask(tmp_path):
+    held = {name: array for name, array in full().items() if name in REQUIRED} | {"mask": np.eye(3, dtype=bool)}
+    assert load(write(tmp_path, held)).mask.shape == (3, 3)
+
+
+def test_what_is_saved_is_loaded_exactly(tmp_path):
+    case = from_arrays(full(), name="some")
+    save(case, tmp_path / "some.npz")
+    again = load(tmp_path / "some.npz")
+    for name, array in arrays(case).items():
+        np.testing.assert_array_equal(arrays(again)[name], array)
+    assert again.name == case.name
+
+
+def test_saving_in_capitals_keeps_the_name(tmp_path):
+    save(from_arrays(full()), tmp_path / "SOME.NPZ")
+    assert [path.name for path in tmp_path.iterdir()] == ["SOME.NPZ"]
+    assert load(tmp_path / "SOME.NPZ").name == "SOME"
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_another_array_is_left_out_with_a_notice(tmp_path, kind):
+    case = load(write(tmp_path, full() | {"energy": np.arange(3)}, kind))
+    assert case.notices == ("energy: is not an array of a case and is left out",)
+
+
+def test_another_array_is_not_even_read(tmp_path):
+    held = full() | {"remark": np.array([print, "an object"], dtype=object)}
+    path = write(tmp_path, held)
+    assert "remark" in load(path).notices[0]
+
+
+def test_a_closed_row_gets_a_notice(tmp_path):
+    held = full()
+    held["mask"][[0, 2]] = False
+    (notice,) = load(write(tmp_path, held)).notices
+    assert notice == "mask: closes the whole row of token 0, 2, so that row of the output is zero"
+
+
+def test_a_case_is_a_copy():
+    held = full()
+    case = from_arrays(held)
+    held["tokens"][:] = 0
+    assert case.tokens.any()
+
+
+# Refused: the file
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    assert refusal(load, tmp_path / "none.npz").endswith(
+        "does not exist; a case needs to be a .npz or .safetensors file"
+    )
+
+
+@pytest.mark.parametrize("name", ["folder", "folder.npz"])
+def test_a_folder_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert "is a folder" in refusal(load, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["case.npy", "case.txt", "case"])
+def test_another_ending_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"1 2 3")
+    assert "needs to end in .npz or .safetensors" in refusal(load, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a\nb.npz", "x" * 5000 + ".npz", "a\0b.npz", "a\udc80.npz"])
+def test_a_strange_name_is_refused_in_one_line(tmp_path, name):
+    refusal(load, tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("content", [b"", b"\n", b"PK\x03\x04", b"text", pickle.dumps([1, 2]), b"\xff" * 100])
+def test_a_file_of_something_else_is_refused(tmp_path, kind, content):
+    (tmp_path / f"some.{kind}").write_bytes(content)
+    sentence = refusal(load, tmp_path / f"some.{kind}")
+    assert f"cannot be read as .{kind}" in sentence
+    assert "some." in sentence
+
+
+def test_one_bare_array_is_refused(tmp_path):
+    with (tmp_path / "some.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    assert "cannot be read as .npz" in refusal(load, tmp_path / "some.npz")
+
+
+def test_the_other_format_under_this_ending_is_refused(tmp_path):
+    for kind, other in [("npz", "safetensors"), ("safetensors", "npz")]:
+        write(tmp_path, full(), kind).rename(tmp_path / f"other.{other}")
+        assert "cannot be read" in refusal(load, tmp_path / f"other.{other}")
+
+
+def test_bare_bytes_in_the_archive_are_refused(tmp_path):
+    path = write(tmp_path, {name: array for name, array in full().items() if name != "W_K"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("W_K.npy", "not an array")
+    assert refusal(load, path).startswith("W_K: is stored as bare bytes")
+
+
+def test_an_array_larger_than_any_memory_is_refused(tmp_path):
+    path = write(tmp_path, {name: array for name, array in full().items() if name != "W_K"})
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15, 2, 2)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("W_K.npy", header.getvalue())
+    assert refusal(load, path).startswith("W_K: cannot be read")
+
+
+def test_pickled_objects_are_refused_and_not_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("unpickled",))
+
+    path = write(tmp_path, full() | {"tokens": np.array([Trap()], dtype=object)})
+    assert refusal(load, path).startswith("tokens: cannot be read")
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "I32", "U8"])
+def test_other_safetensors_types_are_refused_by_their_name(tmp_path, dtype):
+    width = {"BF16": 2, "I32": 4}.get(dtype, 1)
+    header = f'{{"tokens":{{"dtype":"{dtype}","shape":[2,2],"data_offsets":[0,{4 * width}]}}}}'.encode()
+    (tmp_path / "some.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4 * width))
+    assert refusal(load, tmp_path / "some.safetensors") == (
+        f"tokens: has dtype {dtype} but needs floating point of 16, 32 or 64 bits"
+    )
+
+
+# Refused: the arrays
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_missing_array_is_refused(tmp_path, name, kind):
+    path = write(tmp_path, {key: array for key, array in full().items() if key != name}, kind)
+    assert refusal(load, path) == f"{name}: is missing but a case needs tokens, W_Q, W_K, W_V, W_O"
+
+
+def test_all_missing_arrays_are_named(tmp_path):
+    assert refusal(load, write(tmp_path, {"tokens": np.ones((1, 1)), "W_V": np.ones((1, 1, 1))})) == (
+        "W_Q, W_K, W_O: are missing but a case needs tokens, W_Q, W_K, W_V, W_O"
+    )
+
+
+@pytest.mark.parametrize("name", ["b_O", "W_q", "W_", "b_K ", "W_\n"])
+def test_an_unknown_weight_is_refused(tmp_path, name):
+    sentence = refusal(load, write(tmp_path, full() | {name: np.ones(2)}))
+    assert sentence.startswith(name if name.isprintable() else ascii(name))
+    assert "W_Q, W_K, W_V, W_O" in sentence
+
+
+@pytest.mark.parametrize("name", AXES)
+@pytest.mark.parametrize("value", [1j, "text", 3, b"bytes", np.longdouble(1), np.datetime64("2025-01-01")])
+def test_other_types_are_refused(tmp_path, name, value):
+    held = full() | {name: np.full(full()[name].shape, value)}
+    if held[name].dtype == np.float64:
+        pytest.skip("longdouble is float64 on this machine")
+    sentence = refusal(load, write(tmp_path, held))
+    wanted = "booleans" if name == "mask" else "floating point of 16, 32 or 64 bits"
+    assert sentence == f"{name}: has dtype {held[name].dtype.name} but needs {wanted}"
+
+
+def test_a_mask_of_numbers_is_refused(tmp_path):
+    assert refusal(load, write(tmp_path, full() | {"mask": np.ones((3, 4))})) == (
+        "mask: has dtype float64 but needs booleans"
+    )
+
+
+def test_booleans_are_no_numbers(tmp_path):
+    assert refusal(load, write(tmp_path, full() | {"tokens": np.ones((3, 5), dtype=bool)})) == (
+        "tokens: has dtype bool but needs floating point of 16, 32 or 64 bits"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "sentence"),
+    [
+        ("tokens", (5,), "tokens: has shape (5,) but needs (n_token, d_model), that is 2 axes"),
+        ("tokens", (), "tokens: has shape () but needs (n_token, d_model), that is 2 axes"),
+        ("tokens", (0, 5), "tokens: has shape (0, 5) but needs (n_token, d_model) of at least one each"),
+        ("tokens", (3, 0), "tokens: has shape (3, 0) but needs (n_token, d_model) of at least one each"),
+        ("W_Q", (0, 6, 5), "W_Q: has shape (0, 6, 5) but needs (n_head, d_key, d_model) of at least one each"),
+        ("W_V", (2, 0, 5), "W_V: has shape (2, 0, 5) but needs (n_head, d_value, d_model) of at least one each"),
+        ("context", (0, 5), "context: has shape (0, 5) but needs (n_context, d_model) of at least one each"),
+        (
+            "W_Q",
+            (2, 6, 4),
+            "W_Q: has shape (2, 6, 4) but needs (n_head, d_key, d_model) = (n_head, d_key, 5), d_model as in tokens",
+        ),
+        ("W_K", (2, 3, 5), "W_K: has shape (2, 3, 5) but needs (n_head, d_key, d_model) = (2, 6, 5), d_key as in W_Q"),
+        (
+            "W_V",
+            (3, 7, 5),
+            "W_V: has shape (3, 7, 5) but needs (n_head, d_value, d_model) = (2, d_value, 5), n_head as in W_Q",
+        ),
+        (
+            "W_O",
+            (2, 7, 5),
+            "W_O: has shape (2, 7, 5) but needs (n_head, d_model, d_value) = (2, 5, 7), "
+            "d_model as in tokens, d_value as in W_V",
+        ),
+        ("b_Q", (2, 7), "b_Q: has shape (2, 7) but needs (n_head, d_key) = (2, 6), d_key as in W_Q"),
+        ("b_K", (6,), "b_K: has shape (6,) but needs (n_head, d_key), that is 2 axes"),
+        ("b_V", (1, 7), "b_V: has shape (1, 7) but needs (n_head, d_value) = (2, 7), n_head as in W_Q"),
+        (
+            "context",
+            (4, 6),
+            "context: has shape (4, 6) but needs (n_context, d_model) = (n_context, 5), d_model as in tokens",
+        ),
+        ("targets", (4, 5), "targets: has shape (4, 5) but needs (n_token, d_model) = (3, 5), n_token as in tokens"),
+    ],
+)
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_wrong_shape_is_refused(tmp_path, kind, name, shape, sentence):
+    assert refusal(load, write(tmp_path, full() | {name: np.zeros(shape)}, kind)) == sentence
+
+
+def test_a_mask_of_the_wrong_shape_is_refused(tmp_path):
+    held = full() | {"mask": np.ones((3, 3), dtype=bool)}
+    needs = "mask: has shape (3, 3) but needs (n_token, n_context) = (3, 4), n_context as in context"
+    assert refusal(load, write(tmp_path, held)) == needs
+    del held["context"]
+    assert load(write(tmp_path, held)).mask.shape == (3, 3)
+
+
+@pytest.mark.parametrize("name", [name for name in AXES if name != "mask"])
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, name, kind, value):
+    held = full(np.float32)
+    last = tuple(size - 1 for size in held[name].shape)
+    held[name][last] = held[name][(*last[:-1], 1)] = value
+    where = ", ".join(map(str, (*last[:-1], 1)))
+    assert refusal(load, write(tmp_path, held, kind)) == (
+        f"{name}: has 2 entries that are not finite, the first at [{where}], but needs none"
+    )
+
+
+def test_a_signalling_nan_is_refused_without_a_warning(tmp_path):
+    held = full(np.float32)
+    held["tokens"].view(np.uint32)[0, 0] = 0x7F800001
+    assert "not finite" in refusal(load, write(tmp_path, held))
+
+
+def test_a_case_is_not_saved_under_another_ending(tmp_path):
+    assert "needs to end in .npz" in refusal(save, from_arrays(full()), tmp_path / "some.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_case_that_would_be_refused_is_not_saved(tmp_path):
+    case = from_arrays(full())._replace(tokens=np.ones((3, 4)))
+    assert refusal(save, case, tmp_path / "some.npz").startswith("W_Q: has shape")
+    assert not list(tmp_path.iterdir())
+
+
+# Any file at all
+
+
+@pytest.fixture(scope="module")
+def bytes_of(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return {kind: write(folder, full(np.float32), kind).read_bytes() for kind in WRITERS}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@FUZZ
+@given(content=st.binary(max_size=400))
+def test_random_bytes_never_raise_anything_else(tmp_path, kind, content):
+    path = tmp_path / f"some.{kind}"
+    for start in (b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00", struct.pack("<Q", len(content)) + b"{"):
+        path.write_bytes(start + content)
+        assert "cannot be read" in answered(load, path)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, kind, bytes_of):
+    path = tmp_path / f"some.{kind}"
+    whole = bytes_of[kind]
+    for end in {*range(0, len(whole), 37), *range(200), *range(len(whole) - 200, len(whole))}:
+        path.write_bytes(whole[:end])
+        refusal(load, path)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@FUZZ
+@given(data=st.data())
+def test_a_damaged_file_never_raises_anything_else(tmp_path, kind, bytes_of, data):
+    content = bytearray(bytes_of[kind])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / f"some.{kind}"
+    path.write_bytes(content)
+    answered(load, path)
+
+
+@FUZZ
+@given(data=st.data())
+def test_a_damaged_header_never_raises_anything_else(tmp_path, data):
+    """The zip is whole, so that its checksum does not hide the header of the array inside from the reader."""
+    stored = io.BytesIO()
+    np.save(stored, full()["W_K"])
+    content = bytearray(stored.getvalue())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, 90))] = data.draw(st.integers(0, 255))
+    path = write(tmp_path, {name: array for name, array in full().items() if name != "W_K"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("W_K.npy", bytes(content))
+    answered(load, path)
+
+
+DTYPES = ["f2", "f4", "f8", ">f8", "g", "c8", "c16", "i1", "i8", "u2", "?", "S3", "U2", "M8[s]", "O", "f4,i4", "(2,)f8"]
+
+
+@FUZZ
+@given(name=st.sampled_from(list(AXES)), dtype=st.sampled_from(DTYPES), shape=st.lists(st.integers(0, 7), max_size=4))
+def test_any_type_and_shape_is_a_case_or_a_refusal_that_names_it(tmp_path, name, dtype, shape):
+    held = full() | {name: np.zeros(shape, dtype)}
+    path = write(tmp_path, held)
+    found = answered(load, path)
+    if isinstance(found, Case):
+        assert arrays(found)[name].shape == held[name].shape
+    else:
+        assert name in found
+
+
+@FUZZ
+@given(swapped=st.permutations(list(AXES)))
+def test_swapped_arrays_are_refused_by_name(swapped):
+    held = full()
+    given = {name: held[other] for name, other in zip(AXES, swapped, strict=True)}
+    same = all(given[name].shape == held[name].shape and given[name].dtype == held[name].dtype for name in AXES)
+    if same:
+        from_arrays(given)
+    else:
+        assert refusal(from_arrays, given).split(":")[0] in AXES
+
+
+def test_a_case_made_by_hand_has_its_sizes():
+    block = Block(np.ones((2, 6, 5)), np.ones((2, 6, 5)), np.ones((2, 7, 5)), np.ones((2, 5, 7)))
+    assert sizes(Case(np.ones((3, 5)), block, context=np.ones((4, 5)))) == SIZES

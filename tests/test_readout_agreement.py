@@ -1,0 +1,153 @@
+"""Known values, invariants and refusals of the measures of agreement, and of the little statistics."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from readout.agreement import attention_max_abs, cosine, kappa_correlation, max_abs, relative_l2, skill
+from readout.statistics import slope_of_log_log, summary
+
+RNG = np.random.default_rng(0)
+MEASURES = [relative_l2, cosine, max_abs]
+numbers = st.floats(-1e3, 1e3, allow_subnormal=False)
+matrices = arrays(float, (3, 4), elements=numbers)
+
+
+def attention(*shape):
+    weights = np.exp(RNG.normal(size=shape))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def test_known_values():
+    reference, output = np.array([[3.0, 4.0]]), np.array([[3.0, 3.0]])
+    assert relative_l2(output, reference) == pytest.approx(1 / 5)
+    assert cosine(output, reference) == pytest.approx(21 / (5 * np.sqrt(18)))
+    assert max_abs(output, reference) == 1.0
+    assert cosine([1, 0], [0, 1]) == 0.0
+    assert cosine([1, 2], [-1, -2]) == pytest.approx(-1.0)
+
+
+@given(matrices, matrices, st.floats(1e-3, 1e3))
+def test_scaling_both_leaves_the_relative_error_and_scaling_one_the_cosine(output, reference, factor):
+    assume(np.abs(output).max() > 1e-6 and np.abs(reference).max() > 1e-6)
+    rounding = 64 * np.finfo(float).eps
+    assert relative_l2(factor * output, factor * reference) == pytest.approx(
+        relative_l2(output, reference), rel=rounding * 1e3, abs=rounding
+    )
+    assert cosine(factor * output, reference) == pytest.approx(cosine(output, reference), abs=rounding)
+    assert -1 <= cosine(output, reference) <= 1
+
+
+@given(matrices)
+def test_the_relative_error_of_a_stretched_reference_is_the_stretch(reference):
+    assume(np.abs(reference).max() > 1e-6)
+    assert relative_l2(1.5 * reference, reference) == pytest.approx(0.5)
+    assert relative_l2(reference, reference) == 0.0
+
+
+def test_sizes_near_the_ends_of_the_floating_point_numbers():
+    for scale in (1e-200, 1e200):  # squares would vanish or overflow
+        assert relative_l2(scale * np.array([3.0, 3.0]), scale * np.array([3.0, 4.0])) == pytest.approx(0.2)
+        assert cosine(scale * np.ones(3), np.ones(3)) == pytest.approx(1.0)
+
+
+def test_a_zero_reference_has_no_relative_error():
+    assert relative_l2([1.0, 2.0], [0.0, 0.0]) is None
+    assert cosine([1.0, 2.0], [0.0, 0.0]) is None
+    assert cosine([0.0, 0.0], [1.0, 2.0]) is None
+    assert relative_l2([0.0, 0.0], [1.0, 2.0]) == 1.0
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize(
+    ("output", "reference", "sentence"),
+    [
+        (np.ones((2, 3)), np.ones((3, 2)), r"shape \(2, 3\), but the reference has \(3, 2\)"),
+        (np.ones(1), np.ones(3), "shape"),  # numpy would broadcast
+        (np.array([1.0, np.nan]), np.ones(2), "output has 1 entries of 2 that are not finite"),
+        (np.ones(2), np.array([np.inf, np.inf]), "reference has 2"),
+        (np.ones((0, 3)), np.ones((0, 3)), "nothing to compare"),
+    ],
+)
+def test_refusals(measure, output, reference, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        measure(output, reference)
+
+
+def test_skill():
+    assert skill(0.1, [0.5, 0.2]) == pytest.approx(0.5)
+    assert skill(0.1, {"uniform": 0.4, "additive": None}) == pytest.approx(0.75)
+    assert skill(0.4, [0.2]) == pytest.approx(-1.0)
+    assert skill(0.0, [0.2]) == 1.0
+    for undefined in (skill(None, [0.2]), skill(0.1, [None]), skill(0.1, []), skill(0.1, [0.0]), skill(0.0, [0.0])):
+        assert undefined is None
+    for wrong in ([np.nan], [-0.1], [np.inf]):
+        with pytest.raises(ValueError, match="finite and not negative"):
+            skill(0.1, wrong)
+    with pytest.raises(ValueError, match="finite"):
+        skill(np.nan, [0.2])
+
+
+def test_attention_a_head():
+    reference = attention(3, 4, 5)
+    kappa = reference.copy()
+    kappa[1, 2, 3] += 0.25
+    assert attention_max_abs(kappa, reference) == pytest.approx([0.0, 0.25, 0.0])
+    assert attention_max_abs(None, reference) is None
+    with pytest.raises(ValueError, match="n_head, n_token, n_context"):
+        attention_max_abs(kappa[0], reference[0])
+
+
+def test_kappa_correlation_is_pearsons_where_attention_sums_to_one():
+    kappa, reference = attention(3, 4, 5), attention(3, 4, 5)
+    pearson = np.corrcoef(kappa.ravel(), reference.ravel())[0, 1]
+    assert kappa_correlation(kappa, reference) == pytest.approx(pearson, abs=1e-12)
+    assert kappa_correlation(reference, reference) == pytest.approx(1.0)
+    assert kappa_correlation(2 / 5 - reference, reference) == pytest.approx(-1.0)
+    halved = kappa_correlation(reference / 2, reference)
+    assert halved < 0.95  # a wrong sum is an error, to which Pearson's correlation is blind
+    assert np.corrcoef(reference.ravel() / 2, reference.ravel())[0, 1] == pytest.approx(1.0)
+
+
+def test_a_head_given_the_attention_of_another_loses_the_correlation():
+    reference = attention(4, 16, 16)
+    right = kappa_correlation(reference + 1e-3 * RNG.normal(size=reference.shape), reference)
+    wrong = kappa_correlation(np.roll(reference, 1, axis=0), reference)
+    assert right > 0.99
+    assert wrong < 0.3  # independent weights: zero within 1/sqrt(1024), ten times less
+
+
+def test_uniform_attention_has_no_direction():
+    reference, uniform = attention(2, 3, 5), np.full((2, 3, 5), 0.2)
+    rounded = uniform + np.finfo(float).eps * RNG.choice([-1, 1], size=uniform.shape)
+    assert kappa_correlation(uniform, reference) is None
+    assert kappa_correlation(reference, rounded) is None
+    assert kappa_correlation(np.ones((2, 3, 1)) * 1.001, np.ones((2, 3, 1))) is None
+    assert kappa_correlation(None, reference) is None
+
+
+def test_slope_of_a_power_law_and_its_error():
+    x = np.array([0.5, 1, 2, 4, 8])
+    assert slope_of_log_log(x, 3 * x**-0.5).slope == pytest.approx(-0.5)
+    assert slope_of_log_log(x, 3 * x**-0.5).standard_error == pytest.approx(0, abs=1e-12)
+    noisy = 3 * x**-1 * np.exp([0.1, -0.2, 0.05, 0.1, -0.1])
+    (slope, _), covariance = np.polyfit(np.log(x), np.log(noisy), 1, cov=True)
+    fitted = slope_of_log_log(x, noisy)
+    assert fitted.slope == pytest.approx(slope)
+    assert fitted.standard_error == pytest.approx(np.sqrt(covariance[0, 0]))
+    assert slope_of_log_log([1, 2], [1, 4]) == (pytest.approx(2.0), None)
+
+
+@pytest.mark.parametrize(("x", "y"), [([1, 2], [1, 0]), ([1, 1], [1, 2]), ([1, 2], [1]), ([-1, 2], [1, 2])])
+def test_slopes_refused(x, y):
+    with pytest.raises(ValueError, match="slope"):
+        slope_of_log_log(x, y)
+
+
+def test_summary_is_median_and_range():
+    assert summary([3.0, 1.0, 10.0]) == (3.0, 1.0, 10.0)
+    for wrong in ([], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="finite"):
+            summary(wrong)

@@ -1,0 +1,310 @@
+"""What the figures show, read from their artists."""
+
+import matplotlib
+import numpy as np
+import pytest
+from brian2 import Hz, mV, second
+from matplotlib.colors import to_hex
+from test_readout_recording import T_STOP, paired, record, run_of
+
+from readout.figures import comparison, curve, output_against_reference, save
+from readout.files import FolderError
+from readout.maps import attention_maps, attention_over_digit
+from readout.raster import raster
+from readout.style import LAYER_COLOURS, colour, lighter, style
+
+RNG = np.random.default_rng(0)
+NULLS = {"uniform_relative_l2": 0.5, "additive_relative_l2": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open():
+    yield
+    from matplotlib import _pylab_helpers
+
+    assert _pylab_helpers.Gcf.figs == {}
+
+
+def attention(n_head=4, n_token=16, n_context=16):
+    weights = np.exp(RNG.normal(size=(n_head, n_token, n_context)))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def rate_form(**given):
+    return record(name="superficial", layer="L2/3", spike_index=None, spike_time=None, **given)
+
+
+def words(part):
+    """All that is written in a figure, a part of it or a panel."""
+    return "\n".join(text.get_text() for text in part.findobj(matplotlib.text.Text))
+
+
+def lines(panel):
+    """Ends of the spikes drawn in a panel, by label: arrays (n_spike, 2, 2)."""
+    found = [each for each in panel.collections if isinstance(each, matplotlib.collections.LineCollection)]
+    return {each.get_label(): np.array(each.get_segments()).reshape(-1, 2, 2) for each in found}
+
+
+def test_cortex_lies_above_thalamus_and_relays_are_left_out():
+    names = ("higher-order thalamus", "thalamus", "inhibitory relay", "L5 PT", "L5 IT", "L2/3 interneuron", "L2/3")
+    run = run_of(*(record(name=f"in {layer}", layer=layer) for layer in names))
+    figure = raster(run)
+    shown = [words(panel).split("in ")[1].split("\n")[0] for panel in figure.axes]
+    assert shown == ["L2/3", "L2/3 interneuron", "L5 IT", "L5 PT", "thalamus", "higher-order thalamus"]
+    assert "inhibitory relays (1) not shown" in figure.get_suptitle()
+    assert "inhibitory relay" in words(raster(run, relays=True).axes[-1])
+    bars = [to_hex(panel.spines["left"].get_edgecolor()).upper() for panel in figure.axes]
+    assert bars == [LAYER_COLOURS[layer] for layer in shown]
+
+
+def test_all_spikes_of_the_shown_cells_are_drawn_in_their_rows():
+    core = record()
+    first = core.cells < 6  # of the first input
+    (panel,) = raster(run_of(core)).axes
+    (drawn,) = lines(panel).values()
+    rows = {cell: row for row, cell in enumerate(core.cells[first])}
+    meant = sorted((t, rows[c]) for t, c in zip(np.asarray(core.spike_time), core.spike_index, strict=True) if c < 6)
+    assert sorted(zip(drawn[:, 0, 0], drawn[:, :, 1].mean(axis=1), strict=True)) == meant
+    assert "3 of 6 cells" in words(panel)
+    assert f"mean {len(meant) / 3 / T_STOP:.3g} Hz" in words(panel)
+
+
+def test_another_input_has_other_spikes():
+    run = run_of(record())
+    both = [next(iter(lines(raster(run, batch=batch).axes[0]).values())) for batch in (0, 1)]
+    assert len(both[0]) + len(both[1]) == 60
+    assert "input 1 (of 2)" in raster(run, batch=1).get_suptitle()
+    for batch in (2, -1):
+        with pytest.raises(ValueError, match="there is no input"):
+            raster(run, batch=batch)
+
+
+def test_on_cells_are_above_and_dark_and_off_cells_below_and_light():
+    pairs = paired(cells=np.arange(12), rate=np.ones((400, 12)) * Hz)
+    pairs.spike_index, pairs.spike_time = np.arange(12), np.linspace(0.1, 1, 12) * second
+    (panel,) = raster(run_of(pairs)).axes
+    drawn = lines(panel)
+    assert drawn["off"][:, :, 1].max() <= drawn["on"][:, :, 1].min()
+    assert (len(drawn["on"]), len(drawn["off"])) == (6, 6)
+    shades = {each.get_label(): to_hex(each.get_colors()[0]) for each in panel.collections if len(each.get_colors())}
+    assert shades["on"] == colour("L5 PT").lower()
+    assert shades["off"] == lighter(colour("L5 PT"))
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["off", "on"]
+
+
+def test_at_most_so_many_cells_are_drawn_and_the_mean_is_of_all():
+    run = run_of(record())
+    (panel,) = raster(run, max_cells=1).axes
+    assert "1 of 6 cells" in words(panel)
+    assert words(panel).split("mean")[1] == words(raster(run).axes[0]).split("mean")[1]
+    assert panel.get_ylim() == (-0.5, 0.5)
+
+
+def test_the_drawn_time_bounds_spikes_and_mean():
+    core = record()
+    (panel,) = raster(run_of(core), 0.5 * second, 1 * second, settle=0.7 * second).axes
+    (drawn,) = lines(panel).values()
+    assert drawn[:, 0, 0].min() >= 0.5
+    assert drawn[:, 0, 0].max() <= 1.0
+    assert panel.get_xlim() == (0.5, 1.0)
+    assert f"mean {len(drawn) / 3 / 0.5:.3g} Hz" in words(panel)
+    assert 0.7 in [line.get_xdata()[0] for line in panel.lines]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(1, 1), (1, 0.5), (3, None)])
+def test_no_time_to_draw_is_refused(start, stop):
+    with pytest.raises(ValueError, match="no time to draw"):
+        raster(run_of(record()), start * second, None if stop is None else stop * second)
+    with pytest.raises(ValueError, match="needed"):
+        raster(run_of(record()), 3 * mV)
+
+
+def test_no_population_to_draw_is_refused():
+    with pytest.raises(ValueError, match="no population"):
+        raster(run_of(record(layer="inhibitory relay")))
+
+
+def test_the_rate_form_is_drawn_as_an_image_on_a_scale_around_zero():
+    rates = rate_form()
+    figure = raster(run_of(rates))
+    (image,) = figure.axes[0].images
+    first = np.asarray(rates.rate)[:, rates.cells < 6]
+    assert image.get_array().tolist() == first.T.tolist()
+    largest = np.abs(first).max()
+    assert image.get_clim() == (-largest, largest)
+    assert f"scale ±{largest:.3g} Hz" in words(figure.axes[0])
+    assert f"mean {first.mean():.3g} Hz" in words(figure.axes[0])
+    assert "rate / scale" in figure.axes[-1].get_xlabel()
+
+
+def test_silent_and_unrecorded_populations_are_drawn_empty(tmp_path):
+    silent = record(spike_index=np.array([], int), spike_time=[] * second)
+    elsewhere = record(name="matrix", cells=np.array([8]), rate=np.ones((400, 1)) * Hz, spike_index=np.array([], int))
+    elsewhere.spike_time = [] * second
+    still = rate_form(rate=np.zeros((400, 6)) * Hz)
+    figure = raster(run_of(silent, elsewhere, still))
+    assert "mean 0 Hz" in words(figure.axes[1])
+    assert "not recorded" in words(figure.axes[2])
+    save(figure, tmp_path / "raster.png")
+    assert (tmp_path / "raster.png").stat().st_size > 1000
+
+
+def test_every_entry_stands_at_algebra_and_circuit():
+    output, reference = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
+    (panel,) = output_against_reference(output, reference).axes
+    (points,) = panel.collections
+    assert points.get_offsets().tolist() == np.stack([reference.ravel(), output.ravel()], axis=1).tolist()
+    (equal,) = panel.lines
+    assert tuple(equal.get_xdata()) == tuple(equal.get_ydata()) == panel.get_xlim()
+    assert panel.get_xlim() == panel.get_ylim()
+    assert min(panel.get_xlim()) < min(output.min(), reference.min())
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("algebra", "circuit")
+
+
+def test_errors_and_nulls_are_stated():
+    reference = np.array([[3.0, 4.0]])
+    (panel,) = output_against_reference(reference * 1.05, reference, NULLS | {"key_only_relative_l2": None}).axes
+    text = words(panel)
+    for statement in ("relative L2  5 %", "cosine  1", "skill  0.75", "uniform  50 %", "key only  undefined"):
+        assert statement in text
+    (panel,) = output_against_reference(reference, 0 * reference).axes
+    assert "relative L2  undefined" in words(panel)
+    with pytest.raises(ValueError, match="shape"):
+        output_against_reference(np.ones(2), np.ones(3))
+
+
+def test_attention_maps_share_their_scales():
+    reference = attention()
+    kappa = reference + 0.01 * RNG.normal(size=reference.shape)
+    kappa = np.abs(kappa)
+    figure = attention_maps(kappa, reference, heads=[1, 3])
+    images = [panel.images[0] for panel in figure.axes[:6]]
+    shown = [kappa[1], reference[1], kappa[1] - reference[1], kappa[3], reference[3], kappa[3] - reference[3]]
+    for image, matrix in zip(images, shown, strict=True):
+        assert image.get_array().tolist() == matrix.tolist()
+    largest = max(kappa[[1, 3]].max(), reference[[1, 3]].max())
+    assert {images[place].get_clim() for place in (0, 1, 3, 4)} == {(0.0, largest)}
+    (difference,) = {images[place].get_clim() for place in (2, 5)}
+    assert difference == pytest.approx((-difference[1], np.abs(kappa - reference)[[1, 3]].max()))
+    assert "head 3" in words(figure)
+    assert figure.get_suptitle() == "Attention weights (2 of 4 heads)"
+
+
+def test_labels_of_tokens_and_context():
+    reference = attention(1, 3, 2)
+    first = attention_maps(reference, reference, ["a", "b", "c"], ["x", "y"]).axes[0]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["a", "b", "c"]
+    assert [label.get_text() for label in first.get_xticklabels()] == ["x", "y"]
+    many = attention(1, 50, 50)
+    panel = attention_maps(many, many, [f"t{number}" for number in range(50)]).axes[0]
+    assert [label.get_text() for label in panel.get_yticklabels()] == [f"t{number}" for number in range(0, 50, 3)]
+    with pytest.raises(ValueError, match="2 labels, but 3 tokens"):
+        attention_maps(reference, reference, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("kappa", "reference", "heads", "sentence"),
+    [
+        (np.ones((2, 3)), np.ones((2, 3)), None, "n_head, n_token, n_context"),
+        (np.ones((2, 3, 3)), np.ones((2, 3, 4)), None, "shape"),
+        (np.full((2, 3, 3), np.nan), np.ones((2, 3, 3)), None, "not finite"),
+        (np.ones((2, 3, 3)), np.ones((2, 3, 3)), [2], "no head 2 among 2"),
+        (np.ones((2, 3, 3)), np.ones((2, 3, 3)), [], "no head is asked for"),
+    ],
+)
+def test_attention_refused(kappa, reference, heads, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        attention_maps(kappa, reference, heads=heads)
+    with pytest.raises(ValueError, match=sentence):
+        comparison(np.ones((2, 2)), np.ones((2, 2)), kappa, reference, heads=heads)
+
+
+def test_the_comparison_shows_output_error_and_attention(tmp_path):
+    output, reference, kappa = RNG.normal(size=(16, 8)), RNG.normal(size=(16, 8)), attention()
+    times, errors = [0.1, 0.2, 0.3, 0.4], [0.3, None, 0.0, 0.1]
+    figure = comparison(output, reference, kappa, kappa, times * second, errors, NULLS)
+    upper, lower = figure.subfigs
+    scatter, error = upper.axes
+    assert len(scatter.collections[0].get_offsets()) == 128
+    assert error.get_yscale() == "log"
+    curve_line, null = error.lines
+    np.testing.assert_array_equal(curve_line.get_xdata(), times)
+    np.testing.assert_array_equal(curve_line.get_ydata(), [0.3, np.nan, np.nan, 0.1])
+    assert (null.get_ydata()[0], null.get_label()) == (0.2, "best null: additive")
+    assert lower.axes[0].images[0].get_array().tolist() == kappa[0].tolist()
+    assert len([panel for panel in lower.axes if panel.images]) == 6  # two heads
+    save(figure, tmp_path / "comparison.png")
+    assert matplotlib.image.imread(tmp_path / "comparison.png").shape[1] <= 1600
+
+
+def test_without_kappa_the_outputs_are_shown_and_without_errors_it_is_said():
+    output, reference = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
+    upper, lower = comparison(output, reference).subfigs
+    images = [panel.images[0] for panel in lower.axes[:3]]
+    for image, matrix in zip(images, (output, reference, output - reference), strict=True):
+        assert image.get_array().tolist() == matrix.tolist()
+    assert images[0].get_clim() == images[1].get_clim()
+    assert "not recorded" in words(upper.axes[1])
+    with pytest.raises(ValueError, match="3 places along the axis"):
+        comparison(output, reference, times=[1, 2, 3] * second, errors=[0.1])
+
+
+def test_attention_over_a_digit_is_that_of_the_framed_patch():
+    image, kappa, reference = np.zeros((8, 8)), attention(2), attention(2)
+    image[2:4, 4:6] = 16.0  # patch 6 of 4 x 4
+    figure = attention_over_digit(image, kappa, reference)
+    for head, line in enumerate(np.reshape(figure.axes[:6], (2, 3))):
+        assert line[0].images[0].get_array().tolist() == image.tolist()
+        assert line[1].images[0].get_array().tolist() == kappa[head, 6].reshape(4, 4).tolist()
+        assert line[2].images[0].get_array().tolist() == reference[head, 6].reshape(4, 4).tolist()
+        assert line[1].images[0].get_clim() == figure.axes[1].images[0].get_clim()
+        for panel in line:
+            assert panel.patches[0].get_bbox().bounds == (3.5, 1.5, 2.0, 2.0)
+            assert panel.get_xlim() == (-0.5, 7.5)
+    chosen = attention_over_digit(image, kappa, reference, token=3, heads=[1])
+    assert chosen.axes[1].images[0].get_array().tolist() == kappa[1, 3].reshape(4, 4).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch", "token", "sentence"),
+    [((8, 7), 2, 0, "cut into patches"), ((8, 8), 4, 0, "4 patches"), ((8, 8), 2, 16, "no patch 16 among 16")],
+)
+def test_digits_refused(shape, patch, token, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        attention_over_digit(np.ones(shape), attention(), attention(), patch, token)
+
+
+def test_curves_are_medians_with_their_range_on_logarithmic_axes():
+    x, samples = [0.5, 1, 2], np.array([[1.0, 0.5, 0.25], [3.0, np.nan, 0.0], [2.0, 0.7, 0.35]])
+    figure = curve(x, {"many": samples, "one": [4.0, 2.0, 1.0]}, "window (s)", "relative L2", {"slope −1": -1})
+    (panel,) = figure.axes
+    many, one, guide = panel.lines
+    np.testing.assert_allclose(many.get_ydata(), [2.0, 0.6, 0.3])
+    np.testing.assert_allclose(one.get_ydata(), [4.0, 2.0, 1.0])
+    np.testing.assert_allclose(guide.get_ydata(), [2.0, 1.0, 0.5])
+    (band,) = panel.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == 3.0
+    assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("window (s)", "relative L2")
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.5", "1", "2"]
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["many", "one", "slope −1"]
+
+
+def test_curves_refused():
+    with pytest.raises(ValueError, match="'short' has shape"):
+        curve([1, 2], {"short": [1.0]}, "x", "y")
+    with pytest.raises(ValueError, match="positive x"):
+        curve([0, 2], {"zero": [1.0, 1.0]}, "x", "y")
+
+
+def test_the_style_leaves_the_settings_of_others_alone():
+    with matplotlib.rc_context({"font.size": 3, "savefig.dpi": 20}):
+        with style():
+            assert matplotlib.rcParams["font.size"] == 10
+        assert matplotlib.rcParams["font.size"] == 3
+
+
+def test_a_figure_that_cannot_be_written_is_one_sentence(tmp_path):
+    figure = output_against_reference(np.ones(2), np.ones(2))
+    with pytest.raises(FolderError, match="cannot be written"):
+        save(figure, tmp_path / "nowhere" / "comparison.png")

@@ -1,0 +1,138 @@
+"""Where a result comes from, as JSON."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import quantities as pq
+from brian2 import Hz, Quantity, ms, mV, nS
+
+from readout.provenance import git_state, jsonable, provenance, versions
+
+
+class Parameters(NamedTuple):
+    g_L: Quantity = 10 * nS
+    name: str = "relay"
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    package = tmp_path / "clone" / "package"
+    package.mkdir(parents=True)
+    (package / "module.py").write_text("x = 1\n")
+    (package.parent / ".gitignore").write_text("environment/\n")
+    git(package.parent, "init", "--quiet")
+    commit(package.parent)
+    return package
+
+
+def git(folder, *arguments):
+    names = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+    return subprocess.run(["git", *names, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def commit(folder):
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "state")
+
+
+def test_a_clean_clone_names_its_commit(clone):
+    assert git_state(clone) == {"commit": git(clone, "rev-parse", "HEAD").strip(), "changed": False}
+
+
+def test_a_changed_file_is_reported_and_a_commit_makes_it_good(clone):
+    (clone / "module.py").write_text("x = 2\n")
+    before = git_state(clone)
+    commit(clone)
+    after = git_state(clone)
+    assert (before["changed"], after["changed"]) == (True, False)
+    assert before["commit"] != after["commit"]
+
+
+def test_an_untracked_module_changes_what_runs_and_other_files_do_not(clone):
+    (clone.parent / "case.npz").write_bytes(b"")
+    assert git_state(clone)["changed"] is False
+    (clone.parent / "übung one.py").write_text("")
+    assert git_state(clone)["changed"] is True
+
+
+def test_a_folder_that_git_does_not_track_has_no_commit(clone, tmp_path):
+    environment = clone.parent / "environment"
+    environment.mkdir()
+    for folder in (environment, tmp_path, tmp_path / "not there"):
+        assert git_state(folder) == {"commit": None, "changed": None}
+
+
+def test_a_hook_of_another_clone_does_not_mislead(clone, monkeypatch, tmp_path):
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert git_state(clone)["commit"] is not None
+
+
+def test_a_machine_without_git(clone, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(clone) == {"commit": None, "changed": None}
+
+
+def test_the_whole_record_survives_json():
+    written = provenance(
+        command=["cortical-attention", "compare", "case.npz"],
+        parameters={"superficial": Parameters(), "tau": 5 * ms, "sizes": (3, np.int64(4)), "W": np.eye(2)},
+        seeds={"phases": np.int64(3)},
+        unit_rates={"core": 80 * Hz},
+        code_generation={"target": "cython", "reason": "small"},
+        wall_time_s=1.5,
+    )
+    read = json.loads(json.dumps(written, allow_nan=False))
+    assert read == written
+    assert read["schema_version"] == 1
+    assert read["command"] == ["cortical-attention", "compare", "case.npz"]
+    assert read["parameters"]["superficial"] == {"g_L": {"value": 10e-9, "unit": "S"}, "name": "relay"}
+    assert read["parameters"]["tau"] == {"value": 0.005, "unit": "s"}
+    assert read["parameters"]["sizes"] == [3, 4]
+    assert read["unit_rates"]["core"] == {"value": 80.0, "unit": "Hz"}
+    assert read["seeds"] == {"phases": 3}
+    assert read["code_generation"]["target"] == "cython"
+    assert read["wall_time_s"] == 1.5
+    assert read["processor"]["model"]
+    assert read["processor"]["threads"] >= 1
+    assert {"commit", "changed", "written", "operating_system"} <= set(read)
+
+
+def test_versions_are_those_that_run():
+    import brian2
+
+    found = versions(("brian2", "numpy", "no-such-package"))
+    assert found["brian2"] == brian2.__version__
+    assert found["numpy"] == np.__version__
+    assert found["no-such-package"] is None
+    assert found["python"].count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (np.float64(0.1), 0.1),
+        (np.nan, None),
+        ([1.0, np.inf], [1.0, None]),
+        (np.array([[True], [False]]), [[True], [False]]),
+        (np.array([1.0, np.nan]) * mV, {"value": [0.001, None], "unit": "V"}),
+        (Quantity(2.0), 2.0),
+        (3 * pq.ms, {"value": 3.0, "unit": "ms"}),
+        ({1: Path("a") / "b"}, {"1": "a/b"}),
+        (None, None),
+    ],
+    ids=repr,
+)
+def test_jsonable(x, expected):
+    assert jsonable(x) == expected
+    assert json.loads(json.dumps(jsonable(x), allow_nan=False)) == expected
+
+
+def test_what_json_cannot_hold_is_refused():
+    for x in (object(), 1j, {"a": [b"bytes"]}):
+        with pytest.raises(TypeError, match="cannot be written as JSON"):
+            jsonable(x)
