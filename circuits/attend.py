@@ -38,7 +38,7 @@ class Settings(NamedTuple):
         Shared dendrites (True), or one synapse a pair.
     target : {"auto", "numpy", "cython", "cpp"}
     seed : int
-    record : {"default", "all"}
+    record : {"default", "sample", "all"}
     """
 
     form: object = RATE

@@ -1,9 +1,11 @@
 """Brian2 held at arm's length: its hooks switched off, its code-generation target chosen, its global state put back."""
 
+import logging
 import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import brian2
 from brian2.utils.logger import BrianLogger
@@ -11,10 +13,23 @@ from brian2.utils.logger import BrianLogger
 TARGETS = ("auto", "numpy", "cython", "cpp")
 NUMPY_WORK = 1.5e9  # cell steps; chosen: about a minute of the numpy target on one core of 2020
 
-sys.excepthook = sys.__excepthook__  # Brian2 claims every uncaught error of the program
-brian2.prefs.logging.file_log = False
-brian2.prefs.logging.save_script = False
-BrianLogger.log_level_error()
+
+def _unhook():
+    """Take back what importing Brian2 does: the hold on uncaught errors, the log file and the copy of the script."""
+    sys.excepthook = sys.__excepthook__
+    brian2.prefs.logging.file_log = False
+    brian2.prefs.logging.save_script = False
+    BrianLogger.log_level_error()
+    if BrianLogger.file_handler is not None:
+        logging.getLogger("brian2").removeHandler(BrianLogger.file_handler)
+        BrianLogger.file_handler.close()
+    for path in (BrianLogger.tmp_log, BrianLogger.tmp_script):
+        if path is not None:
+            Path(path).unlink(missing_ok=True)
+    BrianLogger.file_handler = BrianLogger.tmp_log = BrianLogger.tmp_script = None
+
+
+_unhook()
 
 
 def choose(target, n_cell, n_step):

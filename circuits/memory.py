@@ -129,9 +129,7 @@ def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):
         apical=None if b_V is None else b_V[None, :, :, None],
         gate=gate[:, :, None, None, None],
     )
-    key_memory = given(
-        basal=None if b_K is None else b_K[None], apical=np.ones((1, 1, 1)), gate=gate[:, :, None, None]
-    )
+    key_memory = given(basal=None if b_K is None else b_K[None], apical=np.ones((1, 1, 1)), gate=gate[:, :, None, None])
     return (
         Population("memory", MEMORY, axes_of(sizes, "head", "value", "key"), kernels, "apical", memory, parameters),
         Population("key_memory", MEMORY, axes_of(sizes, "head", "key"), kernels, None, key_memory, parameters),
@@ -141,7 +139,9 @@ def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):
 def _layer_5(sizes, kernel, b_Q):
     """L5 IT cells, those of the row of the constant 1 apart; L5 PT cells."""
     kernels = {"basal": kernel}
-    value, one = (given(basal=bias) for bias in (b_Q if b_Q is None else b_Q[None, :, None], b_Q if b_Q is None else b_Q[None]))
+    value, one = (
+        given(basal=bias) for bias in (b_Q if b_Q is None else b_Q[None, :, None], b_Q if b_Q is None else b_Q[None])
+    )
     cell = INTRATELENCEPHALIC
     return (
         Population("intratelencephalic", cell, axes_of(sizes, "head", "value", "key"), kernels, "apical", value),

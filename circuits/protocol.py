@@ -7,6 +7,10 @@ import numpy as np
 QUARTERS = 4  # a window is judged by its last two quarters
 
 
+class RunError(RuntimeError):
+    """A simulation that failed; the message is one sentence."""
+
+
 class Times(NamedTuple):
     """What a run is asked for.
 

@@ -7,16 +7,13 @@ import numpy as np
 from brian2 import Clock, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
 
 from circuits import engine
+from circuits.protocol import RunError
 from wiring.network import Settings, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
 RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
-MAX_RECORDED = 200
-
-
-class RunError(RuntimeError):
-    """A simulation that failed; the message is one sentence."""
+MAX_RECORDED = {"default": 200, "sample": 60}
 
 
 class Record(NamedTuple):
@@ -57,7 +54,7 @@ class Run(NamedTuple):
     numbers : dict of str to ndarray, shape (n_phase, batch, *sizes)
         What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
     peak_rates : dict of str to Quantity
-        Highest rate of any cell over any measured window.
+        Highest rate of any cell over any measured window; empty if the run was interrupted.
     unit_rates : dict of str to Quantity
     t_stop : Quantity
         Biological time simulated.
@@ -83,9 +80,7 @@ class Run(NamedTuple):
     wall: float
 
 
-def simulate(
-    plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None
-):
+def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None):
     """Run a plan.
 
     Parameters
@@ -100,8 +95,9 @@ def simulate(
         Shared dendrites, or one synapse a pair.
     seed : int
     target : {"auto", "numpy", "cython", "cpp"}
-    record : {"default", "all"}
-        Cells recorded of the first input: at most 200 of a cortical pyramidal population, or every cell.
+    record : {"default", "sample", "all"}
+        Cells recorded of the first input: whole nuclei, interneurons and L5 PT, and at most 200 of another population;
+        at most 60 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
 
@@ -138,11 +134,10 @@ def simulate(
     numbers, peaks = {}, {}
     for name, reading in readings.items():
         numbers[name] = _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
-        peaks[name] = _peak(reading, unit_rates[name], plan.protocol, form)
+        if not interrupted:
+            peaks[name] = _peak(reading, unit_rates[name], plan.protocol, form)
     wall = time.perf_counter() - start
-    return Run(
-        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall
-    )
+    return Run(records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall)
 
 
 def _work(plan, form, cells):
@@ -171,9 +166,10 @@ def _monitors(wired, name, protocol, form, record):
 def _recorded(concrete, record):
     """Flat indices of the recorded cells, all of the first input."""
     n_first = concrete.n_cell // concrete.shape[0]
-    if record == "all" or concrete.population.cell.layer in RECORDED_WHOLE or n_first <= MAX_RECORDED:
+    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE
+    if record == "all" or whole or n_first <= MAX_RECORDED[record]:
         return np.arange(n_first)
-    return np.unique(np.linspace(0, n_first - 1, MAX_RECORDED).astype(int))
+    return np.unique(np.linspace(0, n_first - 1, MAX_RECORDED[record]).astype(int))
 
 
 def _record(wired, name, monitors, unit_rates):

@@ -92,7 +92,9 @@ def spike_variance(plan, run, windows, cells):
     def of(name):
         if name not in variance:
             summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
-            own = np.full(plan.circuit.populations[name].shape, float(1 / (run.unit_rates[name] * span)) ** 2 / 6 / cells)
+            own = np.full(
+                plan.circuit.populations[name].shape, float(1 / (run.unit_rates[name] * span)) ** 2 / 6 / cells
+            )
             variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)
         return variance[name]
 

@@ -151,7 +151,8 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
     found: dict[str, tuple[int, str]] = {}
     checked = {key: _checked(key, given[key], found) for key in AXES if key in given}
     block = Block(**{key: checked.pop(key) for key in AXES if key in checked and key[:2] in ("W_", "b_")})
-    notices = (*map(_left_out, others), *_closed_rows(checked.get("mask")))
+    left_out = (f"{_shown(key)}: is not an array of a case and is left out" for key in others)
+    notices = (*left_out, *_closed_rows(checked.get("mask")))
     return Case(**checked, block=block, name=name, notices=notices)
 
 
@@ -285,11 +286,6 @@ def _closed_rows(mask: np.ndarray | None) -> list[str]:
     if not closed:
         return []
     return [f"mask: closes the whole row of token {', '.join(map(str, closed))}, so that row of the output is zero"]
-
-
-def _left_out(name: str) -> str:
-    """The notice for an array that is no part of a case."""
-    return f"{_shown(name)}: is not an array of a case and is left out"
 
 
 def _wanted(name: str) -> str:

@@ -7,8 +7,10 @@ Reference
     Granier & Senn 2025, equations 1 to 5. The optimiser is ours: Adam (Kingma & Ba 2015) with decoupled weight decay
     (Loshchilov & Hutter 2019) and a learning rate that falls to zero as a half cosine.
 
-The settings were chosen on images held out of the *training* part, as `--select` repeats it; the test images chose
-nothing. The weights in the package are those of
+The settings were chosen on images held out of the *training* part; the test images chose nothing. `--select` repeats
+the last of those choices: 95.7 % on three held-out parts (standard error 0.7 %) with the settings kept, 95.6 % without
+the pixel noise, 94.7 % with twice as much, 93.2 to 94.1 % with three times the weight decay. The weights in the package
+are those of
 
     python -m experiments.train_digits experiments/digits.npz
 

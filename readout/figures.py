@@ -53,7 +53,7 @@ def comparison(
     times : Quantity (s), optional
         (n_time,).
     errors : array_like, optional
-        (n_time,) relative L2 at these times; what is None, zero or not finite is left out.
+        (n_time,) relative L2 at these times; what is None, zero or not finite is left out. No panel without them.
     null_errors : dict of str to (float or None), optional
         Relative L2 of null hypotheses by name.
     heads : sequence of int, optional
@@ -77,9 +77,10 @@ def comparison(
         below = MAP_HEIGHT * (1 if kappa is None else len(heads)) + 1.4
         figure = new_figure(4.2 + below)
         upper, lower = figure.subfigures(2, 1, height_ratios=[4.2, below], hspace=0.04)
-        left, right = upper.subplots(1, 2)
-        draw_scatter(left, output, reference, nulls)
-        _draw_error_over_time(right, times, errors, nulls)
+        panels = upper.subplots(1, 1 if errors is None else 2, squeeze=False)[0]
+        draw_scatter(panels[0], output, reference, nulls)
+        if errors is not None:
+            _draw_error_over_time(panels[1], times, errors, nulls)
         if kappa is None:
             draw_outputs(lower, output, reference)
         else:
@@ -166,10 +167,12 @@ def _number(value):
 
 def _draw_error_over_time(panel, times, errors, null_errors):
     times = np.empty(0) if times is None else magnitude(times, "s")
-    errors = _positive("error over time", [] if errors is None else errors, times.size)
+    errors = _positive("error over time", errors, times.size)
     panel.set(xlabel="time (s)", ylabel="relative L2", title="Error over time")
     if not np.isfinite(errors).any():
-        panel.text(0.5, 0.5, "not recorded", transform=panel.transAxes, ha="center", va="center", color="#555555")
+        panel.text(
+            0.5, 0.5, "no error above zero", transform=panel.transAxes, ha="center", va="center", color="#555555"
+        )
         panel.set(xticks=[], yticks=[])
         return
     panel.semilogy(times, errors, color=CYCLE[0], marker="o", markersize=3, label="circuit")

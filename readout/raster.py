@@ -11,6 +11,8 @@ from readout.units import magnitude
 RELAY = "inhibitory relay"
 ROW_HEIGHT = 0.018  # inches a cell
 LEAST_HEIGHT = 0.62  # inches a population: three lines of text
+MARK = 1.2  # points: width of a spike
+PANEL_WIDTH = 560  # points, about: where spikes have to find place
 
 
 class Window(NamedTuple):
@@ -37,7 +39,7 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
     max_cells : int
         Most cells drawn of a population, on and off cells together, drawn at random but always alike.
     settle : Quantity (s), optional
-        Time thrown away; shaded, up to a dashed line.
+        Time thrown away; shaded, up to a dashed line. The colours of rates are then scaled to what comes after it.
     relays : bool
         Whether inhibitory relays are drawn, in grey at the bottom.
 
@@ -150,16 +152,21 @@ def _sign_labels(panel, on, paired):
 
 
 def _spikes(panel, record, selection, on, window):
-    dark = colour(record.layer)
     trains = spikes_by_cell(record)
-    for value, shade in ((True, dark), (False, lighter(dark))):
-        rows = np.flatnonzero(on == value)
-        if not rows.size:
-            continue
-        times = [_inside(trains[place], window) for place in selection[rows]]
-        row = np.repeat(rows, [len(each) for each in times])
-        time = np.concatenate(times)
-        panel.vlines(time, row - 0.5, row + 0.5, color=shade, linewidth=1.2, label="on" if value else "off")
+    times = [_inside(trains[place], window) for place in selection]
+    marks = _marks([each.size for each in times if each.size])
+    dark = colour(record.layer)
+    for name, shade, rows in (("on", dark, np.flatnonzero(on)), ("off", lighter(dark), np.flatnonzero(~on))):
+        if rows.size:
+            row = np.repeat(rows, [times[place].size for place in rows])
+            time = np.concatenate([times[place] for place in rows])
+            panel.vlines(time, row - 0.5, row + 0.5, color=shade, label=name, **marks)
+
+
+def _marks(counts):
+    """Width and opacity of a spike: thin and see-through where spikes would merge, so that rates still show as shades."""
+    overlap = max(1.0, np.mean(counts or [0]) * MARK / PANEL_WIDTH)
+    return {"linewidth": max(0.5, MARK / overlap), "alpha": max(0.2, 1 / overlap)}
 
 
 def _inside(times, window):
@@ -179,14 +186,17 @@ def _rates(panel, record, selection, on, window):
     )
 
 
-def _sampled(record, window):
-    """Rates (Hz) of all recorded cells of this input within the drawn time, (n_sample, n_cell)."""
+def _sampled(record, window, start):
+    """Rates (Hz) of all recorded cells of this input from `start` to the end of the drawn time, (n_sample, n_cell)."""
     times, rate = magnitude(record.sample_time, "s"), magnitude(record.rate, "Hz")
-    return rate[(times >= window.start) & (times <= window.stop)][:, _of_input(record, window.batch)]
+    return rate[(times >= start) & (times <= window.stop)][:, _of_input(record, window.batch)]
 
 
 def _largest(record, window):
-    return float(np.abs(_sampled(record, window)).max(initial=0.0))
+    """Largest rate of any cell once settled; where that is zero, in all of the drawn time."""
+    starts = (max(window.start, window.measured or 0.0), window.start)
+    largest = [float(np.abs(_sampled(record, window, start)).max(initial=0.0)) for start in starts]
+    return largest[0] or largest[1]
 
 
 def _mean_rate(record, window):
@@ -195,11 +205,15 @@ def _mean_rate(record, window):
     if not len(places):
         return "not recorded"
     if record.spike_index is None:
-        rates = _sampled(record, window)
-        return f"mean {rates.mean():.3g} Hz\nscale ±{_largest(record, window):.3g} Hz" if rates.size else "no sample"
+        rates = _sampled(record, window, window.start)
+        return f"mean {_hertz(rates.mean())}\nscale ±{_hertz(_largest(record, window))}" if rates.size else "no sample"
     trains = spikes_by_cell(record)
     count = sum(_inside(trains[place], window).size for place in places)
-    return f"mean {count / len(places) / (window.stop - window.start):.3g} Hz"
+    return f"mean {_hertz(count / len(places) / (window.stop - window.start))}"
+
+
+def _hertz(rate):
+    return f"{rate:,.0f} Hz" if abs(rate) >= 1000 else f"{rate:.3g} Hz"
 
 
 def _colour_bar(figure, panels):
@@ -207,6 +221,6 @@ def _colour_bar(figure, panels):
     from matplotlib.colors import Normalize
 
     shades = ScalarMappable(Normalize(-1, 1), DIVERGING)
-    bar = figure.colorbar(shades, ax=list(panels), location="bottom", shrink=0.4, aspect=40, pad=0.01)
+    bar = figure.colorbar(shades, ax=list(panels), location="bottom", shrink=0.4, aspect=40, pad=0.01, extend="both")
     bar.set_ticks([-1, -0.5, 0, 0.5, 1])
     bar.set_label("rate / scale of the population (given at the right)")

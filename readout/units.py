@@ -33,7 +33,7 @@ def to_quantities(x, unit):
     if isinstance(x, pq.Quantity):
         raise ValueError(f"a Brian2 quantity is needed here, got one of the package quantities: {x!r}.")
     si = _si_unit(x)
-    plain = pq.Quantity(np.array(x, dtype=float), si)
+    plain = pq.Quantity(np.asarray(x, dtype=float), si)
     try:
         return plain.rescale(unit)
     except ValueError as error:

@@ -137,6 +137,23 @@ def test_the_rate_form_is_drawn_as_an_image_on_a_scale_around_zero():
     assert "rate / scale" in figure.axes[-1].get_xlabel()
 
 
+def test_a_transient_before_settling_does_not_fade_the_rates_after_it():
+    rates = np.ones((400, 6)) * 20
+    rates[:50] = 5000.0
+    figure = raster(run_of(rate_form(rate=rates * Hz)), settle=1 * second)
+    assert figure.axes[0].images[0].get_clim() == (-20.0, 20.0)
+    assert "mean 642 Hz\nscale ±20 Hz" in words(figure.axes[0])
+    rates[200:] = 0.0  # a population silent while measured keeps a scale
+    assert raster(run_of(rate_form(rate=rates * Hz)), settle=1 * second).axes[0].images[0].get_clim() == (-5000, 5000)
+
+
+def test_crowded_spikes_are_thin_and_see_through_and_sparse_ones_are_not():
+    often = record(spike_index=np.zeros(4000, int), spike_time=np.linspace(0, 2, 4000) * second)
+    looks = [raster(run_of(each)).axes[0].collections[0] for each in (often, record())]
+    assert looks[0].get_alpha() < looks[1].get_alpha() == 1
+    assert looks[0].get_linewidth()[0] < looks[1].get_linewidth()[0]
+
+
 def test_silent_and_unrecorded_populations_are_drawn_empty(tmp_path):
     silent = record(spike_index=np.array([], int), spike_time=[] * second)
     elsewhere = record(name="matrix", cells=np.array([8]), rate=np.ones((400, 1)) * Hz, spike_index=np.array([], int))
@@ -237,14 +254,16 @@ def test_the_comparison_shows_output_error_and_attention(tmp_path):
     assert matplotlib.image.imread(tmp_path / "comparison.png").shape[1] <= 1600
 
 
-def test_without_kappa_the_outputs_are_shown_and_without_errors_it_is_said():
+def test_without_kappa_the_outputs_are_shown_and_without_errors_no_error():
     output, reference = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
     upper, lower = comparison(output, reference).subfigs
     images = [panel.images[0] for panel in lower.axes[:3]]
     for image, matrix in zip(images, (output, reference, output - reference), strict=True):
         assert image.get_array().tolist() == matrix.tolist()
     assert images[0].get_clim() == images[1].get_clim()
-    assert "not recorded" in words(upper.axes[1])
+    assert len(upper.axes) == 1
+    (upper, _) = comparison(output, output, times=[1, 2] * second, errors=[0.0, None]).subfigs
+    assert "no error above zero" in words(upper.axes[1])
     with pytest.raises(ValueError, match="3 places along the axis"):
         comparison(output, reference, times=[1, 2, 3] * second, errors=[0.1])
 
@@ -275,7 +294,7 @@ def test_digits_refused(shape, patch, token, sentence):
 
 
 def test_curves_are_medians_with_their_range_on_logarithmic_axes():
-    x, samples = [0.5, 1, 2], np.array([[1.0, 0.5, 0.25], [3.0, np.nan, 0.0], [2.0, 0.7, 0.35]])
+    x, samples = [0.5, 1, 2], np.array([[1.0, 0.5, 0.25], [6.0, np.nan, 0.0], [2.0, 0.7, 0.35]])
     figure = curve(x, {"many": samples, "one": [4.0, 2.0, 1.0]}, "window (s)", "relative L2", {"slope −1": -1})
     (panel,) = figure.axes
     many, one, guide = panel.lines
@@ -283,7 +302,7 @@ def test_curves_are_medians_with_their_range_on_logarithmic_axes():
     np.testing.assert_allclose(one.get_ydata(), [4.0, 2.0, 1.0])
     np.testing.assert_allclose(guide.get_ydata(), [2.0, 1.0, 0.5])
     (band,) = panel.collections
-    assert band.get_paths()[0].vertices[:, 1].max() == 3.0
+    assert band.get_paths()[0].vertices[:, 1].max() == 6.0
     assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
     assert (panel.get_xlabel(), panel.get_ylabel()) == ("window (s)", "relative L2")
     assert [label.get_text() for label in panel.get_xticklabels()] == ["0.5", "1", "2"]

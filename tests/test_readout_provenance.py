@@ -53,6 +53,11 @@ def test_a_changed_file_is_reported_and_a_commit_makes_it_good(clone):
     assert before["commit"] != after["commit"]
 
 
+def test_a_changed_file_that_is_no_module_counts_too(clone):
+    (clone.parent / ".gitignore").write_text("")
+    assert git_state(clone)["changed"] is True
+
+
 def test_an_untracked_module_changes_what_runs_and_other_files_do_not(clone):
     (clone.parent / "case.npz").write_bytes(b"")
     assert git_state(clone)["changed"] is False

@@ -114,9 +114,13 @@ def _bind(axes, role, letters, given, name):
             raise WiringError(f"projection '{name}': axis '{letter}' of the weights is unknown to source and target")
         known_kind, known_size = axes.setdefault(letter, (kind, size))
         if kind not in (None, known_kind):
-            raise WiringError(f"projection '{name}': axis '{letter}' is {known_kind} in one place and {kind} in the {role}")
+            raise WiringError(
+                f"projection '{name}': axis '{letter}' is {known_kind} in one place and {kind} in the {role}"
+            )
         if size != known_size:
-            raise WiringError(f"projection '{name}': axis '{letter}' ({known_kind}) needs size {known_size}, the {role} has {size}")
+            raise WiringError(
+                f"projection '{name}': axis '{letter}' ({known_kind}) needs size {known_size}, the {role} has {size}"
+            )
 
 
 def _shown(axes):
@@ -145,7 +149,10 @@ def connect(expression, size_of, shared):
     n_dendrite = int(np.prod([size_of[letter] for letter in dendrite], dtype=int))
     shape = np.broadcast_shapes(*(np.shape(index) for index in (pre, post, entry)))
     pre, post, entry = (np.broadcast_to(index, shape).ravel() for index in (pre, post, entry))
-    return Synapses(pre, post, entry, n_dendrite, np.ravel(flat_index(target, dendrite, size_of)))
+    dendrite_of = np.broadcast_to(
+        flat_index(target, dendrite, size_of), [size_of[letter] for letter in expression.target]
+    )
+    return Synapses(pre, post, entry, n_dendrite, dendrite_of.ravel())
 
 
 def flat_index(grid, letters, size_of):

@@ -177,7 +177,9 @@ def _connect(wired, k, pathway, settings):
         if sign == "inhibition":
             group, synapses_onto = _relay(k, group, settings)
             wired.others.extend((group, synapses_onto))
-        wired.synapses[pathway.name, sign] = _synapses(k, sign, group, dendrite, wires, keep, weights, unit_rate, settings)
+        wired.synapses[pathway.name, sign] = _synapses(
+            k, sign, group, dendrite, wires, keep, weights, unit_rate, settings
+        )
 
 
 def _sizes(expression, source, target):

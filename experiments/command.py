@@ -1,0 +1,110 @@
+"""The command line: every experiment is a subcommand and a script.
+
+Only the experiment that is named is imported; of the others the help shows the first line of their docstring.
+"""
+
+import ast
+import functools
+import importlib
+import sys
+from pathlib import Path
+
+import typer
+
+EXPERIMENTS = (
+    "digits",
+    "compare",
+    "one_head",
+    "multihead",
+    "normalisation",
+    "error_over_time",
+    "gradients",
+)
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main():
+    """Run the command line."""
+    build(sys.argv[1:])()
+
+
+def build(arguments):
+    """Typer application in which the experiment that the arguments name is real, and the others are shown only."""
+    app = typer.Typer(
+        help="Does a cortico-thalamic circuit compute multihead self-attention?",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for name in EXPERIMENTS:
+        if name == named:
+            function = guarded(importlib.import_module(f"experiments.{name}").main)
+        else:
+            function = _not_imported
+        app.command(name, help=docstring(name).splitlines()[0])(function)
+    app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
+    return app
+
+
+def _not_imported():
+    """Place of an experiment that the command line does not name."""
+
+
+def docstring(name):
+    """Docstring of an experiment, read without importing it."""
+    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source))
+
+
+def list_experiments():
+    """Print every experiment with its question and its run time."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("experiment", "question", "run time", show_lines=True)
+    for name in EXPERIMENTS:
+        table.add_row(name, _part(name, "Question"), _part(name, "Run time"))
+    Console().print(table)
+
+
+def _part(name, title):
+    """What stands behind `title:` in the docstring of an experiment, up to the next empty line."""
+    paragraphs = docstring(name).split("\n\n")
+    found = next(each for each in paragraphs if each.startswith(f"{title}:"))
+    return " ".join(found.removeprefix(f"{title}:").split())
+
+
+def script(function):
+    """Run an experiment as a script."""
+    typer.run(guarded(function))
+
+
+def guarded(function):
+    """The same command, with exit statuses: 1 the simulation failed, 2 bad input, 130 interrupted."""
+
+    @functools.wraps(function)
+    def command(**options):
+        from circuits.protocol import RunError
+        from experiments.cases import CaseError
+        from experiments.options import OptionError
+        from readout.files import FolderError
+        from wiring.expressions import WiringError
+
+        try:
+            status = function(**options)
+        except (CaseError, OptionError, FolderError, WiringError, ImportError) as error:
+            status = _say(error, BAD_INPUT)
+        except RunError as error:
+            status = _say(error, FAILED)
+        except KeyboardInterrupt:
+            status = _say("interrupted", INTERRUPTED)
+        raise typer.Exit(status or DONE)
+
+    return command
+
+
+def _say(sentence, status):
+    print(f"cortical-attention: {sentence}", file=sys.stderr)
+    return status

@@ -1,0 +1,224 @@
+"""A circuit's answer beside the algebra: agreement, nulls, and the files of a result."""
+
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from circuits import engine
+from circuits.attend import Answer, attend
+from circuits.settled import slots
+from experiments.cases import arrays, sizes
+from readout import agreement
+from readout.figures import comparison as comparison_figure
+from readout.files import result_folder, write_array, write_json
+from readout.provenance import jsonable, provenance
+from readout.raster import raster
+from readout.recording import to_block, write_nix
+from readout.style import save
+from reference.attention import linear_attention, softmax_attention
+from reference.nulls import additive_attention, key_only_attention, uniform_attention
+
+SCHEMA_VERSION = 1
+NULLS = {"uniform": uniform_attention, "key_only": key_only_attention, "additive": additive_attention}
+
+
+class Reference(NamedTuple):
+    """The algebra on one case: attention itself, the nulls, and softmax attention."""
+
+    attention: object
+    nulls: dict
+    softmax: object
+
+
+class Comparison(NamedTuple):
+    """One input: what the circuit answered, what the algebra says, and the figures of agreement (comparison.json)."""
+
+    answer: Answer
+    reference: Reference
+    report: dict
+
+
+def reference_of(case, kernel, normalised=True):
+    """Reference of a case."""
+    given = {"context": case.context, "mask": case.mask}
+    how = {"kernel": kernel, "normalised": normalised}
+    nulls = {name: null(case.tokens, case.block, **given, **how).output for name, null in NULLS.items()}
+    attention = linear_attention(case.tokens, case.block, **given, **how)
+    return Reference(attention, nulls, softmax_attention(case.tokens, case.block, **given).output)
+
+
+def compare(case, options, report=None):
+    """Let a circuit answer one case, and compare.
+
+    Parameters
+    ----------
+    case : Case
+    options : Options
+    report : callable, optional
+        Brian2's progress report.
+
+    Returns
+    -------
+    Comparison
+    """
+    context = None if case.context is None else case.context[None]
+    answer = attend(
+        options.wiring, case.tokens[None], options.settings, report, context=context, mask=case.mask,
+        kernel=options.kernel, normalisation=options.normalisation, **case.block._asdict(),
+    )  # fmt: skip
+    reference = reference_of(case, options.kernel, options.normalisation is not None)
+    return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
+
+
+def describe(answer, reference, options, size, index=0):
+    """The content of comparison.json for one input of a run.
+
+    Parameters
+    ----------
+    answer : Answer
+    reference : Reference
+        Of that input alone.
+    options : Options
+    size : dict
+        n_token, n_context, n_head, d_model, d_key, d_value.
+    index : int
+        Which input of the batch.
+
+    Returns
+    -------
+    dict
+    """
+    run, form = answer.run, options.settings.form
+    times = options.settings.times()
+    return jsonable(
+        {
+            "schema_version": SCHEMA_VERSION,
+            **_agreement(answer, reference, index),
+            "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
+            if not run.interrupted
+            else None,
+            "wiring": options.wiring,
+            "form": form.name,
+            "kernel": options.kernel,
+            "normalisation": options.normalisation,
+            **size,
+            "cells_a_number": options.settings.cells,
+            "n_cell": run.n_cell,
+            "n_synapse": run.n_synapse,
+            "seed": options.settings.seed,
+            "dt_s": float(times.dt),
+            "settle_s": float(times.settle),
+            "window_s": float(times.window),
+            "biological_s": float(run.t_stop),
+            "wall_s": run.wall,
+        }
+    )
+
+
+def _agreement(answer, reference, index):
+    """Errors of the output and of the attention, beside those of the nulls; nothing measured if interrupted."""
+    algebra = reference.attention
+    nulls = {name: agreement.relative_l2(output, algebra.output) for name, output in reference.nulls.items()}
+    found = {
+        "relative_l2": None,
+        "cosine": None,
+        "max_abs": None,
+        "attention_max_abs": None,
+        **{f"{name}_relative_l2": error for name, error in nulls.items()},
+        "skill": None,
+        "kappa_correlation": None,
+        "softmax_relative_l2": agreement.relative_l2(algebra.output, reference.softmax),
+        "settled": False,
+        "interrupted": answer.run.interrupted,
+    }
+    if answer.output is None:
+        return found
+    output = answer.output[index]
+    kappa = None if answer.attention is None else answer.attention[index]
+    error = agreement.relative_l2(output, algebra.output)
+    return found | {
+        "relative_l2": error,
+        "cosine": agreement.cosine(output, algebra.output),
+        "max_abs": agreement.max_abs(output, algebra.output),
+        "attention_max_abs": agreement.attention_max_abs(kappa, algebra.kappa),
+        "skill": agreement.skill(error, nulls),
+        "kappa_correlation": agreement.kappa_correlation(kappa, algebra.kappa),
+        "settled": bool(answer.settled.settled[index]),
+        **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
+        "silent": int(answer.settled.silent[index]),
+    }
+
+
+SETTLING = ("drift", "drift_tolerance", "sum_error", "sum_tolerance")
+
+
+def error_over_time(answer, reference, options):
+    """Relative L2 of the answer read in the first part of the window, for every part; times (Quantity, s) and errors."""
+    windows, phase = answer.plan.protocol.windows, answer.plan.protocol.phase
+    parts = range(1, windows.shape[1] + 1)
+    read = [answer.plan.output(slots(answer.run, options.settings.form, windows[:, :part]))[0] for part in parts]
+    errors = [agreement.relative_l2(output, reference.attention.output) for output in read]
+    return np.array(parts) * phase, errors
+
+
+def write(compared, case, options, folder):
+    """Write the files of a result; what an interrupted run has not computed is left out."""
+    answer, reference, report = compared
+    write_array(folder / "reference.npy", reference.attention.output)
+    write_json(folder / "comparison.json", report)
+    write_json(folder / "run.json", run_json(answer, options))
+    if answer.output is not None:
+        write_array(folder / "output.npy", answer.output[0])
+        save(draw(compared, options), folder / "comparison.png")
+    write_recording(answer, options, folder)
+
+
+def write_recording(answer, options, folder):
+    """recording.nix and raster.png of the first input."""
+    run = answer.run
+    if len(run.records[0].sample_time) > 1:
+        save(raster(run, settle=shown_settle(options)), folder / "raster.png")
+    write_nix(to_block(run, wiring=options.wiring, form=options.settings.form.name), folder / "recording.nix")
+
+
+def shown_settle(options):
+    """Settling time to be shaded in a raster; none in the memory wiring, where each answer settles anew."""
+    return options.settings.times().settle if options.wiring == "mask" else None
+
+
+def draw(compared, options):
+    """comparison.png of a finished run."""
+    answer, reference, report = compared
+    times, errors = error_over_time(answer, reference, options)
+    nulls = {name: report[f"{name}_relative_l2"] for name in NULLS}
+    kappa = None if answer.attention is None else answer.attention[0]
+    algebra = reference.attention
+    return comparison_figure(answer.output[0], algebra.output, kappa, algebra.kappa, times, errors, nulls)
+
+
+def run_json(answer, options):
+    """Content of run.json."""
+    run = answer.run
+    target = {"target": run.target, "reason": run.target_reason, "flags": engine.flags(run.target)}
+    parameters = {
+        "wiring": options.wiring,
+        "kernel": options.kernel,
+        "normalisation": options.normalisation,
+        **options.settings._asdict(),
+        **options.settings.times()._asdict(),
+        "form": options.settings.form._asdict(),
+        "cell_types": {name: each.cell._asdict() for name, each in answer.plan.circuit.populations.items()},
+    }
+    return provenance(sys.argv, parameters, run.seeds, run.unit_rates, target, run.wall)
+
+
+def content_of(case):
+    """All numbers of a case, for the hash that names its default folder."""
+    return {name: array.tolist() for name, array in arrays(case).items()}
+
+
+def open_folder(experiment, options, case, out, overwrite):
+    """Folder of a result; refused before anything is simulated."""
+    settings = {"wiring": options.wiring, "kernel": options.kernel, "normalisation": options.normalisation}
+    return result_folder(experiment, settings | options.settings._asdict() | {"case": case}, out, overwrite)

@@ -1,0 +1,10 @@
+"""X.
+
+Question: q
+
+Run time: r
+"""
+
+
+def main():
+    pass

@@ -1,0 +1,63 @@
+"""Tables that the commands print."""
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+
+def console_for(as_json):
+    """Where people read: standard output, or standard error when that carries JSON."""
+    return Console(stderr=as_json)
+
+
+def number(value, digits=3):
+    """A number as text; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def per_cent(value):
+    """A share as text; small ones in powers of ten."""
+    if value is None:
+        return "-"
+    return f"{100 * value:.2f} %" if value >= 1e-4 else f"{value:.1e}"
+
+
+def print_comparison(compared, folder, console, as_json):
+    """The figures of one comparison, and what they do not say."""
+    report = compared.report
+    if as_json:
+        print(json.dumps(report))
+    table = Table("circuit against algebra", "", title=f"{report['wiring']} wiring, {report['form']} form")
+    table.add_row("relative L2 error", per_cent(report["relative_l2"]))
+    for null in ("uniform", "key_only", "additive"):
+        table.add_row(f"  of the null: {null.replace('_', ' ')}", per_cent(report[f"{null}_relative_l2"]))
+    table.add_row("skill over the best null", number(report["skill"]))
+    table.add_row("cosine", number(report["cosine"], 6))
+    table.add_row("correlation of kappa", number(report["kappa_correlation"], 6))
+    table.add_row("linear from softmax attention", per_cent(report["softmax_relative_l2"]))
+    table.add_row("cells, synapses", f"{report['n_cell']}, {report['n_synapse']}")
+    table.add_row("biological time, wall time", f"{report['biological_s']:.2f} s, {report['wall_s']:.1f} s")
+    console.print(table)
+    for sentence in judgement(report):
+        console.print(sentence, highlight=False)
+    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+
+
+def judgement(report):
+    """Sentences on whether the circuit settled."""
+    if report["interrupted"]:
+        return [f"interrupted after {report['biological_s']:.2f} s of biological time; what was recorded is written"]
+    sentences = []
+    if report["silent"]:
+        sentences.append(f"{report['silent']} macrocolumns are silent: Z is zero there, and so is their output")
+    if report["drift"] > report["drift_tolerance"]:
+        sentences.append(
+            f"not settled: the output drifts by {report['drift']:.1e}, tolerance {report['drift_tolerance']:.1e}"
+        )
+    if report["sum_error"] > report["sum_tolerance"]:
+        sentences.append(
+            f"not settled: attention misses a sum of one by {report['sum_error']:.1e}, tolerance "
+            f"{report['sum_tolerance']:.1e}"
+        )
+    return sentences or ["settled"]

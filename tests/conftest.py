@@ -1,0 +1,57 @@
+"""Every test: no window system, Brian2 without a compiler, and Brian2's global state left as it was found."""
+
+import logging
+import os
+import sys
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+
+FRESH = {"code generation target": "auto", "device": "RuntimeDevice", "default clock (ms)": 0.1}  # as Brian2 imports
+
+
+def pytest_configure(config):
+    """Marks."""
+    config.addinivalue_line("markers", "slow: compiles C++; half a minute or more")
+
+
+def pytest_collection_finish(session):
+    """Networks that a test runs by itself are interpreted by numpy: nothing to compile."""
+    if "brian2" in sys.modules:
+        sys.modules["brian2"].prefs.codegen.target = "numpy"
+
+
+def brian_state():
+    """What of Brian2 a test could leave changed for the tests after it; empty while Brian2 is not imported."""
+    brian2 = sys.modules.get("brian2")
+    if brian2 is None:
+        return {}
+    return {
+        "code generation target": brian2.prefs.codegen.target,
+        "device": type(brian2.get_device()).__name__,
+        "default clock (ms)": round(float(brian2.defaultclock.dt) * 1e3, 9),
+    }
+
+
+def hooks():
+    """What importing Brian2 lays hold of, and what `circuits.engine` takes back."""
+    handlers = logging.getLogger("brian2").handlers
+    files = {each.baseFilename for each in handlers if isinstance(each, logging.FileHandler)}
+    files -= {os.devnull}  # pytest's own
+    return {"hook of uncaught errors": sys.excepthook, "log files of Brian2": sorted(files)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks():
+    """Fail a test that leaves Brian2 changed, or its hooks in place once `circuits.engine` is imported."""
+    before, held, imported = brian_state(), hooks(), "brian2" in sys.modules
+    yield
+    after, expected = brian_state(), before or FRESH
+    changed = [f"{name}: {after[name]}, not {expected[name]}" for name in after if after[name] != expected[name]]
+    if "circuits.engine" in sys.modules:
+        held = {"hook of uncaught errors": sys.__excepthook__, "log files of Brian2": []}
+    elif imported != ("brian2" in sys.modules):
+        held = hooks()  # Brian2 imported by itself keeps what it takes
+    changed += [f"{name}: {found}, not {held[name]}" for name, found in hooks().items() if found != held[name]]
+    assert not changed, f"the test leaves behind: {'; '.join(changed)}"
