@@ -21,6 +21,8 @@ class CellType(NamedTuple):
         Differential equation of a slow variable of the cell's own, or empty.
     variable : str
         The name of that variable.
+    fast : tuple of str
+        The ports whose synapses are fast, where the form tells fast from slow ones.
     starts_high : bool
         Whether the variable starts at the top of its range (True) or at zero.
     parameters : dict
@@ -35,3 +37,4 @@ class CellType(NamedTuple):
     variable: str = ""
     starts_high: bool = False
     parameters: dict = {}
+    fast: tuple = ()

@@ -8,7 +8,11 @@ one phi(query), and the shunt divides the product; elsewhere nothing reaches the
 from cells.cell import CellType
 
 INTRATELENCEPHALIC = CellType(
-    "intratelencephalic", "L5 IT", {"basal": 0.0, "apical": 0.0, "shunt": 1.0}, "basal * apical / shunt"
+    "intratelencephalic",
+    "L5 IT",
+    {"basal": 0.0, "apical": 0.0, "shunt": 1.0},
+    "basal * apical / shunt",
+    fast=("shunt",),
 )
 
 

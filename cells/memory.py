@@ -13,6 +13,7 @@ MEMORY = CellType(
     "M",
     "dM/dt = gate * basal * apical / tau_write : 1",
     "M",
+    fast=("basal", "apical"),  # each token is to be gone before the next is written
 )
 
 

@@ -11,6 +11,7 @@ SUPERFICIAL = CellType(
     "L2/3",
     {"basal": 0.0, "apical": 0.0, "shunt": 1.0, "gate": 1.0},
     "gate * basal * apical / shunt",
+    fast=("shunt",),
 )
 
 

@@ -164,7 +164,7 @@ def _spikes(panel, record, selection, on, window):
 
 
 def _marks(counts):
-    """Width and opacity of a spike: thin and see-through where spikes would merge, so that rates still show as shades."""
+    """Width and opacity of a spike: thin and see-through where spikes would merge, so that rates show as shades."""
     overlap = max(1.0, np.mean(counts or [0]) * MARK / PANEL_WIDTH)
     return {"linewidth": max(0.5, MARK / overlap), "alpha": max(0.2, 1 / overlap)}
 

@@ -1,11 +1,16 @@
-"""Index expressions: what is refused, and synapses read back as a dense matrix."""
+"""Index expressions: synapses read back as a dense matrix; what is refused, of them and of circuits."""
 
 import numpy as np
 import pytest
+from brian2 import Clock, Hz, ms
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cells.forms.rate import RATE
+from cells.relay import FIRST_ORDER
+from wiring.circuit import Circuit, Population, Projection
 from wiring.expressions import Expression, WiringError, connect, parse, sizes
+from wiring.network import Settings, wire
 
 AXES = {"i": ("token", 4), "j": ("context", 3), "h": ("head", 2), "k": ("key", 5), "m": ("model", 6)}
 
@@ -152,3 +157,35 @@ def test_negative_control_swapped_axes_make_another_matrix(wrong, shared):
     right = matrix_of(parse("ab, acb -> cda"), size_of, weights)
     found = read_back(connect(parse(wrong), size_of, shared), weights, 9)
     assert np.linalg.norm(found - right) > 0.5 * np.linalg.norm(right)
+
+
+RELAY = Population("source", FIRST_ORDER, (("token", 2),), signed="soma")
+GOOD = Projection("source", "target.soma", "a -> a")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (GOOD._replace(source="nobody"), "projection 'nobody -> target.soma': there is no population 'nobody'"),
+        (GOOD._replace(target="nobody.soma"), "there is no population 'nobody'"),
+        (
+            GOOD._replace(target="target.basal"),
+            "projection 'source -> target.basal': a relay cell has ports \\['soma'\\]",
+        ),
+        (GOOD._replace(target="target"), "a relay cell has ports"),
+        (GOOD._replace(expression="b -> b", weights=np.ones(2)), "the weight has 1 axes"),
+        (GOOD._replace(weights=np.nan), "projection 'source -> target.soma': the weights are not finite"),
+        (GOOD._replace(weights=-1.0, like_signs=True), "like signs need weights >= 0 and signed cells at both ends"),
+    ],
+)
+def test_a_circuit_that_cannot_be_wired_is_refused_by_name(line, sentence):
+    circuit = Circuit("pair", {"source": RELAY, "target": RELAY._replace(name="target")}, (line,))
+    with pytest.raises(WiringError, match=sentence):
+        circuit.check()
+
+
+def test_an_unknown_kernel_is_refused_by_name():
+    circuit = Circuit("one", {"source": RELAY._replace(kernels={"soma": "sine"})}, ())
+    settings = Settings(RATE, {"source": 100 * Hz}, 1, 1, True, Clock(1 * ms), 1 * ms)
+    with pytest.raises(WiringError, match="population 'source': kernel 'sine' of soma is none of"):
+        wire(circuit, settings)

@@ -157,7 +157,8 @@ def _connect(wired, k, pathway, settings):
     source, target = wired.concrete[pathway.source], wired.concrete[pathway.target]
     size_of = _sizes(pathway.expression, source, target)
     wires = connect(pathway.expression, size_of, settings.shared)
-    dendrite = _dendrite(k, pathway, wires.n_dendrite, settings)
+    tau = settings.form.tau(target.population.cell, pathway.port)
+    dendrite = _dendrite(k, pathway.target, wires.n_dendrite, tau, settings)
     setattr(
         wired.groups[pathway.target],
         f"{pathway.port}_{k}",
@@ -189,18 +190,14 @@ def _sizes(expression, source, target):
     return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
 
 
-def _tau(pathway, settings):
-    return settings.form.tau_pool if pathway.port == "pool" else settings.form.tau_dendrite
-
-
-def _dendrite(k, pathway, n_dendrite, settings):
+def _dendrite(k, target, n_dendrite, tau, settings):
     return NeuronGroup(
         n_dendrite,
         settings.form.dendrite,
         method="exact" if settings.form.spikes else "euler",
-        namespace={"tau": _tau(pathway, settings)},
+        namespace={"tau": tau},
         clock=settings.clock,
-        name=f"dendrite_{k}_of_{pathway.target}",
+        name=f"dendrite_{k}_of_{target}",
         order=0,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
     )
 

@@ -17,8 +17,9 @@ class Form(NamedTuple):
         Whether cells send spikes (events) or their rate (continuously).
     dt : Quantity
         Default time step.
-    tau_soma, tau_dendrite, tau_pool : Quantity
-        Time constants of the soma (rate form), of a dendrite, and of the dendrite that pools for an interneuron.
+    tau_soma, tau_slow, tau_fast, tau_pool : Quantity
+        Time constants of the soma (rate form), of a dendrite with slow synapses, of one with fast synapses
+        (`CellType.fast`), and of the dendrite that pools for an interneuron.
     ceiling : Quantity or None
         Highest rate a cell is asked for; None where rates have no bound.
     settle : Quantity
@@ -37,7 +38,8 @@ class Form(NamedTuple):
     spikes: bool
     dt: Quantity
     tau_soma: Quantity
-    tau_dendrite: Quantity
+    tau_slow: Quantity
+    tau_fast: Quantity
     tau_pool: Quantity
     ceiling: Quantity | None
     settle: Quantity
@@ -54,4 +56,10 @@ class Form(NamedTuple):
         In log g the loop is an integrator 1 / (tau_g s) closed through the lag L; it is critically damped at tau_g = 4 L.
         """
         somata = 0 if self.spikes else 2
-        return 4 * (self.tau_pool + self.tau_dendrite + somata * self.tau_soma)
+        return 4 * (self.tau_pool + self.tau_fast + somata * self.tau_soma)
+
+    def tau(self, cell, port):
+        """Time constant of the dendrite at a port of a cell type."""
+        if port == "pool":
+            return self.tau_pool
+        return self.tau_fast if port in cell.fast else self.tau_slow

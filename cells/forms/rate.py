@@ -10,7 +10,8 @@ RATE = Form(
     spikes=False,
     dt=1 * ms,  # chosen: a fifth of the shortest time constant; the fixed point does not depend on it
     tau_soma=10 * ms,  # chosen: order of a cortical membrane time constant; the fixed point does not depend on it
-    tau_dendrite=5 * ms,  # chosen: order of an AMPA current; the fixed point does not depend on it
+    tau_slow=5 * ms,  # chosen: order of an AMPA current; the fixed point does not depend on it
+    tau_fast=5 * ms,
     tau_pool=5 * ms,  # chosen: as the dendrite
     ceiling=None,
     settle=2 * second,  # chosen: from g = 1, Z = 1e7 is reached in 8 tau_loop = 1 s, and 1e-7 in 16 loop lags more
