@@ -7,9 +7,7 @@ from wiring.expressions import parse
 from wiring.numbers import unit_rate_for
 
 UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
-PEAK = (
-    250 * Hz
-)  # chosen: the rate given to the largest number of a population, below the 300 Hz of `cells.forms.spiking`
+PEAK = 280 * Hz  # chosen: the rate of the largest number of a population, below the ceiling in `cells.forms.spiking`
 
 
 def rate_units(circuit):

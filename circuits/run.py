@@ -13,7 +13,7 @@ from wiring.numbers import numbers_of_count, numbers_of_rate
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
 RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
-MAX_RECORDED = {"default": 200, "sample": 60}
+MAX_RECORDED = {"default": 200, "sample": 32}
 
 
 class Record(NamedTuple):
@@ -97,7 +97,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     target : {"auto", "numpy", "cython", "cpp"}
     record : {"default", "sample", "all"}
         Cells recorded of the first input: whole nuclei, interneurons and L5 PT, and at most 200 of another population;
-        at most 60 of every population; or every cell.
+        at most 32 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
 

@@ -1,10 +1,213 @@
-"""X.
+"""Multihead attention, one cortical area a head; with --suite, the fixed suite of twelve inputs.
 
-Question: q
+Question: do several areas between two thalamic nuclei compute multihead attention, in rates and in spikes, and how far
+off would they be if the attention of one head weighed the values of another?
 
-Run time: r
+Prediction: rate form: a relative L2 of at most 1e-6 on each input. Spiking form, unit rate 100 Hz, one cell a number, two
+seconds: at most 2.5 per cent on each and 1 per cent in the median, skill at least 0.8 on each and 0.9 in the median; from
+`--duration 4` on at most 1 per cent on each. Negative control: with W_Q and W_K handed on to the next head, the error of
+the same mistake in the algebra (within the tolerances above).
+
+Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite`.
+
+Run time: half a minute; the suite three minutes in the rate form, eight minutes in spikes.
 """
 
+from typing import Annotated, NamedTuple
 
-def main():
-    pass
+import numpy as np
+import typer
+from brian2 import second
+from rich.table import Table
+
+from experiments import options as o
+from experiments.cases import sizes
+from experiments.command import script
+from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
+from experiments.progress import progress
+from experiments.suite import cases as suite_cases
+from experiments.suite import random_case
+from experiments.sweep import Prediction, Seed, ask, dots, say, status_of, sweep, write
+from experiments.tables import console_for, number, per_cent, shares
+from readout.agreement import relative_l2
+from readout.statistics import summary
+
+# Parameters
+N_TOKEN, SCALE = 6, 2.0  # scale 2: attention far from uniform
+HEADS = (1, 2, 3, 4)
+LONG = 4 * second  # the window from which on the error is to be at most `Bounds.each` of "long"
+
+
+class Bounds(NamedTuple):
+    """What is asked of all inputs: relative L2 of each and in the median, skill of each and in the median."""
+
+    each: float
+    median: float
+    skill: float
+    median_skill: float
+
+
+BOUNDS = {
+    "rate": Bounds(1e-6, 1e-6, 0.8, 0.9),
+    "spiking": Bounds(0.025, 0.01, 0.8, 0.9),
+    "long": Bounds(0.01, 0.01, 0.8, 0.9),
+}
+
+
+def bounds(options):
+    """Bounds of a form, and of long windows."""
+    long = options.settings.form.spikes and options.settings.times().window >= LONG
+    return BOUNDS["long" if long else options.settings.form.name]
+
+
+# Circuit
+def handed_on(case):
+    """The case with the queries and keys of each head given to the next; values and outputs stay where they are."""
+    block = case.block
+    return case._replace(block=block._replace(W_Q=np.roll(block.W_Q, 1, axis=0), W_K=np.roll(block.W_K, 1, axis=0)))
+
+
+# Protocol
+def inputs(seed, suite=False, heads=HEADS):
+    """The suite, or one random case for each number of heads."""
+    if suite:
+        return list(suite_cases())
+    return [random_case(seed, N_TOKEN, n_head=n, scale=SCALE, name=f"{n} head{'s' if n > 1 else ''}") for n in heads]
+
+
+def run(cases, options, report=None, control=True):
+    """Let circuits answer the cases, and the same cases with queries and keys handed on.
+
+    Parameters
+    ----------
+    cases : list of Case
+    options : Options
+    report : callable, optional
+    control : bool
+        Whether the negative control is simulated too.
+
+    Returns
+    -------
+    rows : list of dict
+    runs : dict of str to Run
+    interrupted : bool
+    """
+    asked = {}
+    for case in cases:
+        asked[case.name] = _asker(case, options)
+        if control and len(case.block.W_Q) > 1:
+            asked[_control(case)] = _asker(handed_on(case), options)
+    answers, interrupted = sweep(asked, report)
+    rows = [row(case, answers, options) for case in cases if case.name in answers]
+    return rows, {name: answer.run for name, answer in answers.items()}, interrupted
+
+
+def _control(case):
+    return f"{case.name}, handed on"
+
+
+def _asker(case, options):
+    return lambda report: ask([case], options, report)
+
+
+# Reference
+def row(case, answers, options):
+    """Answer to a case beside the algebra; the error of the control beside that of the same wrong algebra."""
+    reference = reference_of(case, options.kernel)
+    wrong = reference_of(handed_on(case), options.kernel).attention.output
+    control = answers.get(_control(case))
+    right = reference.attention.output
+    return {
+        "case": case.name,
+        "handed_on_predicted_relative_l2": relative_l2(wrong, right) if len(case.block.W_Q) > 1 else None,
+        "handed_on_relative_l2": None if control is None else relative_l2(control.output[0], right),
+        **describe(answers[case.name], reference, options, sizes(case)),
+    }
+
+
+def judge(rows, options):
+    """The predictions of the form, over all cases."""
+    if not rows:
+        return []
+    bound, error, skill = bounds(options), _summary(rows, "relative_l2"), _summary(rows, "skill")
+    found = [
+        _at_most("relative L2 on each", bound.each, error.highest),
+        _at_most("median relative L2", bound.median, error.median),
+        Prediction(f"skill of at least {bound.skill} on each", number(skill.lowest), skill.lowest >= bound.skill),
+        Prediction(
+            f"median skill of at least {bound.median_skill}", number(skill.median), skill.median >= bound.median_skill
+        ),
+    ]
+    pairs = [[each[f"handed_on_{name}"] for name in ("predicted_relative_l2", "relative_l2")] for each in rows]
+    pairs = np.array([pair for pair in pairs if None not in pair])
+    if len(pairs):
+        off = float(np.abs(pairs[:, 1] - pairs[:, 0]).max())
+        found.append(_at_most("distance of the control from the same wrong algebra", bound.each, off))
+    return found
+
+
+def _summary(rows, name):
+    return summary([each[name] for each in rows])
+
+
+def _at_most(what, bound, found):
+    return Prediction(f"{what} of at most {per_cent(bound)}", per_cent(found), found <= bound)
+
+
+# Figure
+def draw(rows):
+    """Errors of the cases beside those of their nulls and of the control."""
+    series = {"circuit": [each["relative_l2"] for each in rows]}
+    series |= {f"null: {null.replace('_', ' ')}": [each[f"{null}_relative_l2"] for each in rows] for null in NULLS}
+    series["kappa of another head"] = [each["handed_on_relative_l2"] for each in rows]
+    return dots([each["case"] for each in rows], series, "relative L2 error")
+
+
+def _table(rows, options):
+    times = options.settings.times()
+    table = Table(
+        "case", "relative L2", "nulls: " + ", ".join(NULLS).replace("_", " "), "skill",
+        "kappa of another head: algebra, circuit", "settled",
+        title=f"{options.wiring} wiring, {options.settings.form.name} form, window {times.window}",
+    )  # fmt: skip
+    for each in rows:
+        control = [each["handed_on_predicted_relative_l2"], each["handed_on_relative_l2"]]
+        nulls = [each[f"{null}_relative_l2"] for null in NULLS]
+        table.add_row(
+            each["case"], per_cent(each["relative_l2"]), shares(nulls), number(each["skill"]),
+            "-" if None in control else shares(control), "yes" if each["settled"] else "no",
+        )  # fmt: skip
+    return table
+
+
+def main(
+    suite: Annotated[bool, typer.Option("--suite", help="The twelve inputs of experiments.suite.")] = False,
+    control: Annotated[bool, typer.Option(help="Simulate the negative control too.")] = True,
+    wiring: o.Wiring = "mask",
+    form: o.Form = "rate",
+    duration: o.Duration = None,
+    settle: o.Settle = None,
+    dt: o.Dt = None,
+    cells: o.Cells = 1,
+    unit_rate: o.UnitRate = 100.0,
+    target: o.Target = "auto",
+    seed: Seed = 0,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Let several areas compute multihead attention."""
+    options, console = o.check(**locals(), record="sample"), console_for(json)
+    cases = inputs(seed, suite)
+    folder = open_folder("multihead", options, [content_of(case) for case in cases], out, overwrite)
+    with progress(f"{len(cases)} inputs, {form} form", quiet) as report:
+        rows, runs, interrupted = run(cases, options, report, control)
+    result = {"form": form, "suite": suite, "rows": rows, "interrupted": interrupted}
+    write("multihead", folder, result, draw(rows) if rows else None, options, runs, suite=suite, control=control)
+    say(result, _table(rows, options), judge(rows, options), folder, console, json)
+    return status_of(interrupted, [each["settled"] for each in rows])
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,10 +1,172 @@
-"""X.
+"""Three ways to wire divisive inhibition: which of them divides attention by its sum.
 
-Question: q
+Question: which inhibitory wiring makes the attention of every head and token sum to one: the gated recurrent loop, the
+feed-forward pool of undivided products, or the literal reading of the paper, a pool of the divided cells?
 
-Run time: r
+Prediction: recurrent and feed-forward inhibition sum to 1, the pool of the divided cells to sqrt(Z), each to 1e-6 in the
+rate form; the last is wrong by that factor and is judged not settled.
+
+Reference: Granier & Senn (2025), Algorithm 1, lines 8 to 13; Heeger & Mackey, and Rawat, Heeger & Martiniani (2024), for
+the recurrent loop; Z of `reference.linear_attention`. s = d / g with g = sum(s) gives g = sum(s) = sqrt(sum(d)).
+
+Run time: ten seconds in the rate form, a minute in spikes.
 """
 
+import numpy as np
+from rich.table import Table
 
-def main():
-    pass
+from experiments import options as o
+from experiments.cases import sizes
+from experiments.command import script
+from experiments.comparison import content_of, describe, open_folder, reference_of
+from experiments.progress import progress
+from experiments.suite import random_case
+from experiments.sweep import Prediction, Seed, against, ask, say, status_of, sweep, write
+from experiments.tables import console_for, number, per_cent
+from readout.agreement import relative_l2
+
+# Parameters
+N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
+AGREE = 1e-6  # relative, of the sums in the rate form
+WRONG = "output"
+POOLS = {
+    "recurrent": "gated recurrent loop",
+    "feedforward": "feed-forward pool of undivided products",
+    WRONG: "pool of the divided cells",
+}
+
+
+# Circuit
+def circuits(options):
+    """Options of each inhibitory wiring."""
+    return {name: options._replace(normalisation=name) for name in POOLS}
+
+
+# Protocol
+def run(case, options, report=None):
+    """Let the same circuit answer with each of the three.
+
+    Parameters
+    ----------
+    case : Case
+    options : Options
+    report : callable, optional
+
+    Returns
+    -------
+    rows : list of dict
+    runs : dict of str to Run
+    interrupted : bool
+    """
+    asked = {name: _asker(case, each) for name, each in circuits(options).items()}
+    answers, interrupted = sweep(asked, report)
+    rows = [row(name, case, answer, circuits(options)[name]) for name, answer in answers.items()]
+    return rows, {name: answer.run for name, answer in answers.items()}, interrupted
+
+
+def _asker(case, options):
+    return lambda report: ask([case], options, report)
+
+
+# Reference
+def predicted_sum(name, normaliser):
+    """What the attention of each head and token (n_head, n_token) sums to."""
+    return np.sqrt(normaliser) if name == WRONG else np.ones_like(normaliser)
+
+
+def predicted_output(name, case, attention):
+    """The algebra's answer to a case without biases, if the attention sums to `predicted_sum`."""
+    kappa = predicted_sum(name, attention.normaliser)[..., None] * attention.kappa
+    context = case.tokens if case.context is None else case.context
+    line = "hmv, hij, hvn, jn -> im"
+    return np.einsum(line, case.block.W_O, kappa, case.block.W_V, context, optimize=True)
+
+
+def row(name, case, answer, options):
+    """One inhibitory wiring: sums and output, predicted and measured."""
+    reference = reference_of(case, options.kernel)
+    attention = reference.attention
+    predicted, measured = predicted_sum(name, attention.normaliser), answer.attention_sum[0]
+    wrong = predicted_output(name, case, attention)
+    return {
+        "inhibition": POOLS[name],
+        "normaliser": attention.normaliser,
+        "predicted_sum": predicted,
+        "measured_sum": measured,
+        "sum_relative_error": float(np.abs(measured / predicted - 1).max()),
+        "predicted_relative_l2": relative_l2(wrong, attention.output),
+        "from_prediction_relative_l2": relative_l2(answer.output[0], wrong),
+        **describe(answer, reference, options, sizes(case)),
+    }
+
+
+def judge(rows):
+    """One prediction a wiring; in spikes the tolerance is what one spike a cell may do to a sum of one."""
+    found = []
+    for each in rows:
+        tolerance = AGREE if each["form"] == "rate" else rows[0]["sum_tolerance"]
+        off, wrong = each["sum_relative_error"], each["normalisation"] == WRONG
+        found.append(
+            Prediction(
+                f"sum of {'sqrt(Z)' if wrong else '1'} to {tolerance:.1e} with a {each['inhibition']}",
+                f"{off:.1e} from it, {'' if each['settled'] else 'not '}settled",
+                off <= tolerance and each["settled"] != wrong,
+            )
+        )
+    return found
+
+
+# Figure
+def draw(rows):
+    """Sum of the attention of every head and token, measured against what a pool of the divided cells would give."""
+    wrong = np.sqrt(rows[0]["normaliser"])
+    series = {each["inhibition"]: (wrong, each["measured_sum"]) for each in rows}
+    return against(series, "sqrt(Z)", "sum of attention, measured", log=True)
+
+
+def _table(rows, options):
+    table = Table(
+        "inhibition", "sum of attention: predicted", "measured", "relative L2: predicted", "measured", "settled",
+        title=f"{options.wiring} wiring, {options.settings.form.name} form; sums of all heads and tokens",
+    )  # fmt: skip
+    for each in rows:
+        sums = (_range(each[f"{name}_sum"]) for name in ("predicted", "measured"))
+        errors = (per_cent(each[name]) for name in ("predicted_relative_l2", "relative_l2"))
+        table.add_row(each["inhibition"], *sums, *errors, "yes" if each["settled"] else "no")
+    return table
+
+
+def _range(values):
+    low, high = number(np.min(values), 4), number(np.max(values), 4)
+    return low if low == high else f"{low} to {high}"
+
+
+def main(
+    wiring: o.Wiring = "mask",
+    form: o.Form = "rate",
+    kernel: o.Kernel = "elu+1",
+    duration: o.Duration = None,
+    settle: o.Settle = None,
+    dt: o.Dt = None,
+    unit_rate: o.UnitRate = 100.0,
+    target: o.Target = "auto",
+    seed: Seed = 0,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Wire inhibition in three ways."""
+    options, console = o.check(**locals(), record="sample"), console_for(json)
+    case = random_case(seed, N_TOKEN, scale=SCALE)
+    folder = open_folder("normalisation", options, content_of(case), out, overwrite)
+    with progress(f"three inhibitory wirings, {form} form", quiet) as report:
+        rows, runs, interrupted = run(case, options, report)
+    result = {"form": form, "wiring": wiring, "rows": rows, "interrupted": interrupted}
+    write("normalisation", folder, result, draw(rows) if rows else None, options, runs)
+    say(result, _table(rows, options), judge(rows), folder, console, json)
+    return status_of(interrupted, [each["settled"] for each in rows if each["normalisation"] != WRONG])
+
+
+if __name__ == "__main__":
+    script(main)

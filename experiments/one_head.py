@@ -1,10 +1,195 @@
-"""X.
+"""One head of attention in both wirings, with every kernel, on random inputs.
 
-Question: q
+Question: does one head of the circuit answer as linear attention does, whatever the kernel, whichever the wiring, in
+self-attention and in cross-attention?
 
-Run time: r
+Prediction: in the rate form the relative L2 error is at most 1e-6 on every input; with the core nucleus silent (the
+query ignored, as with W_Q = 0) it is what the algebra of that mistake says, to 1e-6.
+
+Reference: Granier & Senn (2025), Algorithm 1 and section 6; `reference.linear_attention`, and its nulls.
+
+Run time: two minutes in the rate form; about a quarter of an hour in spikes, where the memory wiring takes long.
 """
 
+from typing import NamedTuple
 
-def main():
-    pass
+import numpy as np
+from rich.table import Table
+
+from circuits.attend import WIRINGS
+from experiments import options as o
+from experiments.cases import sizes
+from experiments.command import script
+from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
+from experiments.progress import progress
+from experiments.sweep import Prediction, Seed, ask, dots, say, side_by_side, status_of, sweep, write
+from experiments.tables import console_for, number, per_cent, shares
+from readout.agreement import relative_l2
+
+# Parameters. Few tokens: the memory wiring hears them one after another. Scale 2: attention far from uniform.
+N_TOKEN, N_CONTEXT = 4, 6
+SIZES = {"n_head": 1, "d_model": 8, "d_key": 4, "d_value": 4, "scale": 2.0}
+N_INPUT = 3  # side by side in one network, each also with the core nucleus silent
+TOLERANCE = {"rate": 1e-6, "spiking": 0.025}  # of the relative L2; spiking: what is asked of two seconds
+
+
+class Circuit(NamedTuple):
+    """Which circuit is asked what: kind is 'self' or 'cross'."""
+
+    wiring: str
+    kernel: str
+    kind: str
+
+    @property
+    def name(self):
+        """How tables and pictures call it."""
+        return " ".join(self)
+
+
+# Circuit
+def circuits(wirings=tuple(WIRINGS), kernels=o.KERNELS):
+    """Every circuit that is asked."""
+    return [Circuit(wiring, kernel, kind) for wiring in wirings for kernel in kernels for kind in ("self", "cross")]
+
+
+def circuit_of(row):
+    """The circuit of a row."""
+    return Circuit(*(row[name] for name in Circuit._fields))
+
+
+# Protocol
+def inputs(circuit, seed):
+    """Cases for a circuit: `N_INPUT` as they are, then the same with tokens of zero, which silence the core nucleus."""
+    cases = side_by_side(seed, N_INPUT, N_TOKEN, N_CONTEXT if circuit.kind == "cross" else None, **SIZES)
+    cases = [case if case.context is not None else case._replace(context=case.tokens) for case in cases]
+    return cases + [case._replace(tokens=0 * case.tokens) for case in cases]
+
+
+def run(options, report=None, every=None):
+    """Ask every circuit.
+
+    Parameters
+    ----------
+    options : Options
+        Its wiring and kernel are replaced by those of each circuit.
+    report : callable, optional
+    every : list of Circuit, optional
+        All of them, unless given.
+
+    Returns
+    -------
+    rows : list of dict
+    runs : dict of str to Run
+    interrupted : bool
+    """
+    seed, every = options.settings.seed, circuits() if every is None else every
+    asked = {each.name: _asker(each, options._replace(**_chosen(each)), seed) for each in every}
+    answers, interrupted = sweep(asked, report)
+    rows = [row(each, answers[each.name], options, seed) for each in every if each.name in answers]
+    return rows, {name: answer.run for name, answer in answers.items()}, interrupted
+
+
+def _chosen(circuit):
+    return {"wiring": circuit.wiring, "kernel": circuit.kernel}
+
+
+def _asker(circuit, options, seed):
+    return lambda report: ask(inputs(circuit, seed), options, report)
+
+
+# Reference
+def row(circuit, answer, options, seed):
+    """Answers of one circuit beside the algebra: every input, the worst of them, and the silenced core."""
+    options = options._replace(**_chosen(circuit))
+    cases = inputs(circuit, seed)
+    references = [reference_of(case, circuit.kernel) for case in cases]
+    reports = [describe(answer, references[k], options, sizes(cases[k]), k) for k in range(N_INPUT)]
+    silenced = []
+    for right, wrong, output in zip(references, references[N_INPUT:], answer.output[N_INPUT:], strict=False):
+        predicted = relative_l2(wrong.attention.output, right.attention.output)
+        silenced.append((predicted, relative_l2(output, right.attention.output)))
+    predicted, measured = np.array(silenced).T
+    return {
+        **circuit._asdict(),
+        "relative_l2": max(report["relative_l2"] for report in reports),
+        **{f"{null}_relative_l2": min(report[f"{null}_relative_l2"] for report in reports) for null in NULLS},
+        "skill": min(report["skill"] for report in reports),
+        "silenced_predicted_relative_l2": predicted.tolist(),
+        "silenced_relative_l2": measured.tolist(),
+        "settled": all(report["settled"] for report in reports),
+        "inputs": reports,
+    }
+
+
+def judge(rows, form):
+    """The two predictions."""
+    if not rows:
+        return []
+    tolerance = TOLERANCE[form]
+    worst = max(each["relative_l2"] for each in rows)
+    missed = max(
+        float(np.abs(np.subtract(each["silenced_relative_l2"], each["silenced_predicted_relative_l2"])).max())
+        for each in rows
+    )
+    least = min(min(each["silenced_relative_l2"]) for each in rows)
+    return [
+        Prediction(f"a relative L2 of at most {tolerance:g} on each input", f"{worst:.1e} at most", worst <= tolerance),
+        Prediction(
+            f"the error of a silent core nucleus to {tolerance:g}",
+            f"{missed:.1e} from it at most, and an error of {per_cent(least)} at least",
+            missed <= tolerance < least,
+        ),
+    ]
+
+
+# Figure
+def draw(rows):
+    """Errors of the circuits beside those of the nulls and of the silenced core."""
+    series = {"circuit": [each["relative_l2"] for each in rows]}
+    series |= {f"null: {null.replace('_', ' ')}": [each[f"{null}_relative_l2"] for each in rows] for null in NULLS}
+    series["core silent"] = [min(each["silenced_relative_l2"]) for each in rows]
+    return dots([circuit_of(each).name for each in rows], series, "relative L2 error")
+
+
+def _table(rows, form):
+    table = Table(
+        "circuit", "error", "nulls: " + ", ".join(NULLS).replace("_", " "), "skill", "core silent: algebra, circuit",
+        "settled", title=f"one head, {form} form: relative L2 of the worst of {N_INPUT} inputs; the least of the nulls",
+    )  # fmt: skip
+    for each in rows:
+        nulls = [each[f"{null}_relative_l2"] for null in NULLS]
+        silent = [min(each["silenced_predicted_relative_l2"]), min(each["silenced_relative_l2"])]
+        table.add_row(
+            circuit_of(each).name, per_cent(each["relative_l2"]), shares(nulls), number(each["skill"]),
+            shares(silent), "yes" if each["settled"] else "no",
+        )  # fmt: skip
+    return table
+
+
+def main(
+    form: o.Form = "rate",
+    duration: o.Duration = None,
+    settle: o.Settle = None,
+    dt: o.Dt = None,
+    unit_rate: o.UnitRate = 100.0,
+    target: o.Target = "auto",
+    seed: Seed = 0,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Ask one head, in both wirings and with every kernel."""
+    options = o.check(**locals(), record="sample")
+    content = content_of(inputs(circuits()[-1], seed)[0])
+    folder, console = open_folder("one_head", options, content, out, overwrite), console_for(json)
+    with progress(f"one head, {form} form", quiet) as report:
+        rows, runs, interrupted = run(options, report)
+    result = {"form": form, "rows": rows, "interrupted": interrupted}
+    write("one_head", folder, result, draw(rows) if rows else None, options, runs)
+    say(result, _table(rows, form), judge(rows, form), folder, console, json)
+    return status_of(interrupted, [each["settled"] for each in rows])
+
+
+if __name__ == "__main__":
+    script(main)

@@ -25,7 +25,7 @@ Target = Annotated[str, typer.Option(help="Code generation: auto, numpy, cython 
 Seed = Annotated[int, typer.Option(help="Seed of the membranes' starting phases.")]
 Record = Annotated[
     str,
-    typer.Option(help="default (nuclei, interneurons and PT whole, 200 cells of others), sample (60 of each) or all."),
+    typer.Option(help="default (nuclei, interneurons and PT whole, 200 cells of others), sample (32 of each) or all."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder of the result.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write into a folder that has results.")]

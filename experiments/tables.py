@@ -23,6 +23,11 @@ def per_cent(value):
     return f"{100 * value:.2f} %" if value >= 1e-4 else f"{value:.1e}"
 
 
+def shares(values):
+    """Shares in one cell of a table: 25, 5.6, 19 %."""
+    return ", ".join(f"{100 * value:.2g}" if value < 1 else f"{100 * value:.0f}" for value in values) + " %"
+
+
 def print_comparison(compared, folder, console, as_json):
     """The figures of one comparison, and what they do not say."""
     report = compared.report

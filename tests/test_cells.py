@@ -11,6 +11,7 @@ import cells.pyramidal_tract
 import cells.relay
 import cells.superficial
 from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
 from cells.interneuron import PARAMETERS, POOLING, RECURRENT
 from cells.kernels import KERNELS
 from cells.superficial import SUPERFICIAL
@@ -121,6 +122,19 @@ def test_a_pooling_interneuron_holds_sigma_and_its_drive():
     assert np.all(np.abs(found - expected) <= slack + 1e4 * EPS * expected)
 
 
+@pytest.mark.parametrize("form", [RATE, SPIKING])
+def test_what_must_follow_quickly_has_fast_synapses(form):
+    """The loop of inhibition, and what a memory writes; everything else is slow, so that phi sees little ripple."""
+    memory, value = cells.memory.MEMORY, cells.intratelencephalic.INTRATELENCEPHALIC
+    fast = [(SUPERFICIAL, "shunt"), (value, "shunt"), (memory, "basal"), (memory, "apical")]
+    slow = [(SUPERFICIAL, "basal"), (SUPERFICIAL, "apical"), (value, "basal"), (value, "apical")]
+    somata = [(each, "soma") for each in (cells.relay.FIRST_ORDER, cells.pyramidal_tract.PYRAMIDAL_TRACT)]
+    assert {form.tau(*port) / ms for port in fast} == {form.tau_fast / ms}
+    assert {form.tau(*port) / ms for port in slow + somata} == {form.tau_slow / ms}
+    assert form.tau(RECURRENT, "pool") == form.tau(POOLING, "pool") == form.tau_pool
+    assert form.tau_pool <= form.tau_fast <= form.tau_slow
+
+
 def evaluate(kernel, x):
     """A kernel as Brian2 computes it."""
     group = NeuronGroup(len(x), f"x : 1\ny = {KERNELS[kernel]} : 1", namespace={}, name="kernel")
@@ -184,7 +198,7 @@ def unsettled(z):
     """
     tau_g = RATE.tau_loop / second
     growth = np.where(z > 1, PARAMETERS["pool_max"] - 1, 1) / tau_g
-    lags = (RATE.tau_soma, RATE.tau_soma, RATE.tau_dendrite, RATE.tau_pool)
+    lags = (RATE.tau_soma, RATE.tau_soma, RATE.tau(SUPERFICIAL, "shunt"), RATE.tau(RECURRENT, "pool"))
     polynomial = np.poly1d([tau_g, 0])
     for lag in lags:
         polynomial *= np.poly1d([lag / second, 1])

@@ -18,14 +18,14 @@ EPS = np.finfo(float).eps
 AGREE = RELATIVE  # relative L2 error that is asked of the rate form; the default settling time leaves less
 MARGIN = 1e4  # times AGREE, at least, that an answer which is not the right one must miss by
 WIRINGS = ["mask", "memory"]
-# The memory wiring settles once a token: short slots. Z stays within 1e-2 and 1e4 in these cases, so that g arrives
-# within 0.6 s; what is left then shrinks as exp(-12 t / s), the slowest root of the loop (test_cells.py).
-SHORT = {"settle": 2 * second, "window": 100 * ms, "write": 150 * ms}
-NO_LOOP = {"settle": 500 * ms, "window": 100 * ms, "write": 150 * ms}  # 50 soma time constants
+# Short runs with long steps, on which no fixed point depends. Z stays within 1e-2 and 1e4 in these cases, so that g
+# arrives within 0.6 s; what is left then shrinks as exp(-12 t / s) (test_cells.py).
+SHORT = {"settle": 2 * second, "window": 100 * ms, "write": 150 * ms, "dt": 2 * ms}
+NO_LOOP = {**SHORT, "settle": 500 * ms}  # 50 soma time constants
 
 
 def draw(seed, n_token=3, n_context=None, n_head=2, d_key=3, scale=2.0, batch=2, biased=False, d_model=6, d_value=4):
-    """Tokens, context (None in self-attention) and a block whose queries and keys have about this standard deviation."""
+    """Tokens, context (None in self-attention) and a block; queries and keys have about this standard deviation."""
     rng = np.random.default_rng(seed)
     shapes = [
         (n_head, d_key, d_model),
@@ -43,10 +43,9 @@ def draw(seed, n_token=3, n_context=None, n_head=2, d_key=3, scale=2.0, batch=2,
     return tokens, None if n_context is None else rng.normal(size=(batch, n_context, d_model)), block
 
 
-def ask(wiring, drawn, times=None, shared=True, **more):
+def ask(wiring, drawn, times=SHORT, shared=True, **more):
     """What a circuit answers, on numpy."""
     tokens, context, block = drawn
-    times = (SHORT if wiring == "memory" else {}) if times is None else times
     settings = Settings(RATE, target="numpy", shared=shared, **times)
     return attend(wiring, tokens, settings, context=context, **block._asdict(), **more)
 
@@ -82,7 +81,7 @@ SELF_AND_CROSS = [
     ("exp", 4, 4, 3, 1),
 ]
 FEW_TOKENS = [
-    ("elu+1", 4, 4, None, 2),
+    ("elu+1", 4, 3, None, 2),
     ("elu+1", 1, 1, 5, 3),
     ("softplus", 2, 2, None, 3),
     ("softplus", 3, 1, 3, 1),
@@ -100,7 +99,8 @@ FEW_TOKENS = [
 def test_the_circuit_is_linear_attention(wiring, kernel, n_head, n_token, n_context, scale):
     drawn = draw(0, n_token, n_context, n_head, scale=scale)
     reference = algebra(drawn, kernel=kernel)
-    agrees(ask(wiring, drawn, kernel=kernel), reference)
+    times = {} if wiring == "mask" else SHORT  # the defaults, and what the memory wiring has time for here
+    agrees(ask(wiring, drawn, times, kernel=kernel), reference)
     # negative control: attention that ignores the query would not have passed (it is the same for a single token)
     if n_token > 1:
         ignored = algebra(drawn, key_only_attention, kernel=kernel)
@@ -169,8 +169,9 @@ def test_weights_from_superficial_to_intratelencephalic_cells_may_be_learned():
     assert (relative(algebra(drawn).output, expected) > MARGIN * AGREE).all()  # negative control: A = ones
 
 
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize(("n_token", "d_key"), [(1, 3), (2, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("wiring", "n_token", "d_key"), [("mask", 1, 3), ("mask", 2, 1), ("mask", 1, 1), ("memory", 1, 1), ("memory", 2, 1)]
+)
 def test_one_token_and_one_key_component(wiring, n_token, d_key):
     drawn = draw(6, n_token, d_key=d_key)
     answer = ask(wiring, drawn)
@@ -188,7 +189,7 @@ def test_shared_dendrites_answer_as_one_synapse_a_pair(wiring):
     shared, explicit = (ask(wiring, drawn, times, shared=each) for each in (True, False))
     for name, numbers in shared.run.numbers.items():
         # the same sums in the same order: no step rounds differently, but for the vector width of a numpy loop
-        steps = shared.run.t_stop / RATE.dt
+        steps = shared.run.t_stop / times["dt"]
         assert numbers == pytest.approx(explicit.run.numbers[name], rel=0, abs=steps * EPS * np.abs(numbers).max())
     assert shared.run.n_synapse < explicit.run.n_synapse
 
@@ -220,7 +221,8 @@ def test_negative_control_a_normaliser_that_dies_is_not_settled():
     tokens, _, block = draw(9, 4, scale=3.0)
     times = Settings(RATE).times()
     plan = mask_wiring(times, tokens, *block[:4], kernel="exp")
-    assert algebra((tokens, None, block), kernel="exp").normaliser.max() > 1e5
+    large = algebra((tokens, None, block), kernel="exp").normaliser.max(axis=(1, 2)) > 1e5
+    assert large.any()
     populations = dict(plan.circuit.populations)
     assert PARAMETERS["pool_max"] < 1e9
     populations["interneuron"] = populations["interneuron"]._replace(parameters={"pool_max": 1e9})
@@ -229,7 +231,7 @@ def test_negative_control_a_normaliser_that_dies_is_not_settled():
         run = simulate(plan, RATE, rate_units(plan.circuit), dt=times.dt, target="numpy")
     except RunError:
         return  # it grew past what a float holds
-    assert not judge(plan, run, RATE, 1).settled.any()
+    assert not judge(plan, run, RATE, 1).settled[large].any()
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
@@ -245,4 +247,4 @@ def test_a_run_that_diverges_fails():
     with pytest.raises(
         RunError, match="the simulation diverged: .* holds numbers that are not finite; try a shorter dt"
     ):
-        ask("mask", draw(11, 2), {"dt": 4 * RATE.tau_dendrite, "settle": 40 * second, "window": 2 * second})
+        ask("mask", draw(11, 2), {"dt": 4 * RATE.tau_slow, "settle": 40 * second, "window": 2 * second})

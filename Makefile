@@ -1,0 +1,32 @@
+# The two commands of the README: `make demo` and `make test`. Both make a virtual environment in .venv and install.
+PYTHON ?= python3
+IMAGES ?= 20
+BIN = .venv/bin
+
+demo: .venv/demo
+	$(BIN)/cortical-attention digits --images $(IMAGES)
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+lint: .venv/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/demo: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[digits]'
+	touch $@
+
+.venv/test: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[digits,test]'
+	touch $@
+
+.venv/lint: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+.PHONY: demo test lint
