@@ -111,7 +111,7 @@ def attend(wiring, tokens, settings, report=None, **block):
     """
     make, form, times = WIRINGS[wiring], settings.form, settings.times()
     plan = make(times, tokens, **block)
-    units = rate_units(plan.circuit) if form is RATE else _pilot(make, tokens, settings, block)
+    units = rate_units(plan) if form is RATE else _pilot(make, tokens, settings, block)
     run = simulate(
         plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
         target=settings.target, record=settings.record, report=report,
@@ -128,5 +128,5 @@ def _pilot(make, tokens, settings, block):
     times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
     plan = make(times, tokens, **block)
     target = "numpy" if settings.target == "cpp" else settings.target
-    run = simulate(plan, RATE, rate_units(plan.circuit), dt=times.dt, target=target)
+    run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target=target)
     return unit_rates(plan, run, settings.unit_rate)

@@ -1,7 +1,7 @@
 """Unit rates of the spiking form, from a pilot: the circuit's own rate form on the same input."""
 
 import numpy as np
-from brian2 import Hz
+from brian2 import Hz, Quantity
 
 from wiring.expressions import parse
 from wiring.numbers import unit_rate_for
@@ -10,13 +10,13 @@ UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of ever
 PEAK = 280 * Hz  # chosen: the rate of the largest number of a population, below the ceiling in `cells.forms.spiking`
 
 
-def rate_units(circuit):
+def rate_units(plan):
     """Unit rates of the rate form: one for all, since rates there have no bound."""
-    return {name: UNIT_RATE for name in circuit.populations}
+    return {name: np.ones(plan.batch) * UNIT_RATE for name in plan.circuit.populations}
 
 
 def unit_rates(plan, run, bound=UNIT_RATE):
-    """Unit rate of each population, so that the largest number it carries has the rate `PEAK`.
+    """Unit rate of each population for each input, so that the largest number it carries has the rate `PEAK`.
 
     Parameters
     ----------
@@ -28,20 +28,25 @@ def unit_rates(plan, run, bound=UNIT_RATE):
 
     Returns
     -------
-    dict of str to Quantity
+    dict of str to Quantity, shape (batch,)
     """
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
-    peaks = {name: np.abs(numbers[last]).max() for name, numbers in run.numbers.items()}
+    peaks = {name: _peak(np.abs(numbers[last])) for name, numbers in run.numbers.items()}
     for name, population in circuit.populations.items():
         if population.inputs and population.cell.layer == "thalamus":
-            peaks[name] = np.abs(run.numbers[name]).max()
+            peaks[name] = _peak(np.abs(run.numbers[name]))
     for projection in circuit.projections:
         if projection.like_signs:
             target = projection.target.partition(".")[0]
             peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
     nuclei = {name for name, each in circuit.populations.items() if "thalamus" in each.cell.layer}
-    found = {name: unit_rate_for(float(peak), PEAK) for name, peak in peaks.items()}
-    return {name: min(unit, bound) if name in nuclei else unit for name, unit in found.items()}
+    found = {name: unit_rate_for(peak, PEAK) for name, peak in peaks.items()}
+    return {name: Quantity(np.minimum(unit, bound)) if name in nuclei else unit for name, unit in found.items()}
+
+
+def _peak(numbers):
+    """Largest of the numbers (n, batch, ...) of each input."""
+    return numbers.max(axis=(0, *range(2, numbers.ndim)))
 
 
 def _like_signed_peak(projection, numbers):
@@ -49,4 +54,5 @@ def _like_signed_peak(projection, numbers):
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     weights = np.asarray(projection.weights, dtype=float)
-    return max(np.einsum(line, np.clip(sign * numbers, 0, None), weights).max() for sign in (1, -1))
+    drives = [np.einsum(line, np.clip(sign * numbers, 0, None), weights) for sign in (1, -1)]
+    return _peak(np.maximum(*drives))

@@ -8,7 +8,7 @@ from brian2 import Clock, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms,
 
 from circuits import engine
 from circuits.protocol import RunError
-from wiring.network import Settings, wire
+from wiring.network import Settings, each_cell, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
@@ -55,7 +55,7 @@ class Run(NamedTuple):
         What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
     peak_rates : dict of str to Quantity
         Highest rate of any cell over any measured window; empty if the run was interrupted.
-    unit_rates : dict of str to Quantity
+    unit_rates : dict of str to Quantity, shape (batch,)
     t_stop : Quantity
         Biological time simulated.
     interrupted : bool
@@ -87,7 +87,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     ----------
     plan : Plan
     form : Form
-    unit_rates : dict of str to Quantity
+    unit_rates : dict of str to Quantity, shape (batch,)
     dt : Quantity
     cells : int
         Cells that share one number.
@@ -183,7 +183,7 @@ def _record(wired, name, monitors, unit_rates):
         index, times = index[kept], times[kept]
     cell = concrete.population.cell
     return Record(
-        name, cell.name, cell.layer, concrete.axes, unit_rates[name], np.array(rate.record), index, times,
+        name, cell.name, cell.layer, concrete.axes, unit_rates[name][0], np.array(rate.record), index, times,
         Quantity(rate.t), Quantity(rate.rate).T,
     )  # fmt: skip
 
@@ -205,6 +205,7 @@ def _refuse_what_failed(wired, readings, form):
 
 def _numbers(reading, concrete, unit_rate, protocol, form):
     """Numbers (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
+    unit_rate = each_cell(unit_rate, concrete.n_cell)
     if form.spikes:
         numbers = numbers_of_count(np.diff(reading, axis=0), unit_rate, protocol.phase)
     else:

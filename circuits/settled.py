@@ -22,7 +22,8 @@ class Settled(NamedTuple):
     drift, drift_tolerance : ndarray
         Distance (L2) between the outputs of the last two quarters of the window, and what it may be.
     sum_error, sum_tolerance : ndarray
-        Largest distance from one of the attention of any head and token, and what it may be; 0 without normalisation.
+        Distance from one of the attention of the head and token that misses its tolerance most, and that tolerance; 0
+        without normalisation.
     silent : ndarray of int
         Macrocolumns whose L2/3 cells and interneuron are both silent: without drive, their attention is zero by
         definition and is left out of `sum_error`. (Where the normaliser has died, the interneuron is not silent.)
@@ -62,12 +63,11 @@ def judge(plan, run, form, cells):
     if plan.attention_sum is None:
         nothing = np.zeros(len(drift))
         return Settled(drift <= drift_tolerance, drift, drift_tolerance, nothing, nothing, nothing.astype(int))
-    attention, silent = _attention_sum(plan, run, form)
-    sum_error = np.where(silent, 0, np.abs(attention - 1)).max(axis=(1, 2))
-    sum_tolerance = np.full(len(drift), RELATIVE)
-    if form.spikes:
-        variance = plan.attention_sum(spike_variance(plan, run, windows, cells))
-        sum_tolerance = SPIKES * np.sqrt(variance.max(axis=(1, 2)))
+    error, tolerance, silent = _attention_sum(plan, run, form, cells)
+    worst = np.argmax((error / tolerance).reshape(len(drift), -1), axis=1)
+    sum_error, sum_tolerance = (
+        np.take_along_axis(each.reshape(len(drift), -1), worst[:, None], axis=1)[:, 0] for each in (error, tolerance)
+    )
     still = (drift <= drift_tolerance) & (sum_error <= sum_tolerance)
     return Settled(still, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=(1, 2)))
 
@@ -92,9 +92,9 @@ def spike_variance(plan, run, windows, cells):
     def of(name):
         if name not in variance:
             summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
-            own = np.full(
-                plan.circuit.populations[name].shape, float(1 / (run.unit_rates[name] * span)) ** 2 / 6 / cells
-            )
+            shape = plan.circuit.populations[name].shape
+            one_spike = np.asarray(1 / (run.unit_rates[name] * span)).reshape(-1, *(1 for _ in shape))
+            own = np.broadcast_to(one_spike**2 / 6 / cells, (plan.batch, *shape))
             variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)
         return variance[name]
 
@@ -105,12 +105,26 @@ def spike_variance(plan, run, windows, cells):
 
 def _inherited(projection, variance):
     """Variance that a weighted sum inherits from what it sums."""
-    return np.einsum(parse(projection.expression).einsum, variance, np.asarray(projection.weights, dtype=float) ** 2)
+    expression = parse(projection.expression)
+    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
+    return np.einsum(line, variance, np.asarray(projection.weights, dtype=float) ** 2)
 
 
-def _attention_sum(plan, run, form):
-    """Sum of the attention of each head and token over the window, and which macrocolumns are silent."""
-    attention = plan.attention_sum(slots(run, form, plan.protocol.windows))
-    last_quarter = np.array_split(plan.protocol.windows, 4, axis=1)[3]
+def _attention_sum(plan, run, form, cells):
+    """Distance from one of the attention of each head and token over the window, its tolerance, and who is silent.
+
+    In spikes the sum is right to one spike of each cell that is summed, and to the relative error that one spike of the
+    interneuron makes in what it divides by.
+    """
+    windows = plan.protocol.windows
+    measured, last = slots(run, form, windows), slots(run, form, np.array_split(windows, 4, axis=1)[3])
+    attention, gain = plan.attention_sum(measured), plan.gain(measured)
     nothing = 0 if form.spikes else RELATIVE
-    return attention, (attention <= nothing) & (plan.gain(slots(run, form, last_quarter)) <= nothing)
+    silent = (attention <= nothing) & (plan.gain(last) <= nothing)
+    tolerance = np.full(attention.shape, RELATIVE)
+    if form.spikes:
+        variance = spike_variance(plan, run, windows, cells)
+        one_spike = np.sqrt(plan.gain(variance))
+        divided = one_spike / np.maximum(gain, one_spike)
+        tolerance = SPIKES * np.sqrt(plan.attention_sum(variance) + divided**2)
+    return np.where(silent, 0, np.abs(attention - 1)), tolerance, silent

@@ -200,6 +200,7 @@ def draw(compared, options):
 def run_json(answer, options):
     """Content of run.json."""
     run = answer.run
+    unit_rates = {name: rates[0] if len(rates) == 1 else rates for name, rates in run.unit_rates.items()}
     target = {"target": run.target, "reason": run.target_reason, "flags": engine.flags(run.target)}
     parameters = {
         "wiring": options.wiring,
@@ -210,7 +211,7 @@ def run_json(answer, options):
         "form": options.settings.form._asdict(),
         "cell_types": {name: each.cell._asdict() for name, each in answer.plan.circuit.populations.items()},
     }
-    return provenance(sys.argv, parameters, run.seeds, run.unit_rates, target, run.wall)
+    return provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
 
 
 def content_of(case):

@@ -26,7 +26,7 @@ DT = RATE.dt
 
 def settle(circuit, duration, batch=1, phase=1 * second):
     """Rates (Hz) of every population at the end of a run of the rate form, batch first."""
-    units = dict.fromkeys(circuit.populations, UNIT)
+    units = dict.fromkeys(circuit.populations, UNIT * np.ones(batch))
     wired = wire(circuit, Settings(RATE, units, batch, 1, True, Clock(DT), phase))
     Network(*wired.objects).run(duration, namespace={})
     return {name: np.array(group.rate).reshape(wired.concrete[name].shape[:-1]) for name, group in wired.groups.items()}

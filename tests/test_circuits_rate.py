@@ -228,7 +228,7 @@ def test_negative_control_a_normaliser_that_dies_is_not_settled():
     populations["interneuron"] = populations["interneuron"]._replace(parameters={"pool_max": 1e9})
     plan = plan._replace(circuit=plan.circuit._replace(populations=populations))
     try:
-        run = simulate(plan, RATE, rate_units(plan.circuit), dt=times.dt, target="numpy")
+        run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
     except RunError:
         return  # it grew past what a float holds
     assert not judge(plan, run, RATE, 1).settled[large].any()

@@ -186,6 +186,6 @@ def test_a_circuit_that_cannot_be_wired_is_refused_by_name(line, sentence):
 
 def test_an_unknown_kernel_is_refused_by_name():
     circuit = Circuit("one", {"source": RELAY._replace(kernels={"soma": "sine"})}, ())
-    settings = Settings(RATE, {"source": 100 * Hz}, 1, 1, True, Clock(1 * ms), 1 * ms)
+    settings = Settings(RATE, {"source": [100] * Hz}, 1, 1, True, Clock(1 * ms), 1 * ms)
     with pytest.raises(WiringError, match="population 'source': kernel 'sine' of soma is none of"):
         wire(circuit, settings)

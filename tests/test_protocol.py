@@ -57,7 +57,7 @@ def test_phases_are_whole_steps_and_cover_what_is_asked(settle, window, write, d
     ("settle", "window", "write", "dt", "expected"),
     [
         (2000, 500, 250, 1, (125, 4, 16, 2)),  # the rate form's defaults
-        (1500, 2000, 250, 0.5, (250, 8, 6, 1)),  # the spiking form's defaults
+        (1500, 2000, 250, 1, (250, 8, 6, 1)),  # the spiking form's defaults
         (1500, 4000, 250, 0.5, (250, 16, 6, 1)),
         (0, 100, 250, 1, (25, 4, 0, 10)),
         (30, 100, 250, 1, (25, 4, 2, 10)),  # settling is rounded up

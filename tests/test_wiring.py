@@ -52,14 +52,14 @@ def pair(drawn, seed, batch=1):
     return Circuit("pair", {"source": source, "target": relays("target", expression.target, size_of)}, (line,))
 
 
-def build(circuit, form, batch=1, cells=1, shared=True, dt=1 * ms):
-    """Brian2 objects, every population with the same unit rate."""
-    units = dict.fromkeys(circuit.populations, UNIT)
+def build(circuit, form, batch=1, cells=1, shared=True, dt=1 * ms, unit=UNIT):
+    """Brian2 objects, every population with the same unit rate, or the same for each input."""
+    units = dict.fromkeys(circuit.populations, unit * np.ones(batch))
     return wire(circuit, Settings(form, units, batch, cells, shared, Clock(dt), 1 * second))
 
 
-def numbers_at_end(circuit, batch=1, **more):
-    """Numbers (batch, *sizes, cells) of every population after 0.1 s of the rate form, far from settled."""
+def rates_at_end(circuit, batch=1, **more):
+    """Rates (Hz), (batch, *sizes, cells), of every population after 0.1 s of the rate form, far from settled."""
     wired = build(circuit, RATE, batch, **more)
     Network(*wired.objects).run(100 * ms, namespace={})
     return {name: np.array(group.rate).reshape(wired.concrete[name].shape) for name, group in wired.groups.items()}
@@ -172,7 +172,7 @@ def test_like_signs_join_on_to_on_and_off_to_off_by_excitation_alone():
 @given(drawn=expressions(), seed=seeds)
 def test_shared_dendrites_answer_as_one_synapse_a_pair(drawn, seed):
     circuit = pair(drawn, seed)
-    shared, explicit = (numbers_at_end(circuit, shared=each) for each in (True, False))
+    shared, explicit = (rates_at_end(circuit, shared=each) for each in (True, False))
     # the same sums in the same order, cell by cell; each of the 100 steps may round once
     assert shared["target"] == pytest.approx(explicit["target"], rel=100 * EPS)
     shared, explicit = (spikes(circuit, shared=each) for each in (True, False))
@@ -212,7 +212,7 @@ RENAMED = CellType("superficial", "L2/3", {"zz": 0.0, "aa": 0.0, "ss": 1.0, "gg"
 def test_names_change_nothing(names, cell):
     """Brian2 breaks ties by name unless told the order; here everything is told (DESIGN, numbers and randomness)."""
     assert same(spikes(superficial(NAMES, SUPERFICIAL)), spikes(superficial(names, cell)))
-    one, other = (numbers_at_end(superficial(*each)).values() for each in ((NAMES, SUPERFICIAL), (names, cell)))
+    one, other = (rates_at_end(superficial(*each)).values() for each in ((NAMES, SUPERFICIAL), (names, cell)))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -221,18 +221,19 @@ def test_negative_control_a_weight_one_per_cent_off_moves_spikes():
 
 
 def test_inputs_side_by_side_answer_as_each_alone():
-    both = superficial(NAMES, SUPERFICIAL, batch=2)
-    together = numbers_at_end(both, batch=2), spikes(both, batch=2)
+    """Each input with its own unit rate."""
+    both, units = superficial(NAMES, SUPERFICIAL, batch=2), np.array([100, 70]) * Hz
+    together = rates_at_end(both, batch=2, unit=units), spikes(both, batch=2, unit=units)
     for row in range(2):
         nuclei = {name: both.populations[name] for name in ("core", "matrix")}
         own = {
             name: each._replace(inputs={"soma": each.inputs["soma"][row : row + 1]}) for name, each in nuclei.items()
         }
         alone = both._replace(populations={**both.populations, **own})
-        for name, numbers in numbers_at_end(alone).items():
-            assert np.array_equal(together[0][name][row : row + 1], numbers)
-            assert not np.array_equal(together[0][name][1 - row : 2 - row], numbers)  # negative control
-        for name, (index, step) in spikes(alone).items():
+        for name, rates in rates_at_end(alone, unit=units[row]).items():
+            assert np.array_equal(together[0][name][row : row + 1], rates)
+            assert not np.array_equal(together[0][name][1 - row : 2 - row], rates)  # negative control
+        for name, (index, step) in spikes(alone, unit=units[row]).items():
             n_cell = int(np.prod(both.populations[name].shape)) * (2 if both.populations[name].signed else 1)
             mine = together[1][name][0] // n_cell == row
             assert np.array_equal(together[1][name][:, mine] - [[row * n_cell], [0]], [index, step])
@@ -240,7 +241,7 @@ def test_inputs_side_by_side_answer_as_each_alone():
 
 def test_three_cells_a_number_answer_as_one():
     circuit = superficial(NAMES, SUPERFICIAL)
-    one, three = numbers_at_end(circuit, cells=1), numbers_at_end(circuit, cells=3)
+    one, three = rates_at_end(circuit, cells=1), rates_at_end(circuit, cells=3)
     for name in NAMES:
         # each sum has three times the terms, each a third: a rounding a term and step
         assert three[name] == pytest.approx(
@@ -260,7 +261,7 @@ def mean_trace(size_of_spike):
         "train", {"source": source, "target": source._replace(name="target", inputs={})},
         (Projection("source", "target.soma", ", -> ", WEIGHT),),
     )  # fmt: skip
-    units = {"source": GAIN_UNIT, "target": GAIN_UNIT}
+    units = dict.fromkeys(circuit.populations, GAIN_UNIT * np.ones(1))
     wired = wire(circuit, Settings(SPIKING, units, 1, 1, True, Clock(GAIN_DT), 1 * second))
     wired.synapses["source -> target.soma", "excitation"].weight = size_of_spike
     source, target = wired.groups.values()
@@ -291,5 +292,4 @@ def test_numbers_and_rates():
     assert np.allclose(numbers_of_rate(np.array([50, -25]) * Hz, UNIT), [0.5, -0.25], rtol=4 * EPS)
     assert np.allclose(numbers_of_count([3, 0], UNIT, 2 * second), [0.015, 0], rtol=4 * EPS)
     assert np.allclose(weight_of_rate([2.0, -1.0], UNIT) / second, [0.02, -0.01], rtol=4 * EPS)
-    assert unit_rate_for(2.5, 250 * Hz) / Hz == pytest.approx(100)
-    assert unit_rate_for(0.0, 250 * Hz) / Hz == pytest.approx(250)
+    assert unit_rate_for(np.array([2.5, 0]), 250 * Hz) / Hz == pytest.approx([100, 250])

@@ -12,14 +12,17 @@ from wiring.expressions import WiringError, connect
 from wiring.numbers import weight_of_rate, weight_of_spike
 
 
+UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
+
+
 class Settings(NamedTuple):
     """How a circuit is made into a network.
 
     Attributes
     ----------
     form : Form
-    unit_rates : dict of str to Quantity
-        Rate that stands for the number one, a population.
+    unit_rates : dict of str to Quantity, shape (batch,)
+        Rate that stands for the number one, a population and input.
     batch, cells : int
         Inputs side by side; cells that share one number.
     shared : bool
@@ -100,7 +103,7 @@ def _cells(concrete, reaching, settings):
     population, form = concrete.population, settings.form
     cell = population.cell
     ports = [_port(population, port, [k for k in reaching if reaching[k] == port]) for port in cell.ports]
-    equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", form.soma])
+    equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma])
     inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
     moving = {f"{port}_schedule": TimedArray(rows, settings.phase) for port, rows in inputs.items() if rows.ndim == 2}
     group = NeuronGroup(
@@ -110,7 +113,6 @@ def _cells(concrete, reaching, settings):
         reset=form.reset,
         method="euler",
         namespace={
-            "unit_rate": settings.unit_rates[population.name],
             "tau_soma": form.tau_soma,
             "tau_g": form.tau_loop,
             **cell.parameters,
@@ -124,17 +126,22 @@ def _cells(concrete, reaching, settings):
     for port, numbers in inputs.items():
         if numbers.ndim == 1:
             setattr(group, f"{port}_input", numbers)
+    group.unit_rate = each_cell(settings.unit_rates[population.name], concrete.n_cell)
     if cell.starts_high:
-        start = highest(form, settings.unit_rates[population.name])
-        setattr(group, cell.variable, start)
+        setattr(group, cell.variable, each_cell(highest(form, settings.unit_rates[population.name]), concrete.n_cell))
         if not form.spikes:
-            group.rate = start * settings.unit_rates[population.name]
+            group.rate = group.unit_rate[:]
     return group
 
 
 def highest(form, unit_rate):
-    """The number at which a variable that starts high starts: the ceiling of the cell, or one where rates have none."""
-    return float(form.ceiling / unit_rate) if form.ceiling is not None else 1.0
+    """The number at which a variable that starts high starts (batch,): the ceiling of the cell, or one without any."""
+    return np.asarray(form.ceiling / unit_rate) if form.ceiling is not None else np.ones(unit_rate.shape)
+
+
+def each_cell(values, n_cell):
+    """A value an input (batch,) for every one of `n_cell` cells or dendrites, which lie input by input."""
+    return np.repeat(values, n_cell // len(values))
 
 
 def _port(population, port, reaching):
@@ -170,7 +177,7 @@ def _connect(wired, k, pathway, settings):
     group = wired.groups[pathway.source]
     if source.population.cell.starts_high:
         gain = np.bincount(wires.post, pathway.excitation.ravel()[wires.entry], wires.n_dendrite)
-        dendrite.filtered = highest(settings.form, unit_rate) * gain
+        dendrite.filtered = each_cell(highest(settings.form, unit_rate), wires.n_dendrite) * gain
     for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
         keep = np.flatnonzero(weights.ravel()[wires.entry])
         if keep.size == 0:
@@ -223,6 +230,7 @@ def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, settin
     """Synapses of one sign from a population (or its relay) onto dendrites; entries of weight zero are left out."""
     form = settings.form
     values = weights.ravel()[wires.entry[keep]]
+    unit_rate = each_cell(unit_rate, source.N)[wires.pre[keep]]
     if form.spikes:
         tau = dendrite.namespace["tau"]
         model, values = "weight : 1 (constant)", weight_of_spike(values, unit_rate, tau, settings.clock.dt)

@@ -1,7 +1,6 @@
 """The one door between numbers, which have no unit, and rates."""
 
 import numpy as np
-from brian2 import Hz, Quantity
 
 
 def weight_of_rate(weights, unit_rate):
@@ -15,7 +14,7 @@ def weight_of_spike(weights, unit_rate, tau, dt):
     A spike of size a, read after each decay, sums to a dt / (exp(dt / tau) - 1) over time; hence
     a = weights (exp(dt / tau) - 1) / (unit_rate dt). As dt -> 0 that is weights / (unit_rate tau).
     """
-    return np.asarray(weights) * np.expm1(float(dt / tau)) / float(unit_rate * dt)
+    return np.asarray(weights) * np.expm1(float(dt / tau)) / np.asarray(unit_rate * dt)
 
 
 def numbers_of_rate(rates, unit_rate):
@@ -25,10 +24,12 @@ def numbers_of_rate(rates, unit_rate):
 
 def numbers_of_count(counts, unit_rate, window):
     """Numbers that spike counts in a window stand for: counts / (unit_rate window)."""
-    return np.asarray(counts) / float(unit_rate * window)
+    return np.asarray(counts) / np.asarray(unit_rate * window)
 
 
 def unit_rate_for(peak, bound):
-    """Unit rate (Hz) at which a number `peak` is carried at the rate `bound`; `bound` itself for peaks below one part
-    in 1e6, since a population that is silent in the pilot has no scale."""
-    return Quantity(float(bound / Hz) / max(peak, 1e-6), dim=Hz.dim) if peak > 1e-6 else bound
+    """Unit rates (Hz) at which numbers `peak` (ndarray) are carried at the rate `bound`.
+
+    It is `bound` itself for peaks below 1e-6, since a population that is silent in the pilot has no scale.
+    """
+    return bound / np.where(peak > 1e-6, peak, 1.0)
