@@ -85,7 +85,7 @@ class Answer(NamedTuple):
     plan: object
 
 
-def attend(wiring, tokens, settings, report=None, **block):
+def attend(wiring, tokens, settings, report=None, pilot=None, **block):
     """Present token sequences to a circuit and read its answer.
 
     Parameters
@@ -95,6 +95,8 @@ def attend(wiring, tokens, settings, report=None, **block):
     settings : Settings
     report : callable, optional
         Brian2's progress report.
+    pilot : Answer, optional
+        Of the rate form of the same wiring to the same input, if there is one; else a short one is run.
     **block
         Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
 
@@ -111,7 +113,7 @@ def attend(wiring, tokens, settings, report=None, **block):
     """
     make, form, times = WIRINGS[wiring], settings.form, settings.times()
     plan = make(times, tokens, **block)
-    units = rate_units(plan) if form is RATE else _pilot(make, tokens, settings, block)
+    units = rate_units(plan) if form is RATE else _pilot_units(make, tokens, settings, pilot, block)
     run = simulate(
         plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
         target=settings.target, record=settings.record, report=report,
@@ -123,8 +125,10 @@ def attend(wiring, tokens, settings, report=None, **block):
     return Answer(plan.output(measured), attention, total, judge(plan, run, form, settings.cells), run, plan)
 
 
-def _pilot(make, tokens, settings, block):
+def _pilot_units(make, tokens, settings, pilot, block):
     """Unit rates from the rate form of the same wiring on the same input, run only as long as peaks need."""
+    if pilot is not None:
+        return unit_rates(pilot.plan, pilot.run, settings.unit_rate)
     times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
     plan = make(times, tokens, **block)
     target = "numpy" if settings.target == "cpp" else settings.target

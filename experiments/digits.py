@@ -77,7 +77,7 @@ def main(
     console, results, status = console_for(json), {}, DONE
     for each, options in every.items():
         with progress(f"{images} digits, {wiring} wiring, {each} form", quiet) as report:
-            results[each] = run(cases, options, report)
+            results[each] = run(cases, options, report, results.get("rate", ()))
         status = max(status, _status(results[each], len(cases)))
         place = folder / each
         place.mkdir(exist_ok=True)
@@ -93,7 +93,7 @@ def main(
     return status
 
 
-def run(cases, options, report=None):
+def run(cases, options, report=None, pilots=()):
     """Present images to the circuit, some side by side.
 
     Parameters
@@ -101,6 +101,8 @@ def run(cases, options, report=None):
     cases : list of Case
     options : Options
     report : callable, optional
+    pilots : list of Comparison
+        The same images in the rate form, if they have been read; they spare the spiking form its pilot.
 
     Returns
     -------
@@ -111,8 +113,9 @@ def run(cases, options, report=None):
     for start in range(0, len(cases), BATCH):
         batch = cases[start : start + BATCH]
         tokens = np.stack([case.tokens for case in batch])
+        pilot = pilots[start].answer if len(pilots) else None
         answer = attend(
-            options.wiring, tokens, options.settings, report, kernel=options.kernel,
+            options.wiring, tokens, options.settings, report, pilot, kernel=options.kernel,
             normalisation=options.normalisation, **batch[0].block._asdict(),
         )  # fmt: skip
         for index, case in enumerate(batch):

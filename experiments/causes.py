@@ -1,0 +1,146 @@
+"""Networks that differ from the spiking form in one setting, or have one cause of its error switched off.
+
+What is switched off, is so in the circuit: exact numbers in place of spikes, or rates that keep cells out of step.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import Quantity, ms
+
+from cells.forms.spiking import SPIKING
+from circuits.plan import named
+from wiring.expressions import parse
+
+LONG, SHORT = SPIKING.tau_slow, 10 * ms  # synapses as they are, and such as show the ripple
+READ, ALL = 2.0, 8.0  # s: the window at which networks are compared, and the one that shows the whole curve
+NUCLEI, OUTPUT = ("core", "matrix", "higher_order"), ("intratelencephalic", "pyramidal_tract", "higher_order")
+
+
+class Setting(NamedTuple):
+    """One network.
+
+    Attributes
+    ----------
+    varied, value : str
+        What distinguishes it, in words.
+    window : float
+        Seconds.
+    tau_slow, dt : Quantity
+    cells : int
+        Cells a number.
+    units : dict of str to float
+        Factors on the unit rates of populations.
+    exact : tuple of str
+        What is given as numbers: "nuclei", "shunt".
+    """
+
+    varied: str
+    value: str
+    window: float = READ
+    tau_slow: Quantity = LONG
+    dt: Quantity = SPIKING.dt
+    cells: int = 1
+    units: dict = {}
+    exact: tuple = ()
+
+    @property
+    def name(self):
+        """How files call it."""
+        return f"{self.varied}: {self.value}"
+
+
+RIPPLE = "ripple of the nuclei: exact drive"
+CAUSES = {
+    RIPPLE: {"exact": ("nuclei",)},
+    "ripple of the shunt: exact shunt": {"exact": ("shunt",)},
+    "both ripples": {"exact": ("nuclei", "shunt")},
+    "core and matrix in step: rates 17 % apart": {"units": {"matrix": 0.83}},
+    "counting in L5 and after: 3 times the rates": {"units": dict.fromkeys(OUTPUT, 3), "dt": 0.5 * ms},
+    "time step: 0.25 ms": {"dt": 0.25 * ms},
+    "one cell a number: 8 cells": {"cells": 8},
+}
+
+
+def settings(quick=False):
+    """Every network that is compared; the first is the spiking form as it is."""
+    window = READ if quick else ALL
+    found = [synapses(LONG, window), synapses(SHORT, window), without(RIPPLE, SHORT, window)]
+    found.append(synapses(20 * ms, window))
+    if quick:
+        return found
+    found.append(synapses(50 * ms, window))
+    for tau in (LONG, SHORT):
+        found += [without(cause, tau) for cause in CAUSES if (cause, tau) != (RIPPLE, SHORT)]
+    steps = {25: SPIKING.dt, 50: SPIKING.dt, 200: SPIKING.dt, 400: 0.5 * ms}  # at 400 Hz a step of 1 ms has two spikes
+    for rate, dt in steps.items():
+        units = dict.fromkeys(NUCLEI, rate / 100)
+        found.append(Setting("unit rate of the nuclei", f"{rate} Hz", dt=dt, units=units))
+    found.append(Setting("time step", "0.5 ms", dt=0.5 * ms))
+    return found + [Setting("cells a number", str(cells), cells=cells) for cells in (2, 4)]
+
+
+def synapses(tau, window):
+    """The spiking form with slow synapses of another time constant."""
+    return Setting("slow synapses", f"{tau / ms:g} ms", window, tau)
+
+
+def without(cause, tau, window=READ):
+    """The spiking form, with slow synapses of `tau` and one cause switched off."""
+    return Setting(f"switched off at {tau / ms:g} ms", cause, window, tau, **CAUSES[cause])
+
+
+def idealised(plan, exact, normaliser):
+    """Plan of the mask wiring with exact numbers in place of some spikes.
+
+    Parameters
+    ----------
+    plan : Plan
+        With recurrent inhibition.
+    exact : tuple of str
+        "nuclei": dendrites hold what the nuclei send them as numbers, without ripple; the nuclei stay, and reach
+        nothing. "shunt": L2/3 cells are divided by exact numbers; there are no interneurons.
+    normaliser : ndarray, shape (batch, n_head, n_token)
+        Z, for the shunt.
+
+    Returns
+    -------
+    Plan
+    """
+    if "nuclei" in exact:
+        plan = _driven_exactly(plan)
+    return _divided_exactly(plan, normaliser) if "shunt" in exact else plan
+
+
+def _driven_exactly(plan):
+    populations, kept = dict(plan.circuit.populations), []
+    for projection in plan.circuit.projections:
+        if projection.source not in NUCLEI:
+            kept.append(projection)
+            continue
+        name, _, port = projection.target.partition(".")
+        drive = _drive(projection, populations[projection.source].inputs["soma"])
+        populations[name] = _with_input(populations[name], port, drive)
+    return plan._replace(circuit=plan.circuit._replace(populations=populations, projections=tuple(kept)))
+
+
+def _divided_exactly(plan, normaliser):
+    populations = named(*(each for name, each in plan.circuit.populations.items() if name != "interneuron"))
+    populations["superficial"] = _with_input(populations["superficial"], "shunt", normaliser[..., None, None])
+    kept = [each for each in plan.circuit.projections if "interneuron" not in each.name]
+    circuit = plan.circuit._replace(populations=populations, projections=tuple(kept))
+    return plan._replace(circuit=circuit, attention_sum=None, gain=None)
+
+
+def _drive(projection, numbers):
+    """What a projection brings to its target (batch, *sizes), with axes of size one where it brings copies."""
+    expression = parse(projection.expression)
+    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
+    drive = np.einsum(line, numbers, np.asarray(projection.weights, dtype=float))
+    copies = [1 + place for place, letter in enumerate(expression.target) if letter not in expression.distinct]
+    return np.expand_dims(drive, copies)
+
+
+def _with_input(population, port, numbers):
+    """Population with more numbers from outside at a port."""
+    return population._replace(inputs={**population.inputs, port: population.inputs.get(port, 0.0) + numbers})
