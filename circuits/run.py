@@ -169,7 +169,8 @@ def _recorded(concrete, record):
     whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE
     if record == "all" or whole or n_first <= MAX_RECORDED[record]:
         return np.arange(n_first)
-    return np.unique(np.linspace(0, n_first - 1, MAX_RECORDED[record]).astype(int))
+    drawn = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis
+    return np.sort(drawn.choice(n_first, MAX_RECORDED[record], replace=False))
 
 
 def _record(wired, name, monitors, unit_rates):

@@ -14,31 +14,23 @@ Reference: `reference.linear_attention`; the rate form answers the same to 1e-6.
 Run time: four minutes; with --quick half a minute.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-import numpy as np
 import typer
-from brian2 import second
-from rich.table import Column, Table
+from brian2 import ms
+from rich.console import Group
+from rich.table import Table
 
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from circuits.attend import Settings
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units, unit_rates
-from circuits.run import Run, simulate
-from circuits.settled import judge, slots, spike_variance
 from experiments import options as o
-from experiments.causes import ALL, READ, RIPPLE, SHORT, idealised, settings, synapses, without
+from experiments.causes import CAUSES, LONG, READ, RIPPLE, SHORT, settings, synapses, without
 from experiments.command import script
 from experiments.comparison import content_of, open_folder
+from experiments.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, say, side_by_side, stacked, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, say, side_by_side, status_of, sweep, write
 from experiments.tables import console_for, number, per_cent
-from readout.agreement import relative_l2
 from readout.figures import curve
 from readout.statistics import slope_of_log_log
-from reference.attention import linear_attention
 
 # Parameters. One block, so that all inputs, each from several starting phases, lie side by side in one network.
 SIZES = {"n_token": 4, "n_head": 2, "d_model": 8, "d_key": 4, "d_value": 4, "scale": 2.0}
@@ -112,27 +104,80 @@ def _between(what, low, high, found):
 
 
 # Figure
+def longest(rows):
+    """The networks that were read over the longest window."""
+    most = max(len(each["windows"]) for each in rows.values())
+    return {name: each for name, each in rows.items() if len(each["windows"]) == most}
+
+
 def draw(rows):
     """Error over window, with synapses of several time constants and with exact drive."""
-    whole = max(len(each["windows"]) for each in rows.values())
-    shown = {name: each for name, each in rows.items() if len(each["windows"]) == whole}
+    shown = longest(rows)
     windows = next(iter(shown.values()))["windows"]
     curves = {name: each["relative_l2"].T for name, each in shown.items()}
     guides = {"slope -1: counts right to one spike": -1, "slope -1/2: independent noise": -0.5}
     return curve(windows, curves, "window (s)", "relative L2 error: median and range", guides)
 
 
-def _tables(rows):
-    """Error over the window; and at `READ` of every network, by what distinguishes it."""
-    windows = Table(
-        Column("network", no_wrap=True), *(f"{window:g} s" for window in WINDOWS), title="median relative L2"
-    )
-    for name, each in rows.items():
-        if len(each["windows"]) > 4:
-            windows.add_row(name, *(per_cent(error) for error in each["median_relative_l2"]["answer"]))
+def _windows_table(rows):
+    """Error over the window, of the networks that were read over all of it."""
+    table = Table("median relative L2", *(f"{window:g} s" for window in WINDOWS), title="error over the window")
+    for name, each in longest(rows).items():
+        table.add_row(name, *(per_cent(error) for error in each["median_relative_l2"]["answer"]))
+    return table
+
+
+def _causes_table(rows):
+    """What is left of the error when a cause is switched off, with slow synapses of two time constants."""
+    plain = [rows.get(synapses(tau, 0).name) for tau in (LONG, SHORT)]
     table = Table(
-        "varied", "value", "error", "averaged over phases", "read at L5 PT", "counting", title=f"window {READ:g} s"
+        "cause switched off", *(f"{tau / ms:g} ms" for tau in (LONG, SHORT)), title=f"median after {READ:g} s"
     )
+    table.add_row("none", *(_shown(each) for each in plain))
+    table.add_row("what one spike a cell makes, for comparison", *(_shown(each, "counting") for each in plain))
+    table.add_row("starting phases: averaged over", *(_shown(each, AVERAGED) for each in plain))
+    table.add_row("counting in the higher-order nucleus: read at L5 PT", *(_shown(each, PT) for each in plain))
+    for cause in CAUSES:
+        table.add_row(cause, *(_shown(rows.get(without(cause, tau).name)) for tau in (LONG, SHORT)))
+    return table
+
+
+def _settings_table(rows):
+    """The error of every other network."""
+    table = Table("varied", "value", "median", title=f"one setting varied, after {READ:g} s")
     for each in rows.values():
-        table.add_row(each["varied"], each["value"], *(per_cent(at(each, place)) for place in PLACES))
-    return windows, table
+        if not each["varied"].startswith("switched off"):
+            table.add_row(each["varied"], each["value"], _shown(each))
+    return table
+
+
+def _shown(row, place="answer"):
+    return "-" if row is None else per_cent(at(row, place))
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="Four networks, two seconds, few inputs.")] = False,
+    unit_rate: o.UnitRate = 100.0,
+    target: o.Target = "auto",
+    seed: Seed = 0,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Measure the spiking error over the window, and its causes."""
+    options, console = o.check(**locals(), form="spiking", record="sample"), console_for(json)
+    n_input, n_phase = QUICK if quick else (N_INPUT, N_PHASE)
+    cases, every = side_by_side(seed, n_input, **SIZES), settings(quick)
+    folder = open_folder("error_over_time", options, {"quick": quick, **content_of(cases[0])}, out, overwrite)
+    with progress(f"{len(every)} networks", quiet) as report:
+        rows, runs, interrupted, rate = run(cases, n_phase, every, options, report)
+    result = {"quick": quick, "rows": list(rows.values()), "rate_relative_l2": rate, "interrupted": interrupted}
+    write("error_over_time", folder, result, draw(rows) if rows else None, options, runs, n_phase=n_phase)
+    shown = [_windows_table(rows), _causes_table(rows), _settings_table(rows)] if rows else []
+    say(result, Group(*shown), judge(rows, rate), folder, console, json)
+    return status_of(interrupted, [each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])
+
+
+if __name__ == "__main__":
+    script(main)

@@ -22,6 +22,7 @@ from readout.agreement import relative_l2
 from reference.attention import linear_attention
 
 WINDOWS = np.array([0.25, 0.5, 1, 2, 4, 8])  # s
+PT, AVERAGED = "read at L5 PT", "averaged over phases"
 
 
 class Asked(NamedTuple):
@@ -82,7 +83,7 @@ def _read(plan, run, form, setting, window, block):
     numbers = slots(run, form, part)
     return {
         "answer": plan.output(numbers),
-        "read from L5 PT": np.einsum("bhiv,hmv->bim", numbers["pyramidal_tract"][0], block.W_O),
+        PT: np.einsum("bhiv,hmv->bim", numbers["pyramidal_tract"][0], block.W_O),
         "counting": plan.output(spike_variance(plan, run, part, setting.cells)),
     }
 
@@ -91,9 +92,9 @@ def row(setting, measured, asked, n_phase):
     """Relative L2 in every window (n_window, batch), and its median: as it is, read at L5 PT, averaged over phases."""
     right, read = asked.reference.output, measured.read
     size = np.linalg.norm(right, axis=(1, 2))
-    error = {place: np.linalg.norm(read[place] - right, axis=(2, 3)) / size for place in ("answer", "read from L5 PT")}
+    error = {place: np.linalg.norm(read[place] - right, axis=(2, 3)) / size for place in ("answer", PT)}
     averaged = _averaged(read["answer"], n_phase) - _averaged(right, n_phase)
-    error["averaged over phases"] = np.linalg.norm(averaged, axis=(2, 3)) / size[::n_phase]
+    error[AVERAGED] = np.linalg.norm(averaged, axis=(2, 3)) / size[::n_phase]
     error["counting"] = np.sqrt(read["counting"].sum(axis=(2, 3))) / size
     return {
         **setting._asdict(),
