@@ -39,11 +39,8 @@ def build(arguments):
     )
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name in EXPERIMENTS:
-        if name == named:
-            function = guarded(importlib.import_module(f"experiments.{name}").main)
-        else:
-            function = _not_imported
-        app.command(name, help=docstring(name).splitlines()[0])(function)
+        main_of = importlib.import_module(f"experiments.{name}").main if name == named else _not_imported
+        app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
     return app
 

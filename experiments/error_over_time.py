@@ -1,15 +1,16 @@
 """The spiking error over the measured window, and what it is made of.
 
-Question: how does the error of the spiking circuit fall with the window in which spikes are counted, how does it depend on
-unit rate, synapses, time step and cells a number, and which of its causes remains?
+Question: how does the error of the spiking circuit fall with the window in which spikes are counted, how does it depend
+on unit rate, synapses, time step and cells a number, and which of its causes remains?
 
-Prediction: a slope of log error over log window of -1, to 0.1, since each count is right to one spike (independent noise
-would give -1/2), and a size within a factor of two of what one spike a cell makes. With synapses of 10 ms a floor: the
-ripple of thalamic traces, bent by phi. It falls as the square of the time constant (a ratio of 4 between 10 and 20 ms, to
-1), does not average out over starting phases (0.8 of it stays, at least), and goes with the spikes of the nuclei: with
-exact drive instead, the error after two seconds is at most 1.5 times that of 100 ms.
+Prediction: a slope of log error over log window of -1, to 0.1, since each count is right to one spike (independent
+noise would give -1/2), and a size within a factor of two of what one spike a cell makes. With synapses of 10 ms a
+floor, the ripple of thalamic traces bent by phi. It falls as the square of the time constant (a ratio of 4 between 10
+and 20 ms, to 1), does not average out over starting phases (at least 0.8 of it stays), and goes with the spikes of the
+nuclei: with exact drive instead, the error after two seconds is at most 1.5 times that of 100 ms.
 
-Reference: `reference.linear_attention`; the rate form answers the same to 1e-6. Counting: `circuits.settled.spike_variance`.
+Reference: `reference.linear_attention`; the rate form answers the same to 1e-6. Counting:
+`circuits.settled.spike_variance`.
 
 Run time: four minutes; with --quick half a minute.
 """
@@ -27,7 +28,7 @@ from experiments.command import script
 from experiments.comparison import content_of, open_folder
 from experiments.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, say, side_by_side, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, run_json, say, side_by_side, status_of, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.figures import curve
 from readout.statistics import slope_of_log_log
@@ -173,7 +174,7 @@ def main(
     with progress(f"{len(every)} networks", quiet) as report:
         rows, runs, interrupted, rate = run(cases, n_phase, every, options, report)
     result = {"quick": quick, "rows": list(rows.values()), "rate_relative_l2": rate, "interrupted": interrupted}
-    write("error_over_time", folder, result, draw(rows) if rows else None, options, runs, n_phase=n_phase)
+    write("error_over_time", folder, result, draw(rows) if rows else None, run_json(options, runs, n_phase=n_phase))
     shown = [_windows_table(rows), _causes_table(rows), _settings_table(rows)] if rows else []
     say(result, Group(*shown), judge(rows, rate), folder, console, json)
     return status_of(interrupted, [each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])

@@ -1,7 +1,7 @@
 """One spiking network read in growing windows, beside the algebra.
 
-Every input starts from several starting phases, side by side in one network. Averaging the answers over them leaves what
-does not depend on when each spike came.
+Every input starts from several starting phases, side by side in one network. Averaging the answers over them leaves
+what does not depend on when each spike came.
 """
 
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
 
 
 def prepare(cases, n_phase, options):
-    """Every input `n_phase` times side by side, for each begins from starting phases of its own; and a pilot in rates."""
+    """Every input `n_phase` times side by side, each with starting phases of its own; and a pilot in rates."""
     cases = [case for case in cases for _ in range(n_phase)]
     tokens, block = stacked(cases)[0], cases[0].block
     reference, times = linear_attention(tokens, block), Settings(RATE).times()

@@ -3,11 +3,11 @@
 Question: which inhibitory wiring makes the attention of every head and token sum to one: the gated recurrent loop, the
 feed-forward pool of undivided products, or the literal reading of the paper, a pool of the divided cells?
 
-Prediction: recurrent and feed-forward inhibition sum to 1, the pool of the divided cells to sqrt(Z), each to 1e-6 in the
-rate form; the last is wrong by that factor and is judged not settled.
+Prediction: recurrent and feed-forward inhibition sum to 1, the pool of the divided cells to sqrt(Z), each to 1e-6 in
+the rate form; the last is wrong by that factor and is judged not settled.
 
-Reference: Granier & Senn (2025), Algorithm 1, lines 8 to 13; Heeger & Mackey, and Rawat, Heeger & Martiniani (2024), for
-the recurrent loop; Z of `reference.linear_attention`. s = d / g with g = sum(s) gives g = sum(s) = sqrt(sum(d)).
+Reference: Granier & Senn (2025), Algorithm 1, lines 8 to 13; Heeger & Mackey, and Rawat, Heeger & Martiniani (2024),
+for the recurrent loop; Z of `reference.linear_attention`. With s = d / g, g = sum(s) gives g = sqrt(sum(d)).
 
 Run time: ten seconds in the rate form, a minute in spikes.
 """
@@ -21,7 +21,7 @@ from experiments.command import script
 from experiments.comparison import content_of, describe, open_folder, reference_of
 from experiments.progress import progress
 from experiments.suite import random_case
-from experiments.sweep import Prediction, Seed, against, ask, say, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, against, ask, run_json, say, status_of, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.agreement import relative_l2
 
@@ -121,7 +121,7 @@ def draw(rows):
     """Sum of the attention of every head and token, measured against what a pool of the divided cells would give."""
     wrong = np.sqrt(rows[0]["normaliser"])
     series = {each["inhibition"]: (wrong, each["measured_sum"]) for each in rows}
-    return against(series, "sqrt(Z)", "sum of attention, measured", log=True)
+    return against(series, "sqrt(Z)", "sum of attention, measured")
 
 
 def _table(rows, options):
@@ -163,7 +163,7 @@ def main(
     with progress(f"three inhibitory wirings, {form} form", quiet) as report:
         rows, runs, interrupted = run(case, options, report)
     result = {"form": form, "wiring": wiring, "rows": rows, "interrupted": interrupted}
-    write("normalisation", folder, result, draw(rows) if rows else None, options, runs)
+    write("normalisation", folder, result, draw(rows) if rows else None, run_json(options, runs))
     say(result, _table(rows, options), judge(rows), folder, console, json)
     return status_of(interrupted, [each["settled"] for each in rows if each["normalisation"] != WRONG])
 

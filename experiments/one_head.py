@@ -14,7 +14,7 @@ Run time: two minutes in the rate form; about a quarter of an hour in spikes, wh
 from typing import NamedTuple
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from circuits.attend import WIRINGS
 from experiments import options as o
@@ -22,7 +22,7 @@ from experiments.cases import sizes
 from experiments.command import script
 from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, ask, dots, say, side_by_side, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, ask, dots, run_json, say, side_by_side, status_of, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
 
@@ -143,17 +143,17 @@ def judge(rows, form):
 
 
 # Figure
-def draw(rows):
+def draw(rows, form):
     """Errors of the circuits beside those of the nulls and of the silenced core."""
     series = {"circuit": [each["relative_l2"] for each in rows]}
     series |= {f"null: {null.replace('_', ' ')}": [each[f"{null}_relative_l2"] for each in rows] for null in NULLS}
     series["core silent"] = [min(each["silenced_relative_l2"]) for each in rows]
-    return dots([circuit_of(each).name for each in rows], series, "relative L2 error")
+    return dots([circuit_of(each).name for each in rows], series, "relative L2 error", TOLERANCE[form])
 
 
 def _table(rows, form):
     table = Table(
-        "circuit", "error", "nulls: " + ", ".join(NULLS).replace("_", " "), "skill", "core silent: algebra, circuit",
+        Column("circuit", no_wrap=True), "error", "nulls: " + ", ".join(NULLS).replace("_", " "), "skill", "core silent: algebra, circuit",
         "settled", title=f"one head, {form} form: relative L2 of the worst of {N_INPUT} inputs; the least of the nulls",
     )  # fmt: skip
     for each in rows:
@@ -186,7 +186,7 @@ def main(
     with progress(f"one head, {form} form", quiet) as report:
         rows, runs, interrupted = run(options, report)
     result = {"form": form, "rows": rows, "interrupted": interrupted}
-    write("one_head", folder, result, draw(rows) if rows else None, options, runs)
+    write("one_head", folder, result, draw(rows, form) if rows else None, run_json(options, runs))
     say(result, _table(rows, form), judge(rows, form), folder, console, json)
     return status_of(interrupted, [each["settled"] for each in rows])
 

@@ -51,7 +51,7 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
 
 
 def ask(cases, options, report=None):
-    """Answer (circuits.attend) to cases with one block, side by side in one network; one mask and one kernel for all."""
+    """Answer (circuits.attend) to cases with one block and one mask, side by side in one network."""
     tokens, context = stacked(cases)
     return attend(
         options.wiring, tokens, options.settings, report, context=context, mask=cases[0].mask, kernel=options.kernel,
@@ -108,33 +108,33 @@ def status_of(interrupted, settled):
     return DONE if all(settled) else FAILED
 
 
-def write(name, folder, result, figure, options, runs, **parameters):
-    """Write NAME.json, NAME.png (unless there is nothing to draw) and run.json.
+def write(name, folder, result, figure, content):
+    """Write NAME.json, NAME.png (unless there is nothing to draw) and run.json, of such `content`."""
+    write_json(folder / f"{name}.json", {"schema_version": SCHEMA_VERSION, **result})
+    (folder / f"{name}.png").unlink(missing_ok=True)
+    if figure is not None:
+        save(figure, folder / f"{name}.png")
+    write_json(folder / "run.json", content)
+
+
+def run_json(options, runs, **parameters):
+    """Content of run.json: the options, and what the runs, by label, were.
 
     Parameters
     ----------
-    name : str
-    folder : Path
-    result : dict
-    figure : matplotlib Figure or None
     options : experiments.options.Options
     runs : dict of str to circuits.run.Run
     **parameters
         What the experiment has besides the options.
     """
-    write_json(folder / f"{name}.json", {"schema_version": SCHEMA_VERSION, **result})
-    (folder / f"{name}.png").unlink(missing_ok=True)
-    if figure is not None:
-        save(figure, folder / f"{name}.png")
     settings = options.settings
     held = {**options._asdict(), **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
     del held["settings"]
     targets = {run.target: {"reason": run.target_reason, "flags": engine.flags(run.target)} for run in runs.values()}
-    content = provenance(
+    return provenance(
         sys.argv, held | parameters, {"inputs": settings.seed, "phases": settings.seed},
         {label: run.unit_rates for label, run in runs.items()}, targets, sum(run.wall for run in runs.values()),
     )  # fmt: skip
-    write_json(folder / "run.json", content)
 
 
 def say(result, table, predictions, folder, console, as_json):
@@ -150,7 +150,7 @@ def say(result, table, predictions, folder, console, as_json):
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
 
 
-def dots(labels, series, x_label):
+def dots(labels, series, x_label, bound=None):
     """Draw one line of dots a label, on a logarithmic axis.
 
     Parameters
@@ -160,6 +160,8 @@ def dots(labels, series, x_label):
     series : dict of str to list
         By name, one number a label; what is None or not positive is left out.
     x_label : str
+    bound : float, optional
+        What the first of the series was predicted to stay below.
 
     Returns
     -------
@@ -173,15 +175,17 @@ def dots(labels, series, x_label):
             shown = np.array([np.nan if value is None or value <= 0 else value for value in values])
             look = {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
             panel.plot(shown, places, linestyle="", markersize=6, alpha=0.8, label=name, **look)
+        if bound is not None:
+            panel.axvline(bound, color="#777777", linestyle="--", label="predicted at most")
         panel.set(xscale="log", xlabel=x_label, ylim=(len(labels) - 0.5, -0.5))
         panel.set_yticks(places, labels)
         panel.grid(color="#DDDDDD", linewidth=0.8)
         panel.set_axisbelow(True)
-        figure.legend(loc="outside upper center", ncols=len(series))
+        figure.legend(loc="outside upper center", ncols=len(series) + 1)
     return figure
 
 
-def against(series, x_label, y_label, log=False, title=None):
+def against(series, x_label, y_label):
     """Scatter `series`, by name (x, y), about the line on which the two are equal."""
     with style():
         figure = new_figure(5.6, width=6.4)
@@ -191,8 +195,9 @@ def against(series, x_label, y_label, log=False, title=None):
         panel.plot(limits, limits, color="#777777", linewidth=1, zorder=1, label="equal")
         for number, (name, (x, y)) in enumerate(series.items()):
             look = {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
-            panel.scatter(np.ravel(x), np.ravel(y), s=24, alpha=0.7, linewidths=0, zorder=2, label=name, **look)
-        scale = "log" if log else "linear"
-        panel.set(xscale=scale, yscale=scale, xlabel=x_label, ylabel=y_label, title=title)
+            panel.scatter(
+                np.ravel(x), np.ravel(y), s=70 / (1 + number), alpha=0.7, linewidths=0, zorder=2, label=name, **look
+            )
+        panel.set(xlabel=x_label, ylabel=y_label)
         panel.legend()
     return figure
