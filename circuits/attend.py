@@ -110,6 +110,8 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
         If the block does not fit together.
     RunError
         If the simulation failed.
+    KeyboardInterrupt
+        If the pilot was interrupted; an interrupted run itself is returned as far as it came.
     """
     make, form, times = WIRINGS[wiring], settings.form, settings.times()
     plan = make(times, tokens, **block)
@@ -133,4 +135,6 @@ def _pilot_units(make, tokens, settings, pilot, block):
     plan = make(times, tokens, **block)
     target = "numpy" if settings.target == "cpp" else settings.target
     run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target=target)
+    if run.interrupted:
+        raise KeyboardInterrupt
     return unit_rates(plan, run, settings.unit_rate)

@@ -13,6 +13,7 @@ from circuits.plan import named
 from wiring.expressions import parse
 
 LONG, SHORT = SPIKING.tau_slow, 10 * ms  # synapses as they are, and such as show the ripple
+BRISK = {"dt": 0.5 * ms}  # where ripple or high rates would ask a cell for two spikes in a step of 1 ms
 READ, ALL = 2.0, 8.0  # s: the window at which networks are compared, and the one that shows the whole curve
 NUCLEI, OUTPUT = ("core", "matrix", "higher_order"), ("intratelencephalic", "pyramidal_tract", "higher_order")
 
@@ -56,7 +57,7 @@ CAUSES = {
     "ripple of the shunt: exact shunt": {"exact": ("shunt",)},
     "both ripples": {"exact": ("nuclei", "shunt")},
     "core and matrix in step: rates 17 % apart": {"units": {"matrix": 0.83}},
-    "counting in L5 and after: 3 times the rates": {"units": dict.fromkeys(OUTPUT, 3), "dt": 0.5 * ms},
+    "counting in L5 and after: 3 times the rates": {"units": dict.fromkeys(OUTPUT, 3), **BRISK},
     "time step: 0.25 ms": {"dt": 0.25 * ms},
     "one cell a number: 8 cells": {"cells": 8},
 }
@@ -72,22 +73,26 @@ def settings(quick=False):
     found.append(synapses(50 * ms, window))
     for tau in (LONG, SHORT):
         found += [without(cause, tau) for cause in CAUSES if (cause, tau) != (RIPPLE, SHORT)]
-    steps = {25: SPIKING.dt, 50: SPIKING.dt, 200: SPIKING.dt, 400: 0.5 * ms}  # at 400 Hz a step of 1 ms has two spikes
-    for rate, dt in steps.items():
+    for rate in (25, 50, 200, 400):
+        step = BRISK if rate > 200 else {}
         units = dict.fromkeys(NUCLEI, rate / 100)
-        found.append(Setting("unit rate of the nuclei", f"{rate} Hz", dt=dt, units=units))
+        found.append(Setting("unit rate of the nuclei", f"{rate} Hz", units=units, **step))
     found.append(Setting("time step", "0.5 ms", dt=0.5 * ms))
     return found + [Setting("cells a number", str(cells), cells=cells) for cells in (2, 4)]
 
 
 def synapses(tau, window):
     """The spiking form with slow synapses of another time constant."""
-    return Setting("slow synapses", f"{tau / ms:g} ms", window, tau)
+    return Setting("slow synapses", f"{tau / ms:g} ms", window, tau, **_brisk(tau))
 
 
 def without(cause, tau, window=READ):
     """The spiking form, with slow synapses of `tau` and one cause switched off."""
-    return Setting(f"switched off at {tau / ms:g} ms", cause, window, tau, **CAUSES[cause])
+    return Setting(f"switched off at {tau / ms:g} ms", cause, window, tau, **_brisk(tau) | CAUSES[cause])
+
+
+def _brisk(tau):
+    return BRISK if tau < 50 * ms else {}
 
 
 def idealised(plan, exact, normaliser):

@@ -25,7 +25,11 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 def main():
     """Run the command line."""
-    build(sys.argv[1:])()
+    try:
+        application = build(sys.argv[1:])
+    except KeyboardInterrupt:  # while the experiment is imported
+        sys.exit(_say("interrupted", INTERRUPTED))
+    application()
 
 
 def build(arguments):
@@ -83,6 +87,8 @@ def guarded(function):
 
     @functools.wraps(function)
     def command(**options):
+        import numpy as np
+
         from circuits.protocol import RunError
         from experiments.cases import CaseError
         from experiments.options import OptionError
@@ -90,11 +96,14 @@ def guarded(function):
         from wiring.expressions import WiringError
 
         try:
-            status = function(**options)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked for where it matters
+                status = function(**options)
         except (CaseError, OptionError, FolderError, WiringError, ImportError) as error:
             status = _say(error, BAD_INPUT)
         except RunError as error:
             status = _say(error, FAILED)
+        except MemoryError as error:
+            status = _say(f"there is not enough memory: {str(error).lower() or 'a smaller case may fit'}", FAILED)
         except KeyboardInterrupt:
             status = _say("interrupted", INTERRUPTED)
         raise typer.Exit(status or DONE)

@@ -22,6 +22,7 @@ from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import compare, content_of, open_folder, write
 from experiments.progress import progress
 from experiments.tables import console_for, print_comparison
+from readout.files import check_folder
 
 
 def main(
@@ -51,9 +52,10 @@ def main(
     console = console_for(json)
     for notice in loaded.notices:
         console.print(f"notice: {notice}", highlight=False)
-    folder = open_folder("compare", options, content_of(loaded), out, overwrite)
+    check_folder(out, overwrite)
     with progress(f"{wiring} wiring, {form} form", quiet) as report:
         compared = compare(loaded, options, report)
+    folder = open_folder("compare", options, content_of(loaded), out, overwrite)
     write(compared, loaded, options, folder)
     print_comparison(compared, folder, console, json)
     if compared.answer.run.interrupted:

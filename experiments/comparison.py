@@ -7,8 +7,9 @@ import numpy as np
 
 from circuits import engine
 from circuits.attend import Answer, attend
+from circuits.protocol import RunError
 from circuits.settled import slots
-from experiments.cases import arrays, sizes
+from experiments.cases import CaseError, arrays, sizes
 from readout import agreement
 from readout.figures import comparison as comparison_figure
 from readout.files import result_folder, write_array, write_json
@@ -40,16 +41,27 @@ class Comparison(NamedTuple):
 
 
 def reference_of(case, kernel, normalised=True):
-    """Reference of a case."""
+    """Reference of a case.
+
+    Raises
+    ------
+    CaseError
+        Where the numbers are so large that attention, or the squares its errors are made of, overflow.
+    """
     given = {"context": case.context, "mask": case.mask}
     how = {"kernel": kernel, "normalised": normalised}
-    nulls = {name: null(case.tokens, case.block, **given, **how).output for name, null in NULLS.items()}
-    attention = linear_attention(case.tokens, case.block, **given, **how)
-    return Reference(attention, nulls, softmax_attention(case.tokens, case.block, **given).output)
+    with np.errstate(over="ignore", invalid="ignore"):
+        nulls = {name: null(case.tokens, case.block, **given, **how).output for name, null in NULLS.items()}
+        attention = linear_attention(case.tokens, case.block, **given, **how)
+        softmax = softmax_attention(case.tokens, case.block, **given).output
+        squares = [np.vdot(output, output) for output in (attention.output, softmax, *nulls.values())]
+    if not np.isfinite(squares).all():
+        raise CaseError(f"{case.name}: holds numbers so large that attention overflows, but needs a finite answer")
+    return Reference(attention, nulls, softmax)
 
 
 def compare(case, options, report=None):
-    """Let a circuit answer one case, and compare.
+    """Let a circuit answer one case, and compare; a case whose answer overflows is refused before.
 
     Parameters
     ----------
@@ -62,12 +74,12 @@ def compare(case, options, report=None):
     -------
     Comparison
     """
+    reference = reference_of(case, options.kernel, options.normalisation is not None)
     context = None if case.context is None else case.context[None]
     answer = attend(
         options.wiring, case.tokens[None], options.settings, report, context=context, mask=case.mask,
         kernel=options.kernel, normalisation=options.normalisation, **case.block._asdict(),
     )  # fmt: skip
-    reference = reference_of(case, options.kernel, options.normalisation is not None)
     return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
 
 
@@ -135,6 +147,8 @@ def _agreement(answer, reference, index):
     if answer.output is None:
         return found
     output = answer.output[index]
+    if not np.isfinite(output).all():
+        raise RunError("the circuit's answer is not finite; try a higher unit rate or smaller numbers")
     kappa = None if answer.attention is None else answer.attention[index]
     error = agreement.relative_l2(output, algebra.output)
     return found | {

@@ -13,13 +13,14 @@ Run time: about two minutes for 20 images in both forms.
 """
 
 import json as json_module
+from contextlib import suppress
 from typing import Annotated
 
 import numpy as np
 import typer
 from rich.table import Table
 
-from circuits.attend import attend
+from circuits.attend import FORMS, attend
 from experiments import options as o
 from experiments.cases import Case, sizes
 from experiments.command import DONE, FAILED, INTERRUPTED, script
@@ -36,12 +37,13 @@ from experiments.comparison import (
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
 from experiments.progress import progress
 from experiments.tables import console_for, judgement, number, per_cent
-from readout.files import write_array, write_json
+from readout.files import RESULT_FILES, check_folder, result_folder, write_array, write_json
 from readout.maps import attention_over_digit
 from readout.statistics import summary
 from readout.style import save
 
 BATCH = 20  # images side by side in one network; chosen: 300,000 cells
+FILES = (*RESULT_FILES, "comparisons.json", "attention.png")  # of each form
 COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2")
 
 
@@ -73,15 +75,21 @@ def main(
     cases = [
         Case(sequence, load_weights(), name=f"digit {k}") for k, sequence in zip(chosen, tokens[chosen], strict=True)
     ]
-    folder = open_folder("digits", every[forms[-1]], {"images": images, **content_of(cases[0])}, out, overwrite)
-    console, results, status = console_for(json), {}, DONE
+    check_folder(out, overwrite)
+    console, results, status, folder = console_for(json), {}, DONE, None
     for each, options in every.items():
-        with progress(f"{images} digits, {wiring} wiring, {each} form", quiet) as report:
-            results[each] = run(cases, options, report, results.get("rate", ()))
+        try:
+            with progress(f"{images} digits, {wiring} wiring, {each} form", quiet) as report:
+                results[each] = run(cases, options, report, results.get("rate", ()))
+        except KeyboardInterrupt:  # between two runs, or in a pilot
+            if folder is None:
+                raise
+            status = INTERRUPTED
+            break
+        if folder is None:
+            folder = _open(every[forms[-1]], {"images": images, **content_of(cases[0])}, out, overwrite)
         status = max(status, _status(results[each], len(cases)))
-        place = folder / each
-        place.mkdir(exist_ok=True)
-        _write(results[each], options, pictures[chosen[0]], place)
+        _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
             break
     result = summarise(results, labels[chosen])
@@ -89,8 +97,19 @@ def main(
     if json:
         print(json_module.dumps(result))
     _print(result, results, console)
+    if status == INTERRUPTED:
+        console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
     return status
+
+
+def _open(options, content, out, overwrite):
+    """Folder of the result, without the files of an earlier one."""
+    folder = open_folder("digits", options, content, out, overwrite)
+    for name in ("digits.json", *(f"{form}/{name}" for form in FORMS for name in FILES)):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (folder / name).unlink()
+    return folder
 
 
 def run(cases, options, report=None, pilots=()):

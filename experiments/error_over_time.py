@@ -28,7 +28,7 @@ from experiments.command import script
 from experiments.comparison import content_of, open_folder
 from experiments.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, run_json, say, side_by_side, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, run_json, say, side_by_side, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.figures import curve
 from readout.statistics import slope_of_log_log
@@ -56,15 +56,14 @@ def run(cases, n_phase, every, options, report=None):
     Returns
     -------
     rows : dict of str to dict
-    runs : dict of str to Run
-    interrupted : bool
+    swept : Swept
     rate_relative_l2 : float
         Of the rate form.
     """
     asked = prepare(cases, n_phase, options)
-    done, interrupted = sweep({each.name: _asker(each, asked) for each in every}, report)
-    rows = {each.name: row(each, done[each.name], asked, n_phase) for each in every if each.name in done}
-    return rows, {name: measured.run for name, measured in done.items()}, interrupted, asked.rate_relative_l2
+    swept = sweep({each.name: _asker(each, asked) for each in every}, report)
+    rows = {each.name: row(each, swept.done[each.name], asked, n_phase) for each in every if each.name in swept.done}
+    return rows, swept, asked.rate_relative_l2
 
 
 def _asker(setting, asked):
@@ -112,12 +111,13 @@ def longest(rows):
 
 
 def draw(rows):
-    """Error over window, with synapses of several time constants and with exact drive."""
+    """Error over window, with synapses of several time constants and with exact drive; the range of the first only."""
     shown = longest(rows)
-    windows = next(iter(shown.values()))["windows"]
-    curves = {name: each["relative_l2"].T for name, each in shown.items()}
+    curves = {name: each["median_relative_l2"]["answer"] for name, each in shown.items()}
+    first, each = next(iter(shown.items()))
+    curves[first] = each["relative_l2"].T
     guides = {"slope -1: counts right to one spike": -1, "slope -1/2: independent noise": -0.5}
-    return curve(windows, curves, "window (s)", "relative L2 error: median and range", guides)
+    return curve(each["windows"], curves, "window (s)", "relative L2 error, median", guides)
 
 
 def _windows_table(rows):
@@ -172,12 +172,12 @@ def main(
     cases, every = side_by_side(seed, n_input, **SIZES), settings(quick)
     folder = open_folder("error_over_time", options, {"quick": quick, **content_of(cases[0])}, out, overwrite)
     with progress(f"{len(every)} networks", quiet) as report:
-        rows, runs, interrupted, rate = run(cases, n_phase, every, options, report)
-    result = {"quick": quick, "rows": list(rows.values()), "rate_relative_l2": rate, "interrupted": interrupted}
-    write("error_over_time", folder, result, draw(rows) if rows else None, run_json(options, runs, n_phase=n_phase))
+        rows, swept, rate = run(cases, n_phase, every, options, report)
+    result = swept.result(list(rows.values()), quick=quick, rate_relative_l2=rate)
+    write("error_over_time", folder, result, draw(rows) if rows else None, run_json(options, swept, n_phase=n_phase))
     shown = [_windows_table(rows), _causes_table(rows), _settings_table(rows)] if rows else []
     say(result, Group(*shown), judge(rows, rate), folder, console, json)
-    return status_of(interrupted, [each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])
+    return swept.status([each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])
 
 
 if __name__ == "__main__":

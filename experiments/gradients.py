@@ -24,8 +24,9 @@ from experiments import options as o
 from experiments.cases import CaseError, load, sizes
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import content_of, open_folder
+from experiments.pictures import against
 from experiments.progress import progress
-from experiments.sweep import Prediction, against, say, write
+from experiments.sweep import Prediction, say, write
 from experiments.tables import console_for, number
 from readout.files import replacing
 from readout.provenance import provenance
@@ -61,22 +62,7 @@ def derive(case, options):
 
 
 def differences(case, name, options, step_done=lambda: None):
-    """Central differences of the energy in every entry of one weight.
-
-    Parameters
-    ----------
-    case : Case
-    name : str
-        W_Q, W_K, W_V or W_O.
-    options : Options
-    step_done : callable
-        Called after each entry.
-
-    Returns
-    -------
-    ndarray
-        In the shape of the weight.
-    """
+    """Central differences of the energy in every entry of the weight `name`; `step_done` is called after each."""
     weight = getattr(case.block, name)
     found, steps = np.empty(weight.shape), STEP * np.maximum(1.0, np.abs(weight))
     for place in np.ndindex(weight.shape):
@@ -93,7 +79,7 @@ def differences(case, name, options, step_done=lambda: None):
     return found
 
 
-def check(case, found, options, report=None):
+def check(case, options, report=None):
     """Compare every gradient with central differences.
 
     Returns
@@ -192,7 +178,7 @@ def main(
     with replacing(folder / "gradients.npz") as part:
         np.savez(part, **found._asdict())
     with progress("central differences", quiet) as report:
-        numeric, interrupted = check(loaded, found, options, report)
+        numeric, interrupted = check(loaded, options, report)
     rows = [row(name, loaded, found, numeric.get(name), options) for name in WEIGHTS]
     result = {"energy": found.energy, "kernel": kernel, "rows": rows, "interrupted": interrupted}
     parameters = {"kernel": kernel, "normalised": not unnormalised, "step": STEP, "tolerance": TOLERANCE}

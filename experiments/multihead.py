@@ -25,11 +25,12 @@ from rich.table import Column, Table
 from experiments import options as o
 from experiments.cases import sizes
 from experiments.command import script
-from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
+from experiments.comparison import content_of, describe, open_folder, reference_of
+from experiments.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
 from experiments.suite import random_case
-from experiments.sweep import Prediction, Seed, ask, dots, run_json, say, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, ask, run_json, say, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
 from readout.statistics import summary
@@ -40,26 +41,21 @@ HEADS = (1, 2, 3, 4)
 LONG = 8 * second  # the window from which on more is asked
 
 
+SKILL, MEDIAN_SKILL = 0.8, 0.9  # at least
+
+
 class Bounds(NamedTuple):
-    """What is asked of all inputs: relative L2 of each and in the median, skill of each and in the median."""
+    """Largest relative L2 of any input, and in the median."""
 
     each: float
     median: float
-    skill: float
-    median_skill: float
-
-
-BOUNDS = {
-    "rate": Bounds(1e-6, 1e-6, 0.8, 0.9),
-    "spiking": Bounds(0.025, 0.01, 0.8, 0.9),
-    "long": Bounds(0.01, 0.01, 0.8, 0.9),
-}
 
 
 def bounds(options):
-    """Bounds of a form, and of long windows."""
-    long = options.settings.form.spikes and options.settings.times().window >= LONG
-    return BOUNDS["long" if long else options.settings.form.name]
+    """What is asked of a form and a window."""
+    if not options.settings.form.spikes:
+        return Bounds(1e-6, 1e-6)
+    return Bounds(0.01 if options.settings.times().window >= LONG else 0.025, 0.01)
 
 
 # Circuit
@@ -78,30 +74,15 @@ def inputs(seed, suite=False, heads=HEADS):
 
 
 def run(cases, options, report=None, control=True):
-    """Let circuits answer the cases, and the same cases with queries and keys handed on.
-
-    Parameters
-    ----------
-    cases : list of Case
-    options : Options
-    report : callable, optional
-    control : bool
-        Whether the negative control is simulated too.
-
-    Returns
-    -------
-    rows : list of dict
-    runs : dict of str to Run
-    interrupted : bool
-    """
+    """Rows and Swept of circuits that answer the cases and, as a control, the cases with queries and keys handed on."""
     asked = {}
     for case in cases:
         asked[case.name] = _asker(case, options)
         if control and len(case.block.W_Q) > 1:
             asked[_control(case)] = _asker(handed_on(case), options)
-    answers, interrupted = sweep(asked, report)
-    rows = [row(case, answers, options) for case in cases if case.name in answers]
-    return rows, {name: answer.run for name, answer in answers.items()}, interrupted
+    swept = sweep(asked, report)
+    rows = [row(case, swept.done, options) for case in cases if case.name in swept.done]
+    return rows, swept
 
 
 def _control(case):
@@ -136,8 +117,8 @@ def judge(rows, options):
     found = [
         _at_most("relative L2 on each", bound.each, error.highest),
         _at_most("median relative L2", bound.median, error.median),
-        _at_least("skill on each", bound.skill, skill.lowest),
-        _at_least("median skill", bound.median_skill, skill.median),
+        _at_least("skill on each", SKILL, skill.lowest),
+        _at_least("median skill", MEDIAN_SKILL, skill.median),
     ]
     pairs = [(each["handed_on_predicted_relative_l2"], each["handed_on_relative_l2"]) for each in rows]
     off = [abs(measured - predicted) for predicted, measured in pairs if measured is not None]
@@ -155,8 +136,7 @@ def _at_least(what, bound, found):
 # Figure
 def draw(rows, options):
     """Errors of the cases beside those of their nulls and of the control."""
-    series = {"circuit": [each["relative_l2"] for each in rows]}
-    series |= {f"null: {null.replace('_', ' ')}": [each[f"{null}_relative_l2"] for each in rows] for null in NULLS}
+    series = {"circuit": [each["relative_l2"] for each in rows], **null_series(rows)}
     series["kappa of another head"] = [each["handed_on_relative_l2"] for each in rows]
     return dots([each["case"] for each in rows], series, "relative L2 error", bounds(options).each)
 
@@ -164,15 +144,14 @@ def draw(rows, options):
 def _table(rows, options):
     times = options.settings.times()
     table = Table(
-        Column("case", no_wrap=True), "relative L2", "nulls: " + ", ".join(NULLS).replace("_", " "), "skill",
-        "kappa of another head: algebra, circuit", "settled",
+        Column("case", no_wrap=True), "relative L2", NULLS_TITLE, "skill",
+        "kappa of another head: algebra/circuit", "settled",
         title=f"{options.wiring} wiring, {options.settings.form.name} form, window {times.window}",
     )  # fmt: skip
     for each in rows:
         control = [each["handed_on_predicted_relative_l2"], each["handed_on_relative_l2"]]
-        nulls = [each[f"{null}_relative_l2"] for null in NULLS]
         table.add_row(
-            each["case"], per_cent(each["relative_l2"]), shares(nulls), number(each["skill"]),
+            each["case"], per_cent(each["relative_l2"]), shares(nulls_of(each)), number(each["skill"]),
             "-" if None in control else shares(control), "yes" if each["settled"] else "no",
         )  # fmt: skip
     return table
@@ -200,17 +179,17 @@ def main(
     cases = inputs(seed, suite)
     folder = open_folder("multihead", options, [content_of(case) for case in cases], out, overwrite)
     with progress(f"{len(cases)} inputs, {form} form", quiet) as report:
-        rows, runs, interrupted = run(cases, options, report, control)
-    result = {"form": form, "suite": suite, "rows": rows, "interrupted": interrupted}
+        rows, swept = run(cases, options, report, control)
+    result = swept.result(rows, form=form, suite=suite)
     write(
         "multihead",
         folder,
         result,
         draw(rows, options) if rows else None,
-        run_json(options, runs, suite=suite, control=control),
+        run_json(options, swept, suite=suite, control=control),
     )
     say(result, _table(rows, options), judge(rows, options), folder, console, json)
-    return status_of(interrupted, [each["settled"] for each in rows])
+    return swept.status([each["settled"] for each in rows])
 
 
 if __name__ == "__main__":

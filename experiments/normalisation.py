@@ -19,9 +19,10 @@ from experiments import options as o
 from experiments.cases import sizes
 from experiments.command import script
 from experiments.comparison import content_of, describe, open_folder, reference_of
+from experiments.pictures import against
 from experiments.progress import progress
 from experiments.suite import random_case
-from experiments.sweep import Prediction, Seed, against, ask, run_json, say, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, ask, run_json, say, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.agreement import relative_l2
 
@@ -55,13 +56,12 @@ def run(case, options, report=None):
     Returns
     -------
     rows : list of dict
-    runs : dict of str to Run
-    interrupted : bool
+    swept : Swept
     """
     asked = {name: _asker(case, each) for name, each in circuits(options).items()}
-    answers, interrupted = sweep(asked, report)
-    rows = [row(name, case, answer, circuits(options)[name]) for name, answer in answers.items()]
-    return rows, {name: answer.run for name, answer in answers.items()}, interrupted
+    swept = sweep(asked, report)
+    rows = [row(name, case, answer, circuits(options)[name]) for name, answer in swept.done.items()]
+    return rows, swept
 
 
 def _asker(case, options):
@@ -161,11 +161,11 @@ def main(
     case = random_case(seed, N_TOKEN, scale=SCALE)
     folder = open_folder("normalisation", options, content_of(case), out, overwrite)
     with progress(f"three inhibitory wirings, {form} form", quiet) as report:
-        rows, runs, interrupted = run(case, options, report)
-    result = {"form": form, "wiring": wiring, "rows": rows, "interrupted": interrupted}
-    write("normalisation", folder, result, draw(rows) if rows else None, run_json(options, runs))
+        rows, swept = run(case, options, report)
+    result = swept.result(rows, form=form, wiring=wiring)
+    write("normalisation", folder, result, draw(rows) if rows else None, run_json(options, swept))
     say(result, _table(rows, options), judge(rows), folder, console, json)
-    return status_of(interrupted, [each["settled"] for each in rows if each["normalisation"] != WRONG])
+    return swept.status([each["settled"] for each in rows if each["normalisation"] != WRONG])
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ from experiments import options as o
 from experiments.cases import sizes
 from experiments.command import script
 from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
+from experiments.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, ask, dots, run_json, say, side_by_side, status_of, sweep, write
+from experiments.sweep import Prediction, Seed, ask, run_json, say, side_by_side, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
 
@@ -79,14 +80,13 @@ def run(options, report=None, every=None):
     Returns
     -------
     rows : list of dict
-    runs : dict of str to Run
-    interrupted : bool
+    swept : Swept
     """
     seed, every = options.settings.seed, circuits() if every is None else every
     asked = {each.name: _asker(each, options._replace(**_chosen(each)), seed) for each in every}
-    answers, interrupted = sweep(asked, report)
-    rows = [row(each, answers[each.name], options, seed) for each in every if each.name in answers]
-    return rows, {name: answer.run for name, answer in answers.items()}, interrupted
+    swept = sweep(asked, report)
+    rows = [row(each, swept.done[each.name], options, seed) for each in every if each.name in swept.done]
+    return rows, swept
 
 
 def _chosen(circuit):
@@ -145,22 +145,20 @@ def judge(rows, form):
 # Figure
 def draw(rows, form):
     """Errors of the circuits beside those of the nulls and of the silenced core."""
-    series = {"circuit": [each["relative_l2"] for each in rows]}
-    series |= {f"null: {null.replace('_', ' ')}": [each[f"{null}_relative_l2"] for each in rows] for null in NULLS}
+    series = {"circuit": [each["relative_l2"] for each in rows], **null_series(rows)}
     series["core silent"] = [min(each["silenced_relative_l2"]) for each in rows]
     return dots([circuit_of(each).name for each in rows], series, "relative L2 error", TOLERANCE[form])
 
 
 def _table(rows, form):
     table = Table(
-        Column("circuit", no_wrap=True), "error", "nulls: " + ", ".join(NULLS).replace("_", " "), "skill", "core silent: algebra, circuit",
-        "settled", title=f"one head, {form} form: relative L2 of the worst of {N_INPUT} inputs; the least of the nulls",
+        Column("circuit", no_wrap=True), "error", NULLS_TITLE, "skill", "core silent: algebra/circuit", "settled",
+        title=f"one head, {form} form: relative L2 of the worst of {N_INPUT} inputs",
     )  # fmt: skip
     for each in rows:
-        nulls = [each[f"{null}_relative_l2"] for null in NULLS]
         silent = [min(each["silenced_predicted_relative_l2"]), min(each["silenced_relative_l2"])]
         table.add_row(
-            circuit_of(each).name, per_cent(each["relative_l2"]), shares(nulls), number(each["skill"]),
+            circuit_of(each).name, per_cent(each["relative_l2"]), shares(nulls_of(each)), number(each["skill"]),
             shares(silent), "yes" if each["settled"] else "no",
         )  # fmt: skip
     return table
@@ -184,11 +182,11 @@ def main(
     content = content_of(inputs(circuits()[-1], seed)[0])
     folder, console = open_folder("one_head", options, content, out, overwrite), console_for(json)
     with progress(f"one head, {form} form", quiet) as report:
-        rows, runs, interrupted = run(options, report)
-    result = {"form": form, "rows": rows, "interrupted": interrupted}
-    write("one_head", folder, result, draw(rows, form) if rows else None, run_json(options, runs))
+        rows, swept = run(options, report)
+    result = swept.result(rows, form=form)
+    write("one_head", folder, result, draw(rows, form) if rows else None, run_json(options, swept))
     say(result, _table(rows, form), judge(rows, form), folder, console, json)
-    return status_of(interrupted, [each["settled"] for each in rows])
+    return swept.status([each["settled"] for each in rows])
 
 
 if __name__ == "__main__":

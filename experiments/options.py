@@ -33,6 +33,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, all else on standard error.")]
 
 KERNELS = ("elu+1", "softplus", "relu", "exp")
+MAX_CELLS, MIN_UNIT_RATE = 10**6, 1e-6  # chosen: far beyond what is of use, so that nothing overflows
+MAX_STEPS = 1e9  # chosen: a day and more on the numpy target
 NORMALISATIONS = ("recurrent", "feedforward", "output")
 
 
@@ -81,8 +83,10 @@ def check(
     _positive("--settle", settle, "s")
     _positive("--dt", dt, "ms")
     _positive("--unit-rate", unit_rate, "Hz")
-    if cells < 1:
-        raise OptionError(f"--cells is {cells} but needs to be at least 1")
+    if unit_rate < MIN_UNIT_RATE:
+        raise OptionError(f"--unit-rate is {unit_rate} Hz but needs to be at least {MIN_UNIT_RATE} Hz")
+    if not 1 <= cells <= MAX_CELLS:
+        raise OptionError(f"--cells is {cells} but needs to lie between 1 and {MAX_CELLS}")
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
     settings = Settings(
@@ -91,7 +95,14 @@ def check(
     )  # fmt: skip
     times = settings.times()
     if times.dt > times.window / 8:
-        raise OptionError(f"--dt is {times.dt} but needs to be at most an eighth of the window of {times.window}")
+        raise OptionError(
+            f"--dt is {times.dt / ms:g} ms but needs to be at most an eighth of the window of {times.window / second:g} s"
+        )
+    if (times.settle + times.window) / times.dt > MAX_STEPS:
+        raise OptionError(
+            f"--dt is {times.dt / ms:g} ms but needs to be longer: a run of {(times.settle + times.window) / second:g} s "
+            f"would take more than {MAX_STEPS:.0e} steps"
+        )
     return Options(wiring, kernel, None if unnormalised else normalisation, settings)
 
 

@@ -1,4 +1,4 @@
-"""What the experiments share that ask one circuit after another: inputs, runs, files and pictures."""
+"""What the experiments share that ask one circuit after another: inputs, runs and files."""
 
 import json
 import sys
@@ -9,11 +9,12 @@ import typer
 
 from circuits import engine
 from circuits.attend import attend
+from circuits.protocol import RunError
 from experiments.command import DONE, FAILED, INTERRUPTED
 from experiments.suite import random_case
 from readout.files import write_json
 from readout.provenance import jsonable, provenance
-from readout.style import CYCLE, MARKERS, new_figure, save, style
+from readout.style import save
 
 SCHEMA_VERSION = 1
 Seed = Annotated[int, typer.Option(help="Seed of the random inputs, and of the membranes' starting phases.")]
@@ -25,6 +26,34 @@ class Prediction(NamedTuple):
     predicted: str
     measured: str
     held: bool
+
+
+class Swept(NamedTuple):
+    """What came of asking circuits one after another.
+
+    Attributes
+    ----------
+    done : dict of str
+        The answers by label.
+    failed : dict of str to str
+        Why a simulation failed, by label.
+    interrupted : bool
+        Whether the rest was not asked.
+    """
+
+    done: dict
+    failed: dict
+    interrupted: bool
+
+    def result(self, rows, **more):
+        """Content of the experiment's JSON file."""
+        return {**more, "rows": rows, "failed": self.failed, "interrupted": self.interrupted}
+
+    def status(self, settled):
+        """Exit status; `settled` are the judgements of the runs that were to settle."""
+        if self.interrupted:
+            return INTERRUPTED
+        return DONE if all(settled) and not self.failed else FAILED
 
 
 def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
@@ -67,7 +96,7 @@ def stacked(cases):
 
 
 def sweep(asked, report=None):
-    """Ask circuits one after another.
+    """Ask circuits one after another, until one is interrupted.
 
     Parameters
     ----------
@@ -78,20 +107,21 @@ def sweep(asked, report=None):
 
     Returns
     -------
-    done : dict of str
-        The answers by label, up to the interruption.
-    interrupted : bool
+    Swept
     """
-    done = {}
+    done, failed = {}, {}
     for k, (label, ask_one) in enumerate(asked.items()):
         try:
             answer = ask_one(part_of(report, k, len(asked)))
+        except RunError as error:
+            failed[label] = str(error)
+            continue
         except KeyboardInterrupt:  # between two runs, or in a pilot
-            return done, True
+            return Swept(done, failed, True)
         if answer.run.interrupted:
-            return done, True
+            return Swept(done, failed, True)
         done[label] = answer
-    return done, False
+    return Swept(done, failed, False)
 
 
 def part_of(report, k, n):
@@ -99,13 +129,6 @@ def part_of(report, k, n):
     if report is None:
         return None
     return lambda elapsed, completed, start, duration: report(elapsed, (k + completed) / n, start, duration)
-
-
-def status_of(interrupted, settled):
-    """Exit status of a sweep; `settled` are the judgements of the runs that were to settle."""
-    if interrupted:
-        return INTERRUPTED
-    return DONE if all(settled) else FAILED
 
 
 def write(name, folder, result, figure, content):
@@ -117,17 +140,9 @@ def write(name, folder, result, figure, content):
     write_json(folder / "run.json", content)
 
 
-def run_json(options, runs, **parameters):
-    """Content of run.json: the options, and what the runs, by label, were.
-
-    Parameters
-    ----------
-    options : experiments.options.Options
-    runs : dict of str to circuits.run.Run
-    **parameters
-        What the experiment has besides the options.
-    """
-    settings = options.settings
+def run_json(options, swept, **parameters):
+    """Content of run.json: the options, the `parameters` that an experiment has besides, and what each run was."""
+    settings, runs = options.settings, {label: answer.run for label, answer in swept.done.items()}
     held = {**options._asdict(), **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
     del held["settings"]
     targets = {run.target: {"reason": run.target_reason, "flags": engine.flags(run.target)} for run in runs.values()}
@@ -145,59 +160,8 @@ def say(result, table, predictions, folder, console, as_json):
     for each in predictions:
         verdict = "held" if each.held else "missed"
         console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
+    for label, sentence in result.get("failed", {}).items():
+        console.print(f"failed: {label}: {sentence}", highlight=False)
     if result["interrupted"]:
         console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
-
-
-def dots(labels, series, x_label, bound=None):
-    """Draw one line of dots a label, on a logarithmic axis.
-
-    Parameters
-    ----------
-    labels : list of str
-        From top to bottom.
-    series : dict of str to list
-        By name, one number a label; what is None or not positive is left out.
-    x_label : str
-    bound : float, optional
-        What the first of the series was predicted to stay below.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    with style():
-        figure = new_figure(1.6 + 0.28 * len(labels), width=9.0)
-        panel = figure.subplots()
-        places = np.arange(len(labels))
-        for number, (name, values) in enumerate(series.items()):
-            shown = np.array([np.nan if value is None or value <= 0 else value for value in values])
-            look = {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
-            panel.plot(shown, places, linestyle="", markersize=6, alpha=0.8, label=name, **look)
-        if bound is not None:
-            panel.axvline(bound, color="#777777", linestyle="--", label="predicted at most")
-        panel.set(xscale="log", xlabel=x_label, ylim=(len(labels) - 0.5, -0.5))
-        panel.set_yticks(places, labels)
-        panel.grid(color="#DDDDDD", linewidth=0.8)
-        panel.set_axisbelow(True)
-        figure.legend(loc="outside upper center", ncols=len(series) + 1)
-    return figure
-
-
-def against(series, x_label, y_label):
-    """Scatter `series`, by name (x, y), about the line on which the two are equal."""
-    with style():
-        figure = new_figure(5.6, width=6.4)
-        panel = figure.subplots()
-        every = np.concatenate([np.ravel(values) for pair in series.values() for values in pair])
-        limits = every.min(), every.max()
-        panel.plot(limits, limits, color="#777777", linewidth=1, zorder=1, label="equal")
-        for number, (name, (x, y)) in enumerate(series.items()):
-            look = {"color": CYCLE[number % len(CYCLE)], "marker": MARKERS[number % len(MARKERS)]}
-            panel.scatter(
-                np.ravel(x), np.ravel(y), s=70 / (1 + number), alpha=0.7, linewidths=0, zorder=2, label=name, **look
-            )
-        panel.set(xlabel=x_label, ylabel=y_label)
-        panel.legend()
-    return figure

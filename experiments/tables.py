@@ -24,8 +24,8 @@ def per_cent(value):
 
 
 def shares(values):
-    """Shares in one cell of a table: 25, 5.6, 19 %."""
-    return ", ".join(f"{100 * value:.2g}" if value < 1 else f"{100 * value:.0f}" for value in values) + " %"
+    """Shares in one cell of a table: 25/5.6/19 %."""
+    return "/".join(f"{100 * value:.2g}" if value < 1 else f"{100 * value:.0f}" for value in values) + " %"
 
 
 def print_comparison(compared, folder, console, as_json):
@@ -56,13 +56,8 @@ def judgement(report):
     sentences = []
     if report["silent"]:
         sentences.append(f"{report['silent']} macrocolumns are silent: Z is zero there, and so is their output")
-    if report["drift"] > report["drift_tolerance"]:
-        sentences.append(
-            f"not settled: the output drifts by {report['drift']:.1e}, tolerance {report['drift_tolerance']:.1e}"
-        )
-    if report["sum_error"] > report["sum_tolerance"]:
-        sentences.append(
-            f"not settled: attention misses a sum of one by {report['sum_error']:.1e}, tolerance "
-            f"{report['sum_tolerance']:.1e}"
-        )
+    for found, what in (("drift", "the output drifts by"), ("sum", "attention misses a sum of one by")):
+        error, tolerance = report["drift" if found == "drift" else "sum_error"], report[f"{found}_tolerance"]
+        if error is None or (tolerance is not None and error > tolerance):
+            sentences.append(f"not settled: {what} {number(error, 2)}, tolerance {number(tolerance, 2)}")
     return sentences or ["settled"]

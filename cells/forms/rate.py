@@ -14,7 +14,7 @@ RATE = Form(
     tau_fast=5 * ms,
     tau_pool=5 * ms,  # chosen: as the dendrite
     ceiling=None,
-    settle=2 * second,  # chosen: from g = 1, Z = 1e7 is reached in 8 tau_loop = 1 s, and 1e-7 in 16 loop lags more
+    settle=2 * second,  # chosen: from g = 1, Z = 1e7 is reached in 8 tau_loop = 1 s; another second leaves 1e-6 of it
     dendrite="""
         dfiltered/dt = (drive - filtered) / tau : 1
         drive : 1   # summed over the synapses

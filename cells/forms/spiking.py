@@ -19,7 +19,7 @@ SPIKING = Form(
     tau_fast=50 * ms,  # chosen: so short that a loop settles, and a token leaves a memory, in a quarter of a second
     tau_pool=10 * ms,  # chosen: a pool of many cells is smooth by itself; a short lag lets the loop settle sooner
     ceiling=300 * Hz,  # above it no cortical cell fires
-    settle=1.5 * second,  # chosen: 1e-5 of the loop, whose time constant is twice its lag of 60 ms
+    settle=2 * second,  # chosen: g falls from its start by exp(-1 / tau_loop), a factor 200 in 1.3 s, and then settles
     dendrite="dfiltered/dt = -filtered / tau : 1",
     soma="""
         rate = unit_rate * clip(number, 0, inf) : Hz
