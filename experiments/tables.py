@@ -56,8 +56,9 @@ def judgement(report):
     sentences = []
     if report["silent"]:
         sentences.append(f"{report['silent']} macrocolumns are silent: Z is zero there, and so is their output")
-    for found, what in (("drift", "the output drifts by"), ("sum", "attention misses a sum of one by")):
-        error, tolerance = report["drift" if found == "drift" else "sum_error"], report[f"{found}_tolerance"]
+    drift = report["drift"], report["drift_tolerance"], "the output drifts by"
+    missing = report["sum_error"], report["sum_tolerance"], "attention misses a sum of one by"
+    for error, tolerance, what in (drift, missing):
         if error is None or (tolerance is not None and error > tolerance):
             sentences.append(f"not settled: {what} {number(error, 2)}, tolerance {number(tolerance, 2)}")
     return sentences or ["settled"]

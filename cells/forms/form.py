@@ -53,7 +53,8 @@ class Form(NamedTuple):
     def tau_loop(self):
         """Time constant of the divisive interneuron (s): four times the lag L around its loop.
 
-        In log g the loop is an integrator 1 / (tau_g s) closed through the lag L; it is damped well at tau_g = 4 L: critically, were L a single stage.
+        In log g the loop is an integrator 1 / (tau_g s) closed through the lag L; tau_g = 4 L damps it well: critically,
+        were L a single stage.
         """
         somata = 0 if self.spikes else 2
         return 4 * (self.tau_pool + self.tau_fast + somata * self.tau_soma)
