@@ -14,7 +14,7 @@ from wiring.expressions import parse
 
 LONG, SHORT = SPIKING.tau_slow, 10 * ms  # synapses as they are, and such as show the ripple
 BRISK = {"dt": 0.5 * ms}  # where ripple or high rates would ask a cell for two spikes in a step of 1 ms
-READ, ALL = 2.0, 8.0  # s: the window at which networks are compared, and the one that shows the whole curve
+READ = 2.0  # s: the window at which networks are compared
 NUCLEI, OUTPUT = ("core", "matrix", "higher_order"), ("intratelencephalic", "pyramidal_tract", "higher_order")
 
 
@@ -51,32 +51,33 @@ class Setting(NamedTuple):
         return f"{self.varied}: {self.value}"
 
 
-RIPPLE = "ripple of the nuclei: exact drive"
+RIPPLE, STEP = "ripple of the nuclei: exact drive", "time step: 0.25 ms"
 CAUSES = {
     RIPPLE: {"exact": ("nuclei",)},
     "ripple of the shunt: exact shunt": {"exact": ("shunt",)},
-    "both ripples": {"exact": ("nuclei", "shunt")},
     "core and matrix in step: rates 17 % apart": {"units": {"matrix": 0.83}},
     "counting in L5 and after: 3 times the rates": {"units": dict.fromkeys(OUTPUT, 3), **BRISK},
-    "time step: 0.25 ms": {"dt": 0.25 * ms},
+    STEP: {"dt": 0.25 * ms},
     "one cell a number: 8 cells": {"cells": 8},
 }
 
 
+def curves(quick=False):
+    """Networks whose error is followed over the window; the first is the spiking form as it is."""
+    most, some = (READ, READ) if quick else (8.0, 4.0)
+    return [synapses(LONG, most), synapses(SHORT, some), without(RIPPLE, SHORT, some), synapses(20 * ms, some)]
+
+
 def settings(quick=False):
-    """Every network that is compared; the first is the spiking form as it is."""
-    window = READ if quick else ALL
-    found = [synapses(LONG, window), synapses(SHORT, window), without(RIPPLE, SHORT, window)]
-    found.append(synapses(20 * ms, window))
+    """Every network that is compared: the curves and, unless `quick`, what is read after two seconds only."""
+    found = curves(quick)
     if quick:
         return found
-    found.append(synapses(50 * ms, window))
-    for tau in (LONG, SHORT):
-        found += [without(cause, tau) for cause in CAUSES if (cause, tau) != (RIPPLE, SHORT)]
+    found += [without(cause, LONG) for cause in CAUSES]
+    found += [without(cause, SHORT) for cause in CAUSES if cause not in (RIPPLE, STEP)]
     for rate in (25, 50, 200, 400):
-        step = BRISK if rate > 200 else {}
         units = dict.fromkeys(NUCLEI, rate / 100)
-        found.append(Setting("unit rate of the nuclei", f"{rate} Hz", units=units, **step))
+        found.append(Setting("unit rate of the nuclei", f"{rate} Hz", units=units, **(BRISK if rate > 200 else {})))
     found.append(Setting("time step", "0.5 ms", dt=0.5 * ms))
     return found + [Setting("cells a number", str(cells), cells=cells) for cells in (2, 4)]
 

@@ -17,13 +17,14 @@ Run time: four minutes; with --quick half a minute.
 
 from typing import Annotated
 
+import numpy as np
 import typer
 from brian2 import ms
 from rich.console import Group
 from rich.table import Table
 
 from experiments import options as o
-from experiments.causes import CAUSES, LONG, READ, RIPPLE, SHORT, settings, synapses, without
+from experiments.causes import CAUSES, LONG, READ, RIPPLE, SHORT, curves, settings, synapses, without
 from experiments.command import script
 from experiments.comparison import content_of, open_folder
 from experiments.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
@@ -35,7 +36,7 @@ from readout.statistics import slope_of_log_log
 
 # Parameters. One block, so that all inputs, each from several starting phases, lie side by side in one network.
 SIZES = {"n_token": 4, "n_head": 2, "d_model": 8, "d_key": 4, "d_value": 4, "scale": 2.0}
-N_INPUT, N_PHASE = 5, 8
+N_INPUT, N_PHASE = 4, 6
 QUICK = 2, 4  # inputs and phases of --quick
 
 
@@ -104,26 +105,27 @@ def _between(what, low, high, found):
 
 
 # Figure
-def longest(rows):
-    """The networks that were read over the longest window."""
-    most = max(len(each["windows"]) for each in rows.values())
-    return {name: each for name, each in rows.items() if len(each["windows"]) == most}
+def curves_of(rows):
+    """The networks that are followed over the window, by name."""
+    return {each.name: rows[each.name] for each in curves() if each.name in rows}
 
 
 def draw(rows):
     """Error over window, with synapses of several time constants and with exact drive; the range of the first only."""
-    shown = longest(rows)
-    curves = {name: each["median_relative_l2"]["answer"] for name, each in shown.items()}
-    first, each = next(iter(shown.items()))
-    curves[first] = each["relative_l2"].T
+    shown = curves_of(rows)
+    first, longest = next(iter(shown.items()))
+    drawn = {name: each["median_relative_l2"]["answer"] for name, each in shown.items()}
+    size = len(longest["windows"])
+    drawn = {name: np.pad(y, (0, size - len(y)), constant_values=np.nan) for name, y in drawn.items()}
+    drawn[first] = longest["relative_l2"].T
     guides = {"slope -1: counts right to one spike": -1, "slope -1/2: independent noise": -0.5}
-    return curve(each["windows"], curves, "window (s)", "relative L2 error, median", guides)
+    return curve(longest["windows"], drawn, "window (s)", "relative L2 error, median", guides)
 
 
 def _windows_table(rows):
     """Error over the window, of the networks that were read over all of it."""
     table = Table("median relative L2", *(f"{window:g} s" for window in WINDOWS), title="error over the window")
-    for name, each in longest(rows).items():
+    for name, each in curves_of(rows).items():
         table.add_row(name, *(per_cent(error) for error in each["median_relative_l2"]["answer"]))
     return table
 
@@ -174,7 +176,13 @@ def main(
     with progress(f"{len(every)} networks", quiet) as report:
         rows, swept, rate = run(cases, n_phase, every, options, report)
     result = swept.result(list(rows.values()), quick=quick, rate_relative_l2=rate)
-    write("error_over_time", folder, result, draw(rows) if rows else None, run_json(options, swept, n_phase=n_phase))
+    write(
+        "error_over_time",
+        folder,
+        result,
+        draw(rows) if curves_of(rows) else None,
+        run_json(options, swept, n_phase=n_phase),
+    )
     shown = [_windows_table(rows), _causes_table(rows), _settings_table(rows)] if rows else []
     say(result, Group(*shown), judge(rows, rate), folder, console, json)
     return swept.status([each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])

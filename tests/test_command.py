@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from circuits.attend import Settings
-from experiments import options
-from experiments.command import EXPERIMENTS, build, docstring
+from experiments import compare, comparison, options
+from experiments.cases import load
+from experiments.command import EXPERIMENTS, build, docstring, script
 from readout.files import RESULT_FILES
 from readout.recording import read_nix
 
@@ -85,7 +86,7 @@ def done(tmp_path_factory):
         patch.setattr(sys, "argv", ["cortical-attention", *words])
         result = run(*words[:1], saved(remark=np.zeros(1)), *words[2:])
     (folder,) = (home / "results" / "compare").iterdir()
-    return folder, result, sys.argv[:1] and ["cortical-attention", *words]
+    return folder, result, ["cortical-attention", *words]
 
 
 # Bad input
@@ -220,6 +221,12 @@ def test_simulation_that_fails_writes_nothing(overwrite):
     check_refused("compare", saved(scale=2), *words, names="time step", status=1)
 
 
+def test_rates_that_diverge():
+    """One sentence, and no warning of an overflow before it."""
+    words = ("--dt", "60", "--settle", "60", "--target", "numpy")
+    check_refused("compare", saved(scale=3), *words, names="diverged", status=1)
+
+
 def test_not_enough_memory(monkeypatch):
     def fail(*_, **__):
         raise MemoryError("Unable to allocate 9 TiB")
@@ -228,9 +235,7 @@ def test_not_enough_memory(monkeypatch):
     check_refused("compare", saved(), names="9 tib", status=1)
 
 
-def test_answer_that_is_not_finite(monkeypatch, done):
-    import experiments.comparison as comparison
-
+def test_answer_that_is_not_finite(monkeypatch):
     attend = comparison.attend
 
     def spoilt(*given, **named):
@@ -300,17 +305,20 @@ def test_recording(done):
     assert populations == set(json.loads((folder / "comparison.json").read_text())["peak_rate_hz"])
 
 
-def test_default_folder_is_named_after_the_content(done):
+def hash_of(arrays, **asked):
+    """Hash in the name of the default folder of a comparison."""
+    content = comparison.content_of(load(saved(**arrays)))
+    folder = comparison.open_folder("compare", options.check(target="numpy", **asked), content, None, False)
+    return folder.name.split("-")[1]
+
+
+def test_default_folder_is_named_after_settings_and_content(done):
     folder, _, _ = done
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", folder.name)
-    names = {
-        "same": run("compare", saved(remark=np.ones(2)), "--target", "numpy"),
-        "other case": run("compare", saved(seed=1), *BRIEF),
-    }
-    assert [result.exit_code for result in names.values()] == [0, 1]
-    hashes = sorted(path.name.split("-")[1] for path in Path("results", "compare").iterdir())
-    assert len(set(hashes)) == 2
-    assert folder.name.split("-")[1] in hashes
+    assert folder.name.endswith(hash_of({"remark": np.ones(2)}))
+    others = [hash_of({"seed": 1}), hash_of({"mask": np.ones((2, 2), bool)}), hash_of({}, seed=1), hash_of({})]
+    others += [hash_of({}, kernel="exp"), hash_of({}, form="spiking"), hash_of({}, duration=0.3)]
+    assert len(set(others)) == len(others)
 
 
 def test_not_settled_is_written_and_overwritten():
@@ -347,7 +355,18 @@ def test_silent_rows_and_a_single_context():
 
 
 def test_wrong_normalisation_does_not_settle():
-    words = ("--normalisation", "output", "--settle", "1", "--duration", "0.1", "--target", "numpy", "--out", "result")
+    words = (
+        "--normalisation",
+        "output",
+        "--settle",
+        "0.3",
+        "--duration",
+        "0.04",
+        "--target",
+        "numpy",
+        "--out",
+        "result",
+    )
     result = run("compare", saved(), *words)
     assert result.exit_code == 1
     assert "misses a sum of one" in result.stdout
@@ -393,9 +412,16 @@ def test_script():
     result = python("-m", "experiments.compare", "--help")
     assert result.returncode == 0
     assert "--normalisation" in result.stdout
-    result = python("-m", "experiments.compare", "missing.npz")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("cortical-attention: missing.npz")
+
+
+def test_script_ends_as_the_command_does(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["compare.py", "missing.npz"])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer takes hold of it
+    with pytest.raises(SystemExit) as end:
+        script(compare.main)
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err[:31]) == ("", "cortical-attention: missing.npz")
 
 
 # Ctrl-C
