@@ -58,7 +58,7 @@ CAUSES = {
     "core and matrix in step: rates 17 % apart": {"units": {"matrix": 0.83}},
     "counting in L5 and after: 3 times the rates": {"units": dict.fromkeys(OUTPUT, 3), **BRISK},
     STEP: {"dt": 0.25 * ms},
-    "one cell a number: 8 cells": {"cells": 8},
+    "one cell a number: 4 cells": {"cells": 4},
 }
 
 
@@ -79,7 +79,7 @@ def settings(quick=False):
         units = dict.fromkeys(NUCLEI, rate / 100)
         found.append(Setting("unit rate of the nuclei", f"{rate} Hz", units=units, **(BRISK if rate > 200 else {})))
     found.append(Setting("time step", "0.5 ms", dt=0.5 * ms))
-    return found + [Setting("cells a number", str(cells), cells=cells) for cells in (2, 4)]
+    return found + [Setting("cells a number", str(cells), cells=cells) for cells in (2, 8)]
 
 
 def synapses(tau, window):

@@ -12,7 +12,7 @@ Found: two seconds are enough for 1 per cent on each; four and eight seconds hal
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite`.
 
-Run time: half a minute; the suite three minutes in the rate form, four in spikes.
+Run time: twenty seconds; the suite one minute in the rate form, three in spikes.
 """
 
 from typing import Annotated, NamedTuple
@@ -144,9 +144,9 @@ def draw(rows, options):
 def _table(rows, options):
     times = options.settings.times()
     table = Table(
-        Column("case", no_wrap=True), "relative L2", NULLS_TITLE, "skill",
-        "kappa of another head: algebra/circuit", "settled",
-        title=f"{options.wiring} wiring, {options.settings.form.name} form, window {times.window}",
+        Column("case", no_wrap=True), "error", Column(NULLS_TITLE, min_width=11), "skill",
+        "kappa of another head: algebra, circuit", "settled",
+        title=f"{options.wiring} wiring, {options.settings.form.name} form: relative L2 after {float(times.window):g} s",
     )  # fmt: skip
     for each in rows:
         control = [each["handed_on_predicted_relative_l2"], each["handed_on_relative_l2"]]

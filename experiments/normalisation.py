@@ -13,7 +13,7 @@ Run time: ten seconds in the rate form, a minute in spikes.
 """
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments import options as o
 from experiments.cases import sizes
@@ -31,8 +31,8 @@ N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
 AGREE = 1e-6  # relative, of the sums in the rate form
 WRONG = "output"
 POOLS = {
-    "recurrent": "gated recurrent loop",
-    "feedforward": "feed-forward pool of undivided products",
+    "recurrent": "recurrent loop",
+    "feedforward": "feed-forward pool",
     WRONG: "pool of the divided cells",
 }
 
@@ -126,8 +126,8 @@ def draw(rows):
 
 def _table(rows, options):
     table = Table(
-        "inhibition", "sum of attention: predicted", "measured", "relative L2: predicted", "measured", "settled",
-        title=f"{options.wiring} wiring, {options.settings.form.name} form; sums of all heads and tokens",
+        Column("inhibition", no_wrap=True), "sum: algebra", "circuit", "error: algebra", "circuit", "settled",
+        title=f"{options.wiring} wiring, {options.settings.form.name} form: sum of attention, and relative L2",
     )  # fmt: skip
     for each in rows:
         sums = (_range(each[f"{name}_sum"]) for name in ("predicted", "measured"))

@@ -6,9 +6,12 @@ self-attention and in cross-attention?
 Prediction: in the rate form the relative L2 error is at most 1e-6 on every input; with the core nucleus silent (the
 query ignored, as with W_Q = 0) it is what the algebra of that mistake says, to 1e-6.
 
+Found: in spikes the memory wiring fails with relu on these inputs. One token has no drive (Z = 0), so that its
+inhibition decays, and the next token finds none.
+
 Reference: Granier & Senn (2025), Algorithm 1 and section 6; `reference.linear_attention`, and its nulls.
 
-Run time: two minutes in the rate form; about a quarter of an hour in spikes, where the memory wiring takes long.
+Run time: a minute and a half in the rate form; six minutes in spikes, where the memory wiring takes long.
 """
 
 from typing import NamedTuple
@@ -152,7 +155,8 @@ def draw(rows, form):
 
 def _table(rows, form):
     table = Table(
-        Column("circuit", no_wrap=True), "error", NULLS_TITLE, "skill", "core silent: algebra/circuit", "settled",
+        Column("circuit", no_wrap=True), "error", Column(NULLS_TITLE, min_width=11), "skill",
+        "core silent: algebra, circuit", "settled",
         title=f"one head, {form} form: relative L2 of the worst of {N_INPUT} inputs",
     )  # fmt: skip
     for each in rows:

@@ -5,7 +5,7 @@ import numpy as np
 from experiments.comparison import NULLS
 from readout.style import CYCLE, MARKERS, new_figure, style
 
-NULLS_TITLE = "nulls: " + "/".join(NULLS).replace("_", " ")
+NULLS_TITLE = "nulls: " + ", ".join(NULLS).replace("_", " ")
 
 
 def nulls_of(row):
