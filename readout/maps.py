@@ -70,6 +70,8 @@ def draw_triples(figure, rows, name, signed):
     `rows` are of (row name, circuit, algebra), matrices of one shape; `name` is what the numbers are, `signed` whether
     colours are to tell their sign. Returns the panels (n_row, 3).
     """
+    from matplotlib.ticker import MaxNLocator
+
     panels = figure.subplots(len(rows), 3, squeeze=False)
     values = np.concatenate([np.ravel(each) for _, *pair in rows for each in pair])
     limits, colours = _limits(values, signed)
@@ -85,7 +87,9 @@ def draw_triples(figure, rows, name, signed):
         panel.annotate(title, (0.5, 1), (0, 22), "axes fraction", "offset points", ha="center", fontsize=10.5)
     below = {"location": "bottom", "pad": 0.02 / len(rows)}
     figure.colorbar(shared, ax=panels[:, :2].ravel().tolist(), label=name, shrink=0.6, aspect=35, **below)
-    figure.colorbar(own, ax=panels[:, 2].tolist(), label="difference", shrink=0.9, aspect=25, **below)
+    figure.colorbar(
+        own, ax=panels[:, 2].tolist(), label="difference", ticks=MaxNLocator(4), shrink=0.9, aspect=25, **below
+    )
     return panels
 
 

@@ -24,7 +24,7 @@ def to_block(run, **annotations):
     Trains carry `population`, `index` (position along each axis), `head` and `sign` ("on" or "off"), the last two where
     there is such an axis. Signals and groups carry what their cells share: `population`, `cell_type`, `layer`, `axes`
     (JSON: kinds and sizes), `seed` (JSON: every seed by name) and `unit_rate`; signals have `cell` (flat index), `head`
-    and `sign` as array annotations. (Each annotation of a train costs 2 ms in a NIX file.)
+    and `sign` as array annotations. (Annotations of trains are slow to write.)
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def _fits(entry):
 
 
 def write_nix(block, path):
-    """Write a neo Block to a NIX file: lossless, about 40 ms a train and 7 ms a column of a signal.
+    """Write a neo Block to a NIX file: lossless, and slow: tens of milliseconds a train.
 
     Raises FolderError where the file cannot be written.
     """
