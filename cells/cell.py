@@ -24,7 +24,8 @@ class CellType(NamedTuple):
     fast : tuple of str
         The ports whose synapses are fast, where the form tells fast from slow ones.
     starts_high : bool
-        Whether the variable starts at the top of its range (True) or at zero.
+        Whether the variable starts at the top of its range (True), which `state` knows as the constant VARIABLE_start,
+        or at zero.
     parameters : dict
         Constants of `state`, Brian2 quantities or numbers.
     """

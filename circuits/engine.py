@@ -12,6 +12,9 @@ import numpy as np
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.utils.logger import BrianLogger
+from setuptools.errors import CompileError
+
+from circuits.protocol import RunError
 
 TARGETS = ("auto", "numpy", "cython", "cpp")
 NUMPY_WORK = 6e9  # cell steps; chosen: some 100 s of the numpy target, about what compiling a circuit takes
@@ -71,12 +74,21 @@ def device(target):
     """Brian2 set to a target; what was set before is put back.
 
     A C++ standalone program lives in a temporary folder as long as the context: read every monitor inside it.
+
+    Raises
+    ------
+    RunError
+        If what was generated does not compile.
+    KeyboardInterrupt
+        If the compiler was interrupted.
     """
     if target != "cpp":
         before = brian2.prefs.codegen.target
         brian2.prefs.codegen.target = target
         try:
             yield
+        except CompileError as error:
+            raise RunError(f"the target {target} failed: its code does not compile; try --target numpy") from error
         finally:
             brian2.prefs.codegen.target = before
         return
@@ -84,6 +96,12 @@ def device(target):
         brian2.set_device("cpp_standalone", directory=folder, build_on_run=True)
         try:
             yield
+        except RuntimeError as error:
+            if "error code: 2)" in str(error):  # Brian2 asks the shell for make, so that Ctrl-C reaches only that
+                raise KeyboardInterrupt from error
+            if "compilation failed" not in str(error):
+                raise
+            raise RunError(f"the target {target} failed: its code does not compile; try --target numpy") from error
         finally:
             brian2.get_device().reinit()
             brian2.set_device("runtime")

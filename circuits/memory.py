@@ -17,8 +17,9 @@ gate, and the division by z are ours altogether.
     core (the token that asks), matrix (the token that is written): one at a time
 
 Tokens come one after another. Each is held for a settling time and then written while the gate is open; then each asks,
-for a settling time and a window. A mask needs one memory for each distinct row; these stand side by side on the batch
-axis, and each token asks its own.
+for a settling time and a window. In the phase before it no token is shown, so that each finds inhibition where it
+starts, whatever the one before has left. A mask needs one memory for each distinct row; these stand side by side on the
+batch axis, and each token asks its own.
 """
 
 from typing import NamedTuple
@@ -78,7 +79,8 @@ def memory_wiring(
 
 
 class _Schedule(NamedTuple):
-    """What happens in each phase: the token written and the token that asks (-1: none), whether the gate is open."""
+    """What happens in each phase: the token written and the token that asks (-1: none), whether the gate of the memory
+    is open."""
 
     protocol: Protocol
     written: np.ndarray
@@ -88,14 +90,17 @@ class _Schedule(NamedTuple):
 
 
 def _schedule(times, n_token, n_context):
-    """Every context token is held and then written; then every token asks."""
+    """Every context token is held and then written; then every token asks, after one phase in which none does."""
     phase, n_window, n_settle, n_write = phase_of(times)
-    n_writing, n_asking = 2 * n_write * n_context, (n_settle + n_window) * n_token
+    n_slot = 1 + n_settle + n_window
+    n_writing, n_asking = 2 * n_write * n_context, n_slot * n_token
     none = np.full(n_asking, -1)
     written = np.concatenate([np.repeat(np.arange(n_context), 2 * n_write), none])
     gate = np.concatenate([np.tile(np.repeat([0.0, 1.0], n_write), n_context), 0.0 * none])
-    asked = np.concatenate([np.full(n_writing, -1), np.repeat(np.arange(n_token), n_settle + n_window)])
-    starts = n_writing + n_settle + (n_settle + n_window) * np.arange(n_token)
+    slots = np.repeat(np.arange(n_token)[:, None], n_slot, axis=1)
+    slots[:, 0] = -1
+    asked = np.concatenate([np.full(n_writing, -1), slots.ravel()])
+    starts = n_writing + 1 + n_settle + n_slot * np.arange(n_token)
     protocol = Protocol(phase, n_writing + n_asking, starts[:, None] + np.arange(n_window))
     return _Schedule(protocol, written, gate, asked, n_write * phase)
 
@@ -172,7 +177,7 @@ def _reading(nucleus, W_Q, W_O):
 
 
 def _inhibition(normalisation, normaliser, asking):
-    """One interneuron a head, at work while a token asks; and what feed-forward inhibition listens to."""
+    """One interneuron a head, which adapts while a token asks; and what feed-forward inhibition listens to."""
     cell = RECURRENT if normalisation == "recurrent" else POOLING
     gate = asking.astype(float)[:, None, None]
     interneuron = Population("interneuron", cell, normaliser.axes[:1], inputs={"gate": gate})

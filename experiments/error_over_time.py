@@ -9,10 +9,13 @@ floor, the ripple of thalamic traces bent by phi. It falls as the square of the 
 and 20 ms, to 1), does not average out over starting phases (at least 0.8 of it stays), and goes with the spikes of the
 nuclei: with exact drive instead, the error after two seconds is at most 1.5 times that of 100 ms.
 
+Found: with exact drive the error at 10 ms is 1.51 times that at 100 ms, just beyond the bound: missed. The other
+predictions hold. They were written down after pilot runs, so that they test the explanation less than its numbers do.
+
 Reference: `reference.linear_attention`; the rate form answers the same to 1e-6. Counting:
 `circuits.settled.spike_variance`.
 
-Run time: four minutes; with --quick half a minute.
+Run time: six minutes; with --quick half a minute.
 """
 
 from typing import Annotated
@@ -32,6 +35,7 @@ from experiments.progress import progress
 from experiments.sweep import Prediction, Seed, run_json, say, side_by_side, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.figures import curve
+from readout.files import check_folder
 from readout.statistics import slope_of_log_log
 
 # Parameters. One block, so that all inputs, each from several starting phases, lie side by side in one network.
@@ -172,9 +176,10 @@ def main(
     options, console = o.check(**locals(), form="spiking", record="sample"), console_for(json)
     n_input, n_phase = QUICK if quick else (N_INPUT, N_PHASE)
     cases, every = side_by_side(seed, n_input, **SIZES), settings(quick)
-    folder = open_folder("error_over_time", options, {"quick": quick, **content_of(cases[0])}, out, overwrite)
+    check_folder(out, overwrite)
     with progress(f"{len(every)} networks", quiet) as report:
         rows, swept, rate = run(cases, n_phase, every, options, report)
+    folder = open_folder("error_over_time", options, {"quick": quick, **content_of(cases[0])}, out, overwrite)
     result = swept.result(list(rows.values()), quick=quick, rate_relative_l2=rate)
     write(
         "error_over_time",

@@ -53,12 +53,16 @@ def derive(case, options):
     Raises
     ------
     CaseError
-        If the case has no targets.
+        If the case has no targets, or numbers so large that its energy or gradients overflow.
     """
     if case.targets is None:
         shape = tuple(sizes(case)[axis] for axis in ("n_token", "d_model"))
         raise CaseError(f"targets: is missing but gradients need it, (n_token, d_model) = {shape}")
-    return gradients(case.tokens, case.targets, case.block, **asked(case, options))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = gradients(case.tokens, case.targets, case.block, **asked(case, options))
+    if not all(np.isfinite(each).all() for each in found):
+        raise CaseError(f"{case.name}: holds numbers so large that gradients overflow, but needs a finite answer")
+    return found
 
 
 def differences(case, name, options, step_done=lambda: None):

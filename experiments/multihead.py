@@ -33,6 +33,7 @@ from experiments.suite import random_case
 from experiments.sweep import Prediction, Seed, ask, run_json, say, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
+from readout.files import check_folder
 from readout.statistics import summary
 
 # Parameters
@@ -177,9 +178,10 @@ def main(
     """Let several areas compute multihead attention."""
     options, console = o.check(**locals(), record="sample"), console_for(json)
     cases = inputs(seed, suite)
-    folder = open_folder("multihead", options, [content_of(case) for case in cases], out, overwrite)
+    check_folder(out, overwrite)
     with progress(f"{len(cases)} inputs, {form} form", quiet) as report:
         rows, swept = run(cases, options, report, control)
+    folder = open_folder("multihead", options, [content_of(case) for case in cases], out, overwrite)
     result = swept.result(rows, form=form, suite=suite)
     write(
         "multihead",

@@ -25,6 +25,7 @@ from experiments.suite import random_case
 from experiments.sweep import Prediction, Seed, ask, run_json, say, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.agreement import relative_l2
+from readout.files import check_folder
 
 # Parameters
 N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
@@ -159,9 +160,10 @@ def main(
     """Wire inhibition in three ways."""
     options, console = o.check(**locals(), record="sample"), console_for(json)
     case = random_case(seed, N_TOKEN, scale=SCALE)
-    folder = open_folder("normalisation", options, content_of(case), out, overwrite)
+    check_folder(out, overwrite)
     with progress(f"three inhibitory wirings, {form} form", quiet) as report:
         rows, swept = run(case, options, report)
+    folder = open_folder("normalisation", options, content_of(case), out, overwrite)
     result = swept.result(rows, form=form, wiring=wiring)
     write("normalisation", folder, result, draw(rows) if rows else None, run_json(options, swept))
     say(result, _table(rows, options), judge(rows), folder, console, json)

@@ -6,9 +6,6 @@ self-attention and in cross-attention?
 Prediction: in the rate form the relative L2 error is at most 1e-6 on every input; with the core nucleus silent (the
 query ignored, as with W_Q = 0) it is what the algebra of that mistake says, to 1e-6.
 
-Found: in spikes the memory wiring fails with relu on these inputs. One token has no drive (Z = 0), so that its
-inhibition decays, and the next token finds none.
-
 Reference: Granier & Senn (2025), Algorithm 1 and section 6; `reference.linear_attention`, and its nulls.
 
 Run time: a minute and a half in the rate form; six minutes in spikes, where the memory wiring takes long.
@@ -29,6 +26,7 @@ from experiments.progress import progress
 from experiments.sweep import Prediction, Seed, ask, run_json, say, side_by_side, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
+from readout.files import check_folder
 
 # Parameters. Few tokens: the memory wiring hears them one after another. Scale 2: attention far from uniform.
 N_TOKEN, N_CONTEXT = 4, 6
@@ -184,10 +182,11 @@ def main(
     """Ask one head, in both wirings and with every kernel."""
     options = o.check(**locals(), record="sample")
     content = content_of(inputs(circuits()[-1], seed)[0])
-    folder, console = open_folder("one_head", options, content, out, overwrite), console_for(json)
+    console = console_for(json)
+    check_folder(out, overwrite)
     with progress(f"one head, {form} form", quiet) as report:
         rows, swept = run(options, report)
-    result = swept.result(rows, form=form)
+    folder, result = open_folder("one_head", options, content, out, overwrite), swept.result(rows, form=form)
     write("one_head", folder, result, draw(rows, form) if rows else None, run_json(options, swept))
     say(result, _table(rows, form), judge(rows, form), folder, console, json)
     return swept.status([each["settled"] for each in rows])

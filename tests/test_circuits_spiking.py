@@ -111,6 +111,22 @@ def test_the_memory_wiring():
     check(ask("memory", drawn, settle=800 * ms, window=1 * second), drawn)
 
 
+def test_a_token_without_drive_leaves_the_next_one_its_inhibition():
+    """With relu the first of two tokens has Z = 0. Left to decay, inhibition would be 1e-7 of what the second needs."""
+    tokens, block = draw(0, n_token=2, n_head=1)
+    tokens[:, 0] = 0
+    context = draw(1, n_token=2, n_head=1)[0]
+    block = block._replace(W_Q=np.abs(block.W_Q), W_K=np.abs(block.W_K))
+    tokens[:, 1], context = np.abs(tokens[:, 1]), np.abs(context)
+    times = {"settle": 1.5 * second, "window": 1 * second}
+    asked = {"kernel": "relu", "context": context, **block._asdict()}
+    answer = attend("memory", tokens, Settings(SPIKING, target="numpy", **times), **asked)
+    reference = linear_attention(tokens, block, context=context, kernel="relu")
+    assert reference.normaliser[0, 0, 0] == 0 < reference.normaliser[0, 0, 1]
+    assert not answer.output[0, 0].any()
+    assert relative(answer.output, reference.output)[0] <= ASKED
+
+
 def test_too_short_a_settling_time_is_not_settled():
     """The inhibition starts at its ceiling, and is still on its way while it is measured."""
     answer = ask("mask", draw(1, n_token=2, n_head=1), settle=50 * ms, window=500 * ms)

@@ -80,7 +80,7 @@ def test_the_mask_wiring_has_one_window_after_settling():
 
 TIMES = Times(300 * ms, 400 * ms, 200 * ms, 1 * ms)  # phase 100 ms: windows of 4, settling 3, writing 2
 N_TOKEN, N_CONTEXT = 2, 3
-WRITING, SLOT = 2 * 2 * N_CONTEXT, 3 + 4
+WRITING, SLOT = 2 * 2 * N_CONTEXT, 1 + 3 + 4  # no token in the first phase of a slot
 
 
 def inputs(plan, population, port):
@@ -91,7 +91,7 @@ def inputs(plan, population, port):
 def test_the_memory_wiring_reads_one_window_a_token_after_its_settling():
     protocol = plan_of(memory_wiring, TIMES)[0].protocol
     assert protocol.n_phase == WRITING + N_TOKEN * SLOT
-    assert protocol.windows.tolist() == [[15, 16, 17, 18], [22, 23, 24, 25]]
+    assert protocol.windows.tolist() == [[16, 17, 18, 19], [24, 25, 26, 27]]
     # the last phase of the run is the last of the last window: nothing is simulated for nothing
     assert protocol.windows[-1, -1] == protocol.n_phase - 1
 
@@ -118,14 +118,15 @@ def test_a_write_that_is_no_whole_number_of_phases_still_counts_once():
     assert gate.sum() * plan.protocol.phase / tau == pytest.approx(N_CONTEXT)
 
 
-def test_each_token_asks_in_its_own_slot_and_inhibition_is_at_work_only_then():
+def test_each_token_asks_in_its_own_slot_and_finds_inhibition_at_its_start():
     plan, tokens, _ = plan_of(memory_wiring, TIMES)
     asked, working = inputs(plan, "core", "soma")[:, 0], inputs(plan, "interneuron", "gate").ravel()
     assert not asked[:WRITING].any()
     for i in range(N_TOKEN):
         slot = slice(WRITING + SLOT * i, WRITING + SLOT * (i + 1))
-        assert np.array_equal(asked[slot], np.broadcast_to(tokens[0, i], (SLOT, 4)))
-    assert working.tolist() == [0] * WRITING + [1] * (N_TOKEN * SLOT)
+        assert not asked[slot][0].any()
+        assert np.array_equal(asked[slot][1:], np.broadcast_to(tokens[0, i], (SLOT - 1, 4)))
+    assert working.tolist() == [0] * WRITING + ([0] + [1] * (SLOT - 1)) * N_TOKEN
 
 
 def test_nuclei_may_change_places():

@@ -127,7 +127,9 @@ def _cells(concrete, reaching, settings):
             setattr(group, f"{port}_input", numbers)
     group.unit_rate = each_cell(settings.unit_rates[population.name], concrete.n_cell)
     if cell.starts_high:
-        setattr(group, cell.variable, each_cell(highest(form, settings.unit_rates[population.name]), concrete.n_cell))
+        start = each_cell(highest(form, settings.unit_rates[population.name]), concrete.n_cell)
+        setattr(group, cell.variable, start)
+        setattr(group, f"{cell.variable}_start", start)
         if not form.spikes:
             group.rate = group.unit_rate[:]
     return group
