@@ -10,12 +10,12 @@ from cells.cell import CellType
 INTRATELENCEPHALIC = CellType(
     "intratelencephalic",
     "L5 IT",
-    {"basal": 0.0, "apical": 0.0, "shunt": 1.0},
-    "basal * apical / shunt",
+    {"basal": 0.0, "apical": 0.0, "shunt": 1.0, "gate": 1.0},
+    "gate * basal * apical / shunt",
     fast=("shunt",),
 )
 
 
-def steady_rate(unit_rate, basal, apical, shunt=1.0):
-    """Rate in the steady state (Hz), `unit_rate * basal * apical / shunt`; drives after their kernels."""
-    return unit_rate * basal * apical / shunt
+def steady_rate(unit_rate, basal, apical, shunt=1.0, gate=1.0):
+    """Rate in the steady state (Hz), `unit_rate * gate * basal * apical / shunt`; drives after their kernels."""
+    return unit_rate * gate * basal * apical / shunt

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Quantity, ms, second
 
+from cells.forms.adaptive import ADAPTIVE
+from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
 from circuits.mask import mask_wiring
@@ -15,8 +17,8 @@ from circuits.run import Run, simulate
 from circuits.settled import Settled, judge, slots
 
 WIRINGS = {"mask": mask_wiring, "memory": memory_wiring}
-FORMS = {"rate": RATE, "spiking": SPIKING}
-WINDOWS = {"rate": 0.5 * second, "spiking": 2 * second}  # default measured window
+FORMS = {"rate": RATE, "dale": DALE, "spiking": SPIKING, "adaptive": ADAPTIVE}
+WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
 WRITE = 250 * ms  # SCIENCE.md section 3: a slot of 0.5 s, gated to its second half
 
@@ -58,7 +60,7 @@ class Settings(NamedTuple):
         form = self.form
         return Times(
             form.settle if self.settle is None else self.settle,
-            WINDOWS[form.name] if self.window is None else self.window,
+            WINDOW[form.spikes] if self.window is None else self.window,
             self.write,
             form.dt if self.dt is None else self.dt,
         )
@@ -115,7 +117,7 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
     """
     make, form, times = WIRINGS[wiring], settings.form, settings.times()
     plan = make(times, tokens, **block)
-    units = rate_units(plan) if form is RATE else _pilot_units(make, tokens, settings, pilot, block)
+    units = rate_units(plan) if not form.spikes else _pilot_units(make, tokens, settings, pilot, block)
     run = simulate(
         plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
         target=settings.target, record=settings.record, report=report,
@@ -130,11 +132,11 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
 def _pilot_units(make, tokens, settings, pilot, block):
     """Unit rates from the rate form of the same wiring on the same input, run only as long as peaks need."""
     if pilot is not None:
-        return unit_rates(pilot.plan, pilot.run, settings.unit_rate)
+        return unit_rates(pilot.plan, pilot.run, settings.form.ceiling, settings.unit_rate)
     times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
     plan = make(times, tokens, **block)
     target = "numpy" if settings.target == "cpp" else settings.target
     run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target=target)
     if run.interrupted:
         raise KeyboardInterrupt
-    return unit_rates(plan, run, settings.unit_rate)
+    return unit_rates(plan, run, settings.form.ceiling, settings.unit_rate)

@@ -65,7 +65,7 @@ def memory_wiring(
         _nucleus(writes, sizes, _held(context.swapaxes(0, 1), schedule.written)),
         _nucleus(reads, sizes, _held(tokens.swapaxes(0, 1), schedule.asked)),
         *_layer_2_3(sizes, kernel, b_K, b_V, gate, schedule.tau_write),
-        *_layer_5(sizes, kernel, b_Q),
+        *_layer_5(sizes, kernel, b_Q, schedule.asked >= 0),
         Population("higher_order", HIGHER_ORDER, axes_of(sizes, "model"), signed="soma"),
     )
     projections = _writing(writes, W_K, W_V) + _reading(reads, W_Q, W_O)
@@ -141,12 +141,12 @@ def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):
     )
 
 
-def _layer_5(sizes, kernel, b_Q):
-    """L5 IT cells, those of the row of the constant 1 apart; L5 PT cells."""
+def _layer_5(sizes, kernel, b_Q, asking):
+    """L5 IT cells, those of the row of the constant 1 apart; L5 PT cells. IT cells are silent unless a token asks."""
     kernels = {"basal": kernel}
-    value, one = (
-        given(basal=bias) for bias in (b_Q if b_Q is None else b_Q[None, :, None], b_Q if b_Q is None else b_Q[None])
-    )
+    biases = (None, None) if b_Q is None else (b_Q[None, :, None], b_Q[None])
+    gate = asking.astype(float)[:, None, None, None]
+    value, one = given(basal=biases[0], gate=gate[..., None]), given(basal=biases[1], gate=gate)
     cell = INTRATELENCEPHALIC
     return (
         Population("intratelencephalic", cell, axes_of(sizes, "head", "value", "key"), kernels, "apical", value),

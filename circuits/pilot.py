@@ -7,7 +7,9 @@ from wiring.expressions import parse
 from wiring.numbers import unit_rate_for
 
 UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
-PEAK = 280 * Hz  # chosen: the rate of the largest number of a population, below the ceiling in `cells.forms.spiking`
+# chosen: the rate of the largest number of a population, as a share of the form's ceiling
+PEAK = 280 / 300
+PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
 
 
 def rate_units(plan):
@@ -15,14 +17,16 @@ def rate_units(plan):
     return {name: np.ones(plan.batch) * UNIT_RATE for name in plan.circuit.populations}
 
 
-def unit_rates(plan, run, bound=UNIT_RATE):
-    """Unit rate of each population for each input, so that the largest number it carries has the rate `PEAK`.
+def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
+    """Unit rate of each population for each input, so that the largest number it carries comes near the ceiling.
 
     Parameters
     ----------
     plan : Plan
     run : Run
         Of that plan, in the rate form.
+    ceiling : Quantity
+        Highest rate that a cell of the form is asked for.
     bound : Quantity
         Upper bound for the nuclei.
 
@@ -33,14 +37,16 @@ def unit_rates(plan, run, bound=UNIT_RATE):
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
     peaks = {name: _peak(np.abs(numbers[last])) for name, numbers in run.numbers.items()}
     for name, population in circuit.populations.items():
-        if population.inputs and population.cell.layer == "thalamus":
+        drives = population.inputs and population.cell.layer == "thalamus"
+        if drives or (population.cell.variable and not population.cell.starts_high):  # a memory may shrink again
             peaks[name] = _peak(np.abs(run.numbers[name]))
     for projection in circuit.projections:
         if projection.like_signs:
             target = projection.target.partition(".")[0]
             peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
     nuclei = {name for name, each in circuit.populations.items() if "thalamus" in each.cell.layer}
-    found = {name: unit_rate_for(peak, PEAK) for name, peak in peaks.items()}
+    share = {name: PEAK_OF_INHIBITION if each.cell.starts_high else PEAK for name, each in circuit.populations.items()}
+    found = {name: unit_rate_for(peak, share[name] * ceiling) for name, peak in peaks.items()}
     return {name: Quantity(np.minimum(unit, bound)) if name in nuclei else unit for name, unit in found.items()}
 
 

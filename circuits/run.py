@@ -54,7 +54,7 @@ class Run(NamedTuple):
     numbers : dict of str to ndarray, shape (n_phase, batch, *sizes)
         What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
     peak_rates : dict of str to Quantity
-        Highest rate of any cell over any measured window; empty if the run was interrupted.
+        Highest rate of any cell over any phase of the run (in rates, at the end of any window); empty if interrupted.
     unit_rates : dict of str to Quantity, shape (batch,)
     t_stop : Quantity
         Biological time simulated.
@@ -108,14 +108,15 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     Raises
     ------
     RunError
-        If a number is not finite, or one step needed two spikes of one cell.
+        If a number is not finite, or a cell was asked for more than it can give while it was measured.
     """
     start = time.perf_counter()
     n_step = round(float(plan.protocol.duration / dt))
     target, reason = engine.choose(target, _work(plan, form, cells), n_step)
-    seeds = {"phases": seed}
+    seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
+    _measure_cells(plan, form, dt)
     with engine.device(target):
-        settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt), plan.protocol.phase)
+        settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt), plan.protocol.phase, seed)
         wired = wire(plan.circuit, settings)
         if form.spikes:
             _scatter(wired, seeds["phases"])
@@ -128,6 +129,9 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
         if not interrupted:
             _refuse_what_failed(wired, readings, form)
+            if form.spikes:
+                crowded = {name: np.array(group[0].crowded).T for name, group in monitors.items()}
+                _refuse_crowding(crowded, plan.protocol, form)
         n_cell = sum(group.N for group in wired.groups.values())
         n_synapse = sum(len(synapses) for synapses in wired.synapses.values())
         t_stop = Quantity(network.t)
@@ -138,6 +142,15 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
             peaks[name] = _peak(reading, unit_rates[name], plan.protocol, form)
     wall = time.perf_counter() - start
     return Run(records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall)
+
+
+def _measure_cells(plan, form, dt):
+    """Let a form measure its cells before the target is set, since that is a run of its own."""
+    if form.constants_of is None:
+        return
+    with engine.device("numpy"):
+        for population in plan.circuit.populations.values():
+            form.constants_of(population.cell, dt)
 
 
 def _work(plan, form, cells):
@@ -157,7 +170,8 @@ def _monitors(wired, name, protocol, form, record):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     group, concrete = wired.groups[name], wired.concrete[name]
     recorded = _recorded(concrete, record)
-    reading = StateMonitor(group, form.reading, record=True, dt=protocol.phase, name=f"reading_of_{name}")
+    read = [form.reading, "crowded"] if form.spikes else form.reading
+    reading = StateMonitor(group, read, record=True, dt=protocol.phase, name=f"reading_of_{name}")
     rate = StateMonitor(group, "rate", record=recorded, dt=SAMPLE_PERIOD, name=f"rate_of_{name}")
     spikes = SpikeMonitor(group, name=f"spikes_of_{name}") if form.spikes else None
     return reading, rate, spikes
@@ -190,18 +204,20 @@ def _record(wired, name, monitors, unit_rates):
 
 
 def _refuse_what_failed(wired, readings, form):
-    """Raise RunError for numbers that are not finite and for steps that needed two spikes."""
+    """Raise RunError for numbers that are not finite."""
     for name, group in wired.groups.items():
         state = np.array(group.v) if form.spikes else readings[name]
         if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
             raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
-    crowded = {name: int(np.array(group.crowded).sum()) for name, group in wired.groups.items()} if form.spikes else {}
-    for name, steps in crowded.items():
-        if steps:
-            raise RunError(
-                f"{name} was asked for two spikes of one cell in one time step, {steps} times; "
-                "lower the unit rate or the time step"
-            )
+
+
+def _refuse_crowding(crowded, protocol, form):
+    """Raise RunError where a cell was asked, in a measured window, for more than it can give."""
+    first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
+    for name, counts in crowded.items():
+        times = int((counts[last] - counts[first]).sum())
+        if times:
+            raise RunError(f"{name} was asked for {form.crowding}, {times} times; lower the unit rate or the time step")
 
 
 def _numbers(reading, concrete, unit_rate, protocol, form):
@@ -218,9 +234,7 @@ def _numbers(reading, concrete, unit_rate, protocol, form):
 
 
 def _peak(reading, unit_rate, protocol, form):
-    """Highest rate of any cell over any window (spiking form), or at the end of any (rate form)."""
-    first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
+    """Highest rate of any cell over any phase of the run (spikes), or at the end of any window (rates)."""
     if not form.spikes:
-        return Quantity(np.abs(reading[last]).max() * Hz)
-    span = protocol.windows.shape[1] * protocol.phase
-    return Quantity((reading[last] - reading[first]).max() / span)
+        return Quantity(np.abs(reading[protocol.windows[:, -1] + 1]).max() * Hz)
+    return Quantity(np.diff(reading, axis=0).max() / protocol.phase)

@@ -10,7 +10,7 @@ import numpy as np
 from wiring.expressions import parse
 
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
-SPIKES = 3.0  # spiking form: tolerance in units of what one spike a cell predicts
+SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
 
 
@@ -59,8 +59,8 @@ def judge(plan, run, form, cells):
     drift = np.linalg.norm(after - before, axis=(1, 2))
     drift_tolerance = RELATIVE * np.linalg.norm(after, axis=(1, 2))
     if form.spikes:
-        variance = plan.output(spike_variance(plan, run, fourth, cells))
-        drift_tolerance = SPIKES * np.sqrt(2 * variance.sum(axis=(1, 2)))
+        variance = _variance(plan.output, plan, run, form, fourth, cells)
+        drift_tolerance = _largest_norm(2 * variance)
     if plan.attention_sum is None:
         nothing = np.zeros(len(drift))
         return Settled(drift <= drift_tolerance, drift, drift_tolerance, nothing, nothing, nothing.astype(int))
@@ -81,13 +81,32 @@ def slots(run, form, windows):
     return {name: numbers[windows[:, -1]] for name, numbers in run.numbers.items()}
 
 
+def _largest_norm(variance):
+    """Largest norm (batch,) of numbers (batch, ...) with a variance each: `SPIKES` standard deviations beyond the mean of
+    its square, which for Gaussian numbers are sum(variance) and sqrt(2 sum(variance**2))."""
+    variance = variance.reshape(len(variance), -1)
+    return np.sqrt(variance.sum(axis=1) + SPIKES * np.sqrt(2 * (variance**2).sum(axis=1)))
+
+
+def _variance(read, plan, run, form, windows, cells):
+    """Variance of a reading of the numbers over windows: by counting, or, where cells are not regular, from how much it
+    changes from phase to phase (half of the mean square of successive differences, von Neumann 1941)."""
+    if form.regular:
+        return read(spike_variance(plan, run, windows, cells))
+    every = plan.protocol.windows
+    phases = np.array([read(slots(run, form, every[:, [phase]])) for phase in range(every.shape[1])])
+    return np.mean(np.diff(phases, axis=0) ** 2, axis=0) / 2 / windows.shape[1]
+
+
 def spike_variance(plan, run, windows, cells):
     """Variance of the number of each cell if its count in a window is right to one spike, shaped as `slots`.
 
     The count of a regular train is its expectation rounded up or down, which happens with variance 1/6 on average over
-    expectations. A cell that sums (a soma port) inherits the variance of its sources; a cell that multiplies starts anew.
+    expectations, and with no more than the expectation where that is below 1/6. A cell that sums (a soma port) inherits
+    the variance of its sources; a cell that multiplies starts anew.
     """
     span = windows.shape[1] * plan.protocol.phase
+    numbers = {name: np.abs(each[plan.protocol.windows].mean(axis=1)) for name, each in run.numbers.items()}
     variance = {}
 
     def of(name):
@@ -95,7 +114,8 @@ def spike_variance(plan, run, windows, cells):
             summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
             shape = plan.circuit.populations[name].shape
             one_spike = np.asarray(1 / (run.unit_rates[name] * span)).reshape(-1, *(1 for _ in shape))
-            own = np.broadcast_to(one_spike**2 / 6 / cells, (plan.batch, *shape))
+            expected = numbers[name] / one_spike
+            own = one_spike**2 * np.minimum(expected, 1 / 6) / cells
             variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)
         return variance[name]
 
@@ -115,7 +135,7 @@ def _attention_sum(plan, run, form, cells):
     """Distance from one of the attention of each head and token over the window, its tolerance, and who is silent.
 
     In spikes the sum is right to one spike of each cell that is summed, and to the relative error that one spike of the
-    interneuron makes in what it divides by.
+    interneuron makes in what it divides by; in a form with noise, to what that makes of both.
     """
     windows = plan.protocol.windows
     measured, last = slots(run, form, windows), slots(run, form, np.array_split(windows, 4, axis=1)[3])
@@ -124,8 +144,8 @@ def _attention_sum(plan, run, form, cells):
     silent = (attention <= nothing) & (plan.gain(last) <= nothing)
     tolerance = np.full(attention.shape, RELATIVE)
     if form.spikes:
-        variance = spike_variance(plan, run, windows, cells)
-        one_spike = np.sqrt(plan.gain(variance))
-        divided = one_spike / np.maximum(gain, one_spike)
-        tolerance = SUMS * np.sqrt(plan.attention_sum(variance) + divided**2)
+        one_spike = np.sqrt(_variance(plan.gain, plan, run, form, windows, cells))
+        divided = one_spike / np.maximum(gain, np.maximum(one_spike, np.finfo(float).tiny))
+        counted = _variance(plan.attention_sum, plan, run, form, windows, cells)
+        tolerance = np.maximum(RELATIVE, SUMS * np.sqrt(counted + divided**2))
     return np.where(silent, 0, np.abs(attention - 1)), tolerance, silent

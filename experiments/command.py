@@ -19,6 +19,7 @@ EXPERIMENTS = (
     "normalisation",
     "error_over_time",
     "gradients",
+    "ladder",
 )
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from circuits import engine
 from circuits.attend import Answer, attend
-from circuits.protocol import RunError
+from circuits.protocol import RunError, phase_of
 from circuits.settled import slots
 from experiments.cases import CaseError, arrays, sizes
 from readout import agreement
@@ -25,11 +25,13 @@ NULLS = {"uniform": uniform_attention, "key_only": key_only_attention, "additive
 
 
 class Reference(NamedTuple):
-    """The algebra on one case: attention itself, the nulls, and softmax attention."""
+    """The algebra on one case: attention itself, the nulls, softmax attention, the mask, and whether it is normalised."""
 
     attention: object
     nulls: dict
     softmax: object
+    mask: np.ndarray | None
+    normalised: bool
 
 
 class Comparison(NamedTuple):
@@ -57,7 +59,7 @@ def reference_of(case, kernel, normalised=True):
         squares = [np.vdot(output, output) for output in (attention.output, softmax, *nulls.values())]
     if not np.isfinite(squares).all():
         raise CaseError(f"{case.name}: holds numbers so large that attention overflows, but needs a finite answer")
-    return Reference(attention, nulls, softmax)
+    return Reference(attention, nulls, softmax, case.mask, normalised)
 
 
 def compare(case, options, report=None):
@@ -103,6 +105,7 @@ def describe(answer, reference, options, size, index=0):
     """
     run, form = answer.run, options.settings.form
     times = options.settings.times()
+    phase, n_window, n_settle, _ = phase_of(times)
     return jsonable(
         {
             "schema_version": SCHEMA_VERSION,
@@ -120,8 +123,8 @@ def describe(answer, reference, options, size, index=0):
             "n_synapse": run.n_synapse,
             "seed": options.settings.seed,
             "dt_s": float(times.dt),
-            "settle_s": float(times.settle),
-            "window_s": float(times.window),
+            "settle_s": float(n_settle * phase),
+            "window_s": float(n_window * phase),
             "biological_s": float(run.t_stop),
             "wall_s": run.wall,
         }
@@ -146,21 +149,37 @@ def _agreement(answer, reference, index):
     }
     if answer.output is None:
         return found
-    output = answer.output[index]
+    kappa = None if answer.attention is None else answer.attention[index]
+    return found | {
+        **figures_of(answer.output[index], kappa, reference),
+        "settled": bool(answer.settled.settled[index]),
+        **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
+        "silent": int(answer.settled.silent[index]),
+    }
+
+
+def figures_of(output, kappa, reference):
+    """Agreement of an output (n_token, d_model), and of what its cells carry of kappa (or None), with the algebra.
+
+    Raises
+    ------
+    RunError
+        If the output is not finite.
+    """
     if not np.isfinite(output).all():
         raise RunError("the circuit's answer is not finite; try a higher unit rate or smaller numbers")
-    kappa = None if answer.attention is None else answer.attention[index]
+    algebra = reference.attention
+    nulls = {name: agreement.relative_l2(null, algebra.output) for name, null in reference.nulls.items()}
+    weights = kappa if reference.normalised else None  # of others, uniform attention is no common part
     error = agreement.relative_l2(output, algebra.output)
-    return found | {
+    return {
         "relative_l2": error,
         "cosine": agreement.cosine(output, algebra.output),
         "max_abs": agreement.max_abs(output, algebra.output),
         "attention_max_abs": agreement.attention_max_abs(kappa, algebra.kappa),
+        **{f"{name}_relative_l2": each for name, each in nulls.items()},
         "skill": agreement.skill(error, nulls),
-        "kappa_correlation": agreement.kappa_correlation(kappa, algebra.kappa),
-        "settled": bool(answer.settled.settled[index]),
-        **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
-        "silent": int(answer.settled.silent[index]),
+        "kappa_correlation": agreement.kappa_correlation(weights, algebra.kappa, reference.mask),
     }
 
 

@@ -38,6 +38,7 @@ from experiments.comparison import (
 )
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
 from experiments.progress import progress
+from experiments.sweep import Prediction, say_predictions
 from experiments.tables import console_for, judgement, number, per_cent
 from readout.files import RESULT_FILES, check_folder, result_folder, write_array, write_json
 from readout.maps import attention_over_digit
@@ -46,6 +47,7 @@ from readout.style import save
 
 BATCH = 20  # images side by side in one network; chosen: 300,000 cells
 FILES = (*RESULT_FILES, "comparisons.json", "attention.png")  # of each form
+BOUNDS = {"rate": (1e-6, 1.0), "dale": (1e-5, 1.0), "spiking": (0.025, 0.98), "adaptive": (0.2, 0.9)}
 COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2")
 
 
@@ -99,6 +101,7 @@ def main(
     if json:
         print(json_module.dumps(result))
     _print(result, results, console)
+    say_predictions(judge(result), console)
     if status == INTERRUPTED:
         console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
@@ -184,6 +187,19 @@ def summarise(results, labels):
             "wall_s": sum(each.wall for each in runs),
         }
     return summaries
+
+
+def judge(result):
+    """The predictions, on the images that were read."""
+    found = []
+    for form, each in result.items():
+        bound, least = BOUNDS[form]
+        worst, same = each["relative_l2"]["highest"], each["same_prediction"] / each["images"]
+        said = f"{form} form: a relative L2 of at most {per_cent(bound)} on each of {each['images']} images"
+        found.append(Prediction(said, per_cent(worst), worst <= bound))
+        said = f"{form} form: the algebra's prediction on at least {per_cent(least)} of them"
+        found.append(Prediction(said, per_cent(same), same >= least))
+    return found
 
 
 def _print(result, results, console):

@@ -33,6 +33,7 @@ class Asked(NamedTuple):
     reference: object
     units: dict
     rate_relative_l2: float
+    normaliser: np.ndarray
     target: str
     seed: int
 
@@ -55,8 +56,9 @@ def prepare(cases, n_phase, options):
     if pilot.interrupted:
         raise KeyboardInterrupt
     found = relative_l2(plan.output(slots(pilot, RATE, plan.protocol.windows)), reference.output)
-    units = unit_rates(plan, pilot, options.settings.unit_rate)
-    return Asked(tokens, block, reference, units, found, options.settings.target, options.settings.seed)
+    normaliser = pilot.numbers["interneuron"][-1]
+    units = unit_rates(plan, pilot, SPIKING.ceiling, options.settings.unit_rate)
+    return Asked(tokens, block, reference, units, found, normaliser, options.settings.target, options.settings.seed)
 
 
 def measure(setting, asked, report=None):
@@ -64,7 +66,7 @@ def measure(setting, asked, report=None):
     form = SPIKING._replace(tau_slow=setting.tau_slow)
     settle = SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.tau_slow))
     times = Settings(form, setting.window * second, settle, setting.dt).times()
-    plan = idealised(mask_wiring(times, asked.tokens, *asked.block[:4]), setting.exact, asked.reference.normaliser)
+    plan = idealised(mask_wiring(times, asked.tokens, *asked.block[:4]), setting.exact, asked.normaliser)
     units = {name: asked.units[name] * setting.units.get(name, 1.0) for name in plan.circuit.populations}
     run = simulate(
         plan, form, units, dt=setting.dt, cells=setting.cells, seed=asked.seed, target=asked.target, record="sample",

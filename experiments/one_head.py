@@ -4,7 +4,7 @@ Question: does one head of the circuit answer as linear attention does, whatever
 self-attention and in cross-attention?
 
 Prediction: in the rate form the relative L2 error is at most 1e-6 on every input; with the core nucleus silent (the
-query ignored, as with W_Q = 0) it is what the algebra of that mistake says, to 1e-6.
+query ignored, as with W_Q = 0) it is what the algebra of that mistake says, to 1e-6. In spikes both hold to 1 per cent.
 
 Reference: Granier & Senn (2025), Algorithm 1 and section 6; `reference.linear_attention`, and its nulls.
 
@@ -32,7 +32,7 @@ from readout.files import check_folder
 N_TOKEN, N_CONTEXT = 4, 6
 SIZES = {"n_head": 1, "d_model": 8, "d_key": 4, "d_value": 4, "scale": 2.0}
 N_INPUT = 3  # side by side in one network, each also with the core nucleus silent
-TOLERANCE = {"rate": 1e-6, "spiking": 0.025}  # of the relative L2; spiking: what is asked of two seconds
+TOLERANCE = {"rate": 1e-6, "dale": 1e-5, "spiking": 0.01, "adaptive": 0.1}  # of the relative L2
 
 
 class Circuit(NamedTuple):

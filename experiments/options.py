@@ -11,7 +11,7 @@ from circuits.attend import FORMS, WIRINGS, Settings
 from circuits.engine import TARGETS, compiler
 
 Wiring = Annotated[str, typer.Option(help="mask (n x n microcolumns) or memory (tokens one by one).")]
-Form = Annotated[str, typer.Option(help="rate or spiking.")]
+Form = Annotated[str, typer.Option(help="rate, dale, spiking or adaptive.")]
 Kernel = Annotated[str, typer.Option(help="phi: elu+1, softplus, relu or exp.")]
 Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Do not divide by Z.")]
 Normalisation = Annotated[str, typer.Option(help="What inhibits: recurrent, feedforward, or output (wrong by design).")]
@@ -104,6 +104,19 @@ def check(
             f"would take more than {MAX_STEPS:.0e} steps"
         )
     return Options(wiring, kernel, None if unnormalised else normalisation, settings)
+
+
+def some_of(name, words, known):
+    """The words of a list with commas, each of them known.
+
+    Raises
+    ------
+    OptionError
+    """
+    words = tuple(words.split(","))
+    for word in words:
+        _one_of(name, word, known)
+    return words
 
 
 def _one_of(name, value, known):

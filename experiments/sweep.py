@@ -152,14 +152,19 @@ def run_json(options, swept, **parameters):
     )  # fmt: skip
 
 
+def say_predictions(predictions, console):
+    """Print every prediction beside what was measured."""
+    for each in predictions:
+        verdict = "held" if each.held else "missed"
+        console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
+
+
 def say(result, table, predictions, folder, console, as_json):
     """Print the result as JSON if asked, its table, and every prediction beside what was measured."""
     if as_json:
         print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
     console.print(table)
-    for each in predictions:
-        verdict = "held" if each.held else "missed"
-        console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
+    say_predictions(predictions, console)
     for label, sentence in result.get("failed", {}).items():
         console.print(f"failed: {label}: {sentence}", highlight=False)
     if result["interrupted"]:

@@ -91,17 +91,19 @@ def attention_max_abs(kappa, reference_kappa):
     return np.abs(kappa - reference_kappa).max(axis=(1, 2)).tolist()
 
 
-def kappa_correlation(kappa, reference_kappa):
+def kappa_correlation(kappa, reference_kappa, mask=None):
     """Correlation of the attention weights with the algebra's, both taken as deviations from uniform attention.
 
-    The cosine of kappa - 1/n_context and reference_kappa - 1/n_context, over all heads, tokens and context. Nothing is
-    centred again: where the weights of a token sum to one the deviations have mean zero already and this is Pearson's
-    correlation; where they do not, a wrong sum counts as the error it is.
+    The cosine of kappa - u and reference_kappa - u, over all heads, tokens and context; u is 1/n_context, or with a mask
+    one over the number of open microcolumns of a token, and zero in closed ones. Nothing is centred again: where the
+    weights of a token sum to one the deviations have mean zero already and this is Pearson's correlation; where they do
+    not, a wrong sum counts as the error it is.
 
     Parameters
     ----------
     kappa, reference_kappa
-        As in `attention_max_abs`.
+        As in `attention_max_abs`; the reference normalised.
+    mask : ndarray of bool, shape (n_token, n_context), optional
 
     Returns
     -------
@@ -112,7 +114,10 @@ def kappa_correlation(kappa, reference_kappa):
         return None
     pair = _heads(kappa, reference_kappa)
     n_context = pair[0].shape[2]
-    deviations = [weights - 1.0 / n_context for weights in pair]
+    uniform = 1.0 / n_context
+    if mask is not None:
+        uniform = mask / np.maximum(np.sum(mask, axis=1, keepdims=True), 1)
+    deviations = [weights - uniform for weights in pair]
     rounding = 4 * n_context * np.finfo(float).eps  # a normalised weight is off by about n_context roundings
     if any(np.abs(deviation).max() <= rounding for deviation in deviations):
         return None

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import bootstrap
 
 
 class Slope(NamedTuple):
@@ -59,3 +60,28 @@ def summary(values):
     if values.size == 0 or not np.isfinite(values).all():
         raise ValueError("a summary needs finite values, and one at least.")
     return Summary(float(np.median(values)), float(values.min()), float(values.max()))
+
+
+def cluster_interval(values, clusters, confidence=0.95, resamples=9999, seed=0):
+    """Percentile bootstrap interval of the mean, whole clusters being drawn.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+    clusters : array_like, shape (n,)
+        The cluster of each value; clusters of one size.
+    confidence : float
+    resamples, seed : int
+
+    Returns
+    -------
+    tuple of float, or None with fewer than two clusters
+    """
+    values, clusters = np.asarray(values, dtype=float), np.asarray(clusters)
+    means = np.array([values[clusters == each].mean() for each in np.unique(clusters)])
+    if len(means) < 2:
+        return None
+    found = bootstrap(
+        (means,), np.mean, confidence_level=confidence, n_resamples=resamples, method="percentile", rng=seed
+    ).confidence_interval
+    return float(found.low), float(found.high)

@@ -42,7 +42,7 @@ def key_only_attention(
 ) -> Attention:
     """The key without the query: phi(q_i) is replaced by its mean over the tokens of the sequence.
 
-    The weights are phi(k_j).mean_i phi(q_i), the same for every token but for the mask. It is the strongest null
+    The weights are phi(k_j).mean_i phi(q_i), the same for every token but for the mask. It is a strong null
     that does not see the query: it weighs keys as the average query does.
     """
     problem, query, key, value = _features(tokens, block, context, mask, kernel)

@@ -128,6 +128,17 @@ def test_uniform_attention_has_no_direction():
     assert kappa_correlation(None, reference) is None
 
 
+def test_uniform_attention_over_open_microcolumns_has_no_correlation():
+    """Closed microcolumns are closed in every answer: they must not make two answers alike."""
+    mask = np.tri(4, dtype=bool)
+    uniform = np.broadcast_to(mask / mask.sum(axis=1, keepdims=True), (2, 4, 4))
+    drawn = RNG.random((2, 4, 4)) * mask
+    reference = drawn / drawn.sum(axis=2, keepdims=True)
+    assert kappa_correlation(uniform, reference, mask) is None
+    assert kappa_correlation(reference, reference, mask) == pytest.approx(1.0)
+    assert kappa_correlation(uniform, reference) > 0.5  # negative control: with 1/n_context it would score
+
+
 def test_slope_of_a_power_law_and_its_error():
     x = np.array([0.5, 1, 2, 4, 8])
     assert slope_of_log_log(x, 3 * x**-0.5).slope == pytest.approx(-0.5)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cells.cell import CellType
+from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
 from cells.relay import FIRST_ORDER
@@ -117,7 +118,7 @@ def expanded(matrix, batch, cells, paired):
     seed=seeds,
     batch=st.integers(1, 2),
     cells=st.integers(1, 3),
-    form=st.sampled_from([RATE, SPIKING]),
+    form=st.sampled_from([RATE, DALE, SPIKING]),
 )
 def test_explicit_synapses_read_back_are_the_einsum(drawn, seed, batch, cells, form):
     circuit = pair(drawn, seed, batch)

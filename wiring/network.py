@@ -1,6 +1,7 @@
 """Brian2 objects of an expanded circuit: cells, dendrites, synapses, relays."""
 
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 from brian2 import Equations, NeuronGroup, Synapses, TimedArray, linked_var
@@ -29,6 +30,8 @@ class Settings(NamedTuple):
     clock : Brian2 Clock
     phase : Quantity
         Duration of one row of the inputs that change.
+    seed : int
+        Of the noise, in a form with noise.
     """
 
     form: object
@@ -38,6 +41,11 @@ class Settings(NamedTuple):
     shared: bool
     clock: object
     phase: object
+    seed: int = 0
+
+    def stream(self, name):
+        """Stream of the noise of a population."""
+        return int(np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()),)).generate_state(1)[0])
 
 
 class Wired(NamedTuple):
@@ -111,7 +119,11 @@ def _cells(concrete, reaching, settings):
         threshold=form.threshold,
         reset=form.reset,
         method="euler",
+        refractory=form.refractory,
         namespace={
+            **form.constants,
+            **(form.constants_of(cell, settings.clock.dt) if form.constants_of else {}),
+            "stream": settings.stream(population.name),
             "tau_soma": form.tau_soma,
             "tau_g": form.tau_loop,
             **cell.parameters,
@@ -165,8 +177,7 @@ def _connect(wired, k, pathway, settings):
     source, target = wired.concrete[pathway.source], wired.concrete[pathway.target]
     size_of = _sizes(pathway.expression, source, target)
     wires = connect(pathway.expression, size_of, settings.shared)
-    tau = settings.form.tau(target.population.cell, pathway.port)
-    dendrite = _dendrite(k, pathway.target, wires.n_dendrite, tau, settings)
+    dendrite = _dendrite(k, target.population, pathway.port, wires.n_dendrite, settings)
     setattr(
         wired.groups[pathway.target],
         f"{pathway.port}_{k}",
@@ -178,7 +189,7 @@ def _connect(wired, k, pathway, settings):
     group = wired.groups[pathway.source]
     if source.population.cell.starts_high:
         gain = np.bincount(wires.post, pathway.excitation.ravel()[wires.entry], wires.n_dendrite)
-        dendrite.filtered = each_cell(highest(settings.form, unit_rate), wires.n_dendrite) * gain
+        setattr(dendrite, settings.form.held, each_cell(highest(settings.form, unit_rate), wires.n_dendrite) * gain)
     for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
         keep = np.flatnonzero(weights.ravel()[wires.entry])
         if keep.size == 0:
@@ -198,31 +209,39 @@ def _sizes(expression, source, target):
     return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
 
 
-def _dendrite(k, target, n_dendrite, tau, settings):
-    return NeuronGroup(
+def _dendrite(k, target, port, n_dendrite, settings):
+    form = settings.form
+    dendrite = NeuronGroup(
         n_dendrite,
-        settings.form.dendrite,
-        method="exact" if settings.form.spikes else "euler",
-        namespace={"tau": tau},
+        form.dendrite,
+        method="exact" if form.spikes else "euler",
+        namespace={**form.constants, "tau": form.tau(target.cell, port)},
         clock=settings.clock,
-        name=f"dendrite_{k}_of_{target}",
+        name=f"dendrite_{k}_of_{target.name}",
         order=0,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
     )
+    if form.conductance is not None:
+        dendrite.conductance = 0 if port in form.unsaturated else form.conductance
+    return dendrite
 
 
 def _relay(k, source, settings):
-    """Inhibitory relay: one cell a source cell, brought to threshold by each of its spikes."""
+    """Inhibitory relay: one cell a source cell, brought to threshold by each of its spikes, or to its rate."""
+    form = settings.form
+    fires, receives = {}, {"model": "received_post = rate_pre : Hz (summed)"}
+    if form.spikes:
+        fires, receives = {"threshold": "v >= 1", "reset": "v -= 1"}, {"on_pre": "v_post += 1"}
     relay = NeuronGroup(
         source.N,
-        "v : 1",
-        threshold="v >= 1",
-        reset="v -= 1",
-        namespace={},
+        form.relay,
+        **fires,
+        method="euler",
+        namespace=form.constants,
         clock=settings.clock,
         name=f"relay_{k}_of_{source.name}",
         order=1,
     )
-    onto = Synapses(source, relay, on_pre="v_post += 1", namespace={}, clock=settings.clock, name=f"onto_relay_{k}")
+    onto = Synapses(source, relay, **receives, namespace={}, clock=settings.clock, name=f"onto_relay_{k}")
     onto.connect(i=np.arange(source.N), j=np.arange(source.N))
     return relay, onto
 
@@ -235,10 +254,10 @@ def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, settin
     if form.spikes:
         tau = dendrite.namespace["tau"]
         model, values = "weight : 1 (constant)", weight_of_spike(values, unit_rate, tau, settings.clock.dt)
-        events = {"on_pre": f"filtered_post {'+' if sign == 'excitation' else '-'}= weight"}
+        events = {"on_pre": form.synapse[sign]}
     else:
-        model = "weight : second (constant)\n drive_post = weight * rate_pre : 1 (summed)"
-        values, events = weight_of_rate(values, unit_rate), {}
+        model, events = f"weight : second (constant)\n {form.synapse[sign]}", {}
+        values = weight_of_rate(values, unit_rate)
     synapses = Synapses(
         source, dendrite, model, **events, namespace={}, clock=settings.clock, name=f"{sign}_{k}", order=1
     )

@@ -1,5 +1,6 @@
-"""What a form states; `cells.forms.rate` and `cells.forms.spiking` are the forms."""
+"""What a form states; every other file of this folder is a form."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from brian2 import Quantity
@@ -26,11 +27,33 @@ class Form(NamedTuple):
         Default time thrown away before the measured window.
     dendrite : str
         Equations of a dendrite; `filtered` is the number it holds.
+    held : str
+        The variable of a dendrite that holds what excites it.
+    synapse : dict of str to str
+        What "excitation" and "inhibition" do to a dendrite, in terms of `weight`: statements at a spike, or an equation
+        of a summed variable.
+    relay : str
+        Equations of an inhibitory relay, which passes on what it receives: each spike (a spike adds one to `v`, which
+        is reset from one on), or a rate, from the rate `received`.
     soma : str
         Equations of a soma, given `number` and the constant `unit_rate`.
     threshold, reset : str or None
     reading : str
         The variable that is sampled to know the rate: `rate`, or the running `count` of spikes.
+    crowding : str
+        What the variable `crowded` of a soma counts, as the message of a run that fails for it says it.
+    constants : dict
+        Of the equations of somata, relays and dendrites, besides those named above.
+    constants_of : callable or None
+        From a cell type and a time step to further constants of its soma, measured where they need to be.
+    refractory : str or False
+        The constant that is the refractory time of a cell.
+    conductance : float or None
+        Excitatory conductance of the number one over the leak, in a form whose dendrites saturate.
+    unsaturated : tuple of str
+        Ports whose dendrites do not saturate all the same.
+    regular : bool
+        Whether a cell counts exactly, so that its count is right to one spike.
     """
 
     name: str
@@ -44,10 +67,20 @@ class Form(NamedTuple):
     ceiling: Quantity | None
     settle: Quantity
     dendrite: str
+    held: str
+    synapse: dict
+    relay: str
     soma: str
     threshold: str | None
     reset: str | None
     reading: str
+    crowding: str = ""
+    constants: dict = {}
+    constants_of: Callable | None = None
+    refractory: str | bool = False
+    conductance: float | None = None
+    unsaturated: tuple = ()
+    regular: bool = True
 
     @property
     def tau_loop(self):

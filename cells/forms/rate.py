@@ -19,6 +19,9 @@ RATE = Form(
         dfiltered/dt = (drive - filtered) / tau : 1
         drive : 1   # summed over the synapses
     """,
+    held="filtered",
+    synapse={"excitation": "drive_post = weight * rate_pre : 1 (summed)"},  # of either sign
+    relay="",
     soma="drate/dt = (unit_rate * number - rate) / tau_soma : Hz",
     threshold=None,
     reset=None,

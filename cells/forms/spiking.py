@@ -21,6 +21,9 @@ SPIKING = Form(
     ceiling=300 * Hz,  # above it no cortical cell fires
     settle=2 * second,  # chosen: g falls from its start by exp(-1 / tau_loop), a factor 200 in 1.3 s, and then settles
     dendrite="dfiltered/dt = -filtered / tau : 1",
+    held="filtered",
+    synapse={"excitation": "filtered_post += weight", "inhibition": "filtered_post -= weight"},
+    relay="v : 1",
     soma="""
         rate = unit_rate * clip(number, 0, inf) : Hz
         dv/dt = rate : 1
@@ -30,4 +33,5 @@ SPIKING = Form(
     threshold="v >= 1",
     reset="v -= 1; count += 1; crowded += int(v >= 1)",
     reading="count",
+    crowding="two spikes of one cell in one time step",
 )

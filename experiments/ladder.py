@@ -1,0 +1,311 @@
+"""The ladder of realism: the same wirings on the same inputs, through cells that are less and less ideal.
+
+Question: at which rung does the circuit stop answering as attention does, and by how much?
+
+Prediction: `experiments/protocol.toml`, written before the results. Rates agree to 1e-6, rates under Dale's law to 1e-5,
+idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2.
+
+Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite` and on
+handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
+
+Run time: five minutes for the suite, one seed and the mask wiring; a stopped ladder goes on where it was.
+"""
+
+import csv
+import json as json_module
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import typer
+from rich.table import Column, Table
+
+from circuits.attend import FORMS, WIRINGS, attend
+from circuits.protocol import RunError
+from experiments import options as o
+from experiments.cases import Case
+from experiments.command import DONE, FAILED, INTERRUPTED, script
+from experiments.comparison import NULLS, figures_of, reference_of
+from experiments.digits_data import load_digits_tokens, load_weights, predict, split
+from experiments.pictures import NULLS_TITLE, nulls_of
+from experiments.progress import progress
+from experiments.suite import cases as suite_cases
+from experiments.sweep import Prediction, part_of, say_predictions
+from experiments.tables import console_for, number, per_cent, shares
+from readout.files import replacing, settings_hash, write_json
+from readout.provenance import jsonable, provenance
+from readout.statistics import cluster_interval
+from readout.style import CYCLE, MARKERS, new_figure, save, style
+
+PROTOCOL = tomllib.loads(Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8"))
+RUNGS = tuple(FORMS)  # from the most ideal cells to the least
+SUITES = ("random", "digits")
+N_DIGIT = 4  # images
+COLUMNS = (
+    "rung", "wiring", "suite", "case", "seed", "relative_l2", "uniform_relative_l2", "key_only_relative_l2",
+    "additive_relative_l2", "skill", "kappa_correlation", "cosine", "agreement", "settled", "cells", "dt_ms",
+    "peak_rate_hz", "wall_s",
+)  # fmt: skip
+
+
+class Unit(NamedTuple):
+    """What is run, and kept on disk, at once: cases with one block, every seed of them, at one rung."""
+
+    rung: str
+    wiring: str
+    suite: str
+    cases: tuple
+
+    @property
+    def name(self):
+        """How files and messages call it."""
+        return "-".join((self.rung, self.wiring, self.suite, self.cases[0].name.replace(" ", "_")))
+
+
+# Protocol
+def units(rungs=RUNGS, wirings=tuple(WIRINGS), suites=SUITES):
+    """Every unit, from the most ideal rung on."""
+    groups = {"random": [(case,) for case in suite_cases()], "digits": [digit_cases()]}
+    return [
+        Unit(rung, wiring, suite, cases)
+        for rung in rungs for wiring in wirings for suite in suites for cases in groups[suite]
+    ]  # fmt: skip
+
+
+def digit_cases():
+    """The first test images."""
+    tokens, labels, _ = load_digits_tokens()
+    return tuple(Case(tokens[k], load_weights(), name=f"digit {k}") for k in split(labels)[1][:N_DIGIT])
+
+
+def options_of(unit, given):
+    """Options of a unit; cells a number are those that the protocol asks of its rung, unless given."""
+    cells = given["cells"] or PROTOCOL.get(unit.rung, {}).get("cells", 1)
+    return o.check(**given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells}, record="sample")
+
+
+def present(unit, options, n_seed, report=None):
+    """Let a circuit answer all cases of a unit, `n_seed` times side by side.
+
+    In the memory wiring each token asks a memory of its own, beside the others: the same cells, and the same answer, as
+    when they ask one after another, in a fraction of the biological time.
+
+    Returns
+    -------
+    answer : Answer
+    output : ndarray, shape (n_seed, n_case, n_token, d_model)
+    kappa : ndarray, shape (n_seed, n_case, n_head, n_token, n_context), or None
+    settled : ndarray of bool, shape (n_seed, n_case)
+    """
+    tokens = np.stack([case.tokens for case in unit.cases])
+    context = np.stack([case.tokens if case.context is None else case.context for case in unit.cases])
+    tokens, context = (np.tile(each, (n_seed, 1, 1)) for each in (tokens, context))
+    n_token = tokens.shape[1]
+    if unit.wiring == "memory":
+        tokens, context = tokens.reshape(-1, 1, tokens.shape[2]), np.repeat(context, n_token, axis=0)
+    answer = attend(
+        unit.wiring, tokens, options.settings, report, context=context, kernel=options.kernel,
+        normalisation=options.normalisation, **unit.cases[0].block._asdict(),
+    )  # fmt: skip
+    if answer.output is None:
+        raise KeyboardInterrupt
+    many = n_seed, len(unit.cases)
+    kappa = None if answer.attention is None else answer.attention.reshape(*many, *answer.attention.shape[1:])
+    settled = answer.settled.settled.reshape(*many, -1).all(axis=-1)
+    return answer, answer.output.reshape(*many, n_token, -1), kappa, settled
+
+
+# Reference
+def rows_of(unit, options, n_seed, report=None):
+    """Run a unit and hold every answer against the algebra (list of dict, one a case and seed)."""
+    answer, output, kappa, settled = present(unit, options, n_seed, report)
+    references = [reference_of(case, options.kernel) for case in unit.cases]
+    rows = []
+    for seed, k in np.ndindex(n_seed, len(unit.cases)):
+        weights = None if kappa is None else kappa[seed, k]
+        figures = figures_of(output[seed, k], weights, references[k])
+        same = predict(output[seed, k][None]) == predict(references[k].attention.output[None])
+        row = {
+            "rung": unit.rung, "wiring": unit.wiring, "suite": unit.suite, "case": unit.cases[k].name,
+            "seed": options.settings.seed + seed, **figures, "agreement": int(same[0]) if unit.suite == "digits" else None,
+            "settled": bool(settled[seed, k]), "cells": options.settings.cells,
+            "dt_ms": 1e3 * float(options.settings.times().dt),
+            "peak_rate_hz": max(float(rate) for rate in answer.run.peak_rates.values()),
+            "wall_s": answer.run.wall / n_seed / len(unit.cases),
+        }  # fmt: skip
+        rows.append({name: row[name] for name in COLUMNS})
+    return rows
+
+
+def climb(every, given, n_seed, folder, report=None):
+    """Run the units that the folder does not have yet; each is on disk as soon as it is done.
+
+    Returns
+    -------
+    rows : list of dict
+    failed : dict of str to str
+        Why a simulation failed, by the name of its unit; it is tried again when the ladder goes on.
+    interrupted : bool
+    """
+    rows, failed = [], {}
+    (folder / "units").mkdir(parents=True, exist_ok=True)
+    for k, unit in enumerate(every):
+        options = options_of(unit, given)
+        file = folder / "units" / f"{unit.name}-{settings_hash([n_seed, options, arrays_of(unit)])}.json"
+        try:
+            if not file.exists():
+                write_json(file, rows_of(unit, options, n_seed, part_of(report, k, len(every))))
+            rows += json_module.loads(file.read_text(encoding="utf-8"))
+        except RunError as error:
+            failed[unit.name] = str(error)
+        except KeyboardInterrupt:
+            return rows, failed, True
+    return rows, failed, False
+
+
+def arrays_of(unit):
+    """The numbers of a unit, so that a changed input is never taken for one that has been run."""
+    return [
+        [case.name, case.tokens.tolist(), case.context is not None and case.context.tolist()] for case in unit.cases
+    ]
+
+
+def summarise(rows):
+    """One row a rung, wiring and suite: the errors over cases, with an interval over seeds."""
+    found = []
+    for key in dict.fromkeys((row["rung"], row["wiring"], row["suite"]) for row in rows):
+        chosen = [row for row in rows if (row["rung"], row["wiring"], row["suite"]) == key]
+        column = {name: [row[name] for row in chosen] for name in COLUMNS}
+        found.append(
+            {
+                **dict(zip(("rung", "wiring", "suite"), key, strict=True)),
+                "median_relative_l2": float(np.median(column["relative_l2"])),
+                "interval": cluster_interval(column["relative_l2"], column["seed"], **PROTOCOL["intervals"]),
+                "largest_relative_l2": max(column["relative_l2"]),
+                **{f"{null}_relative_l2": float(np.median(column[f"{null}_relative_l2"])) for null in NULLS},
+                "least_skill": min(column["skill"]),
+                "settled": sum(column["settled"]),
+                "agreement": None if None in column["agreement"] else sum(column["agreement"]),
+                "answers": len(chosen),
+            }
+        )
+    return found
+
+
+def judge(rows):
+    """The predictions of the protocol, on the random suite."""
+    found = []
+    for rung in dict.fromkeys(row["rung"] for row in rows):
+        easy = [
+            row["relative_l2"] for row in rows
+            if row["rung"] == rung and row["suite"] == "random" and (rung != "adaptive" or "scale3" not in row["case"])
+        ]  # fmt: skip
+        bound = PROTOCOL.get(rung, {}).get("relative_l2")
+        if easy and bound is not None:
+            said = f"{rung}: a relative L2 of at most {per_cent(bound)} on each"
+            found.append(Prediction(said, per_cent(max(easy)), max(easy) <= bound))
+    return found
+
+
+# Figure
+def draw(rows):
+    """Error against rung: every answer a dot, the median a line, the nulls' medians as levels."""
+    kinds = list(dict.fromkeys((row["wiring"], row["suite"]) for row in rows))
+    rungs = [rung for rung in RUNGS if any(row["rung"] == rung for row in rows)]
+    with style():
+        figure = new_figure(5.2, width=9.0)
+        panel = figure.subplots()
+        for k, kind in enumerate(kinds):
+            look = {"color": CYCLE[k], "marker": MARKERS[k]}
+            place = (k - (len(kinds) - 1) / 2) * 0.16
+            own = [row for row in rows if (row["wiring"], row["suite"]) == kind]
+            errors = [[row["relative_l2"] for row in own if row["rung"] == rung] for rung in rungs]
+            for x, values in enumerate(errors):
+                panel.plot(np.full(len(values), x + place), values, linestyle="", markersize=4, alpha=0.5, **look)
+            medians = [np.median(values) if values else np.nan for values in errors]
+            label = f"{kind[0]} wiring, {'random inputs' if kind[1] == 'random' else 'digits'}"
+            panel.plot(np.arange(len(rungs)) + place, medians, markersize=7, label=label, **look)
+        for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
+            level = np.median([row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"] or [np.nan])
+            panel.axhline(level, color="#777777", linestyle=line, linewidth=1, label=f"null: {null.replace('_', ' ')}")
+        panel.set(yscale="log", ylabel="relative L2 error", xlabel="cells, from ideal to real")
+        panel.set_xticks(range(len(rungs)), rungs)
+        panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
+        panel.set_axisbelow(True)
+        figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def _table(summaries):
+    table = Table(
+        Column("rung, wiring, inputs", no_wrap=True), Column("median", no_wrap=True), "mean, 95 %", "largest",
+        Column(NULLS_TITLE, min_width=11), "least skill", "settled", title="relative L2 error at each rung",
+    )  # fmt: skip
+    for each in summaries:
+        interval = "-" if each["interval"] is None else " to ".join(map(per_cent, each["interval"]))
+        table.add_row(
+            " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]), interval,
+            per_cent(each["largest_relative_l2"]), shares(nulls_of(each)), number(each["least_skill"]),
+            f"{each['settled']} of {each['answers']}",
+        )  # fmt: skip
+    return table
+
+
+def write_csv(rows, path):
+    """ladder.csv; a number that does not apply is empty."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main(
+    rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = ",".join(RUNGS),
+    wirings: Annotated[str, typer.Option(help="Some of mask,memory.")] = ",".join(WIRINGS),
+    suite: Annotated[str, typer.Option(help="Some of random,digits.")] = ",".join(SUITES),
+    seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
+    cells: Annotated[int | None, typer.Option(help="Cells that share one number; the protocol's unless given.")] = None,
+    target: o.Target = "auto",
+    seed: o.Seed = 0,
+    out: o.Out = Path("results/ladder"),
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Climb the ladder of realism."""
+    start = time.perf_counter()
+    asked = ("--rungs", rungs, RUNGS), ("--wirings", wirings, tuple(WIRINGS)), ("--suite", suite, SUITES)
+    chosen = [o.some_of(*each) for each in asked]
+    if not 1 <= seeds <= 1000:
+        raise o.OptionError(f"--seeds is {seeds} but needs to lie between 1 and 1000")
+    given, every, console = {"cells": cells, "target": target, "seed": seed}, units(*chosen), console_for(json)
+    for unit in every:
+        options_of(unit, given)
+    with progress(f"{len(every)} circuits", quiet) as report:
+        rows, failed, interrupted = climb(every, given, seeds, out, report)
+    summaries = summarise(rows)
+    write_csv(rows, out / "ladder.csv")
+    result = {"schema_version": 1, "rows": summaries, "failed": failed, "interrupted": interrupted}
+    write_json(out / "ladder.json", result)
+    parameters = {**dict(zip(("rungs", "wirings", "suites"), chosen, strict=True)), "seeds": seeds, **given}
+    write_json(
+        out / "run.json", provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    )
+    if rows:
+        save(draw(rows), out / "ladder.png")
+    if json:
+        print(json_module.dumps(jsonable(result)))
+    console.print(_table(summaries))
+    say_predictions(judge(rows), console)
+    for name, sentence in failed.items():
+        console.print(f"failed: {name}: {sentence}", highlight=False)
+    console.print(f"written to {out}; the same command goes on from there", highlight=False, soft_wrap=True)
+    if interrupted:
+        return INTERRUPTED
+    return DONE if not failed and all(row["settled"] for row in rows) else FAILED
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,125 @@
+"""The forms between rates and biophysics: Dale's law, and adaptive cells with noise and conductances."""
+
+import numpy as np
+import pytest
+from brian2 import Clock, Hz, Network, NeuronGroup, StateMonitor, ms, second
+
+from cells.forms import adaptive
+from cells.forms.adaptive import ADAPTIVE, f_i_table, inverse
+from cells.forms.dale import DALE
+from cells.noise import noise
+from cells.relay import FIRST_ORDER
+from circuits import engine
+from circuits.attend import Settings, attend
+from circuits.plan import Plan, named
+from circuits.protocol import Protocol, RunError
+from circuits.run import simulate
+from reference import linear_attention
+from tests.test_circuits_spiking import draw, relative
+from wiring.circuit import Circuit, Population, Projection
+
+UNIT = 100 * Hz
+
+
+def ask(wiring, drawn, form, **settings):
+    """What a circuit answers, on numpy."""
+    tokens, block = drawn
+    return attend(wiring, tokens, Settings(form, target="numpy", **settings), **block._asdict())
+
+
+@pytest.mark.parametrize("wiring", ["mask", "memory"])
+def test_dales_law_leaves_the_answer_of_the_rate_form(wiring):
+    drawn = draw(0, n_token=3, n_head=2)
+    answer = ask(wiring, drawn, DALE, settle=1.5 * second)
+    assert relative(answer.output, linear_attention(*drawn).output) <= 1e-6
+    assert answer.settled.settled.all()
+    assert all((np.asarray(record.rate) >= 0).all() for record in answer.run.records)
+
+
+def test_without_inhibition_dales_law_gives_another_answer(monkeypatch):
+    """Negative control: synapses that add what they should subtract."""
+    drawn = draw(0, n_token=3, n_head=2)
+    wrong = dict(DALE.synapse, inhibition=DALE.synapse["inhibition"].replace("weight", "-weight", 1))
+    wrong["inhibition"] = "inhibition_post = -weight * rate_pre : 1 (summed)"
+    answer = ask("mask", drawn, DALE._replace(synapse=wrong), settle=1.5 * second)
+    assert relative(answer.output, linear_attention(*drawn).output) > 0.1
+
+
+def draws(target, n_cell=50, n_step=40, stream=12345):
+    """Noise of some cells (n_step, n_cell), as a network hears it."""
+    with engine.device(target):
+        clock = Clock(1 * ms)
+        group = NeuronGroup(
+            n_cell,
+            "x = noise(i, t_in_timesteps, stream) : 1",
+            clock=clock,
+            namespace={"noise": noise, "stream": stream},
+        )
+        monitor = StateMonitor(group, "x", record=True, clock=clock)
+        Network(group, monitor).run(n_step * ms, namespace={})
+        return np.array(monitor.x).T
+
+
+def test_noise_is_the_same_compiled():
+    if engine.compiler() is None:
+        pytest.skip("no C++ compiler")
+    assert np.array_equal(draws("cpp"), draws("numpy"))
+
+
+def test_noise_is_white():
+    """Mean 0, variance 1; no correlation over steps, cells and streams: five standard errors of 40,000 numbers."""
+    one, other = draws("numpy", 200, 200), draws("numpy", 200, 200, stream=777)
+    error = 5 / np.sqrt(one.size)
+    assert abs(one.mean()) < error
+    assert abs(one.var() - 1) < error  # the variance of the square of a uniform number is 0.8
+    for a, b in ((one[1:], one[:-1]), (one[:, 1:], one[:, :-1]), (one, other), (one[1:, 1:], one[:-1, :-1])):
+        assert abs((a * b).mean()) < error
+
+
+@pytest.mark.parametrize("name", adaptive.MEMBRANES)
+def test_the_table_is_monotone_and_reaches_its_top(name):
+    table = f_i_table(name, 1.0)
+    assert table.rate[0] == 0
+    assert (np.diff(table.rate) >= 0).all()
+    assert table.rate[-1] > adaptive.TOP / Hz
+    currents = inverse(table)
+    assert (np.diff(currents) >= 0).all()
+
+
+def chain(numbers, cells=40):
+    """Counts of two populations in a row, in numbers (n_phase, n), of which the first is driven with `numbers`."""
+    axes = (("model", len(numbers)),)
+    populations = named(
+        Population("first", FIRST_ORDER, axes, inputs={"soma": np.array(numbers)[None]}),
+        Population("second", FIRST_ORDER, axes),
+    )
+    circuit = Circuit("chain", populations, (Projection("first", "second.soma", "m -> m"),))
+    plan = Plan(circuit, Protocol(500 * ms, 8, np.arange(2, 8)[None]), 1, None, None, None, None)
+    units = {name: np.ones(1) * UNIT for name in populations}
+    run = simulate(plan, ADAPTIVE._replace(conductance=0.0), units, dt=1 * ms, cells=cells, target="numpy")
+    return {name: each[2:, 0] for name, each in run.numbers.items()}
+
+
+def test_a_calibrated_cell_fires_as_often_as_it_is_asked():
+    """To five standard errors of a Poisson count (they are more regular), and 1 % of the table and of its noise."""
+    asked = np.array([0.0, 0.05, 0.2, 0.5, 1.0, 1.5])
+    for found in chain(asked).values():
+        error = 5 * np.sqrt(asked / (float(UNIT / Hz) * 3 * 40)) + 0.01 * asked + 1e-3
+        assert (np.abs(found.mean(axis=0) - asked) <= error).all()
+
+
+def test_a_drive_beyond_the_table_fails():
+    with pytest.raises(RunError, match="first was asked for a rate beyond its measured f-I table"):
+        chain([3.5], cells=1)
+
+
+def test_adaptive_cells_answer_nearly_as_attention_and_saturate_with_conductance():
+    """8 cells a number, asked for 10 %; with fifty times the conductance the answer is more than 10 % off."""
+    drawn = draw(0, n_token=3, n_head=1, scale=1.0)
+    reference = linear_attention(*drawn).output
+    times = {"cells": 8, "settle": 1.5 * second, "window": 2 * second}
+    answer = ask("mask", drawn, ADAPTIVE, **times)
+    assert relative(answer.output, reference) <= 0.1
+    assert (np.abs(answer.attention_sum - 1) <= 0.03).all()
+    saturated = ask("mask", drawn, ADAPTIVE._replace(conductance=0.05), **times)
+    assert relative(saturated.output, reference) > 0.1

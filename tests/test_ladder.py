@@ -1,0 +1,101 @@
+"""The ladder: what is run, kept on disk, and gone on with."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from experiments import ladder
+from experiments.options import OptionError
+from experiments.suite import random_case
+from readout.statistics import cluster_interval
+
+GIVEN = {"cells": None, "target": "numpy", "seed": 0}
+
+
+@pytest.fixture
+def one(monkeypatch):
+    """A suite of one small case."""
+    case = random_case(0, 2, n_head=1, d_model=3, d_key=2, d_value=2, name="small")
+    monkeypatch.setattr(ladder, "suite_cases", lambda: (case,))
+    return case
+
+
+def climb(folder, seeds=2, **more):
+    """Rows of the rate form on the small suite, both wirings."""
+    every = ladder.units(("rate",), suites=("random",))
+    return ladder.climb(every, GIVEN | more, seeds, folder)
+
+
+def test_every_wiring_and_seed_has_a_row_that_agrees(one, tmp_path):
+    rows, failed, interrupted = climb(tmp_path)
+    assert [(row["wiring"], row["seed"]) for row in rows] == [("mask", 0), ("mask", 1), ("memory", 0), ("memory", 1)]
+    assert (failed, interrupted) == ({}, False)
+    assert all(row["relative_l2"] < 1e-6 and row["settled"] for row in rows)
+    assert min(row["key_only_relative_l2"] for row in rows) > 1e-3  # negative control: another answer is told apart
+
+
+def test_a_ladder_goes_on_where_it_was(one, tmp_path, monkeypatch):
+    first = climb(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(ladder, "rows_of", lambda *_: pytest.fail("was run again"))
+        assert climb(tmp_path) == first
+    # another seed is another run
+    assert [row["seed"] for row in climb(tmp_path, seed=5)[0]] == [5, 6, 5, 6]
+
+
+def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):
+    run, count = ladder.rows_of, []
+
+    def stopped(*arguments):
+        count.append(1)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return run(*arguments)
+
+    monkeypatch.setattr(ladder, "rows_of", stopped)
+    rows, _, interrupted = climb(tmp_path)
+    assert (len(rows), interrupted) == (2, True)
+    monkeypatch.setattr(ladder, "rows_of", run)
+    assert len(climb(tmp_path)[0]) == 4
+    assert not list(tmp_path.rglob(".*"))  # nothing half written
+
+
+def test_the_table_has_the_columns_of_the_contract(one, tmp_path):
+    rows = climb(tmp_path)[0]
+    ladder.write_csv(rows, tmp_path / "ladder.csv")
+    with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
+        read = list(csv.DictReader(file))
+    assert tuple(read[0]) == ladder.COLUMNS
+    assert read[0]["agreement"] == ""  # does not apply
+    assert float(read[0]["relative_l2"]) == rows[0]["relative_l2"]
+
+
+def test_the_memory_wiring_asked_by_all_tokens_at_once_answers_as_one_by_one(one):
+    """Tokens that ask side by side give the answer of `compare`, where they ask one after another."""
+    from experiments.comparison import compare
+
+    unit = ladder.Unit("rate", "memory", "random", (one,))
+    options = ladder.options_of(unit, GIVEN)
+    _, output, _, settled = ladder.present(unit, options, 1)
+    assert settled.all()
+    assert output[0, 0] == pytest.approx(compare(one, options).answer.output[0], rel=1e-6, abs=1e-9)
+
+
+def test_unknown_rungs_are_refused():
+    from experiments.options import some_of
+
+    with pytest.raises(OptionError, match="--rungs is 'nonsense' but needs to be one of rate, "):
+        some_of("--rungs", "rate,nonsense", ladder.RUNGS)
+
+
+def test_the_interval_is_over_clusters():
+    """Ten values of one cluster are worth one: the interval is that of the means, and wider than that of the values."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=12)
+    values, clusters = np.repeat(means, 10), np.repeat(np.arange(12), 10)
+    low, high = cluster_interval(values, clusters)
+    # the bootstrap's standard error is that of the mean with n instead of n - 1, and 1.96 of it lie on each side
+    assert (high - low) / 2 == pytest.approx(1.96 * means.std() / np.sqrt(12), rel=0.1)
+    assert low < means.mean() < high
+    assert cluster_interval([1.0, 2.0], [0, 0]) is None
