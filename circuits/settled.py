@@ -110,6 +110,7 @@ def spike_variance(plan, run, windows, cells):
     variance = {}
 
     def of(name):
+        """Variance of one population, after those that it sums."""
         if name not in variance:
             summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
             shape = plan.circuit.populations[name].shape

@@ -88,6 +88,7 @@ def guarded(function):
 
     @functools.wraps(function)
     def command(**options):
+        """The function, with its errors as sentences and exit statuses."""
         import numpy as np
 
         from circuits.protocol import RunError

@@ -96,6 +96,7 @@ def check(case, options, report=None):
     total = sum(getattr(case.block, name).size for name in WEIGHTS)
 
     def step_done():
+        """Report every 64th of the differences."""
         nonlocal count
         count += 1
         if report is not None and count % 64 == 0:
