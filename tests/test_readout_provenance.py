@@ -141,3 +141,7 @@ def test_what_json_cannot_hold_is_refused():
     for x in (object(), 1j, {"a": [b"bytes"]}):
         with pytest.raises(TypeError, match="cannot be written as JSON"):
             jsonable(x)
+
+
+def test_a_function_is_written_by_its_name():
+    assert jsonable({"f": jsonable}) == {"f": "readout.provenance.jsonable"}
