@@ -70,8 +70,7 @@ def main(
 ):
     """Read handwritten digits."""
     given = locals()
-    if not 1 <= images <= 360:
-        raise o.OptionError(f"--images is {images} but needs to lie between 1 and 360")
+    o.within("--images", images, 1, 360)
     forms = ("rate", "spiking") if form == "both" else (form,)
     every = {each: o.check(**given | {"form": each}) for each in forms}
     tokens, labels, pictures = load_digits_tokens()

@@ -278,8 +278,7 @@ def main(
     start = time.perf_counter()
     asked = ("--rungs", rungs, RUNGS), ("--wirings", wirings, tuple(WIRINGS)), ("--suite", suite, SUITES)
     chosen = [o.some_of(*each) for each in asked]
-    if not 1 <= seeds <= 1000:
-        raise o.OptionError(f"--seeds is {seeds} but needs to lie between 1 and 1000")
+    o.within("--seeds", seeds, 1, 1000)
     given, every, console = {"cells": cells, "target": target, "seed": seed}, units(*chosen), console_for(json)
     for unit in every:
         options_of(unit, given)

@@ -85,8 +85,7 @@ def check(
     _positive("--unit-rate", unit_rate, "Hz")
     if unit_rate < MIN_UNIT_RATE:
         raise OptionError(f"--unit-rate is {unit_rate} Hz but needs to be at least {MIN_UNIT_RATE} Hz")
-    if not 1 <= cells <= MAX_CELLS:
-        raise OptionError(f"--cells is {cells} but needs to lie between 1 and {MAX_CELLS}")
+    within("--cells", cells, 1, MAX_CELLS)
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
     settings = Settings(
@@ -117,6 +116,12 @@ def some_of(name, words, known):
     for word in words:
         _one_of(name, word, known)
     return words
+
+
+def within(name, value, lowest, highest):
+    """Refuse a value outside its bounds (OptionError)."""
+    if not lowest <= value <= highest:
+        raise OptionError(f"{name} is {value} but needs to lie between {lowest} and {highest}")
 
 
 def _one_of(name, value, known):

@@ -1,0 +1,110 @@
+"""The two-compartment cell, its surfaces, and the L2/3 stage read by its bursts."""
+
+import numpy as np
+import pytest
+from brian2 import pA, second
+
+from cells.two_compartment import TwoCompartment, counts, surface
+from circuits.engine import device
+from experiments import bursts
+from experiments.suite import random_case
+from readout.factors import factors
+from reference import linear_attention
+
+QUIET = TwoCompartment(sigma=0 * pA)
+
+
+@pytest.fixture(autouse=True)
+def on_numpy():
+    """Nothing is compiled."""
+    with device("numpy"):
+        yield
+
+
+def one(basal, apical, cell=QUIET, **more):
+    """Counts of one cell in two seconds."""
+    found = counts(np.array([basal]) * pA, np.array([apical]) * pA, cell, 2 * second, **more)
+    return {name: int(each[0]) for name, each in found.items()}
+
+
+def test_without_noise_and_drive_it_is_silent():
+    assert one(0, 0) == {"total": 0, "burst": 0, "event": 0}
+
+
+def test_without_noise_its_soma_fires_beyond_its_rheobase():
+    """C_s (V_T - E_L) / tau_s: 462.5 pA, less what the plateau gives at rest, g_s f(E_L) = 6 pA."""
+    rheobase = float((QUIET.C_s * (QUIET.V_T - QUIET.E_L) / QUIET.tau_s) / pA)
+    at_rest = float(QUIET.g_s / pA) / (1 + np.exp(float((QUIET.E_d - QUIET.E_L) / QUIET.D_d)))
+    assert rheobase == pytest.approx(462.5)
+    assert one(rheobase - 2 * at_rest, 0)["total"] == 0
+    assert one(rheobase + 2 * at_rest, 0)["total"] > 0
+
+
+def test_apical_drive_turns_spikes_into_bursts():
+    """With a passive dendrite spikes stand alone; with apical drive and the same soma most belong to bursts."""
+    alone, together = one(600, -300), one(600, 400)
+    assert alone["burst"] == 0
+    assert alone["event"] == alone["total"] > 0
+    assert together["burst"] > 0.8 * together["event"]
+    without = QUIET._replace(g_s=0 * pA)  # negative control: a plateau that does not reach the soma
+    assert one(600, 400, without)["burst"] == 0
+
+
+def test_spikes_make_events_and_bursts():
+    """Every burst is an event, and holds two spikes at least."""
+    noisy = TwoCompartment()
+    found = counts(np.full(50, 500) * pA, np.full(50, 200) * pA, noisy, 2 * second)
+    assert (found["burst"] <= found["event"] + 1).all()  # a burst may have begun before the window
+    assert (found["total"] >= found["event"] + found["burst"] - 1).all()
+    assert np.std(found["total"]) > 0  # cells have noise of their own
+    again = counts(np.full(50, 500) * pA, np.full(50, 200) * pA, noisy, 2 * second)
+    assert all(np.array_equal(found[name], again[name]) for name in found)
+    other = counts(np.full(50, 500) * pA, np.full(50, 200) * pA, noisy, 2 * second, seed=1)
+    assert not np.array_equal(found["total"], other["total"])
+
+
+def test_bursts_interact_more_than_spikes_do():
+    """Larkum, Senn & Luescher (2004), direction only: apical drive multiplies. Bursts more so than all spikes."""
+    grid = np.linspace(-300, 900, 5) * pA
+    found = surface(grid, grid, TwoCompartment(), n_cell=6, window=2 * second)
+    total, burst = (factors(np.asarray(found[name])) for name in ("total", "burst"))
+    assert burst.interaction > 2 * total.interaction
+    assert total.product_residual > total.sum_residual  # all spikes: nearer to a sum than to a product
+    assert burst.product_residual < burst.sum_residual
+
+
+def test_factors_tell_a_product_from_a_sum():
+    a, b = np.linspace(0, 1, 5), np.linspace(1, 2, 7)
+    product, added = factors(np.outer(a, b)), factors(np.add.outer(a, b))
+    assert product.product_residual < 1e-12 < product.interaction
+    assert added.interaction < 1e-24
+    assert added.sum_residual < 1e-12 < added.product_residual
+
+
+def rates(interaction):
+    """A made-up surface: a product of two soft thresholds, or their sum."""
+    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in (bursts.BASAL, bursts.APICAL))
+    return np.outer(basal, apical) if interaction else np.add.outer(basal, apical)
+
+
+def test_the_mapping_finds_a_product_and_not_a_sum():
+    """A cell that multiplies is mapped to attention by its expected counts; one that adds (control) is not."""
+    case = random_case(0, 4, scale=2.0)
+    queries, keys = bursts.drives(case)
+    errors = []
+    for interaction in (True, False):
+        surface_of = rates(interaction)
+        fitted = bursts.mapping(surface_of, queries, keys)
+        basal = np.interp(fitted[0] + fitted[1] * queries, bursts.BASAL, np.arange(31))
+        apical = np.interp(fitted[2] + fitted[3] * keys, bursts.APICAL, np.arange(31))
+        found = surface_of[np.rint(basal).astype(int)[:, :, None], np.rint(apical).astype(int)[:, None]].sum(axis=-1)
+        kappa = found / found.sum(axis=-1, keepdims=True)
+        right = linear_attention(case.tokens, case.block).kappa
+        errors.append(np.linalg.norm(kappa - right) / np.linalg.norm(right))
+    assert errors[0] < 0.15 < errors[1]
+
+
+def test_the_answer_of_the_algebras_kappa_is_the_algebras():
+    case = random_case(1, 4, 6)
+    right = linear_attention(case.tokens, case.block, context=case.context)
+    assert bursts.answer(case, right.kappa) == pytest.approx(right.output, rel=1e-12)
