@@ -150,7 +150,7 @@ def _measure_cells(plan, form, dt):
         return
     with engine.device("numpy"):
         for population in plan.circuit.populations.values():
-            form.constants_of(population.cell, dt)
+            form.constants_of(form, population.cell, dt)
 
 
 def _work(plan, form, cells):

@@ -65,10 +65,23 @@ def derive(case, options):
     return found
 
 
+def steps_of(case, name):
+    """Step of the differences in every entry of a weight.
+
+    The energy is quadratic in W_V and in W_O, so that any step is exact but for rounding: that of the largest entry. A
+    drive W_Q x or W_K x moves by `STEP` of itself, or of one.
+    """
+    weight = np.abs(getattr(case.block, name))
+    if name in ("W_V", "W_O"):
+        return np.full(weight.shape, 1e-2 * weight.max() or 1.0)
+    largest = max(np.abs(each).max() for each in (case.tokens, case.context) if each is not None)
+    return STEP * np.maximum(weight, 1 / largest if largest else 1.0)
+
+
 def differences(case, name, options, step_done=lambda: None):
     """Central differences of the energy in every entry of the weight `name`; `step_done` is called after each."""
-    weight = getattr(case.block, name)
-    found, steps = np.empty(weight.shape), STEP * np.maximum(1.0, np.abs(weight))
+    weight, steps = getattr(case.block, name), steps_of(case, name)
+    found = np.empty(weight.shape)
     for place in np.ndindex(weight.shape):
         outputs = []
         for sign in (1, -1):
@@ -110,13 +123,13 @@ def check(case, options, report=None):
     return numeric, False
 
 
-def hidden(output, targets):
+def hidden(output, targets, step):
     """Size of a derivative that rounding, and the curvature within a step, hide in a central difference.
 
     A gradient that is zero, such as that of a single token's query, has only this to be held to.
     """
     largest, error = np.abs(output).max(), np.abs(targets - output).sum()
-    return ROUNDINGS * (np.finfo(float).eps * largest * error / STEP + STEP**2 * largest**2)
+    return ROUNDINGS * (np.finfo(float).eps * largest * error + STEP**3 * largest**2) / step
 
 
 def row(name, case, found, numeric, options):
@@ -126,7 +139,7 @@ def row(name, case, found, numeric, options):
     off = None
     if numeric is not None:
         output = linear_attention(case.tokens, case.block, **asked(case, options)).output
-        size = max(np.abs(numeric).max(), hidden(output, case.targets) / TOLERANCE)
+        size = max(np.abs(numeric).max(), hidden(output, case.targets, steps_of(case, name).min()) / TOLERANCE)
         off = float(np.abs(gradient - numeric).max() / size) if size else 0.0
     return {
         "gradient": f"dE_d{name}",

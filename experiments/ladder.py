@@ -28,14 +28,14 @@ from circuits.protocol import RunError
 from experiments import options as o
 from experiments.cases import Case
 from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import NULLS, figures_of, reference_of
+from experiments.comparison import NULLS, content_of, figures_of, reference_of
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
 from experiments.pictures import NULLS_TITLE, nulls_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
 from experiments.sweep import Prediction, part_of, say_predictions
 from experiments.tables import console_for, number, per_cent, shares
-from readout.files import replacing, settings_hash, write_json
+from readout.files import check_folder, replacing, settings_hash, write_json
 from readout.provenance import jsonable, provenance
 from readout.statistics import cluster_interval
 from readout.style import CYCLE, MARKERS, new_figure, save, style
@@ -83,7 +83,7 @@ def digit_cases():
 
 def options_of(unit, given):
     """Options of a unit; cells a number are those that the protocol asks of its rung, unless given."""
-    cells = given["cells"] or PROTOCOL.get(unit.rung, {}).get("cells", 1)
+    cells = given["cells"] if given["cells"] is not None else PROTOCOL.get(unit.rung, {}).get("cells", 1)
     return o.check(**given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells}, record="sample")
 
 
@@ -154,11 +154,12 @@ def climb(every, given, n_seed, folder, report=None):
     (folder / "units").mkdir(parents=True, exist_ok=True)
     for k, unit in enumerate(every):
         options = options_of(unit, given)
-        file = folder / "units" / f"{unit.name}-{settings_hash([n_seed, options, arrays_of(unit)])}.json"
+        content = [content_of(case) for case in unit.cases]
+        file = folder / "units" / f"{unit.name}-{settings_hash([n_seed, options, content])}.json"
         try:
-            if not file.exists():
+            if not stored(file, n_seed * len(unit.cases)):
                 write_json(file, rows_of(unit, options, n_seed, part_of(report, k, len(every))))
-            rows += json_module.loads(file.read_text(encoding="utf-8"))
+            rows += stored(file, n_seed * len(unit.cases))
         except RunError as error:
             failed[unit.name] = str(error)
         except KeyboardInterrupt:
@@ -166,11 +167,14 @@ def climb(every, given, n_seed, folder, report=None):
     return rows, failed, False
 
 
-def arrays_of(unit):
-    """The numbers of a unit, so that a changed input is never taken for one that has been run."""
-    return [
-        [case.name, case.tokens.tolist(), case.context is not None and case.context.tolist()] for case in unit.cases
-    ]
+def stored(file, n_row):
+    """Rows of a unit as the file has them; none where there is no file, or one that is not whole."""
+    try:
+        rows = json_module.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return []
+    whole = isinstance(rows, list) and len(rows) == n_row
+    return rows if whole and all(isinstance(row, dict) and tuple(row) == COLUMNS for row in rows) else []
 
 
 def summarise(rows):
@@ -282,6 +286,7 @@ def main(
     given, every, console = {"cells": cells, "target": target, "seed": seed}, units(*chosen), console_for(json)
     for unit in every:
         options_of(unit, given)
+    check_folder(out, overwrite=(out / "units").is_dir())  # one that has a ladder, or nothing
     with progress(f"{len(every)} circuits", quiet) as report:
         rows, failed, interrupted = climb(every, given, seeds, out, report)
     summaries = summarise(rows)
@@ -292,6 +297,7 @@ def main(
     write_json(
         out / "run.json", provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
     )
+    (out / "ladder.png").unlink(missing_ok=True)
     if rows:
         save(draw(rows), out / "ladder.png")
     if json:
@@ -300,10 +306,12 @@ def main(
     say_predictions(judge(rows), console)
     for name, sentence in failed.items():
         console.print(f"failed: {name}: {sentence}", highlight=False)
+    if interrupted:
+        console.print("interrupted; the units that were done until then are written", highlight=False)
     console.print(f"written to {out}; the same command goes on from there", highlight=False, soft_wrap=True)
     if interrupted:
         return INTERRUPTED
-    return DONE if not failed and all(row["settled"] for row in rows) else FAILED
+    return DONE if rows and not failed and all(row["settled"] for row in rows) else FAILED
 
 
 if __name__ == "__main__":

@@ -106,13 +106,13 @@ def check(
 
 
 def some_of(name, words, known):
-    """The words of a list with commas, each of them known.
+    """The words of a list with commas, each of them known, and once.
 
     Raises
     ------
     OptionError
     """
-    words = tuple(words.split(","))
+    words = tuple(dict.fromkeys(words.split(",")))
     for word in words:
         _one_of(name, word, known)
     return words

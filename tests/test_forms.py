@@ -78,7 +78,7 @@ def test_noise_is_white():
 
 @pytest.mark.parametrize("name", adaptive.MEMBRANES)
 def test_the_table_is_monotone_and_reaches_its_top(name):
-    table = f_i_table(name, 1.0)
+    table = f_i_table(adaptive.MEMBRANES[name], 1 * ms)
     assert table.rate[0] == 0
     assert (np.diff(table.rate) >= 0).all()
     assert table.rate[-1] > adaptive.TOP / Hz

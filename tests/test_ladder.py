@@ -99,3 +99,51 @@ def test_the_interval_is_over_clusters():
     assert (high - low) / 2 == pytest.approx(1.96 * means.std() / np.sqrt(12), rel=0.1)
     assert low < means.mean() < high
     assert cluster_interval([1.0, 2.0], [0, 0]) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", "[{}]", "[1]", '"x"'])
+def test_a_damaged_unit_is_run_again(one, tmp_path, content):
+    first = climb(tmp_path)
+    for file in (tmp_path / "units").iterdir():
+        file.write_text(content, encoding="utf-8")
+    again = climb(tmp_path)
+    for rows in (first[0], again[0]):
+        for row in rows:
+            del row["wall_s"]
+    assert again == first
+
+
+def test_other_weights_are_another_run(one, tmp_path, monkeypatch):
+    climb(tmp_path)
+    changed = one._replace(block=one.block._replace(W_O=2 * one.block.W_O))
+    monkeypatch.setattr(ladder, "suite_cases", lambda: (changed,))
+    climb(tmp_path)
+    assert len(list((tmp_path / "units").iterdir())) == 4
+
+
+def test_a_form_with_measured_cells_has_a_hash(one):
+    """Its functions and membranes are part of what names a unit."""
+    from readout.files import settings_hash
+
+    unit = ladder.Unit("adaptive", "mask", "random", (one,))
+    options = ladder.options_of(unit, GIVEN)
+    form = options.settings.form
+    other = form._replace(membranes=form.membranes | {"pyramidal": form.membranes["pyramidal"]._replace(b=0.1)})
+    changed = options._replace(settings=options.settings._replace(form=other))
+    assert settings_hash(list(options)) != settings_hash(list(changed))
+
+
+@pytest.mark.parametrize(
+    "words", ["ladder --out FILE", "ladder --out FILE/below", "ladder --out TAKEN", "ladder --cells 0"]
+)
+def test_bad_input_is_one_sentence(words, tmp_path):
+    from tests.test_command import run
+
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine").write_text("mine", encoding="utf-8")
+    given = words.replace("FILE", str(tmp_path / "file")).replace("TAKEN", str(tmp_path / "taken")).split()
+    result = run(*given, "--rungs", "rate,rate")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "mine", "taken"]

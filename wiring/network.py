@@ -122,7 +122,7 @@ def _cells(concrete, reaching, settings):
         refractory=form.refractory,
         namespace={
             **form.constants,
-            **(form.constants_of(cell, settings.clock.dt) if form.constants_of else {}),
+            **(form.constants_of(form, cell, settings.clock.dt) if form.constants_of else {}),
             "stream": settings.stream(population.name),
             "tau_soma": form.tau_soma,
             "tau_g": form.tau_loop,

@@ -75,16 +75,21 @@ class Table(NamedTuple):
     irregularity: np.ndarray
 
 
-@lru_cache
-def f_i_table(name, dt_ms, n_level=120, n_cell=40, duration_s=5):
-    """f-I curve of a membrane at a time step of `dt_ms`, measured in Brian2 (Table).
+def f_i_table(membrane, dt):
+    """f-I curve of a membrane at a time step, measured in Brian2 once in a process (Table).
 
-    The levels are spaced evenly in their drive beyond the noise, and more widely where the cell fires fast; the first half
-    second is left out.
+    The levels lie close where the cell begins to fire; the first half second is left out.
     """
-    membrane = MEMBRANES[name]
+    return _measure(tuple(float(each) for each in membrane), float(dt))
+
+
+@lru_cache
+def _measure(constants, dt_s, n_level=120, n_cell=40, duration_s=5):
+    """The table, from what can be compared: constants in the order of Membrane, and the time step, in SI units."""
+    units = [second if isinstance(default, Quantity) else 1 for default in Membrane()]
+    membrane = Membrane(*(each * unit for each, unit in zip(constants, units, strict=True)))
     levels = -3 * membrane.sigma + np.geomspace(0.2, HIGHEST, n_level)
-    clock = Clock(dt_ms * ms)
+    clock = Clock(dt_s * second)
     group = NeuronGroup(
         n_level * n_cell,
         f"{MEMBRANE}\n current : 1 (constant)\n count : 1",
@@ -112,20 +117,19 @@ def inverse(table):
     return np.interp(rates, table.rate[rising], table.current[rising])
 
 
-def constants_of(cell, dt):
+def constants_of(form, cell, dt):
     """Constants of the soma of a cell type; measures its f-I table if that has not been done in this process."""
-    name = membrane_of(cell)
-    currents = inverse(f_i_table(name, float(dt / ms)))
+    membrane = form.membranes[membrane_of(cell)]
     # a table over rates: Brian2 has tables over time, so that 1 Hz is read at 1 s
-    table = TimedArray(currents, float(RESOLUTION / Hz) * second)
-    return {**MEMBRANES[name]._asdict(), "current_of": table, "noise": noise, "top": TOP}
+    table = TimedArray(inverse(f_i_table(membrane, dt)), float(RESOLUTION / Hz) * second)
+    return {**membrane._asdict(), "current_of": table, "noise": noise, "top": TOP}
 
 
 DRIVING_FORCE = 70.0, 15.0  # mV from rest at -70: excitation at 0, inhibition at -85 (chosen: between GABA_A and K+)
 
 ADAPTIVE = SPIKING._replace(
     name="adaptive",
-    ceiling=150 * Hz,  # chosen: half of the table, so that what noise adds to a drive stays within it
+    ceiling=100 * Hz,  # chosen: a third of the table, so that what noise adds to a drive stays within it
     dendrite="""
         filtered = (excited - inhibited) / (1 + conductance * (excited + ratio * inhibited)) : 1
         dexcited/dt = -excited / tau : 1
@@ -148,6 +152,7 @@ ADAPTIVE = SPIKING._replace(
     conductance=0.001,  # chosen: where saturation costs about as much as noise does with 8 cells; see `ladder`
     unsaturated=("shunt", "gate"),
     constants_of=constants_of,
+    membranes=MEMBRANES,
     refractory="refractory",
     regular=False,
 )

@@ -45,7 +45,9 @@ class Form(NamedTuple):
     constants : dict
         Of the equations of somata, relays and dendrites, besides those named above.
     constants_of : callable or None
-        From a cell type and a time step to further constants of its soma, measured where they need to be.
+        From the form, a cell type and a time step to further constants of its soma, measured where they need to be.
+    membranes : dict
+        What `constants_of` knows of membranes.
     refractory : str or False
         The constant that is the refractory time of a cell.
     conductance : float or None
@@ -77,6 +79,7 @@ class Form(NamedTuple):
     crowding: str = ""
     constants: dict = {}
     constants_of: Callable | None = None
+    membranes: dict = {}
     refractory: str | bool = False
     conductance: float | None = None
     unsaturated: tuple = ()
