@@ -20,6 +20,7 @@ EXPERIMENTS = (
     "error_over_time",
     "gradients",
     "ladder",
+    "attribution",
     "bursts",
 )
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -137,7 +137,7 @@ def test_a_form_with_measured_cells_has_a_hash(one):
     "words", ["ladder --out FILE", "ladder --out FILE/below", "ladder --out TAKEN", "ladder --cells 0"]
 )
 def test_bad_input_is_one_sentence(words, tmp_path):
-    from tests.test_command import run
+    from tests.command import run
 
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "taken").mkdir()

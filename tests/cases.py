@@ -1,0 +1,46 @@
+"""Files of cases, and what loading them says; shared by the tests of cases."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from experiments.cases import AXES, CaseError
+
+SIZES = {"n_token": 3, "n_context": 4, "n_head": 2, "d_model": 5, "d_key": 6, "d_value": 7}  # all different
+WRITERS = {"npz": lambda path, held: np.savez(path, **held), "safetensors": lambda path, held: save_file(held, path)}
+
+
+def full(dtype=np.float64):
+    """Every array a case can have."""
+    rng = np.random.default_rng(7)
+    held = {name: rng.standard_normal([SIZES[axis] for axis in axes]).astype(dtype) for name, axes in AXES.items()}
+    held["mask"] = np.ones((3, 4), dtype=bool)
+    held["mask"][0, 2] = False
+    return held
+
+
+def write(folder, held, kind="npz"):
+    path = folder / f"some.{kind}"
+    WRITERS[kind](path, held)
+    return path
+
+
+def refusal(call, *given):
+    """The sentence of a refusal, which is one printable line."""
+    with pytest.raises(CaseError) as caught:
+        call(*given)
+    sentence = str(caught.value)
+    assert sentence.isprintable()
+    assert len(sentence.splitlines()) == 1
+    return sentence
+
+
+def answered(call, *given):
+    """A case, or the sentence of its refusal, which is one line; whatever else is raised fails the test."""
+    try:
+        return call(*given)
+    except CaseError as error:
+        sentence = str(error)
+    assert sentence
+    assert sentence.isprintable()
+    return sentence
