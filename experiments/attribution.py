@@ -38,7 +38,7 @@ from readout.files import check_folder, result_folder, write_json
 from readout.provenance import jsonable, provenance
 from readout.style import CYCLE, new_figure, save, style
 
-WHOLE, IDEAL, INTERACTION = "all of them", "none: idealised spikes", "interaction"
+WHOLE, IDEAL, INTERACTION = "all of them", "ideal spikes", "interaction"
 SMALL = 0.1  # the share that adaptation and refractory time were predicted to stay below
 
 
@@ -50,8 +50,8 @@ def without(**changes):
 PARTS = {
     "noise": without(sigma=0.0),
     "adaptation": without(b=0.0),
-    "refractory time": without(refractory=0 * ms),
-    "saturation of dendrites": ADAPTIVE._replace(conductance=0.0),
+    "refractory": without(refractory=0 * ms),
+    "saturation": ADAPTIVE._replace(conductance=0.0),
 }
 FORMS = {WHOLE: ADAPTIVE, IDEAL: SPIKING._replace(ceiling=ADAPTIVE.ceiling), **PARTS}
 
@@ -100,11 +100,9 @@ def judge(rows):
     if not rows:
         return []
     share = {part: [each["parts"][part] / each["squared_error"] for each in rows] for part in rows[0]["parts"]}
-    small = max(max(share["adaptation"]), max(share["refractory time"]))
+    small = max(max(share["adaptation"]), max(share["refractory"]))
     easy = [each for each in rows if "scale3" not in each["case"]] or rows
-    large = min(
-        (each["parts"]["noise"] + each["parts"]["saturation of dendrites"]) / each["squared_error"] for each in easy
-    )
+    large = min((each["parts"]["noise"] + each["parts"]["saturation"]) / each["squared_error"] for each in easy)
     return [
         Prediction("noise and saturation carry more than half at scale 1 and 2", per_cent(large), large > 0.5),
         Prediction("adaptation and refractory time carry less than a tenth each", per_cent(small), small < SMALL),

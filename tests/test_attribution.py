@@ -15,7 +15,7 @@ def errors(whole, ideal, **without):
 def test_parts_and_interaction_are_the_whole():
     found = row("case", errors(9.0, 1.0, noise=4.0, saturation=7.0))
     assert found["parts"]["noise"] == 5.0
-    assert found["parts"]["saturation of dendrites"] == 2.0
+    assert found["parts"]["saturation"] == 2.0
     assert found["parts"]["adaptation"] == 0
     assert found["parts"][INTERACTION] == 1.0
     assert sum(found["parts"].values()) == pytest.approx(found["squared_error"], rel=1e-12)

@@ -78,7 +78,8 @@ class Table(NamedTuple):
 def f_i_table(membrane, dt):
     """f-I curve of a membrane at a time step, measured in Brian2 once in a process (Table).
 
-    The levels lie close where the cell begins to fire; the first half second is left out.
+    The levels lie close where the cell begins to fire: about its threshold, and about what noise takes across it. The
+    first half second is left out.
     """
     return _measure(tuple(float(each) for each in membrane), float(dt))
 
@@ -88,10 +89,11 @@ def _measure(constants, dt_s, n_level=120, n_cell=40, duration_s=5):
     """The table, from what can be compared: constants in the order of Membrane, and the time step, in SI units."""
     units = [second if isinstance(default, Quantity) else 1 for default in Membrane()]
     membrane = Membrane(*(each * unit for each, unit in zip(constants, units, strict=True)))
-    levels = -3 * membrane.sigma + np.geomspace(0.2, HIGHEST, n_level)
+    wide, near = np.geomspace(0.2, HIGHEST, n_level) - 3 * membrane.sigma, 1 + np.geomspace(1e-4, 1, n_level // 3)
+    levels = np.sort(np.concatenate([wide, near]))
     clock = Clock(dt_s * second)
     group = NeuronGroup(
-        n_level * n_cell,
+        len(levels) * n_cell,
         f"{MEMBRANE}\n current : 1 (constant)\n count : 1",
         threshold="v > 1",
         reset="v = 0; w += b; count += 1",
@@ -104,7 +106,7 @@ def _measure(constants, dt_s, n_level=120, n_cell=40, duration_s=5):
     network, counts = Network(group), []
     for span in (0.5, *np.ones(duration_s)):
         network.run(span * second, namespace={})
-        counts.append(np.array(group.count).reshape(n_level, n_cell))
+        counts.append(np.array(group.count).reshape(-1, n_cell))
     spikes = np.diff(counts, axis=0)
     mean, variance = spikes.mean(axis=(0, 2)), spikes.var(axis=0).mean(axis=1)
     return Table(levels, isotonic_regression(mean).x, variance / np.maximum(mean, 1 / duration_s))
