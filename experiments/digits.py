@@ -53,7 +53,7 @@ COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2"
 
 def main(
     images: Annotated[int, typer.Option(help="Test images, 1 to 360.")] = 20,
-    form: Annotated[str, typer.Option(help="rate, spiking or both.")] = "both",
+    form: Annotated[str, typer.Option(help="rate, dale, spiking, adaptive, or both (rate and spiking).")] = "both",
     wiring: o.Wiring = "mask",
     duration: o.Duration = None,
     settle: o.Settle = None,
@@ -181,7 +181,7 @@ def summarise(results, labels):
             **spread,
             "settled": sum(report["settled"] for report in reports),
             "highest_rate_hz": max(max(report["peak_rate_hz"].values()) for report in reports)
-            if form == "spiking"
+            if FORMS[form].spikes
             else None,
             "wall_s": sum(each.wall for each in runs),
         }
