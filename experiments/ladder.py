@@ -245,15 +245,15 @@ def draw(rows):
 
 def _table(summaries):
     table = Table(
-        Column("rung, wiring, inputs", no_wrap=True), Column("median", no_wrap=True), "mean, 95 %", "largest",
-        Column(NULLS_TITLE, min_width=11), "least skill", "settled", title="relative L2 error at each rung",
+        Column("rung, wiring, inputs", no_wrap=True), Column("median", no_wrap=True), "mean, 95 %", Column("largest", no_wrap=True),
+        Column(NULLS_TITLE, min_width=11), "least skill", Column("settled", no_wrap=True), title="relative L2 error at each rung",
     )  # fmt: skip
     for each in summaries:
         interval = "-" if each["interval"] is None else " to ".join(map(per_cent, each["interval"]))
         table.add_row(
             " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]), interval,
             per_cent(each["largest_relative_l2"]), shares(nulls_of(each)), number(each["least_skill"]),
-            f"{each['settled']} of {each['answers']}",
+            f"{each['settled']}/{each['answers']}",
         )  # fmt: skip
     return table
 
