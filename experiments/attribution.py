@@ -138,8 +138,8 @@ def _table(rows):
     for each in rows:
         shares = [each["parts"][part] / each["squared_error"] for part in parts]
         table.add_row(
-            each["case"], per_cent(each["squared_error"] ** 0.5), *(f"{100 * share:.1f}" for share in shares),
-            f"{100 * sum(shares):.1f}",
+            each["case"], per_cent(each["squared_error"] ** 0.5), *(f"{100 * share:.0f}" for share in shares),
+            f"{100 * sum(shares):.0f}",
         )  # fmt: skip
     return table
 

@@ -244,18 +244,27 @@ def draw(rows):
 
 
 def _table(summaries):
+    fixed = {"no_wrap": True}
     table = Table(
-        Column("rung, wiring, inputs", no_wrap=True), Column("median", no_wrap=True), "mean, 95 %", Column("largest", no_wrap=True),
-        Column(NULLS_TITLE, min_width=11), "least skill", Column("settled", no_wrap=True), title="relative L2 error at each rung",
+        Column("rung", **fixed), Column("median", **fixed), Column("largest", **fixed),
+        Column(f"{NULLS_TITLE} (%)", min_width=8), "least skill", Column("settled", **fixed),
+        title="relative L2 error at each rung",
     )  # fmt: skip
     for each in summaries:
-        interval = "-" if each["interval"] is None else " to ".join(map(per_cent, each["interval"]))
         table.add_row(
-            " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]), interval,
-            per_cent(each["largest_relative_l2"]), shares(nulls_of(each)), number(each["least_skill"]),
+            " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]),
+            per_cent(each["largest_relative_l2"]), shares(nulls_of(each))[:-2], number(each["least_skill"]),
             f"{each['settled']}/{each['answers']}",
         )  # fmt: skip
     return table
+
+
+def _intervals(summaries, console):
+    """Print the mean of each row and its interval over seeds, where there are two at least."""
+    for each in summaries:
+        if each["interval"] is not None:
+            between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in COLUMNS[:3])
+            console.print(f"{name}: mean error {between}, 95 % over seeds", highlight=False)
 
 
 def write_csv(rows, path):
@@ -303,6 +312,7 @@ def main(
     if json:
         print(json_module.dumps(jsonable(result)))
     console.print(_table(summaries))
+    _intervals(summaries, console)
     say_predictions(judge(rows), console)
     for name, sentence in failed.items():
         console.print(f"failed: {name}: {sentence}", highlight=False)
