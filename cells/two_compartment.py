@@ -45,7 +45,7 @@ class TwoCompartment(NamedTuple):
     tau_wd: Quantity = 30 * ms
     together: Quantity = 16 * ms  # spikes closer than this make a burst
     tau_noise: Quantity = 2 * ms  # chosen: order of a synaptic current
-    sigma: Quantity = 450 * pA  # strong background; chosen, see SCIENCE.md section 5
+    sigma: Quantity = 450 * pA  # strong background; chosen; `bursts --sigma` takes another
 
 
 EQUATIONS = """
@@ -112,8 +112,8 @@ def counts(basal, apical, cell, window, seed=0, report=None):
     for span in (SETTLE, window):
         network.run(span, report=report, report_period=1 * second, namespace={})
         read.append({name: np.array(getattr(group, name)) for name in READOUTS})
-    if network.t < SETTLE + window - STEP / 2:
-        raise KeyboardInterrupt
+        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - STEP / 2:
+            raise KeyboardInterrupt
     return {name: read[1][name] - read[0][name] for name in READOUTS}
 
 

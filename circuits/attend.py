@@ -20,7 +20,7 @@ WIRINGS = {"mask": mask_wiring, "memory": memory_wiring}
 FORMS = {"rate": RATE, "dale": DALE, "spiking": SPIKING, "adaptive": ADAPTIVE}
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
-WRITE = 250 * ms  # SCIENCE.md section 3: a slot of 0.5 s, gated to its second half
+WRITE = 250 * ms  # chosen: half of a slot of 0.5 s, in which the token before has faded from the dendrites
 
 
 class Settings(NamedTuple):

@@ -6,11 +6,11 @@ from attention, read by bursts and read by all spikes?
 
 Prediction: `experiments/protocol.toml`. By bursts, 40 cells a number and 4 s: a median relative L2 of at most 0.12 and a
 median correlation of kappa of at least 0.93, and an error below that of the best null (uniform, query ignored, additive)
-with its 95 per cent interval over seeds. By all spikes: reported, no prediction.
+with its 95 per cent interval over seeds (noises; the inputs are fixed). By all spikes: reported, no prediction.
 
 Reference: `reference.linear_attention` and its nulls on `experiments.suite`; cells of Naud & Sprekeler (2018),
 `cells.two_compartment`. How drives are mapped to currents is fitted to phi on a surface measured beforehand, and knows of
-a case nothing but the spread of its keys and queries.
+a case nothing but the spread of its keys and queries and the largest of them.
 
 Run time: about five minutes for one seed of the cases up to 8 tokens.
 """

@@ -2,8 +2,8 @@
 
 Question: at which rung does the circuit stop answering as attention does, and by how much?
 
-Prediction: `experiments/protocol.toml`, written before the results. Rates agree to 1e-6, rates under Dale's law to 1e-5,
-idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2.
+Prediction: `experiments/protocol.toml`, asked for before there was a ladder. Rates agree to 1e-6, rates under Dale's law
+to 1e-5, idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite` and on
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
@@ -236,6 +236,7 @@ def draw(rows):
             level = np.median([row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"] or [np.nan])
             panel.axhline(level, color="#777777", linestyle=line, linewidth=1, label=f"null: {null.replace('_', ' ')}")
         panel.set(yscale="log", ylabel="relative L2 error", xlabel="cells, from ideal to real")
+        panel.set_xlim(-0.5, len(rungs) - 0.5)
         panel.set_xticks(range(len(rungs)), rungs)
         panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
         panel.set_axisbelow(True)

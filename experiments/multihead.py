@@ -50,8 +50,11 @@ class Bounds(NamedTuple):
 
 def bounds(options):
     """What is asked of a form and a window."""
-    if not options.settings.form.spikes:
+    form = options.settings.form
+    if not form.spikes:
         return Bounds(1e-6, 1e-6)
+    if not form.regular:
+        return Bounds(0.1, 0.1)  # with 8 cells a number at scales 1 and 2; see `ladder`
     return Bounds(0.01 if options.settings.times().window >= SHORT else 0.025, 0.01)
 
 

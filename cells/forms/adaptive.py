@@ -39,7 +39,7 @@ TOP = 300 * Hz  # chosen: the end of the table, beyond which a run fails
 class Membrane(NamedTuple):
     """Constants of a cell's membrane, in units of the distance from rest to threshold."""
 
-    tau_m: Quantity = 20 * ms  # pyramidal cells, mouse; SCIENCE.md section 8 gives 16 ms
+    tau_m: Quantity = 20 * ms  # pyramidal cells, mouse; chosen: Naud & Sprekeler 2018 have 16 ms
     tau_w: Quantity = 100 * ms  # Naud & Sprekeler 2018: spike-triggered adaptation
     b: float = 0.05  # chosen: at 50 Hz a quarter of the way to threshold
     sigma: float = 0.2  # chosen: 4 mV of 20 mV, as in vivo (Destexhe, Rudolph & Pare 2003)
@@ -66,13 +66,10 @@ class Table(NamedTuple):
         In units of the distance from rest to threshold.
     rate : ndarray, shape (n_level,)
         Hz, made monotone (isotonic regression).
-    irregularity : ndarray, shape (n_level,)
-        Variance over mean of the spike count in a second (the Fano factor); zero where no cell fired.
     """
 
     current: np.ndarray
     rate: np.ndarray
-    irregularity: np.ndarray
 
 
 def f_i_table(membrane, dt):
@@ -104,12 +101,10 @@ def _measure(constants, dt_s, n_level=120, n_cell=40, duration_s=5):
     )
     group.current = np.repeat(levels, n_cell)
     network, counts = Network(group), []
-    for span in (0.5, *np.ones(duration_s)):
+    for span in (0.5, duration_s):
         network.run(span * second, namespace={})
-        counts.append(np.array(group.count).reshape(-1, n_cell))
-    spikes = np.diff(counts, axis=0)
-    mean, variance = spikes.mean(axis=(0, 2)), spikes.var(axis=0).mean(axis=1)
-    return Table(levels, isotonic_regression(mean).x, variance / np.maximum(mean, 1 / duration_s))
+        counts.append(np.array(group.count).reshape(-1, n_cell).mean(axis=1))
+    return Table(levels, isotonic_regression((counts[1] - counts[0]) / duration_s).x)
 
 
 def inverse(table):
@@ -151,7 +146,7 @@ ADAPTIVE = SPIKING._replace(
     reset="v = 0; w += b; count += 1; crowded += int(rate > top)",
     crowding="a rate beyond its measured f-I table",
     constants={"ratio": DRIVING_FORCE[0] / DRIVING_FORCE[1]},
-    conductance=0.001,  # chosen: where saturation costs about as much as noise does with 8 cells; see `ladder`
+    conductance=0.001,  # chosen in pilot runs, so that saturation does not outweigh all else; see `attribution`
     unsaturated=("shunt", "gate"),
     constants_of=constants_of,
     membranes=MEMBRANES,
