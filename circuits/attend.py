@@ -6,18 +6,19 @@ import numpy as np
 from brian2 import Quantity, ms, second
 
 from cells.forms.adaptive import ADAPTIVE
+from cells.forms.biophysical import BIOPHYSICAL
 from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
 from circuits.mask import mask_wiring
 from circuits.memory import memory_wiring
-from circuits.pilot import UNIT_RATE, rate_units, unit_rates
+from circuits.pilot import UNIT_RATE, calibrated, rate_units, unit_rates
 from circuits.protocol import Times
 from circuits.run import Run, simulate
 from circuits.settled import Settled, judge, slots
 
 WIRINGS = {"mask": mask_wiring, "memory": memory_wiring}
-FORMS = {"rate": RATE, "dale": DALE, "spiking": SPIKING, "adaptive": ADAPTIVE}
+FORMS = {"rate": RATE, "dale": DALE, "spiking": SPIKING, "adaptive": ADAPTIVE, "biophysical": BIOPHYSICAL}
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
 WRITE = 250 * ms  # chosen: half of a slot of 0.5 s, in which the token before has faded from the dendrites
@@ -117,7 +118,11 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
     """
     make, form, times = WIRINGS[wiring], settings.form, settings.times()
     plan = make(times, tokens, **block)
-    units = rate_units(plan) if not form.spikes else _pilot_units(make, tokens, settings, pilot, block)
+    units = rate_units(plan)
+    if form.spikes:
+        pilot_plan, pilot_run = _pilot(make, tokens, settings, block) if pilot is None else (pilot.plan, pilot.run)
+        units = unit_rates(pilot_plan, pilot_run, form.ceiling, settings.unit_rate)
+        plan, units = calibrated(plan, units, pilot_plan, pilot_run, form, settings.cells * times.window)
     run = simulate(
         plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
         target=settings.target, record=settings.record, report=report,
@@ -129,14 +134,12 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
     return Answer(plan.output(measured), attention, total, judge(plan, run, form, settings.cells), run, plan)
 
 
-def _pilot_units(make, tokens, settings, pilot, block):
-    """Unit rates from the rate form of the same wiring on the same input, run only as long as peaks need."""
-    if pilot is not None:
-        return unit_rates(pilot.plan, pilot.run, settings.form.ceiling, settings.unit_rate)
+def _pilot(make, tokens, settings, block):
+    """Plan and run of the rate form of the same wiring on the same input, run only as long as peaks need."""
     times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
     plan = make(times, tokens, **block)
     target = "numpy" if settings.target == "cpp" else settings.target
     run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target=target)
     if run.interrupted:
         raise KeyboardInterrupt
-    return unit_rates(plan, run, settings.form.ceiling, settings.unit_rate)
+    return plan, run

@@ -50,6 +50,55 @@ def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
     return {name: Quantity(np.minimum(unit, bound)) if name in nuclei else unit for name, unit in found.items()}
 
 
+def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
+    """Plan and unit rates, with the cells that a form calibrates set to the drives that the pilot has seen.
+
+    Parameters
+    ----------
+    plan : Plan
+    units : dict of str to Quantity, shape (batch,)
+    pilot_plan, pilot_run : Plan, Run
+        In the rate form.
+    form : Form
+    counted : Quantity (s)
+        Cells a number times the window.
+
+    Returns
+    -------
+    Plan
+    dict of str to Quantity, shape (batch,)
+    """
+    populations, units = dict(plan.circuit.populations), dict(units)
+    for name, population in plan.circuit.populations.items():
+        calibrate = form.of(population.cell).calibrate
+        if calibrate is not None:
+            drives = {port: drive_at(pilot_plan, pilot_run, name, port) for port in ("basal", "apical")}
+            constants, unit = calibrate(population, drives, counted)
+            populations[name] = population._replace(parameters={**population.parameters, **constants})
+            units[name] = np.ones(plan.batch) * unit
+    return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
+
+
+def drive_at(plan, run, name, port):
+    """Numbers that reach a port at the end of a run in the rate form, before the kernel; axes of copies have size one."""
+    last, total = plan.protocol.windows[:, -1], plan.circuit.populations[name].inputs.get(port, 0.0)
+    for projection in plan.circuit.projections:
+        if projection.target == f"{name}.{port}":
+            total = total + drive_of(projection, run.numbers[projection.source][last])
+    return total
+
+
+def drive_of(projection, numbers):
+    """What a projection brings to its target of the numbers of its source (..., *sizes), with axes of size one where it
+    brings copies."""
+    expression = parse(projection.expression)
+    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
+    drive = np.einsum(line, numbers, np.asarray(projection.weights, dtype=float))
+    lead = drive.ndim - len(expression.distinct)
+    copies = [lead + place for place, letter in enumerate(expression.target) if letter not in expression.distinct]
+    return np.expand_dims(drive, copies)
+
+
 def _peak(numbers):
     """Largest of the numbers (n, batch, ...) of each input."""
     return numbers.max(axis=(0, *range(2, numbers.ndim)))

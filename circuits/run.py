@@ -119,18 +119,19 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt), plan.protocol.phase, seed)
         wired = wire(plan.circuit, settings)
         if form.spikes:
-            _scatter(wired, seeds["phases"])
+            _scatter(wired, form, seeds["phases"])
         monitors = {name: _monitors(wired, name, plan.protocol, form, record) for name in wired.groups}
         network = Network(*wired.objects, *(each for group in monitors.values() for each in group if each is not None))
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
         network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
         interrupted = bool(network.t < asked - dt / 2)
-        readings = {name: np.array(getattr(group[0], form.reading)).T for name, group in monitors.items()}
+        readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
         if not interrupted:
             _refuse_what_failed(wired, readings, form)
             if form.spikes:
-                crowded = {name: np.array(group[0].crowded).T for name, group in monitors.items()}
+                counted = {name: _read(monitors, name, "count") for name in monitors}
+                crowded = {name: _read(monitors, name, "crowded") for name in monitors}
                 _refuse_crowding(crowded, plan.protocol, form)
         n_cell = sum(group.N for group in wired.groups.values())
         n_synapse = sum(len(synapses) for synapses in wired.synapses.values())
@@ -139,7 +140,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     for name, reading in readings.items():
         numbers[name] = _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
         if not interrupted:
-            peaks[name] = _peak(reading, unit_rates[name], plan.protocol, form)
+            peaks[name] = _peak(counted[name] if form.spikes else reading, plan.protocol, form)
     wall = time.perf_counter() - start
     return Run(records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall)
 
@@ -150,7 +151,7 @@ def _measure_cells(plan, form, dt):
         return
     with engine.device("numpy"):
         for population in plan.circuit.populations.values():
-            form.constants_of(form, population.cell, dt)
+            form.of(population.cell).constants_of(form, population.cell, dt)
 
 
 def _work(plan, form, cells):
@@ -159,18 +160,27 @@ def _work(plan, form, cells):
     return 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in plan.circuit.populations.values())
 
 
-def _scatter(wired, seed):
+def _cell(wired, name):
+    return wired.concrete[name].population.cell
+
+
+def _read(monitors, name, variable):
+    """Readings (n_phase + 1, n_cell) of a variable of every cell."""
+    return np.array(getattr(monitors[name][0], variable)).T
+
+
+def _scatter(wired, form, seed):
     """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
     children = np.random.SeedSequence(seed).spawn(len(wired.groups))
-    for child, group in zip(children, wired.groups.values(), strict=True):
-        group.v = np.random.default_rng(child).random(group.N)
+    for child, (name, group) in zip(children, wired.groups.items(), strict=True):
+        form.of(_cell(wired, name)).scatter(group, np.random.default_rng(child).random(group.N))
 
 
 def _monitors(wired, name, protocol, form, record):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     group, concrete = wired.groups[name], wired.concrete[name]
     recorded = _recorded(concrete, record)
-    read = [form.reading, "crowded"] if form.spikes else form.reading
+    read = sorted({form.of(concrete.population.cell).reading, "count", "crowded"}) if form.spikes else form.reading
     reading = StateMonitor(group, read, record=True, dt=protocol.phase, name=f"reading_of_{name}")
     rate = StateMonitor(group, "rate", record=recorded, dt=SAMPLE_PERIOD, name=f"rate_of_{name}")
     spikes = SpikeMonitor(group, name=f"spikes_of_{name}") if form.spikes else None
@@ -206,7 +216,7 @@ def _record(wired, name, monitors, unit_rates):
 def _refuse_what_failed(wired, readings, form):
     """Raise RunError for numbers that are not finite."""
     for name, group in wired.groups.items():
-        state = np.array(group.v) if form.spikes else readings[name]
+        state = np.array(getattr(group, form.of(_cell(wired, name)).membrane)) if form.spikes else readings[name]
         if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
             raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
 
@@ -233,7 +243,7 @@ def _numbers(reading, concrete, unit_rate, protocol, form):
     return numbers.mean(axis=-1)
 
 
-def _peak(reading, unit_rate, protocol, form):
+def _peak(reading, protocol, form):
     """Highest rate of any cell over any phase of the run (spikes), or at the end of any window (rates)."""
     if not form.spikes:
         return Quantity(np.abs(reading[protocol.windows[:, -1] + 1]).max() * Hz)

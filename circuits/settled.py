@@ -90,12 +90,13 @@ def _largest_norm(variance):
 
 def _variance(read, plan, run, form, windows, cells):
     """Variance of a reading of the numbers over windows: by counting, or, where cells are not regular, from how much it
-    changes from phase to phase (half of the mean square of successive differences, von Neumann 1941)."""
+    changes from one pair of phases to the next (half of the mean square of successive differences, von Neumann 1941).
+    Pairs, since slow synapses make a phase resemble the one before."""
     if form.regular:
         return read(spike_variance(plan, run, windows, cells))
     every = plan.protocol.windows
-    phases = np.array([read(slots(run, form, every[:, [phase]])) for phase in range(every.shape[1])])
-    return np.mean(np.diff(phases, axis=0) ** 2, axis=0) / 2 / windows.shape[1]
+    pairs = np.array([read(slots(run, form, every[:, [k, k + 1]])) for k in range(0, every.shape[1] - 1, 2)])
+    return np.mean(np.diff(pairs, axis=0) ** 2, axis=0) / windows.shape[1]
 
 
 def spike_variance(plan, run, windows, cells):

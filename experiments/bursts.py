@@ -1,34 +1,37 @@
-"""L2/3 cells with an apical calcium plateau: do their bursts multiply a key by a query?
+"""Pyramidal cells with an apical calcium plateau, stage by stage: do their bursts multiply a key by a query, and attention
+by a value?
 
 Question: if only the L2/3 stage is biophysical (two-compartment cells; queries to the soma, keys to the apical dendrite,
 the cell's own thresholds in place of phi), and the rest ideal (Z exact, L5 and thalamus algebra), how far is the answer
-from attention, read by bursts and read by all spikes?
+from attention, read by bursts, by all spikes, and through facilitating synapses? And if the L5 IT stage is biophysical too
+(attention to the apical dendrite, values to the soma, an on cell and an off cell for each)?
 
-Prediction: `experiments/protocol.toml`. By bursts, 40 cells a number and 4 s: a median relative L2 of at most 0.12 and a
-median correlation of kappa of at least 0.93, and an error below that of the best null (uniform, query ignored, additive)
-with its 95 per cent interval over seeds (noises; the inputs are fixed). By all spikes: reported, no prediction.
+Prediction: `experiments/protocol.toml`. By bursts, 40 cells a number and 4 s. L2/3 alone: a median relative L2 of at most
+0.12, a median correlation of kappa of at least 0.93, and an error below that of the best null (uniform, query ignored,
+additive) with its 95 per cent interval over seeds (noises; the inputs are fixed). Both stages: a median of at most 0.25,
+and below uniform attention with the interval; whether it is below the null that ignores the query is the result. By the
+other read-outs: reported, no prediction.
 
 Reference: `reference.linear_attention` and its nulls on `experiments.suite`; cells of Naud & Sprekeler (2018),
-`cells.two_compartment`. How drives are mapped to currents is fitted to phi on a surface measured beforehand, and knows of
-a case nothing but the spread of its keys and queries and the largest of them.
+`cells.two_compartment`. How drives are mapped to currents is fitted on a surface of the cell that is measured beforehand
+(`cells.product`), and knows of a case how its queries, keys, values and measured attention are distributed.
 
-Run time: about five minutes for one seed of the cases up to 8 tokens.
+Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
 
 import json as json_module
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from brian2 import pA, second
+from brian2 import Quantity, pA, second
 from rich.table import Column, Table
-from scipy.interpolate import RegularGridInterpolator
-from scipy.optimize import minimize
 
-from cells.two_compartment import READOUTS, TwoCompartment, counts, surface
-from circuits.engine import device
+from cells.product import map_product
+from cells.two_compartment import READOUTS, TwoCompartment, counts, surface_of
+from circuits.engine import compiler, device
 from experiments import options as o
 from experiments.command import DONE, INTERRUPTED, script
 from experiments.comparison import NULLS, figures_of, reference_of
@@ -42,87 +45,105 @@ from readout.factors import factors
 from readout.files import check_folder, result_folder, write_json
 from readout.provenance import jsonable, provenance
 from readout.statistics import cluster_interval
-from readout.style import SEQUENTIAL, new_figure, save, style
+from readout.style import CYCLE, MARKERS, SEQUENTIAL, new_figure, save, style
 from reference.kernels import KERNELS
 
 # Parameters
-BASAL, APICAL = np.linspace(-600, 1400, 31), np.linspace(-600, 900, 31)  # pA: from silence to 60 Hz
-SHOWN = "burst", "total"
-STARTS = (200, 500, 0, 300), (400, 200, 100, 150), (-400, 300, 200, 250)  # pA; the slopes at the largest drive
+STAGES = "L2/3", "L2/3 and IT"
+WORDS = {"burst": "bursts", "total": "all spikes", "facilitated": "facilitating synapses"}
 LARGEST = 16  # tokens
+SECOND = 2**31  # added to a seed for the noise of the second stage
 phi = KERNELS["elu+1"].phi
 
 
-def measured(sigma):
-    """Surfaces of the cell under noise of `sigma` pA, by read-out (Hz), over BASAL and APICAL."""
-    with device("numpy"):
-        found = surface(BASAL * pA, APICAL * pA, TwoCompartment(sigma=sigma * pA))
-    return {name: np.asarray(each) for name, each in found.items()}
+class Stage(NamedTuple):
+    """How two-compartment cells are simulated, and read.
+
+    Attributes
+    ----------
+    cell : TwoCompartment
+    readout : str
+    cells : int
+        Cells a number.
+    window : Quantity (s)
+    """
+
+    cell: TwoCompartment
+    readout: str
+    cells: int
+    window: Quantity
+
+    @property
+    def surface(self):
+        """Measured surface of the cell."""
+        with device("numpy"):
+            return surface_of(self.cell)
+
+    def mapping(self, basal, apical, phi, signed):
+        """Mapping of the numbers that reach the two ports."""
+        return map_product(self.surface, self.readout, basal, apical, phi, phi, signed, self.cells * self.window)
+
+    def numbers(self, mapping, basal, apical, seed, report=None):
+        """What simulated cells answer to numbers at their ports, which are broadcast against each other."""
+        currents = np.broadcast_arrays(*mapping.currents(basal, apical))
+        each = (np.repeat(current.ravel(), self.cells) * pA for current in currents)
+        with device("numpy" if compiler() is None else "cython"):
+            found = counts(*each, self.cell, self.window, seed, report)[self.readout]
+        mean = found.reshape(*currents[0].shape, self.cells).mean(axis=-1)
+        return mean / float(mapping.unit_rate * self.window)
 
 
 # Circuit
 def drives(case):
-    """Queries (n_head, n_token, d_key) and keys (n_head, n_context, d_key) of a case without biases."""
+    """Queries (n_head, n_token, d_key), keys (n_head, n_context, d_key) and values (n_head, n_context, d_value) of a case
+    without biases."""
     context = case.tokens if case.context is None else case.context
     queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
-    return queries, np.einsum("hkm, jm -> hjk", case.block.W_K, context)
-
-
-def mapping(rates, queries, keys):
-    """Currents (pA) of a query q and a key k: (s0 + s1 q, d0 + d1 k), as (s0, s1, d0, d1).
-
-    Fitted so that the surface `rates`, times any gain, comes near phi(q) phi(k), weighed by the density of normal q and k
-    of the case's spread.
-    """
-    read = RegularGridInterpolator((BASAL, APICAL), rates)
-    largest = max(np.abs(queries).max(), np.abs(keys).max())
-    x = np.linspace(-largest, largest, 25)
-    weight = np.outer(*(np.exp(-0.5 * (x / drive.std()) ** 2) for drive in (queries, keys)))
-    wanted = np.outer(phi(x), phi(x))
-
-    def loss(p):
-        found = read((_within(BASAL, p[0] + p[1] * x)[:, None], _within(APICAL, p[2] + p[3] * x)[None, :]))
-        gain = (weight * found * wanted).sum() / max((weight * found**2).sum(), 1e-12)
-        return (weight * (gain * found - wanted) ** 2).sum() / (weight * wanted**2).sum()
-
-    starts = [np.array(start) / (1, largest, 1, largest) for start in STARTS]
-    return min((minimize(loss, start, method="Nelder-Mead") for start in starts), key=lambda found: found.fun).x
-
-
-def _within(grid, currents):
-    return np.clip(currents, grid[0], grid[-1])
+    keys, values = (np.einsum("hkm, jm -> hjk", W, context) for W in (case.block.W_K, case.block.W_V))
+    return queries, keys, values
 
 
 # Protocol
-def attention(case, fitted, cells, window, sigma, seed, readout, report=None):
-    """kappa (n_head, n_token, n_context) as the counts of simulated L2/3 cells carry it, divided by its exact sum."""
-    queries, keys = drives(case)
-    basal = _within(BASAL, fitted[0] + fitted[1] * queries)[:, :, None, :]
-    apical = _within(APICAL, fitted[2] + fitted[3] * keys)[:, None, :, :]
-    basal, apical = (np.repeat(each.ravel(), cells) * pA for each in np.broadcast_arrays(basal, apical))
-    with device("numpy"):
-        found = counts(basal, apical, TwoCompartment(sigma=sigma * pA), window, seed, report)[readout]
-    shape = (*queries.shape[:2], keys.shape[1], -1)
-    kappa = found.reshape(shape).sum(axis=-1)
-    return kappa / np.maximum(kappa.sum(axis=-1, keepdims=True), 1)
+def attention(case, stage, seed, report=None):
+    """kappa (n_head, n_token, n_context) as simulated L2/3 cells carry it, divided by its exact sum."""
+    queries, keys, _ = drives(case)
+    mapping = stage.mapping(queries, keys, phi, signed=False)
+    products = stage.numbers(mapping, queries[:, :, None, :], keys[:, None, :, :], seed, report)
+    kappa = products.sum(axis=-1)
+    return kappa / np.maximum(kappa.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
 
 
-def answer(case, kappa):
-    """What ideal L5 and higher-order cells make of kappa (n_token, d_model)."""
-    context = case.tokens if case.context is None else case.context
-    line = "hmv, hij, hvn, jn -> im"
-    return np.einsum(line, case.block.W_O, kappa, case.block.W_V, context, optimize=True)
+def modulated(case, kappa, stage, seed, report=None):
+    """Attention times value, summed over the context (n_head, n_token, d_value), by simulated IT cells."""
+    _, _, values = drives(case)
+    mapping = stage.mapping(values, kappa, lambda x: x, signed=True)
+    pairs = np.stack([values, -values])[:, :, None, :, :]
+    on, off = stage.numbers(mapping, pairs, kappa[None, :, :, :, None], seed, report)
+    return (on - off).sum(axis=2)
 
 
-def run(cases, rates, cells, window, sigma, seed, n_seed, report=None):
-    """A row for each case, read-out and seed; what was done before an interruption, and whether there was one."""
-    rows, asked = [], [(case, readout, k) for case in cases for readout in SHOWN for k in range(n_seed)]
+def ideal(case, kappa):
+    """The same by ideal IT cells."""
+    return np.einsum("hij, hjv -> hiv", kappa, drives(case)[2])
+
+
+def answer(case, sums):
+    """What ideal L5 PT and higher-order cells make of that (n_token, d_model)."""
+    return np.einsum("hmv, hiv -> im", case.block.W_O, sums)
+
+
+def run(cases, stages, seeds, report=None):
+    """Two rows, one a stage, for each case, read-out and seed; what was done before an interruption, and whether there
+    was one."""
+    rows, asked = [], [(case, stage, seed) for case in cases for stage in stages for seed in seeds]
     try:
-        for place, (case, readout, k) in enumerate(asked):
-            fitted, part = mapping(rates[readout], *drives(case)), part_of(report, place, len(asked))
-            kappa = attention(case, fitted, cells, window, sigma, seed + k, readout, part)
-            figures = figures_of(answer(case, kappa), kappa, reference_of(case, "elu+1"))
-            rows.append({"case": case.name, "readout": readout, "seed": seed + k, "pA": fitted, **figures})
+        for place, (case, stage, seed) in enumerate(asked):
+            parts = [part_of(report, 2 * place + half, 2 * len(asked)) for half in range(2)]
+            kappa = attention(case, stage, seed, parts[0])
+            both = modulated(case, kappa, stage, seed + SECOND, parts[1])
+            for name, sums in zip(STAGES, (ideal(case, kappa), both), strict=True):
+                figures = figures_of(answer(case, sums), kappa, reference_of(case, "elu+1"))
+                rows.append({"case": case.name, "readout": stage.readout, "stage": name, "seed": seed, **figures})
     except KeyboardInterrupt:
         return rows, True
     return rows, False
@@ -132,74 +153,109 @@ def run(cases, rates, cells, window, sigma, seed, n_seed, report=None):
 def judge(rows):
     """The predictions, on the bursts."""
     rows = [row for row in rows if row["readout"] == "burst"]
-    if not rows:
-        return []
-    asked = PROTOCOL["biophysical"]
-    error, kappa = (float(np.median([row[name] for row in rows])) for name in ("relative_l2", "kappa_correlation"))
-    ahead = [min(nulls_of(row)) - row["relative_l2"] for row in rows]
-    interval = cluster_interval(ahead, [row["seed"] for row in rows], **PROTOCOL["intervals"])
-    said = "an error below that of the best null, by an interval over seeds above 0"
-    found = "needs two seeds" if interval is None else " to ".join(number(each) for each in interval)
+    return [] if not rows else [*_judge_first(rows), *_judge_both(rows)]
+
+
+def _judge_first(rows):
+    asked, own = PROTOCOL["biophysical_L23"], [row for row in rows if row["stage"] == STAGES[0]]
+    error, kappa = (_median(own, name) for name in ("relative_l2", "kappa_correlation"))
     return [
-        Prediction(f"a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]),
         Prediction(
-            f"a median correlation of kappa of at least {asked['kappa_correlation']}",
+            f"L2/3: a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]
+        ),
+        Prediction(
+            f"L2/3: a median correlation of kappa of at least {asked['kappa_correlation']}",
             number(kappa),
             kappa >= asked["kappa_correlation"],
         ),
-        Prediction(said, found, interval is not None and interval[0] > 0),
+        _ahead("L2/3: an error below that of the best null", own, lambda row: min(nulls_of(row))),
     ]
 
 
+def _judge_both(rows):
+    asked, own = PROTOCOL["biophysical_both"], [row for row in rows if row["stage"] == STAGES[1]]
+    error = _median(own, "relative_l2")
+    return [
+        Prediction(
+            f"both: a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]
+        ),
+        _ahead("both: an error below that of uniform attention", own, lambda row: row["uniform_relative_l2"]),
+        _ahead(
+            "both: an error below that of the null that ignores the query", own, lambda row: row["key_only_relative_l2"]
+        ),
+    ]
+
+
+def _ahead(said, rows, null):
+    """Whether the error is below that of a null, by an interval over seeds above 0."""
+    ahead = [null(row) - row["relative_l2"] for row in rows]
+    interval = cluster_interval(ahead, [row["seed"] for row in rows], **PROTOCOL["intervals"])
+    found = "needs two seeds" if interval is None else " to ".join(number(each) for each in interval)
+    return Prediction(f"{said}, by an interval over seeds above 0", found, interval is not None and interval[0] > 0)
+
+
+def _median(rows, name):
+    return float(np.median([row[name] for row in rows]))
+
+
 # Figure
-def draw(rates, rows):
-    """Surfaces of the cell, and kappa's error beside the nulls of every case."""
+def draw(surface, rows):
+    """Surfaces of the cell, and the error of both stages beside the nulls of every case."""
+    names, readouts = (list(dict.fromkeys(row[name] for row in rows)) for name in ("case", "readout"))
     with style():
-        figure = new_figure(4.2, width=11.0)
-        panels = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
-        for panel, name in zip(panels, SHOWN, strict=False):
-            image = panel.pcolormesh(APICAL, BASAL, rates[name], cmap=SEQUENTIAL, shading="nearest", rasterized=True)
-            panel.set(xlabel="apical current (pA)", ylabel="basal current (pA)", title=f"{name} rate (Hz)")
-            figure.colorbar(image, ax=panel)
-        names = list(dict.fromkeys(row["case"] for row in rows))
-        series = {f"{name}s" if name == "burst" else "all spikes": name for name in SHOWN}
-        for (label, readout), look in zip(series.items(), ("o", "s"), strict=True):
-            own = [row for row in rows if row["readout"] == readout]
-            places = [names.index(row["case"]) for row in own]
-            panels[2].plot([row["relative_l2"] for row in own], places, look, alpha=0.8, label=label)
-        for null, look in zip(NULLS, ("+", "x", "1"), strict=True):
-            first = [next(row for row in rows if row["case"] == name) for name in names]
-            values = [row[f"{null}_relative_l2"] for row in first]
-            panels[2].plot(values, range(len(names)), look, color="#777777", label=f"null: {null.replace('_', ' ')}")
-        panels[2].set(xscale="log", xlabel="relative L2 error", xlim=(0.01, 1))
-        panels[2].set_yticks(range(len(names)), names)
-        panels[2].invert_yaxis()
-        figure.legend(*panels[2].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+        figure = new_figure(4.6, width=12.0)
+        panels = figure.subplots(1, 4, width_ratios=(1, 1, 1.1, 1.1))
+        for panel, name in zip(panels, ("burst", "total"), strict=False):
+            _draw_surface(figure, panel, surface, name)
+        for panel, stage in zip(panels[2:], STAGES, strict=True):
+            for k, readout in enumerate(readouts):
+                own = [row for row in rows if (row["readout"], row["stage"]) == (readout, stage)]
+                places = [names.index(row["case"]) for row in own]
+                errors, look = [row["relative_l2"] for row in own], {"color": CYCLE[k], "marker": MARKERS[k]}
+                panel.plot(errors, places, linestyle="", alpha=0.8, label=WORDS[readout], **look)
+            _draw_nulls(panel, names, rows)
+            panel.set(xscale="log", xlabel="relative L2 error", xlim=(0.01, 1), title=f"{stage} in spikes")
+            panel.set_yticks(range(len(names)), names if panel is panels[2] else [])
+            panel.invert_yaxis()
+        figure.legend(*panels[2].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
 
 
-def _tables(rates, rows, sigma):
+def _draw_surface(figure, panel, surface, name):
+    drawn = {"cmap": SEQUENTIAL, "shading": "nearest", "rasterized": True}
+    image = panel.pcolormesh(surface.apical, surface.basal, surface.rates[name], **drawn)
+    panel.set(xlabel="apical current (pA)", ylabel="basal current (pA)", title=f"{name} rate (Hz)")
+    figure.colorbar(image, ax=panel)
+
+
+def _draw_nulls(panel, names, rows):
+    for null, look in zip(NULLS, ("+", "x", "1"), strict=True):
+        first = [next(row for row in rows if row["case"] == name) for name in names]
+        values = [row[f"{null}_relative_l2"] for row in first]
+        panel.plot(values, range(len(names)), look, color="#777777", label=f"null: {null.replace('_', ' ')}")
+
+
+def _tables(surface, rows, sigma):
     one = Table("read-out", "interaction", "product leaves", "sum leaves", title=f"the cell, noise of {sigma:g} pA")
     for name in READOUTS:
-        one.add_row(name, *(per_cent(each) for each in factors(rates[name])))
+        one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))
     two = Table(
-        Column("case", no_wrap=True), "read-out", "error", Column(NULLS_TITLE, min_width=11), "skill", "kappa",
-        title="L2/3 stage in two-compartment cells: median over seeds",
+        Column("case", no_wrap=True), "read-out", STAGES[0], STAGES[1], Column(NULLS_TITLE, min_width=11), "kappa",
+        title="relative L2, stages in two-compartment cells: median over seeds",
     )  # fmt: skip
     for case, readout in dict.fromkeys((row["case"], row["readout"]) for row in rows):
         own = [row for row in rows if (row["case"], row["readout"]) == (case, readout)]
-        median = {
-            name: float(np.median([row[name] for row in own])) for name in ("relative_l2", "skill", "kappa_correlation")
-        }
-        two.add_row(
-            case, readout, per_cent(median["relative_l2"]), shares(nulls_of(own[0])), number(median["skill"]),
-            number(median["kappa_correlation"]),
-        )  # fmt: skip
+        errors = [_median([row for row in own if row["stage"] == stage], "relative_l2") for stage in STAGES]
+        kappa = number(_median(own, "kappa_correlation"))
+        two.add_row(case, readout, *map(per_cent, errors), shares(nulls_of(own[0])), kappa)
     return one, two
 
 
 def main(
-    sigma: Annotated[float, typer.Option(help="Standard deviation of the noise, pA.")] = 450.0,
+    readouts: Annotated[str, typer.Option(help=f"Some of {','.join(WORDS)}.")] = "burst,total",
+    sigma: Annotated[float, typer.Option(help="Standard deviation of the noise, pA.")] = float(
+        TwoCompartment().sigma / pA
+    ),
     tokens: Annotated[int, typer.Option(help="Cases of the suite up to this many tokens.")] = 8,
     cells: o.Cells = 40,
     duration: Annotated[float, typer.Option(help="Measured window, s.")] = 4.0,
@@ -211,35 +267,29 @@ def main(
     json: o.Json = False,
 ):
     """Read attention from the bursts of two-compartment cells."""
-    start, given = (
-        time.perf_counter(),
-        {k: v for k, v in locals().items() if k not in ("quiet", "json", "overwrite", "out")},
-    )
+    start = time.perf_counter()
+    given = {"readouts": o.some_of("--readouts", readouts, tuple(WORDS)), "sigma": sigma, "tokens": tokens,
+             "cells": cells, "duration": duration, "seeds": seeds, "seed": seed}  # fmt: skip
     o.check(cells=cells, duration=duration, seed=seed)
-    for name, value, lowest, highest in (
-        ("--sigma", sigma, 0, 5000),
-        ("--tokens", tokens, 4, LARGEST),
-        ("--seeds", seeds, 1, 1000),
-    ):
-        if not lowest <= value <= highest:
-            raise o.OptionError(f"{name} is {value} but needs to lie between {lowest} and {highest}")
+    for limits in (("--sigma", sigma, 0, 5000), ("--tokens", tokens, 4, LARGEST), ("--seeds", seeds, 1, 1000)):
+        o.within(*limits)
     check_folder(out, overwrite)
+    cell, console = TwoCompartment(sigma=sigma * pA), console_for(json)
+    stages = [Stage(cell, readout, cells, duration * second) for readout in given["readouts"]]
     chosen = [case for case in suite_cases() if max(reference_of(case, "elu+1").attention.kappa.shape) <= tokens]
-    rates, console = measured(sigma), console_for(json)
     with progress("two-compartment cells", quiet) as report:
-        rows, interrupted = run(chosen, rates, cells, duration * second, sigma, seed, seeds, report)
-    folder = result_folder("bursts", given, out, overwrite)
-    parts = {name: factors(rates[name]) for name in READOUTS}
+        rows, interrupted = run(chosen, stages, range(seed, seed + seeds), report)
+    folder, surface = result_folder("bursts", given, out, overwrite), stages[0].surface
+    parts = {name: factors(surface.rates[name]) for name in READOUTS}
     result = jsonable({"schema_version": 1, "cell": parts, "rows": rows, "interrupted": interrupted})
     write_json(folder / "bursts.json", result)
-    write_json(
-        folder / "run.json", provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
-    )
+    content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    write_json(folder / "run.json", content)
     if rows:
-        save(draw(rates, rows), folder / "bursts.png")
+        save(draw(surface, rows), folder / "bursts.png")
     if json:
         print(json_module.dumps(result))
-    for table in _tables(rates, rows, sigma):
+    for table in _tables(surface, rows, sigma):
         console.print(table)
     say_predictions(judge(rows), console)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)

@@ -5,12 +5,11 @@ What is switched off, is so in the circuit: exact numbers in place of spikes, or
 
 from typing import NamedTuple
 
-import numpy as np
 from brian2 import Quantity, ms
 
 from cells.forms.spiking import SPIKING
+from circuits.pilot import drive_of
 from circuits.plan import named
-from wiring.expressions import parse
 
 LONG, SHORT = SPIKING.tau_slow, 10 * ms  # synapses as they are, and such as show the ripple
 BRISK = {"dt": 0.5 * ms}  # where ripple or high rates would ask a cell for two spikes in a step of 1 ms
@@ -125,7 +124,7 @@ def _driven_exactly(plan):
             kept.append(projection)
             continue
         name, _, port = projection.target.partition(".")
-        drive = _drive(projection, populations[projection.source].inputs["soma"])
+        drive = drive_of(projection, populations[projection.source].inputs["soma"])
         populations[name] = _with_input(populations[name], port, drive)
     return plan._replace(circuit=plan.circuit._replace(populations=populations, projections=tuple(kept)))
 
@@ -136,15 +135,6 @@ def _divided_exactly(plan, normaliser):
     kept = [each for each in plan.circuit.projections if "interneuron" not in each.name]
     circuit = plan.circuit._replace(populations=populations, projections=tuple(kept))
     return plan._replace(circuit=circuit, attention_sum=None, gain=None)
-
-
-def _drive(projection, numbers):
-    """What a projection brings to its target (batch, *sizes), with axes of size one where it brings copies."""
-    expression = parse(projection.expression)
-    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
-    drive = np.einsum(line, numbers, np.asarray(projection.weights, dtype=float))
-    copies = [1 + place for place, letter in enumerate(expression.target) if letter not in expression.distinct]
-    return np.expand_dims(drive, copies)
 
 
 def _with_input(population, port, numbers):

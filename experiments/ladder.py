@@ -71,8 +71,13 @@ def units(rungs=RUNGS, wirings=tuple(WIRINGS), suites=SUITES):
     groups = {"random": [(case,) for case in suite_cases()], "digits": [digit_cases()]}
     return [
         Unit(rung, wiring, suite, cases)
-        for rung in rungs for wiring in wirings for suite in suites for cases in groups[suite]
+        for rung in rungs for wiring in wirings if runs(rung, wiring) for suite in suites for cases in groups[suite]
     ]  # fmt: skip
+
+
+def runs(rung, wiring):
+    """Whether the cells of a rung can be wired so."""
+    return FORMS[rung].wirings is None or wiring in FORMS[rung].wirings
 
 
 def digit_cases():
@@ -82,9 +87,11 @@ def digit_cases():
 
 
 def options_of(unit, given):
-    """Options of a unit; cells a number are those that the protocol asks of its rung, unless given."""
-    cells = given["cells"] if given["cells"] is not None else PROTOCOL.get(unit.rung, {}).get("cells", 1)
-    return o.check(**given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells}, record="sample")
+    """Options of a unit; cells a number are those that the protocol asks of its rung, unless given, and so is the window."""
+    asked = PROTOCOL.get(unit.rung, {})
+    cells = given["cells"] if given["cells"] is not None else asked.get("cells", 1)
+    given = given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells, "duration": asked.get("duration")}
+    return o.check(**given, record="sample")
 
 
 def present(unit, options, n_seed, report=None):

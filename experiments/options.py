@@ -11,7 +11,7 @@ from circuits.attend import FORMS, WIRINGS, Settings
 from circuits.engine import TARGETS, compiler
 
 Wiring = Annotated[str, typer.Option(help="mask (n x n microcolumns) or memory (tokens one by one).")]
-Form = Annotated[str, typer.Option(help="rate, dale, spiking or adaptive.")]
+Form = Annotated[str, typer.Option(help="rate, dale, spiking, adaptive or biophysical.")]
 Kernel = Annotated[str, typer.Option(help="phi: elu+1, softplus, relu or exp.")]
 Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Do not divide by Z.")]
 Normalisation = Annotated[str, typer.Option(help="What inhibits: recurrent, feedforward, or output (wrong by design).")]
@@ -88,6 +88,8 @@ def check(
     within("--cells", cells, 1, MAX_CELLS)
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
+    if FORMS[form].wirings is not None and wiring not in FORMS[form].wirings:
+        raise OptionError(f"--wiring is '{wiring}' but --form {form} needs {' or '.join(FORMS[form].wirings)}")
     settings = Settings(
         form=FORMS[form], window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
         unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, seed=seed, record=record,

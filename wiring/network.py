@@ -107,9 +107,10 @@ def wire(circuit, settings):
 
 def _cells(concrete, reaching, settings):
     """NeuronGroup of a population; `reaching` maps the number of each pathway to the port it reaches."""
-    population, form = concrete.population, settings.form
-    cell = population.cell
-    ports = [_port(population, port, [k for k in reaching if reaching[k] == port]) for port in cell.ports]
+    population, cell = concrete.population, concrete.population.cell
+    form = settings.form.of(cell)
+    bare = form.calibrate is not None  # the cell's own thresholds stand for its kernels
+    ports = [_port(population, port, [k for k in reaching if reaching[k] == port], bare) for port in cell.ports]
     equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma])
     inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
     moving = {f"{port}_schedule": TimedArray(rows, settings.phase) for port, rows in inputs.items() if rows.ndim == 2}
@@ -122,8 +123,9 @@ def _cells(concrete, reaching, settings):
         refractory=form.refractory,
         namespace={
             **form.constants,
-            **(form.constants_of(form, cell, settings.clock.dt) if form.constants_of else {}),
+            **(form.constants_of(settings.form, cell, settings.clock.dt) if form.constants_of else {}),
             "stream": settings.stream(population.name),
+            "stream_d": settings.stream(f"dendrites of {population.name}"),
             "tau_soma": form.tau_soma,
             "tau_g": form.tau_loop,
             **cell.parameters,
@@ -157,9 +159,9 @@ def each_cell(values, n_cell):
     return np.repeat(values, n_cell // len(values))
 
 
-def _port(population, port, reaching):
-    """Equations of one port: what reaches it, and its number after the kernel."""
-    kernel = population.kernels.get(port, "identity")
+def _port(population, port, reaching, bare):
+    """Equations of one port: what reaches it, and its number after the kernel, or `bare` of it."""
+    kernel = "identity" if bare else population.kernels.get(port, "identity")
     if kernel not in KERNELS:
         raise WiringError(f"population '{population.name}': kernel '{kernel}' of {port} is none of {sorted(KERNELS)}")
     lines = [f"{port}_{k} : 1 (linked)" for k in reaching]
@@ -186,7 +188,7 @@ def _connect(wired, k, pathway, settings):
     wired.wires[pathway.name] = wires
     wired.others.append(dendrite)
     unit_rate = settings.unit_rates[pathway.source]
-    group = wired.groups[pathway.source]
+    group, sends = wired.groups[pathway.source], settings.form.of(source.population.cell)
     if source.population.cell.starts_high:
         gain = np.bincount(wires.post, pathway.excitation.ravel()[wires.entry], wires.n_dendrite)
         setattr(dendrite, settings.form.held, each_cell(highest(settings.form, unit_rate), wires.n_dendrite) * gain)
@@ -195,10 +197,11 @@ def _connect(wired, k, pathway, settings):
         if keep.size == 0:
             continue
         if sign == "inhibition":
-            group, synapses_onto = _relay(k, group, settings)
+            group, synapses_onto = _relay(k, group, sends.relayed, settings)
+            sends = settings.form
             wired.others.extend((group, synapses_onto))
         wired.synapses[pathway.name, sign] = _synapses(
-            k, sign, group, dendrite, wires, keep, weights, unit_rate, settings
+            k, sign, group, dendrite, wires, keep, weights, unit_rate, sends, settings
         )
 
 
@@ -225,12 +228,12 @@ def _dendrite(k, target, port, n_dendrite, settings):
     return dendrite
 
 
-def _relay(k, source, settings):
+def _relay(k, source, relayed, settings):
     """Inhibitory relay: one cell a source cell, brought to threshold by each of its spikes, or to its rate."""
     form = settings.form
     fires, receives = {}, {"model": "received_post = rate_pre : Hz (summed)"}
     if form.spikes:
-        fires, receives = {"threshold": "v >= 1", "reset": "v -= 1"}, {"on_pre": "v_post += 1"}
+        fires, receives = {"threshold": "v >= 1", "reset": "v -= 1"}, {"on_pre": relayed}
     relay = NeuronGroup(
         source.N,
         form.relay,
@@ -246,9 +249,9 @@ def _relay(k, source, settings):
     return relay, onto
 
 
-def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, settings):
-    """Synapses of one sign from a population (or its relay) onto dendrites; entries of weight zero are left out."""
-    form = settings.form
+def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, form, settings):
+    """Synapses of one sign from a population (or its relay) onto dendrites, which do what the `form` of the source
+    sends; entries of weight zero are left out."""
     values = weights.ravel()[wires.entry[keep]]
     unit_rate = each_cell(unit_rate, source.N)[wires.pre[keep]]
     if form.spikes:

@@ -56,6 +56,18 @@ class Form(NamedTuple):
         Ports whose dendrites do not saturate all the same.
     regular : bool
         Whether a cell counts exactly, so that its count is right to one spike.
+    membrane : str
+        The variable of a spiking soma that is its membrane.
+    scatter : callable or None
+        From a group of somata and a uniform number for each, how their membranes start, so that cells do not fire in step.
+    relayed : str
+        What a spike does to an inhibitory relay.
+    of_cell : dict of str to Form
+        Somata, and what they send, of the cell types that run otherwise, by the name of the type.
+    calibrate : callable or None
+        From the drives of a cell's ports (see `circuits.pilot.calibrated`) to constants of the soma, and its unit rate.
+    wirings : tuple of str or None
+        The wirings that the form can run; None: all.
     """
 
     name: str
@@ -84,6 +96,12 @@ class Form(NamedTuple):
     conductance: float | None = None
     unsaturated: tuple = ()
     regular: bool = True
+    membrane: str = "v"
+    scatter: Callable | None = None
+    relayed: str = "v_post += 1"
+    of_cell: dict = {}
+    calibrate: Callable | None = None
+    wirings: tuple | None = None
 
     @property
     def tau_loop(self):
@@ -94,6 +112,10 @@ class Form(NamedTuple):
         """
         somata = 0 if self.spikes else 2
         return 4 * (self.tau_pool + self.tau_fast + somata * self.tau_soma)
+
+    def of(self, cell):
+        """The form of a cell type's soma."""
+        return self.of_cell.get(cell.name, self)
 
     def tau(self, cell, port):
         """Time constant of the dendrite at a port of a cell type."""

@@ -9,6 +9,11 @@ from brian2 import Hz, ms, second
 
 from cells.forms.form import Form
 
+
+def _scatter(group, uniform):
+    group.v = uniform
+
+
 SPIKING = Form(
     name="spiking",
     paired=True,
@@ -34,4 +39,5 @@ SPIKING = Form(
     reset="v -= 1; count += 1; crowded += int(v >= 1)",
     reading="count",
     crowding="two spikes of one cell in one time step",
+    scatter=_scatter,
 )
