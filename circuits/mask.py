@@ -68,6 +68,7 @@ def mask_wiring(
         kernels={"basal": kernel, "apical": kernel},
         inputs=given(basal=_on_grid(b_Q), apical=_on_grid(b_K), gate=gate),
     )  # fmt: skip
+    protocol = _protocol(times)
     populations = {**_nuclei(sizes, tokens, context), **_layer_5(sizes, b_V), "superficial": superficial}
     projections = [
         *_key_and_query("superficial", W_Q, W_K),
@@ -77,11 +78,11 @@ def mask_wiring(
         Projection("pyramidal_tract", "higher_order.soma", "hiv, hmv -> im", W_O),
     ]
     if normalisation is not None:
-        populations |= _inhibition(normalisation, superficial)
+        populations |= _inhibition(normalisation, superficial, protocol.n_phase)
         projections += _inhibitory_projections(normalisation, W_Q, W_K)
     circuit = Circuit("mask", populations, tuple(projections))
     normalised = (_attention_sum, _gain) if normalisation else (None, None)
-    return Plan(circuit, _protocol(times), len(tokens), _output, _attention, *normalised)
+    return Plan(circuit, protocol, len(tokens), _output, _attention, *normalised)
 
 
 def _sizes(W_Q, W_V, tokens, context):
@@ -136,10 +137,12 @@ def _attention_to_value(A):
     return Projection("superficial", "intratelencephalic.apical", "hijk, vk -> hijv", A)
 
 
-def _inhibition(normalisation, superficial):
-    """Interneurons, one a macrocolumn; and the undivided L2/3 cells that feed-forward inhibition listens to."""
+def _inhibition(normalisation, superficial, n_phase):
+    """Interneurons, one a macrocolumn, which keep the strength they start with for one phase, until keys and queries have
+    arrived; and the undivided L2/3 cells that feed-forward inhibition listens to."""
     cell = RECURRENT if normalisation == "recurrent" else POOLING
-    interneuron = Population("interneuron", cell, superficial.axes[:2])
+    gate = (np.arange(n_phase) > 0).astype(float)[:, None, None, None]
+    interneuron = Population("interneuron", cell, superficial.axes[:2], inputs={"gate": gate})
     if normalisation != "feedforward":
         return named(interneuron)
     return named(interneuron, superficial._replace(name="undivided"))

@@ -20,6 +20,9 @@ def rate_units(plan):
 def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
     """Unit rate of each population for each input, so that the largest number it carries comes near the ceiling.
 
+    Interneurons have a unit each, since what divides one macrocolumn may be hundreds of times what divides another, and a
+    cell that fires at a few Hz shunts unevenly.
+
     Parameters
     ----------
     plan : Plan
@@ -32,11 +35,13 @@ def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
 
     Returns
     -------
-    dict of str to Quantity, shape (batch,)
+    dict of str to Quantity, shape (batch,), or (batch, *sizes) for interneurons
     """
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
     peaks = {name: _peak(np.abs(numbers[last])) for name, numbers in run.numbers.items()}
     for name, population in circuit.populations.items():
+        if population.cell.starts_high:
+            peaks[name] = np.abs(run.numbers[name][last]).max(axis=0)
         drives = population.inputs and population.cell.layer == "thalamus"
         if drives or (population.cell.variable and not population.cell.starts_high):  # a memory may shrink again
             peaks[name] = _peak(np.abs(run.numbers[name]))

@@ -25,6 +25,7 @@ class Record(NamedTuple):
     axes : tuple of (kind, size)
         Hidden axes included, in C order of the flat index.
     unit_rate : Quantity (Hz)
+        Where each cell has its own, their mean.
     cells : ndarray of int
         Flat indices of the recorded cells.
     spike_index, spike_time : ndarray of int and Quantity (s), or None in a form without spikes
@@ -55,7 +56,7 @@ class Run(NamedTuple):
         What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
     peak_rates : dict of str to Quantity
         Highest rate of any cell over any phase of the run (in rates, at the end of any window); empty if interrupted.
-    unit_rates : dict of str to Quantity, shape (batch,)
+    unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
     t_stop : Quantity
         Biological time simulated.
     interrupted : bool
@@ -87,7 +88,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     ----------
     plan : Plan
     form : Form
-    unit_rates : dict of str to Quantity, shape (batch,)
+    unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
     dt : Quantity
     cells : int
         Cells that share one number.
@@ -208,7 +209,7 @@ def _record(wired, name, monitors, unit_rates):
         index, times = index[kept], times[kept]
     cell = concrete.population.cell
     return Record(
-        name, cell.name, cell.layer, concrete.axes, unit_rates[name][0], np.array(rate.record), index, times,
+        name, cell.name, cell.layer, concrete.axes, np.mean(unit_rates[name][0]), np.array(rate.record), index, times,
         Quantity(rate.t), Quantity(rate.rate).T,
     )  # fmt: skip
 

@@ -115,7 +115,8 @@ def spike_variance(plan, run, windows, cells):
         if name not in variance:
             summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
             shape = plan.circuit.populations[name].shape
-            one_spike = np.asarray(1 / (run.unit_rates[name] * span)).reshape(-1, *(1 for _ in shape))
+            one_spike = np.asarray(1 / (run.unit_rates[name] * span))
+            one_spike = one_spike.reshape(*one_spike.shape, *(1 for _ in range(1 + len(shape) - one_spike.ndim)))
             expected = numbers[name] / one_spike
             own = one_spike**2 * np.minimum(expected, 1 / 6) / cells
             variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)

@@ -21,8 +21,8 @@ class Settings(NamedTuple):
     Attributes
     ----------
     form : Form
-    unit_rates : dict of str to Quantity, shape (batch,)
-        Rate that stands for the number one, a population and input.
+    unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
+        Rate that stands for the number one: of a population for an input, or of each of its cells.
     batch, cells : int
         Inputs side by side; cells that share one number.
     shared : bool
@@ -150,13 +150,13 @@ def _cells(concrete, reaching, settings):
 
 
 def highest(form, unit_rate):
-    """The number at which a variable that starts high starts (batch,): the ceiling of the cell, or one without any."""
+    """The number at which a variable that starts high starts: the ceiling of the cell, or one without any."""
     return np.asarray(form.ceiling / unit_rate) if form.ceiling is not None else np.ones(unit_rate.shape)
 
 
 def each_cell(values, n_cell):
-    """A value an input (batch,) for every one of `n_cell` cells or dendrites, which lie input by input."""
-    return np.repeat(values, n_cell // len(values))
+    """A value an input (batch,), or an index (batch, *sizes), for every one of `n_cell` cells, which lie in that order."""
+    return np.repeat(values.ravel(), n_cell // values.size)
 
 
 def _port(population, port, reaching, bare):
@@ -190,8 +190,9 @@ def _connect(wired, k, pathway, settings):
     unit_rate = settings.unit_rates[pathway.source]
     group, sends = wired.groups[pathway.source], settings.form.of(source.population.cell)
     if source.population.cell.starts_high:
-        gain = np.bincount(wires.post, pathway.excitation.ravel()[wires.entry], wires.n_dendrite)
-        setattr(dendrite, settings.form.held, each_cell(highest(settings.form, unit_rate), wires.n_dendrite) * gain)
+        start = each_cell(highest(settings.form, unit_rate), group.N)[wires.pre]
+        reaching = pathway.excitation.ravel()[wires.entry] * start
+        setattr(dendrite, settings.form.held, np.bincount(wires.post, reaching, wires.n_dendrite))
     for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
         keep = np.flatnonzero(weights.ravel()[wires.entry])
         if keep.size == 0:
