@@ -14,6 +14,7 @@ from wiring.numbers import numbers_of_count, numbers_of_rate
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
 RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
 MAX_RECORDED = {"default": 200, "sample": 32}
+MAX_WHOLE = 1000  # chosen: neo writes some fifty spike trains a second, and slower the more there are
 
 
 class Record(NamedTuple):
@@ -97,7 +98,8 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     seed : int
     target : {"auto", "numpy", "cython", "cpp"}
     record : {"default", "sample", "all"}
-        Cells recorded of the first input: whole nuclei, interneurons and L5 PT, and at most 200 of another population;
+        Cells recorded of the first input: nuclei, interneurons and L5 PT as a whole unless they have more than 1000, and at
+        most 200 of another population;
         at most 32 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
@@ -191,7 +193,7 @@ def _monitors(wired, name, protocol, form, record):
 def _recorded(concrete, record):
     """Flat indices of the recorded cells, all of the first input."""
     n_first = concrete.n_cell // concrete.shape[0]
-    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE
+    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE and n_first <= MAX_WHOLE
     if record == "all" or whole or n_first <= MAX_RECORDED[record]:
         return np.arange(n_first)
     drawn = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis

@@ -22,6 +22,8 @@ EXPERIMENTS = (
     "ladder",
     "attribution",
     "bursts",
+    "best_attention",
+    "division",
 )
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

@@ -1,0 +1,185 @@
+"""Which attention do the cells compute: the paper's, another linear one, any weighing of the values, or none?
+
+Question: if the circuit is not the paper's attention, is it another attention? Monotone functions in place of phi, one
+feature a component, and a gain a head are fitted to the circuit's answers to half of the inputs, and tested on the other
+half; wider families, whose weights are free, are fitted to each answer. What the widest leaves, attention cannot do.
+
+Prediction: written before any run. Of the controls, a circuit of ideal rates is inside linear attention, and one of pure
+gain (the key's weights cut, so that the query scales a sum of values) is outside, for 8 of 8 blocks; inside means that the
+best linear attention leaves at most `inside` (`experiments/protocol.toml`) of what is tested. Cells that are less ideal are
+nearer to the best linear attention than to the paper's. Of the rungs themselves, whether they are inside is the result.
+
+Reference: Granier & Senn (2025), Algorithm 1; `experiments.families`. Inputs with one block, side by side in one network.
+
+Run time: one minute for the controls; then three minutes a block for adaptive cells, and ten for biophysical ones.
+"""
+
+import sys
+import time
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Column, Table
+
+from circuits.attend import FORMS
+from experiments import options as o
+from experiments.command import script
+from experiments.comparison import reference_of
+from experiments.families import FAMILIES, FREE, LinearFamily, nearest
+from experiments.ladder import PROTOCOL
+from experiments.progress import progress
+from experiments.sweep import Prediction, ask, say, side_by_side, sweep, write
+from experiments.tables import console_for, per_cent
+from readout.agreement import relative_l2
+from readout.files import check_folder, result_folder
+from readout.provenance import provenance
+from readout.style import CYCLE, MARKERS, new_figure, style
+
+# Parameters
+BUILT, GAIN = "rate", "pure gain"  # the controls
+N_TOKEN, N_INPUT, SCALE = 4, 12, 2.0
+INSIDE = PROTOCOL["best_attention"]["inside"]
+
+
+def inputs(seed):
+    """Random inputs with one block."""
+    return side_by_side(seed, N_INPUT, N_TOKEN, scale=SCALE)
+
+
+# Protocol
+def options_of(circuit, seed, target):
+    """Options of a circuit; a control is of ideal rates, and pure gain is not divided by Z."""
+    form = BUILT if circuit == GAIN else circuit
+    asked = PROTOCOL.get(form, {})
+    return o.check(
+        form=form, cells=asked.get("cells", 1), duration=asked.get("duration"), unnormalised=circuit == GAIN, seed=seed,
+        target=target, record="sample",
+    )  # fmt: skip
+
+
+def answer_of(circuit, seed, target, report=None):
+    """What a circuit answers to the inputs of a seed."""
+    cases = inputs(seed)
+    if circuit == GAIN:
+        block = cases[0].block
+        cases = [case._replace(block=block._replace(W_K=0 * block.W_K)) for case in cases]
+    return ask(cases, options_of(circuit, seed, target), report)
+
+
+# Reference
+def residuals(cases, answers):
+    """Relative L2 from the nearest member of each family, on the half of the inputs that nothing was fitted to.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    answers : ndarray, shape (n_case, n_token, d_model)
+
+    Returns
+    -------
+    dict of str to float
+    """
+    half = len(cases) // 2
+    tested, wanted = cases[half:], answers[half:]
+    linear = LinearFamily(cases).fit(cases[:half], answers[:half])
+    members = {
+        "paper": [reference_of(case, "elu+1").attention.output for case in tested],
+        "linear": [linear.output(case) for case in tested],
+        **{name: [nearest(name, *each) for each in zip(tested, wanted, strict=True)] for name in FREE},
+    }
+    return {name: relative_l2(np.array(found), wanted) for name, found in members.items()}
+
+
+def judge(rows):
+    """The predictions."""
+    found = []
+    for circuit, inside in ((BUILT, True), (GAIN, False)):
+        own = [row["linear"] <= INSIDE for row in rows if row["circuit"] == circuit]
+        said = f"{circuit}: {'inside' if inside else 'outside'} linear attention, each block"
+        if own:
+            found.append(Prediction(said, f"{own.count(inside)} of {len(own)}", own.count(inside) == len(own)))
+    others = [row for row in rows if row["circuit"] not in (BUILT, GAIN)]
+    if others:
+        nearer = sum(row["linear"] < row["paper"] for row in others)
+        said = "other circuits: nearer to the best linear attention than to the paper's"
+        found.append(Prediction(said, f"{nearer} of {len(others)}", nearer == len(others)))
+    return found
+
+
+# Figure
+def draw(rows):
+    """What each family leaves of each circuit."""
+    circuits = list(dict.fromkeys(row["circuit"] for row in rows))
+    with style():
+        figure = new_figure(4.4, width=9.0)
+        panel = figure.subplots()
+        for k, circuit in enumerate(circuits):
+            look, place = {"color": CYCLE[k], "marker": MARKERS[k]}, (k - (len(circuits) - 1) / 2) * 0.12
+            own = [row for row in rows if row["circuit"] == circuit]
+            for row in own:
+                panel.plot(np.arange(5) + place, [max(row[name], FLOOR) for name in FAMILIES], "", alpha=0.4, **look)
+            medians = [max(np.median([row[name] for row in own]), FLOOR) for name in FAMILIES]
+            panel.plot(np.arange(5) + place, medians, markersize=8, label=circuit, **look)
+        panel.axhline(INSIDE, color="#777777", linestyle="--", linewidth=1)
+        panel.annotate("inside", (4.45, INSIDE), (0, -11), textcoords="offset points", ha="right", color="#555555")
+        panel.set(yscale="log", ylabel="relative L2 error", xlabel="family of attention, from narrow to wide")
+        panel.set_xticks(
+            range(5), ["paper's", "best linear", "any weighing\n(sums to one)", "with a gain", "any matrix"]
+        )
+        panel.set_ylim(FLOOR / 1.5, 2)
+        figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+FLOOR = 1e-4  # what the figure draws for anything smaller
+
+
+def _table(rows):
+    table = Table(
+        Column("circuit", no_wrap=True), "block", *FAMILIES, title="relative L2 from the nearest member of each family"
+    )
+    for row in rows:
+        table.add_row(row["circuit"], str(row["seed"]), *(per_cent(row[name]) for name in FAMILIES))
+    return table
+
+
+def main(
+    rungs: Annotated[str, typer.Option(help="Circuits to place beside the controls, or none.")] = "adaptive",
+    seeds: Annotated[int, typer.Option(help="Blocks of each rung; the controls have 8.")] = 1,
+    target: o.Target = "auto",
+    seed: o.Seed = 0,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Place circuits among the families of attention."""
+    start, known = time.perf_counter(), tuple(name for name in FORMS if name != BUILT)
+    chosen = () if rungs == "none" else o.some_of("--rungs", rungs, known)
+    o.within("--seeds", seeds, 1, 1000)
+    o.check(target=target, seed=seed)
+    check_folder(out, overwrite)
+    asked = [(each, seed + k) for each in (BUILT, GAIN) for k in range(8)]
+    asked += [(each, seed + k) for each in chosen for k in range(seeds)]
+    runs = {
+        f"{circuit}, block {each}": lambda report, circuit=circuit, each=each: answer_of(circuit, each, target, report)
+        for circuit, each in asked
+    }
+    console = console_for(json)
+    with progress(f"{len(runs)} circuits", quiet) as report:
+        swept = sweep(runs, report)
+    rows = [
+        {"circuit": circuit, "seed": each, **residuals(inputs(each), swept.done[label].output)}
+        for label, (circuit, each) in zip(runs, asked, strict=True) if label in swept.done
+    ]  # fmt: skip
+    given = {"rungs": chosen, "seeds": seeds, "target": target, "seed": seed}
+    folder, result = result_folder("best_attention", given, out, overwrite), swept.result(rows)
+    content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    write("best_attention", folder, result, draw(rows) if rows else None, content)
+    say(result, _table(rows), judge(rows), folder, console, json)
+    return swept.status([])
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,207 @@
+"""Division in three places: by a shunt of the soma, by a shunt of the apical dendrite, or once, in L5 PT cells.
+
+Question: can inhibition of a two-compartment cell itself divide what its bursts carry, so that attention sums to one, or
+does it subtract?
+
+Prediction: written before any run. A shunt of the soma subtracts: what is left is nearer to the rate less a constant than
+to a share of it, and attention that it normalises is further from the algebra than attention that is divided exactly. A
+shunt of the dendrite is nearer to division than one of the soma. Division in L5 PT, algebraically the same, costs no more
+than 1.5 times the error of exact division, by cells that multiply unnormalised attention by a value.
+
+Reference: `reference.linear_attention` on `experiments.suite`; shunting: Wilson et al. (2012) and Seybold et al. (2015), of
+which only the abstracts could be read. Rates are those of measured surfaces, without the noise of counting: each macrocolumn
+gets the conductance at which its cells sum to what those of the least driven one do.
+
+Run time: two minutes.
+"""
+
+import sys
+import time
+from typing import Annotated
+
+import numpy as np
+import typer
+from brian2 import nS, second
+from rich.table import Column, Table
+from scipy.interpolate import RegularGridInterpolator
+from scipy.optimize import brentq, minimize_scalar
+
+from cells.product import map_product
+from cells.two_compartment import TwoCompartment, surface
+from circuits.engine import compiler, device
+from experiments import options as o
+from experiments.bursts import WORDS, answer, drives, phi
+from experiments.command import DONE, script
+from experiments.comparison import reference_of
+from experiments.suite import cases as suite_cases
+from experiments.sweep import Prediction, say, write
+from experiments.tables import console_for, per_cent
+from readout.agreement import relative_l2
+from readout.files import check_folder, result_folder
+from readout.provenance import provenance
+from readout.style import CYCLE, MARKERS, new_figure, style
+
+# Parameters
+LEVELS = np.array([0, 2, 5, 10, 20, 40, 80, 160])  # nS
+PLACES = {"soma": "g_shunt_s", "dendrite": "g_shunt_d"}
+EXACT, PT = "exact", "L5 PT"
+COUNTED = 160 * second  # 40 cells for 4 s, for which the cells are calibrated
+
+
+class Inhibited:
+    """Rates of a cell under a shunt in one place, over both drives and the conductance."""
+
+    def __init__(self, place, readout):
+        with device("numpy" if compiler() is None else "cython"):
+            every = [surface(TwoCompartment(**{PLACES[place]: level * nS})) for level in LEVELS]
+        self.surfaces, self.bare = [each.rates[readout] for each in every], every[0]
+        self.grid = LEVELS, every[0].basal, every[0].apical
+        self.table = RegularGridInterpolator(self.grid, np.array(self.surfaces))
+
+    def rates(self, conductance, basal, apical):
+        """Rates at currents (pA), which are broadcast, under a conductance (nS)."""
+        inside = [np.clip(each, grid[0], grid[-1]) for each, grid in zip((basal, apical), self.grid[1:], strict=True)]
+        return self.table(tuple(np.broadcast_arrays(conductance, *inside)))
+
+    def shares(self):
+        """What division and subtraction leave of the surface, at the conductance that comes nearest to halving it."""
+        first = self.surfaces[0]
+        half = min(self.surfaces[1:], key=lambda each: abs(each.sum() / first.sum() - 0.5))
+        divided = (half * first).sum() / (first**2).sum() * first
+        least = minimize_scalar(lambda b: np.linalg.norm(np.clip(first - b, 0, None) - half), (0, first.max() / 4)).x
+        return relative_l2(divided, half), relative_l2(np.clip(first - least, 0, None), half)
+
+
+# Protocol
+def attention(case, inhibited, readout):
+    """kappa (n_head, n_token, n_context) of a case, divided exactly and by the shunt; and the conductances (nS)."""
+    queries, keys, _ = drives(case)
+    mapping = map_product(inhibited.bare, readout, queries, keys, phi, phi, False, COUNTED)
+    basal, apical = mapping.currents(queries[:, :, None, :], keys[:, None, :, :])
+    free = inhibited.rates(0.0, basal, apical).sum(axis=-1)
+    sums, found, strength = free.sum(axis=-1), np.empty_like(free), np.zeros(free.shape[:2])
+    for h, i in np.ndindex(*free.shape[:2]):
+
+        def excess(g, h=h, i=i):
+            return inhibited.rates(g, basal[h, i], apical[h, 0]).sum() - sums.min()
+
+        strength[h, i] = LEVELS[-1] if excess(LEVELS[-1]) > 0 else brentq(excess, 0, LEVELS[-1]) if excess(0) > 0 else 0
+        found[h, i] = inhibited.rates(strength[h, i], basal[h, i], apical[h, 0]).sum(axis=-1)
+    return free / sums[..., None], found / sums.min(), strength, free / float(mapping.unit_rate)
+
+
+def modulated(case, weights, inhibited, readout):
+    """Attention times value, summed (n_head, n_token, d_value), by L5 IT cells without inhibition."""
+    values = drives(case)[2]
+    mapping = map_product(inhibited.bare, readout, values, weights, _same, _same, True, COUNTED)
+    on, off = (
+        inhibited.rates(0.0, *mapping.currents(sign * values[:, None, :, :], weights[..., None])) for sign in (1, -1)
+    )
+    return (on - off).sum(axis=2) / float(mapping.unit_rate)
+
+
+def _same(x):
+    return x
+
+
+def errors_of(case, cells, readout):
+    """Relative L2 of the answers to a case: of the L2/3 stage by place, and of both stages divided exactly and in PT."""
+    reference, found = reference_of(case, "elu+1").attention, {}
+    for place, inhibited in cells.items():
+        exact, shunted, strength, products = attention(case, inhibited, readout)
+        found[place] = relative_l2(
+            answer(case, np.einsum("hij, hjv -> hiv", shunted, drives(case)[2])), reference.output
+        )
+        found[f"{place} nS"] = float(strength.max())
+    found[EXACT] = relative_l2(answer(case, np.einsum("hij, hjv -> hiv", exact, drives(case)[2])), reference.output)
+    bare = cells["soma"]
+    found["both, exact"] = relative_l2(answer(case, modulated(case, exact, bare, readout)), reference.output)
+    late = modulated(case, products, bare, readout) / products.sum(axis=-1)[..., None]
+    found[f"both, {PT}"] = relative_l2(answer(case, late), reference.output)
+    return {"case": case.name, **found}
+
+
+# Reference
+def judge(rows, shares):
+    """The predictions."""
+    soma, dendrite = shares["soma"], shares["dendrite"]
+    median = {name: float(np.median([row[name] for row in rows])) for name in rows[0] if name != "case"}
+    times = median[f"both, {PT}"] / median["both, exact"]
+    return [
+        Prediction(
+            "a shunt of the soma is nearer to subtraction",
+            f"division leaves {per_cent(soma[0])}, subtraction {per_cent(soma[1])}",
+            soma[1] < soma[0],
+        ),
+        Prediction(
+            "a shunt of the dendrite is nearer to division than one of the soma",
+            f"division leaves {per_cent(dendrite[0])}, {per_cent(soma[0])}",
+            dendrite[0] < soma[0],
+        ),
+        Prediction(
+            "attention normalised by a shunt of the soma is worse than by exact division",
+            f"{per_cent(median['soma'])}, {per_cent(median[EXACT])}",
+            median["soma"] > median[EXACT],
+        ),
+        Prediction("division in L5 PT costs at most 1.5 times the error", f"{times:.2f} times", times <= 1.5),
+    ]
+
+
+# Figure
+def draw(cells, rows):
+    """Rates against basal current under each shunt, and the error of every case."""
+    with style():
+        figure = new_figure(4.4, width=12.0)
+        panels = figure.subplots(1, 3, width_ratios=(1, 1, 1.4))
+        for panel, (place, inhibited) in zip(panels, cells.items(), strict=False):
+            column = np.argmin(np.abs(inhibited.bare.apical - 300))
+            for k, level in enumerate(LEVELS[:6]):
+                rates = inhibited.surfaces[k][:, column]
+                panel.plot(inhibited.bare.basal, rates, color=CYCLE[k % len(CYCLE)], label=f"{level} nS")
+            panel.set(xlabel="basal current (pA)", ylabel="what is sent (Hz)", title=f"shunt of the {place}")
+            panel.legend(fontsize=8)
+        names = EXACT, "soma", "dendrite", "both, exact", f"both, {PT}"
+        for k, name in enumerate(names):
+            look = {"marker": MARKERS[k], "color": CYCLE[k], "linestyle": ""}
+            panels[2].plot([row[name] for row in rows], range(len(rows)), label=name, **look)
+        panels[2].set_yticks(range(len(rows)), [row["case"] for row in rows])
+        panels[2].set(xscale="log", xlabel="relative L2 error", title="where the division is")
+        panels[2].invert_yaxis()
+        panels[2].legend(fontsize=8)
+    return figure
+
+
+def _table(rows):
+    names = [name for name in rows[0] if name != "case" and not name.endswith("nS")]
+    table = Table(Column("case", no_wrap=True), *names, title="relative L2 by where the division is")
+    for row in rows:
+        table.add_row(row["case"], *(per_cent(row[name]) for name in names))
+    return table
+
+
+def main(
+    readout: Annotated[str, typer.Option(help=f"One of {', '.join(WORDS)}.")] = "burst",
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Divide by inhibition, in three places."""
+    start = time.perf_counter()
+    (readout,) = o.some_of("--readout", readout, tuple(WORDS))
+    check_folder(out, overwrite)
+    console = console_for(json)
+    cells = {place: Inhibited(place, readout) for place in PLACES}
+    shares = {place: inhibited.shares() for place, inhibited in cells.items()}
+    rows = [errors_of(case, cells, readout) for case in suite_cases()]
+    given = {"readout": readout}
+    folder = result_folder("division", given, out, overwrite)
+    result = {"rows": rows, "shares": shares, "failed": {}, "interrupted": False}
+    content = provenance(sys.argv, given, {}, wall_time_s=time.perf_counter() - start)
+    write("division", folder, result, draw(cells, rows), content)
+    say(result, _table(rows), judge(rows, shares), folder, console, json)
+    return DONE
+
+
+if __name__ == "__main__":
+    script(main)
