@@ -24,6 +24,7 @@ EXPERIMENTS = (
     "bursts",
     "best_attention",
     "division",
+    "robustness",
 )
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

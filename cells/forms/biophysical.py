@@ -43,8 +43,8 @@ def two_compartment(readout, cell):
         reading="released",
         membrane="V_s",
         scatter=_scatter,
-        constants={**ADAPTIVE.constants, **cell._asdict(), "noise": noise, "tau_rate": TAU_RATE, "closed": CLOSED},
-        constants_of=lambda form, cell_type, dt: {},
+        constants={**ADAPTIVE.constants, **cell._asdict(), "tau_rate": TAU_RATE, "closed": CLOSED},
+        constants_of=lambda form, cell_type, dt: {"noise": noise},
         calibrate=lambda population, drives, counted: calibrate(cell, readout, population, drives, counted),
     )
 
