@@ -5,9 +5,9 @@ copies differ, when only a part of the synapses exists, and when cells are lost?
 
 Prediction: the error is proportional to the jitter of the weights (slope 1 of the logarithms), falls as one over the cells a
 number where a tenth of the synapses exists (slope -1), and with the measured probabilities of Campagnola et al. (2022) and
-40 cells a number stays below 25 per cent in the median. Without disorder it is that of the rate form. Missing cells cost less
-than missing synapses of the same share, since normalisation rescales what is left. (Written before any run but for the slope
-of -1: a pilot let one cell stand for all P of the target, and had -1/2.)
+40 cells a number stays below 25 per cent in the median. Without disorder it is that of the rate form. Missing cells cost
+less than missing synapses of the same share, since normalisation rescales what is left. (Written before any run but for the
+slope of -1: a pilot let one cell stand for all P of the target, and had -1/2.)
 
 Reference: `reference.linear_attention`, on the inputs with 4 and 8 tokens at scale 2 of `experiments.suite`. Ideal rates, so
 that all error is that of the disorder. P cells a number, each of whose P x P synapses onto another number exists with
