@@ -240,7 +240,8 @@ def _tables(surface, rows, sigma):
     for name in READOUTS:
         one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))
     two = Table(
-        Column("case", no_wrap=True), Column("read-out", no_wrap=True), STAGES[0], "both", Column(NULLS_TITLE, min_width=11), "kappa",
+        Column("case", no_wrap=True), Column("read-out", no_wrap=True), STAGES[0], "both",
+        Column(NULLS_TITLE, min_width=11), "kappa",
         title="relative L2 with L2/3, and both stages, in two compartments: median over seeds",
     )  # fmt: skip
     for case, readout in dict.fromkeys((row["case"], row["readout"]) for row in rows):

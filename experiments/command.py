@@ -25,6 +25,8 @@ EXPERIMENTS = (
     "best_attention",
     "division",
     "robustness",
+    "physiology",
+    "calibration",
 )
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

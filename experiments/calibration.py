@@ -1,0 +1,126 @@
+"""What the cells are calibrated on: f-I curves of adaptive cells, and of two-compartment cells at several apical drives.
+
+Question: which rates can each cell give, and does the inverted table give back the rate that it is asked for?
+
+Prediction: each f-I table rises up to the 300 Hz at which it ends, and a fresh measurement at the currents that the inverted
+table names differs from the rate asked for by less than 3 per cent from 10 to 100 Hz, where adaptive cells work.
+
+Reference: the table itself, measured with another stream of noise and half as many cells.
+
+Run time: one minute.
+"""
+
+import sys
+import time
+
+import numpy as np
+from brian2 import Clock, Hz, Network, NeuronGroup, ms, second
+from rich.table import Table
+
+from cells.forms.adaptive import ADAPTIVE, MEMBRANE, MEMBRANES, RESOLUTION, TOP, f_i_table, inverse
+from cells.noise import noise
+from cells.two_compartment import TwoCompartment, surface_of
+from circuits.engine import device
+from experiments import options as o
+from experiments.command import DONE, script
+from experiments.sweep import Prediction, say, write
+from experiments.tables import console_for, number, per_cent
+from readout.files import check_folder, result_folder
+from readout.provenance import provenance
+from readout.style import CYCLE, new_figure, style
+
+# Parameters
+ASKED = np.array([10, 20, 40, 60, 80, 100])  # Hz
+N_CELL, WINDOW = 20, 10 * second
+APICAL = -300, 0, 200, 400, 600  # pA, at which the two-compartment cell is drawn
+DT = ADAPTIVE.dt
+
+
+# Protocol
+def answered(membrane, currents):
+    """Rates (Hz) of fresh cells at the currents that an inverted table names."""
+    group = NeuronGroup(
+        len(currents) * N_CELL, f"{MEMBRANE}\n current : 1 (constant)\n count : 1", threshold="v > 1",
+        reset="v = 0; w += b; count += 1", refractory=membrane.refractory, method="euler", clock=Clock(DT),
+        namespace={**membrane._asdict(), "noise": noise, "stream": 1},
+    )  # fmt: skip
+    group.current = np.repeat(currents, N_CELL)
+    network, counts = Network(group), []
+    for span in (0.5 * second, WINDOW):
+        network.run(span, namespace={})
+        counts.append(np.array(group.count).reshape(-1, N_CELL).mean(axis=1))
+    return (counts[1] - counts[0]) / float(WINDOW)
+
+
+def run():
+    """Table of each membrane, and what fresh cells answer; the surface of the two-compartment cell."""
+    with device("numpy"):
+        tables = {name: f_i_table(membrane, DT) for name, membrane in MEMBRANES.items()}
+        rows = []
+        for name, table in tables.items():
+            currents = inverse(table)[np.rint(ASKED / (RESOLUTION / Hz)).astype(int)]
+            for asked, found in zip(ASKED, answered(MEMBRANES[name], currents), strict=True):
+                rows.append({"membrane": name, "asked_hz": float(asked), "answered_hz": float(found)})
+        return tables, rows, surface_of(TwoCompartment())
+
+
+# Reference
+def judge(tables, rows):
+    """The predictions."""
+    top = min(table.rate.max() for table in tables.values())
+    worst = max(abs(row["answered_hz"] / row["asked_hz"] - 1) for row in rows)
+    return [
+        Prediction(f"each table reaches {TOP / Hz:g} Hz", f"{number(top)} Hz", top >= TOP / Hz),
+        Prediction("the rate asked for, within 3 %", per_cent(worst), worst < 0.03),
+    ]
+
+
+# Figure
+def draw(tables, rows, surface):
+    """f-I tables with what fresh cells answer; f-I curves of the two-compartment cell, all spikes and bursts."""
+    with style():
+        figure = new_figure(4.2, width=12.0)
+        panels = figure.subplots(1, 3)
+        for k, (name, table) in enumerate(tables.items()):
+            panels[0].plot(table.current, table.rate, color=CYCLE[k], label=f"{name}, measured")
+            own = [row for row in rows if row["membrane"] == name]
+            currents = inverse(table)[np.rint(ASKED / (RESOLUTION / Hz)).astype(int)]
+            answers = [row["answered_hz"] for row in own]
+            panels[0].plot(
+                currents, answers, "o", color=CYCLE[k], label=f"{name}, asked for {ASKED[0]} to {ASKED[-1]} Hz"
+            )
+        panels[0].axhline(TOP / Hz, color="#777777", linestyle="--", linewidth=1, label="end of the table")
+        panels[0].set(xlabel="current (rest to threshold)", ylabel="rate (Hz)", title="adaptive cells", xlim=(0, 12))
+        for panel, readout in zip(panels[1:], ("total", "burst"), strict=True):
+            for k, apical in enumerate(APICAL):
+                column = np.argmin(np.abs(surface.apical - apical))
+                label = f"{surface.apical[column]:.0f} pA apical"
+                panel.plot(surface.basal, surface.rates[readout][:, column], color=CYCLE[k], label=label)
+            panel.set(xlabel="basal current (pA)", title=f"two compartments, {readout} rate", ylabel="rate (Hz)")
+        for panel in panels:
+            panel.legend(fontsize=8)
+    return figure
+
+
+def _table(rows):
+    table = Table("membrane", "asked (Hz)", "answered (Hz)", title="inverted f-I tables")
+    for row in rows:
+        table.add_row(row["membrane"], f"{row['asked_hz']:g}", f"{row['answered_hz']:.1f}")
+    return table
+
+
+def main(out: o.Out = None, overwrite: o.Overwrite = False, quiet: o.Quiet = False, json: o.Json = False):
+    """Show what the cells are calibrated on."""
+    start = time.perf_counter()
+    check_folder(out, overwrite)
+    console, (tables, rows, surface) = console_for(json), run()
+    folder = result_folder("calibration", {"dt": DT / ms}, out, overwrite)
+    result = {"rows": rows, "failed": {}, "interrupted": False}
+    content = provenance(sys.argv, {"dt": DT}, {"noise": 1}, wall_time_s=time.perf_counter() - start)
+    write("calibration", folder, result, draw(tables, rows, surface), content)
+    say(result, _table(rows), judge(tables, rows), folder, console, json)
+    return DONE
+
+
+if __name__ == "__main__":
+    script(main)

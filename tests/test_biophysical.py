@@ -1,0 +1,171 @@
+"""The biophysical form: two-compartment cells in the whole pathway, and what is asked of them."""
+
+import numpy as np
+import pytest
+from brian2 import pA, second
+from typer.testing import CliRunner
+
+from cells.forms.biophysical import BIOPHYSICAL
+from cells.intratelencephalic import INTRATELENCEPHALIC
+from cells.kernels import phi
+from cells.pyramidal_tract import PYRAMIDAL_TRACT
+from cells.superficial import SUPERFICIAL
+from cells.two_compartment import APICAL, BASAL, Surface
+from circuits.attend import Settings, attend
+from circuits.mask import mask_wiring
+from circuits.pilot import drive_at, rate_units
+from circuits.protocol import Times
+from circuits.run import simulate
+from experiments import calibration, command, division, physiology, robustness
+from experiments.suite import random_case
+from experiments.sweep import side_by_side
+from reference import KERNELS
+from reference.attention import linear_attention
+
+TINY = {"n_head": 1, "d_model": 4, "d_key": 2, "d_value": 2, "scale": 2.0}
+
+
+@pytest.fixture(scope="module")
+def answered():
+    """A small case, and what the whole pathway answers."""
+    case = random_case(3, 2, **TINY | {"d_key": 4})
+    settings = Settings(
+        form=BIOPHYSICAL, window=1 * second, settle=1 * second, cells=40, target="numpy", record="sample"
+    )
+    return case, attend("mask", case.tokens[None], settings, **case.block._asdict())
+
+
+def test_inhibition_divides_what_the_terminals_release(answered):
+    """The interneurons hear what the synapses release, and hold its sum at one; the cells themselves are not slowed."""
+    _, answer = answered
+    assert answer.attention_sum == pytest.approx(np.ones((1, 1, 2)), abs=0.2)
+    assert answer.run.peak_rates["superficial"] / (1 / second) > 5
+
+
+def test_the_answer_is_of_the_size_of_attention(answered):
+    """One second leaves noise of some tens of per cent; an answer of the wrong sign or unit leaves more."""
+    case, answer = answered
+    right = linear_attention(case.tokens, case.block).output
+    assert np.linalg.norm(answer.output[0] - right) < 0.7 * np.linalg.norm(right)
+    assert np.vdot(answer.output[0], right) > 0
+
+
+def test_only_pyramidal_cells_of_two_ports_have_two_compartments():
+    assert BIOPHYSICAL.of(SUPERFICIAL) is BIOPHYSICAL.of(INTRATELENCEPHALIC)
+    assert BIOPHYSICAL.of(SUPERFICIAL).calibrate is not None
+    assert BIOPHYSICAL.of(PYRAMIDAL_TRACT) is BIOPHYSICAL
+
+
+def test_the_memory_wiring_is_refused(tmp_path):
+    case = random_case(0, 2, **TINY)
+    np.savez(
+        tmp_path / "case.npz", tokens=case.tokens, **{k: v for k, v in case.block._asdict().items() if v is not None}
+    )
+    arguments = ["compare", str(tmp_path / "case.npz"), "--form", "biophysical", "--wiring", "memory"]
+    result = CliRunner().invoke(command.build(arguments), arguments)
+    assert result.exit_code == command.BAD_INPUT
+    assert "--wiring" in result.stderr
+    assert "mask" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_kernels_of_cells_are_those_of_the_reference(name):
+    x = np.linspace(-3, 3, 13)
+    assert phi(name)(x) == pytest.approx(KERNELS[name].phi(x), rel=1e-12)
+
+
+def test_the_pilot_sees_the_queries_and_the_attention():
+    """What reaches the ports in the rate form is W_Q x, and kappa summed over the components."""
+    case = random_case(5, 3, **TINY)
+    times = Times(1 * second, 0.1 * second, 0.25 * second, robustness.RATE.dt)
+    plan = mask_wiring(times, case.tokens[None], **case.block._asdict())
+    run = simulate(plan, robustness.RATE, rate_units(plan), dt=times.dt, target="numpy")
+    queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
+    assert drive_at(plan, run, "superficial", "basal")[0, 0, :, :, 0] == pytest.approx(queries, rel=1e-6)
+    kappa = linear_attention(case.tokens, case.block).kappa
+    assert drive_at(plan, run, "intratelencephalic", "apical")[0, 0, ..., 0] == pytest.approx(kappa, rel=1e-4)
+
+
+def made_up(divides):
+    """Cells whose rate a shunt divides, or from which it subtracts; a product of two soft thresholds without it."""
+    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in (BASAL, APICAL))
+    product = np.outer(basal, apical)
+
+    def surface(cell):
+        strength = float(cell.g_shunt_s + cell.g_shunt_d) * 1e9
+        rates = product / (1 + strength) if divides else np.clip(product - strength, 0, None)
+        return Surface(BASAL, APICAL, {"burst": rates})
+
+    return surface
+
+
+def test_division_tells_dividing_cells_from_subtracting_ones(monkeypatch):
+    """Cells that divide lose nothing by being divided by their shunt; cells that subtract (control) do."""
+    found = {}
+    for divides in (True, False):
+        monkeypatch.setattr(division, "surface", made_up(divides))
+        monkeypatch.setattr(division, "LEVELS", np.array([0.0, 1, 2, 4, 8, 16]))
+        cells = {place: division.Inhibited(place, "burst") for place in division.PLACES}
+        share = cells["soma"].shares()
+        found[divides] = division.errors_of(random_case(0, 4, scale=2.0), cells, "burst"), share
+    (divided, share), (subtracted, other) = found[True], found[False]
+    assert share[0] < 1e-9 < share[1]
+    assert other[1] < 0.01 < other[0]
+    assert divided["soma"] == pytest.approx(divided["exact"], rel=0.05)
+    assert subtracted["soma"] > 1.5 * subtracted["exact"]
+
+
+def test_physiology_reads_factor_and_constant():
+    before = np.linspace(0, 50, physiology.BASAL.size)
+    after = np.clip(0.7 * before - 4, 0, None)
+    assert physiology.divided_and_subtracted(before, after) == pytest.approx([0.7, 4], rel=1e-3)
+    assert physiology.gain(physiology.BASAL * 0.03) == pytest.approx(30)
+
+
+@pytest.mark.parametrize("raised", [True, False])
+def test_physiology_judges_what_the_curves_show(raised):
+    """Larkum's finding holds for made-up cells with a steeper slope, not for cells with a flatter one."""
+    line, noise = physiology.BASAL * 0.03, np.random.default_rng(0).normal(0, 1e-3, (8, physiology.BASAL.size))
+    more = (1.5 if raised else 0.9) * line + 5
+    curves = {"no apical input": line, "apical input": more, "shunt of the soma": 0.5 * more,
+              "shunt of the dendrite": np.clip(more - 8, 0, None)}  # fmt: skip
+    curves |= {f"recruited {level} nS": more - 0.3 * level for level in physiology.RECRUITED}
+    found = physiology.judge({name: rates + noise * (1 + k) for k, (name, rates) in enumerate(curves.items())})
+    same = {each.source + " " + each.finding.split()[0]: each.same for each in found}
+    assert same["Larkum 2004 apical"] == raised
+    assert same["Wilson 2012 PV"]
+    assert same["Wilson 2012 SOM"]
+    assert not same["Seybold 2015 each"]
+
+
+def test_disorder_disturbs_and_its_absence_does_not():
+    case = side_by_side(0, 1, 3, **TINY)[0]
+    none, some = (robustness.error_of(case, *each, 0) for each in (("none", 0), ("jitter", 0.1)))
+    assert none < 1e-6 < 1e-2 < some
+
+
+def test_robustness_reads_slopes():
+    """Made-up errors with the predicted slopes hold; a flat error (control) does not."""
+    for exponent, held in ((1.0, True), (0.0, False)):
+        rows = [
+            {"kind": kind, "level": level, "case": "a", "seed": 0, "relative_l2": error(kind, level, exponent)}
+            for kind, levels in robustness.KINDS.items() for level in levels
+        ]  # fmt: skip
+        assert robustness.judge(rows)[1].held == held
+        assert robustness.judge(rows)[2].held == held
+
+
+def error(kind, level, exponent):
+    """A made-up error of a kind of disorder."""
+    if kind == "none":
+        return 1e-9
+    return 0.1 * (level**exponent if kind == "jitter" else level**-exponent)
+
+
+def test_calibration_judges_the_table_by_fresh_cells():
+    tables = {"pyramidal": type("Table", (), {"rate": np.array([0.0, 310.0])})}
+    rows = [{"membrane": "pyramidal", "asked_hz": 10.0, "answered_hz": 10.1}]
+    assert [each.held for each in calibration.judge(tables, rows)] == [True, True]
+    rows[0]["answered_hz"] = 11.0
+    assert not calibration.judge(tables, rows)[1].held
+    assert float(1 * pA) == 1e-12  # the unit that surfaces are in
