@@ -21,6 +21,7 @@ EXPERIMENTS = (
     "gradients",
     "ladder",
     "attribution",
+    "averaging",
     "bursts",
     "best_attention",
     "division",

@@ -3,7 +3,7 @@
 import pytest
 
 from cells.forms.adaptive import ADAPTIVE
-from experiments import attribution
+from experiments import attribution, averaging
 from experiments.attribution import IDEAL, INTERACTION, PARTS, WHOLE, judge, row
 
 
@@ -54,3 +54,13 @@ def test_every_form_is_asked(monkeypatch):
     rows, swept = attribution.run([case], {}, 1)
     assert len(asked) == len(attribution.FORMS)
     assert (len(rows), swept.failed) == (1, {})
+
+
+@pytest.mark.parametrize("slope", [-0.5, 0.0])
+def test_averaging_reads_slopes(slope):
+    """Errors that average out hold; those that do not (control) do not."""
+    rows = [
+        {"case": "self_n4_scale1", "cells": cells, "seconds": seconds, "relative_l2": 0.3 * (cells * seconds) ** slope}
+        for cells in averaging.CELLS for seconds in averaging.SECONDS
+    ]  # fmt: skip
+    assert [each.held for each in averaging.judge(rows)] == [slope == -0.5] * 3

@@ -1,0 +1,146 @@
+"""Does the error of adaptive cells average out over cells and time?
+
+Question: how does the error of the adaptive form fall with the cells P that share a number, and with the measured time T?
+
+Prediction: written before any run. It is noise, and falls as 1 / sqrt(P T), slope -1/2 in each, until the error that does
+not average out (saturation, what noise does to products) is reached; with 32 cells and 2 s it is at most 5 per cent on each
+input of scale 1 and 2. Slopes within 0.15 of -1/2 are taken as held.
+
+Reference: `reference.linear_attention` on the inputs with 4 tokens of `experiments.suite`.
+
+Run time: six minutes.
+"""
+
+import sys
+import time
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Column, Table
+
+from circuits.settled import slots
+from experiments import options as o
+from experiments.command import script
+from experiments.comparison import reference_of
+from experiments.progress import progress
+from experiments.suite import cases as suite_cases
+from experiments.sweep import Prediction, Seed, ask, say, sweep, write
+from experiments.tables import console_for, number, per_cent
+from readout.agreement import relative_l2
+from readout.files import check_folder, result_folder
+from readout.provenance import provenance
+from readout.statistics import slope_of_log_log
+from readout.style import CYCLE, MARKERS, new_figure, style
+
+# Parameters
+CELLS, SECONDS = (2, 8, 32), (0.5, 1.0, 2.0, 4.0)
+LARGEST = 0.05  # at 32 cells and 2 s, scales 1 and 2
+
+
+# Protocol
+def options_of(cells, target, seed):
+    """Options of the adaptive form with so many cells a number."""
+    return o.check(form="adaptive", cells=cells, duration=SECONDS[-1], target=target, seed=seed, record="sample")
+
+
+def rows_of(case, cells, answer, form):
+    """Error of an answer, read over each time."""
+    every, reference = answer.plan.protocol.windows, reference_of(case, "elu+1").attention.output
+    rows = []
+    for seconds in SECONDS:
+        first = every[:, : round(every.shape[1] * seconds / SECONDS[-1])]
+        error = relative_l2(answer.plan.output(slots(answer.run, form, first))[0], reference)
+        rows.append({"case": case.name, "cells": cells, "seconds": seconds, "relative_l2": error})
+    return rows
+
+
+# Reference
+def medians(rows, name):
+    """Median error over the cases at the most of the other quantity, by cells or by seconds."""
+    other, most = ("seconds", SECONDS[-1]) if name == "cells" else ("cells", CELLS[-1])
+    own = [row for row in rows if row[other] == most]
+    levels = sorted({row[name] for row in own})
+    return {level: float(np.median([row["relative_l2"] for row in own if row[name] == level])) for level in levels}
+
+
+def judge(rows):
+    """The predictions."""
+    if {row["cells"] for row in rows} != set(CELLS):
+        return []
+    found = []
+    for name in ("cells", "seconds"):
+        slope = slope_of_log_log(*zip(*medians(rows, name).items(), strict=True)).slope
+        found.append(Prediction(f"slope against {name}: -0.5, within 0.15", number(slope), abs(slope + 0.5) <= 0.15))
+    easy = [
+        row["relative_l2"] for row in rows
+        if (row["cells"], row["seconds"]) == (32, 2.0) and not row["case"].endswith("scale3")
+    ]  # fmt: skip
+    said = f"32 cells, 2 s, scales 1 and 2: at most {per_cent(LARGEST)}"
+    return [*found, Prediction(said, per_cent(max(easy)), max(easy) <= LARGEST)]
+
+
+# Figure
+def draw(rows):
+    """Error against time, a line for each case and number of cells."""
+    names = list(dict.fromkeys(row["case"] for row in rows))
+    with style():
+        figure = new_figure(4.2, width=10.0)
+        for panel, case in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+            for k, cells in enumerate(CELLS):
+                own = [row for row in rows if (row["case"], row["cells"]) == (case, cells)]
+                errors, look = [row["relative_l2"] for row in own], {"color": CYCLE[k], "marker": MARKERS[k]}
+                panel.plot([row["seconds"] for row in own], errors, label=f"{cells} cells a number", **look)
+            falling = 0.06 * (np.array(SECONDS) / SECONDS[0]) ** -0.5
+            panel.plot(SECONDS, falling, ":", color="#777777", label="1 / sqrt(T)")
+            panel.set(xscale="log", yscale="log", xlabel="measured time (s)", title=case)
+            panel.set_xticks(SECONDS, [f"{each:g}" for each in SECONDS], minor=False)
+            panel.minorticks_off()
+        figure.axes[0].set_ylabel("relative L2 error")
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return figure
+
+
+def _table(rows):
+    columns = (f"{each:g} s" for each in SECONDS)
+    table = Table(Column("case", no_wrap=True), "cells", *columns, title="relative L2 of adaptive cells")
+    for case, cells in dict.fromkeys((row["case"], row["cells"]) for row in rows):
+        own = [row["relative_l2"] for row in rows if (row["case"], row["cells"]) == (case, cells)]
+        table.add_row(case, str(cells), *map(per_cent, own))
+    return table
+
+
+def main(
+    target: Annotated[str, typer.Option(help="Code generation: auto, numpy, cython or cpp.")] = "auto",
+    seed: Seed = 0,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Average adaptive cells over cells and time."""
+    start, cases = time.perf_counter(), [case for case in suite_cases() if case.name.startswith("self_n4")]
+    options = {cells: options_of(cells, target, seed) for cells in CELLS}
+    check_folder(out, overwrite)
+    asked = {(case.name, cells): (case, cells) for case in cases for cells in CELLS}
+    runs = {
+        f"{name}, {cells} cells": lambda report, case=case, cells=cells: ask([case], options[cells], report)
+        for (name, cells), (case, _) in asked.items()
+    }
+    console = console_for(json)
+    with progress(f"{len(runs)} circuits", quiet) as report:
+        swept = sweep(runs, report)
+    rows = []
+    for label, (case, cells) in zip(runs, asked.values(), strict=True):
+        if label in swept.done:
+            rows += rows_of(case, cells, swept.done[label], options[cells].settings.form)
+    given = {"target": target, "seed": seed}
+    folder, result = result_folder("averaging", given, out, overwrite), swept.result(rows)
+    content = provenance(sys.argv, given, {"phases": seed, "noise": seed}, wall_time_s=time.perf_counter() - start)
+    write("averaging", folder, result, draw(rows) if rows else None, content)
+    say(result, _table(rows), judge(rows), folder, console, json)
+    return swept.status([])
+
+
+if __name__ == "__main__":
+    script(main)
