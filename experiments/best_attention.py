@@ -122,13 +122,13 @@ def draw(rows):
                 label = circuit if n == 0 else None
                 panel.plot(np.arange(5) + place, errors, linestyle="", alpha=0.6, label=label, **look)
         panel.axhline(INSIDE, color="#777777", linestyle="--", linewidth=1)
-        panel.text(-0.45, 0.8 * INSIDE, "inside linear attention", va="top", color="#555555")
+        panel.text(4.45, 1.1 * INSIDE, "below: inside linear attention", ha="right", color="#555555")
         panel.set(yscale="log", ylabel="relative L2 error", xlabel="family of attention, from narrow to wide")
         panel.set_xticks(
             range(5), ["paper's", "best linear", "any weighing\n(sums to one)", "with a gain", "any matrix"]
         )
         panel.set(ylim=(FLOOR / 1.5, 2), xlim=(-0.5, 4.5))
-        figure.legend(loc="outside upper center", ncols=4)
+        figure.legend(loc="outside upper center", ncols=5)
     return figure
 
 

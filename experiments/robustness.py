@@ -188,6 +188,8 @@ def draw(rows):
             found = medians(rows, kind)
             panel.plot(list(found), list(found.values()), color="#555555", label="median")
             panel.set(xscale="log", yscale="log", xlabel=label)
+            panel.set_xticks(KINDS[kind], [f"{level:g}" for level in KINDS[kind]])
+            panel.set_xticks([], minor=True)
             panel.xaxis.label.set_fontsize(8)
         figure.axes[0].set_ylabel("relative L2 error")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
