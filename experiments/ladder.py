@@ -258,7 +258,7 @@ def draw(rows):
         panel.set_xticks(range(len(rungs)), rungs)
         panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
         panel.set_axisbelow(True)
-        figure.legend(loc="outside upper center", ncols=3)
+        figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
