@@ -243,7 +243,9 @@ def run_json(answer, options):
         **options.settings.times()._asdict(),
         "form": options.settings.form._asdict(),
         "cell_types": {name: each.cell._asdict() for name, each in answer.plan.circuit.populations.items()},
-        "populations": {name: each.parameters for name, each in answer.plan.circuit.populations.items() if each.parameters},
+        "populations": {
+            name: each.parameters for name, each in answer.plan.circuit.populations.items() if each.parameters
+        },
     }
     return provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
 

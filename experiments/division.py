@@ -188,7 +188,7 @@ def main(
 ):
     """Divide by inhibition, in three places."""
     start = time.perf_counter()
-    (readout,) = o.some_of("--readout", readout, tuple(WORDS))
+    o.one_of("--readout", readout, tuple(WORDS))
     check_folder(out, overwrite)
     console = console_for(json)
     cells = {place: Inhibited(place, readout) for place in PLACES}

@@ -314,6 +314,8 @@ def main(
     o.within("--seeds", seeds, 1, 1000)
     o.within("--tokens", tokens, 4, LARGEST)
     given, every, console = {"cells": cells, "target": target, "seed": seed}, units(*chosen, tokens), console_for(json)
+    if not every:
+        raise o.OptionError(f"--wirings is '{wirings}' but the rungs {rungs} need mask")
     for unit in every:
         options_of(unit, given)
     check_folder(out, overwrite=(out / "units").is_dir())  # one that has a ladder, or nothing

@@ -70,13 +70,13 @@ def check(
     OptionError
         For an unknown word, or a number that is out of range.
     """
-    _one_of("--wiring", wiring, WIRINGS)
-    _one_of("--form", form, FORMS)
-    _one_of("--kernel", kernel, KERNELS)
-    _one_of("--normalisation", normalisation, NORMALISATIONS)
-    _one_of("--dendrites", dendrites, ("shared", "explicit"))
-    _one_of("--record", record, ("default", "sample", "all"))
-    _one_of("--target", target, TARGETS)
+    one_of("--wiring", wiring, WIRINGS)
+    one_of("--form", form, FORMS)
+    one_of("--kernel", kernel, KERNELS)
+    one_of("--normalisation", normalisation, NORMALISATIONS)
+    one_of("--dendrites", dendrites, ("shared", "explicit"))
+    one_of("--record", record, ("default", "sample", "all"))
+    one_of("--target", target, TARGETS)
     if target in ("cython", "cpp") and compiler() is None:
         raise OptionError(f"--target {target} needs a C++ compiler, and none was found; --target numpy needs none")
     _positive("--duration", duration, "s")
@@ -116,7 +116,7 @@ def some_of(name, words, known):
     """
     words = tuple(dict.fromkeys(words.split(",")))
     for word in words:
-        _one_of(name, word, known)
+        one_of(name, word, known)
     return words
 
 
@@ -126,7 +126,8 @@ def within(name, value, lowest, highest):
         raise OptionError(f"{name} is {value} but needs to lie between {lowest} and {highest}")
 
 
-def _one_of(name, value, known):
+def one_of(name, value, known):
+    """Refuse a word that is not known (OptionError)."""
     if value not in known:
         raise OptionError(f"{name} is '{value}' but needs to be one of {', '.join(known)}")
 

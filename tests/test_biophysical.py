@@ -68,6 +68,24 @@ def test_the_memory_wiring_is_refused(tmp_path):
     assert "mask" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["ladder", "--rungs", "biophysical", "--wirings", "memory"], "--wirings"),
+        (["ladder", "--tokens", "2"], "--tokens"),
+        (["bursts", "--sigma", "-1"], "--sigma"),
+        (["division", "--readout", "burst,total"], "--readout"),
+        (["best_attention", "--rungs", "rate"], "--rungs"),
+        (["robustness", "--seeds", "0"], "--seeds"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(arguments, named, tmp_path):
+    result = CliRunner().invoke(command.build(arguments), [*arguments, "--out", str(tmp_path / "none")])
+    assert result.exit_code == command.BAD_INPUT
+    assert named in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("name", sorted(KERNELS))
 def test_kernels_of_cells_are_those_of_the_reference(name):
     x = np.linspace(-3, 3, 13)
