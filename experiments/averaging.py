@@ -35,6 +35,7 @@ from readout.style import CYCLE, MARKERS, new_figure, style
 
 # Parameters
 CELLS, SECONDS = (2, 8, 32), (0.5, 1.0, 2.0, 4.0)
+TICKS = 0.01, 0.02, 0.05, 0.1, 0.2
 LARGEST = 0.05  # at 32 cells and 2 s, scales 1 and 2
 
 
@@ -96,6 +97,7 @@ def draw(rows):
             panel.set(xscale="log", yscale="log", xlabel="measured time (s)", title=case)
             panel.set_xticks(SECONDS, [f"{each:g}" for each in SECONDS], minor=False)
             panel.minorticks_off()
+            panel.set_yticks(TICKS, [per_cent(each) for each in TICKS])
         figure.axes[0].set_ylabel("relative L2 error")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
