@@ -10,9 +10,10 @@ Ornstein-Uhlenbeck process of standard deviation `sigma`. Spikes closer than 16 
 spike that stands alone. A facilitating synapse releases the more, the shorter the interval: du/dt = -u / tau_f,
 u += U (1 - u) at each spike, which releases what u was before (Naud & Sprekeler read bursts so).
 
-The equations and constants are those of Naud & Sprekeler (2018), as re-implementations give them: none was checked
-against the paper itself, which could not be had. The shunts, the facilitation and the strength of the background noise
-are ours. There is no closed form: `surface` measures the table.
+The equations and constants are those of Naud & Sprekeler (2018), as four public re-implementations give them (two in
+Brian2, two in Julia). They agree on all constants here, on a background noise of 450 pA and 2 ms, and not on its mean (into
+the dendrite -270, -300 or 400 pA), which is part of the drive here. The paper itself could not be had. The shunts, the
+facilitation and a weaker noise are ours. There is no closed form: `surface` measures the table.
 """
 
 from functools import lru_cache
@@ -27,7 +28,7 @@ READOUTS = ("total", "burst", "event", "facilitated")
 
 
 class TwoCompartment(NamedTuple):
-    """Constants of the cell; Naud & Sprekeler (2018), second-hand, unless said otherwise."""
+    """Constants of the cell; Naud & Sprekeler (2018), by way of four re-implementations that agree, unless said otherwise."""
 
     E_L: Quantity = -70 * mV  # rest, and reset
     V_T: Quantity = -50 * mV  # threshold
@@ -46,8 +47,8 @@ class TwoCompartment(NamedTuple):
     a: Quantity = 13 * nS  # dendritic adaptation
     tau_wd: Quantity = 30 * ms
     together: Quantity = 16 * ms  # spikes closer than this make a burst
-    tau_noise: Quantity = 2 * ms  # chosen: order of a synaptic current
-    sigma: Quantity = 300 * pA  # chosen: bursts come nearest to a product on inputs that no experiment uses; see 0008
+    tau_noise: Quantity = 2 * ms
+    sigma: Quantity = 300 * pA  # chosen, in place of 450 pA: bursts come nearest to a product on inputs that no experiment uses; see 0008
     E_I: Quantity = -75 * mV  # chosen: reversal of GABA_A
     g_shunt_s: Quantity = 0 * nS  # inhibition of the soma (parvalbumin-like)
     g_shunt_d: Quantity = 0 * nS  # of the apical dendrite (somatostatin-like)
