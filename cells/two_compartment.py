@@ -28,7 +28,7 @@ READOUTS = ("total", "burst", "event", "facilitated")
 
 
 class TwoCompartment(NamedTuple):
-    """Constants of the cell; Naud & Sprekeler (2018), by way of four re-implementations that agree, unless said otherwise."""
+    """Constants of the cell: Naud & Sprekeler (2018), by way of four re-implementations, unless said otherwise."""
 
     E_L: Quantity = -70 * mV  # rest, and reset
     V_T: Quantity = -50 * mV  # threshold
@@ -48,7 +48,7 @@ class TwoCompartment(NamedTuple):
     tau_wd: Quantity = 30 * ms
     together: Quantity = 16 * ms  # spikes closer than this make a burst
     tau_noise: Quantity = 2 * ms
-    sigma: Quantity = 300 * pA  # chosen, in place of 450 pA: bursts come nearest to a product on inputs that no experiment uses; see 0008
+    sigma: Quantity = 300 * pA  # chosen, in place of 450 pA: see decision 0008
     E_I: Quantity = -75 * mV  # chosen: reversal of GABA_A
     g_shunt_s: Quantity = 0 * nS  # inhibition of the soma (parvalbumin-like)
     g_shunt_d: Quantity = 0 * nS  # of the apical dendrite (somatostatin-like)
