@@ -12,7 +12,7 @@ Reference: `reference.linear_attention` on `experiments.suite`; shunting: Wilson
 which only the abstracts could be read. Rates are those of measured surfaces, without the noise of counting: each macrocolumn
 gets the conductance at which its cells sum to what those of the least driven one do.
 
-Run time: two minutes.
+Run time: four minutes.
 """
 
 import sys

@@ -12,7 +12,7 @@ raises the gain of L5 pyramidal cells. Quiquempoix et al. (2018): silencing L2/3
 L2/3 suppresses L5, here through a shunt of the soma that it recruits. Wilson et al. (2012): parvalbumin cells divide,
 somatostatin cells subtract. Seybold et al. (2015): each does both.
 
-Run time: half a minute.
+Run time: two minutes.
 """
 
 import sys

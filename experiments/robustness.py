@@ -1,7 +1,7 @@
 """How much disorder does the circuit bear: unequal copies, missing synapses, few cells, missing cells?
 
-Question: the paper's microcolumns are exact copies, joined all to all. How does the residual grow when the weights of the
-copies differ, when only a part of the synapses exists, and when cells are lost?
+Question: how does the residual grow when the weights of the paper's microcolumns, which are exact copies joined all to all,
+differ, when only a part of the synapses exists, and when cells are lost?
 
 Prediction: the error is proportional to the jitter of the weights (slope 1 of the logarithms), falls as one over the cells a
 number where a tenth of the synapses exists (slope -1), and with the measured probabilities of Campagnola et al. (2022) and
