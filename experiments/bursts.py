@@ -35,6 +35,7 @@ from circuits.engine import compiler, device
 from experiments import options as o
 from experiments.command import DONE, INTERRUPTED, script
 from experiments.comparison import NULLS, figures_of, reference_of
+from experiments.families import drives
 from experiments.ladder import PROTOCOL
 from experiments.pictures import NULLS_TITLE, nulls_of
 from experiments.progress import progress
@@ -91,16 +92,6 @@ class Stage(NamedTuple):
             found = counts(*each, self.cell, self.window, seed, report)[self.readout]
         mean = found.reshape(*currents[0].shape, self.cells).mean(axis=-1)
         return mean / float(mapping.unit_rate * self.window)
-
-
-# Circuit
-def drives(case):
-    """Queries (n_head, n_token, d_key), keys (n_head, n_context, d_key) and values (n_head, n_context, d_value) of a case
-    without biases."""
-    context = case.tokens if case.context is None else case.context
-    queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
-    keys, values = (np.einsum("hkm, jm -> hjk", W, context) for W in (case.block.W_K, case.block.W_V))
-    return queries, keys, values
 
 
 # Protocol

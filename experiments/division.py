@@ -30,9 +30,10 @@ from cells.product import map_product
 from cells.two_compartment import TwoCompartment, surface
 from circuits.engine import compiler, device
 from experiments import options as o
-from experiments.bursts import WORDS, answer, drives, phi
+from experiments.bursts import WORDS, answer, phi
 from experiments.command import DONE, script
 from experiments.comparison import reference_of
+from experiments.families import drives
 from experiments.suite import cases as suite_cases
 from experiments.sweep import Prediction, say, write
 from experiments.tables import console_for, per_cent

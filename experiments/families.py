@@ -28,7 +28,7 @@ class LinearFamily:
     """
 
     def __init__(self, cases):
-        self.knots = [_knots(each) for each in zip(*(queries_and_keys(case) for case in cases), strict=True)]
+        self.knots = [_knots(each) for each in zip(*(drives(case)[:2] for case in cases), strict=True)]
         start = (_rising(np.where(x > 0, x + 1, np.exp(np.minimum(x, 0)))) for x in self.knots)  # elu+1
         self.parameters = np.concatenate([*start, np.zeros(len(cases[0].block.W_Q))])
 
@@ -48,7 +48,7 @@ class LinearFamily:
         values = [np.cumsum(np.exp(part)) for part in (parameters[:N_KNOT], parameters[N_KNOT : 2 * N_KNOT])]
         queries, keys = (
             np.interp(each, knots, value)
-            for each, knots, value in zip(queries_and_keys(case), self.knots, values, strict=True)
+            for each, knots, value in zip(drives(case)[:2], self.knots, values, strict=True)
         )
         products = queries @ keys.swapaxes(-1, -2)
         kappa = products / products.sum(axis=-1, keepdims=True)
@@ -56,18 +56,18 @@ class LinearFamily:
         return np.einsum("h, hij, hjm -> im", gains, kappa, columns(case))
 
 
-def queries_and_keys(case):
-    """q (n_head, n_token, d_key) and k (n_head, n_context, d_key) of a case without biases."""
+def drives(case):
+    """Queries (n_head, n_token, d_key), keys (n_head, n_context, d_key) and values (n_head, n_context, d_value) of a case
+    without biases."""
     context = case.tokens if case.context is None else case.context
-    return np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens), np.einsum(
-        "hkm, jm -> hjk", case.block.W_K, context
-    )
+    queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
+    keys, values = (np.einsum("hkm, jm -> hjk", W, context) for W in (case.block.W_K, case.block.W_V))
+    return queries, keys, values
 
 
 def columns(case):
     """What one of kappa_hij adds to the answer, W_O v_hj (n_head, n_context, d_model)."""
-    context = case.tokens if case.context is None else case.context
-    return np.einsum("hmv, hvn, jn -> hjm", case.block.W_O, case.block.W_V, context)
+    return np.einsum("hmv, hjv -> hjm", case.block.W_O, drives(case)[2])
 
 
 def nearest(family, case, answer):
