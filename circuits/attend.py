@@ -10,6 +10,7 @@ from cells.forms.biophysical import BIOPHYSICAL
 from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
+from circuits import engine
 from circuits.mask import mask_wiring
 from circuits.memory import memory_wiring
 from circuits.pilot import UNIT_RATE, calibrated, rate_units, unit_rates
@@ -122,7 +123,8 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
     if form.spikes:
         pilot_plan, pilot_run = _pilot(make, tokens, settings, block) if pilot is None else (pilot.plan, pilot.run)
         units = unit_rates(pilot_plan, pilot_run, form.ceiling, settings.unit_rate)
-        plan, units = calibrated(plan, units, pilot_plan, pilot_run, form, settings.cells * times.window)
+        with engine.device("numpy"):  # cells may be measured, in a run of its own
+            plan, units = calibrated(plan, units, pilot_plan, pilot_run, form, settings.cells * times.window)
     run = simulate(
         plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
         target=settings.target, record=settings.record, report=report,
