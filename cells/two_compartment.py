@@ -10,11 +10,13 @@ Ornstein-Uhlenbeck process of standard deviation `sigma`. Spikes closer than 16 
 spike that stands alone. A facilitating synapse releases the more, the shorter the interval: du/dt = -u / tau_f,
 u += U (1 - u) at each spike, which releases what u was before (Naud & Sprekeler read bursts so).
 
-The equations and constants are those of Naud & Sprekeler (2018), as public re-implementations give them: of the soma two were
-read, of the dendrite four. Where two or more state a constant they agree, and so they do on a background noise of 450 pA and
-2 ms; not on its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. The threshold was read in one
-place only, and the refractory time is said in one to be 1 ms longer than the original. The paper itself could not be had.
-The shunts, the facilitation and a weaker noise are ours. There is no closed form: `surface` measures the table.
+The equations and constants are those of Naud & Sprekeler (2018), as public re-implementations give them: of the soma two
+were read, of the dendrite four. Where two or more state a constant they agree, and so they do on a background noise of
+450 pA and 2 ms; not on its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. The threshold was
+read in one place only, and the refractory time is said in one to be 1 ms longer than the original. The paper itself could
+not be had. The shunts, the facilitation and a weaker noise are ours.
+
+There is no closed form: `surface` measures the table.
 """
 
 from functools import lru_cache
