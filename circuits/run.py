@@ -14,7 +14,7 @@ from wiring.numbers import numbers_of_count, numbers_of_rate
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
 RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
 MAX_RECORDED = {"default": 200, "sample": 32}
-MAX_WHOLE = 1000  # chosen: neo writes some fifty spike trains a second, and slower the more there are
+MAX_WHOLE = 1000  # chosen: beyond it neo takes minutes to write the spike trains
 
 
 class Record(NamedTuple):
@@ -99,8 +99,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     target : {"auto", "numpy", "cython", "cpp"}
     record : {"default", "sample", "all"}
         Cells recorded of the first input: nuclei, interneurons and L5 PT as a whole unless they have more than 1000, and at
-        most 200 of another population;
-        at most 32 of every population; or every cell.
+        most 200 of another population; at most 32 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
 

@@ -10,8 +10,8 @@ Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and 
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
 
 Run time: five minutes for the suite, one seed and the mask wiring, but for the biophysical rung, which takes two to four
-minutes for each case of up to 8 tokens (half of it to compile) and more for longer ones. A stopped ladder goes on where it
-was.
+minutes for each case of up to 8 tokens and more for longer ones. All of it with eight seeds has not been run, and takes many
+hours; a stopped ladder goes on where it was.
 """
 
 import csv
@@ -170,10 +170,8 @@ def climb(every, given, n_seed, folder, report=None):
     for k, unit in enumerate(every):
         options = options_of(unit, given)
         content = [content_of(case) for case in unit.cases]
-        same = options._replace(
-            settings=options.settings._replace(target="any")
-        )  # the target does not change the answer
-        file = folder / "units" / f"{unit.name}-{settings_hash([n_seed, same, content])}.json"
+        asked = options._replace(settings=options.settings._replace(target="any"))  # every target gives the same answer
+        file = folder / "units" / f"{unit.name}-{settings_hash([n_seed, asked, content])}.json"
         try:
             if not stored(file, n_seed * len(unit.cases)):
                 write_json(file, rows_of(unit, options, n_seed, part_of(report, k, len(every))))
@@ -325,12 +323,8 @@ def main(
     write_csv(rows, out / "ladder.csv")
     result = {"schema_version": 1, "rows": summaries, "failed": failed, "interrupted": interrupted}
     write_json(out / "ladder.json", result)
-    parameters = {
-        **dict(zip(("rungs", "wirings", "suites"), chosen, strict=True)),
-        "tokens": tokens,
-        "seeds": seeds,
-        **given,
-    }
+    parameters = dict(zip(("rungs", "wirings", "suites"), chosen, strict=True))
+    parameters |= {"tokens": tokens, "seeds": seeds, **given}
     write_json(
         out / "run.json", provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
     )

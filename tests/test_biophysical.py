@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from brian2 import pA, second
+from brian2 import second
 from typer.testing import CliRunner
 
 from cells.forms.biophysical import BIOPHYSICAL
+from cells.forms.rate import RATE
 from cells.intratelencephalic import INTRATELENCEPHALIC
 from cells.kernels import phi
 from cells.pyramidal_tract import PYRAMIDAL_TRACT
@@ -22,30 +23,38 @@ from experiments.sweep import side_by_side
 from reference import KERNELS
 from reference.attention import linear_attention
 
+BETWEEN_LEVELS = (
+    0.05  # of 1 / (1 + g), read as a line between levels a factor of two apart, in an error that is itself a tenth
+)
 TINY = {"n_head": 1, "d_model": 4, "d_key": 2, "d_value": 2, "scale": 2.0}
 
 
 @pytest.fixture(scope="module")
 def answered():
-    """A small case, and what the whole pathway answers."""
-    case = random_case(3, 2, **TINY | {"d_key": 4})
+    """A small case in which one microcolumn is closed, and what the whole pathway answers."""
+    case = random_case(3, 2, **TINY | {"d_key": 4})._replace(mask=np.array([[True, True], [False, True]]))
     settings = Settings(
         form=BIOPHYSICAL, window=1 * second, settle=1 * second, cells=40, target="numpy", record="sample"
     )
-    return case, attend("mask", case.tokens[None], settings, **case.block._asdict())
+    return case, attend("mask", case.tokens[None], settings, mask=case.mask, **case.block._asdict())
 
 
 def test_inhibition_divides_what_the_terminals_release(answered):
     """The interneurons hear what the synapses release, and hold its sum at one; the cells themselves are not slowed."""
     _, answer = answered
-    assert answer.attention_sum == pytest.approx(np.ones((1, 1, 2)), abs=0.2)
+    assert answer.settled.sum_error < answer.settled.sum_tolerance < 0.2  # four standard deviations of the counts
     assert answer.run.peak_rates["superficial"] / (1 / second) > 5
+
+
+def test_a_closed_microcolumn_is_silent(answered):
+    _, answer = answered
+    assert answer.attention[0, 0, 1, 0] == 0 < answer.attention[0, 0, 0, 0]
 
 
 def test_the_answer_is_of_the_size_of_attention(answered):
     """One second leaves noise of some tens of per cent; an answer of the wrong sign or unit leaves more."""
     case, answer = answered
-    right = linear_attention(case.tokens, case.block).output
+    right = linear_attention(case.tokens, case.block, mask=case.mask).output
     assert np.linalg.norm(answer.output[0] - right) < 0.7 * np.linalg.norm(right)
     assert np.vdot(answer.output[0], right) > 0
 
@@ -95,9 +104,9 @@ def test_kernels_of_cells_are_those_of_the_reference(name):
 def test_the_pilot_sees_the_queries_and_the_attention():
     """What reaches the ports in the rate form is W_Q x, and kappa summed over the components."""
     case = random_case(5, 3, **TINY)
-    times = Times(1 * second, 0.1 * second, 0.25 * second, robustness.RATE.dt)
+    times = Times(1 * second, 0.1 * second, 0.25 * second, RATE.dt)
     plan = mask_wiring(times, case.tokens[None], **case.block._asdict())
-    run = simulate(plan, robustness.RATE, rate_units(plan), dt=times.dt, target="numpy")
+    run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
     queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
     assert drive_at(plan, run, "superficial", "basal")[0, 0, :, :, 0] == pytest.approx(queries, rel=1e-6)
     kappa = linear_attention(case.tokens, case.block).kappa
@@ -129,8 +138,8 @@ def test_division_tells_dividing_cells_from_subtracting_ones(monkeypatch):
     (divided, share), (subtracted, other) = found[True], found[False]
     assert share[0] < 1e-9 < share[1]
     assert other[1] < 0.01 < other[0]
-    assert divided["soma"] == pytest.approx(divided["exact"], rel=0.05)
-    assert subtracted["soma"] > 1.5 * subtracted["exact"]
+    assert abs(divided["soma"] / divided["exact"] - 1) < BETWEEN_LEVELS
+    assert subtracted["soma"] / subtracted["exact"] - 1 > 10 * BETWEEN_LEVELS
 
 
 def test_physiology_reads_factor_and_constant():
@@ -186,4 +195,3 @@ def test_calibration_judges_the_table_by_fresh_cells():
     assert [each.held for each in calibration.judge(tables, rows)] == [True, True]
     rows[0]["answered_hz"] = 11.0
     assert not calibration.judge(tables, rows)[1].held
-    assert float(1 * pA) == 1e-12  # the unit that surfaces are in

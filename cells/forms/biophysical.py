@@ -17,7 +17,7 @@ from cells.product import map_product
 from cells.two_compartment import LONG_AGO, MEMBRANE, RESET, SENT, STEP, THRESHOLD, TwoCompartment, surface_of
 
 CELL = TwoCompartment()
-TAU_RATE, CLOSED = 100 * ms, 1 * nA  # chosen: as slow synapses; far below what any drive reaches
+TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together
 SOMA = """
     I_s = I_s0 + I_s1 * basal - (1 - gate) * closed : amp   # a closed microcolumn is silent
     I_d = I_d0 + I_d1 * apical : amp
@@ -42,16 +42,17 @@ def two_compartment(readout, cell):
         relayed="v_post += sent_pre",
         reading="released",
         membrane="V_s",
-        scatter=_scatter,
+        scatter=lambda group, uniform: scatter(cell, group, uniform),
         constants={**ADAPTIVE.constants, **cell._asdict(), "tau_rate": TAU_RATE, "closed": CLOSED},
         constants_of=lambda form, cell_type, dt: {"noise": noise},
         calibrate=lambda population, drives, counted: calibrate(cell, readout, population, drives, counted),
     )
 
 
-def _scatter(group, uniform):
-    group.V_s = CELL.E_L + uniform * (CELL.V_T - CELL.E_L)
-    group.V_d, group.last = CELL.E_L, LONG_AGO
+def scatter(cell, group, uniform):
+    """Start somata between rest and threshold, and dendrites at rest."""
+    group.V_s = cell.E_L + uniform * (cell.V_T - cell.E_L)
+    group.V_d, group.last = cell.E_L, LONG_AGO
 
 
 def calibrate(cell, readout, population, drives, counted):
