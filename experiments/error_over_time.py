@@ -9,8 +9,9 @@ floor, the ripple of thalamic traces bent by phi. It falls as the square of the 
 and 20 ms, to 1), does not average out over starting phases (at least 0.8 of it stays), and goes with the spikes of the
 nuclei: with exact drive instead, the error after two seconds is at most 1.5 times that of 100 ms.
 
-Found: the predictions hold. They were written down after pilot runs, so that they test little; the last one was just
-missed while interneurons had higher unit rates, and holds since those were lowered for another reason.
+Found: the last prediction is missed, by little; the others hold. They were written down after pilot runs, so that they test
+little: the last one has held or been missed, each time by little, as the unit rates of interneurons were changed for other
+reasons.
 
 Reference: `reference.linear_attention`; the rate form answers the same to 1e-6. Counting:
 `circuits.settled.spike_variance`.

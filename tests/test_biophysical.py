@@ -23,9 +23,7 @@ from experiments.sweep import side_by_side
 from reference import KERNELS
 from reference.attention import linear_attention
 
-BETWEEN_LEVELS = (
-    0.05  # of 1 / (1 + g), read as a line between levels a factor of two apart, in an error that is itself a tenth
-)
+BETWEEN_LEVELS = 0.05  # 1 / (1 + g) read as a line between levels, in an error of a tenth
 TINY = {"n_head": 1, "d_model": 4, "d_key": 2, "d_value": 2, "scale": 2.0}
 
 
