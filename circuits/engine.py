@@ -1,7 +1,6 @@
 """Brian2 held at arm's length: its hooks switched off, its code-generation target chosen, its global state put back."""
 
 import logging
-import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.utils.logger import BrianLogger
 from setuptools.errors import CompileError
 
+from circuits.build import compiler
 from circuits.protocol import RunError
 
 TARGETS = ("auto", "numpy", "cython", "cpp")
@@ -64,11 +64,6 @@ def choose(target, n_cell, n_step):
     return "cpp", f"{work:.1e} cell steps pay for compiling"
 
 
-def compiler():
-    """The C++ compiler that Brian2 would call, or None."""
-    return shutil.which("g++") or shutil.which("clang++")
-
-
 @contextmanager
 def device(target):
     """Brian2 set to a target; what was set before is put back.
@@ -93,15 +88,9 @@ def device(target):
             brian2.prefs.codegen.target = before
         return
     with tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder:
-        brian2.set_device("cpp_standalone", directory=folder, build_on_run=True)
+        brian2.set_device("compiled", directory=folder, build_on_run=True)
         try:
             yield
-        except RuntimeError as error:
-            if "error code: 2)" in str(error):  # Brian2 asks the shell for make, so that Ctrl-C reaches only that
-                raise KeyboardInterrupt from error
-            if "compilation failed" not in str(error):
-                raise
-            raise RunError(f"the target {target} failed: its code does not compile; try --target numpy") from error
         finally:
             brian2.get_device().reinit()
             brian2.set_device("runtime")

@@ -118,12 +118,13 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
-        settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt), plan.protocol.phase, seed)
+        settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed)
         wired = wire(plan.circuit, settings)
         if form.spikes:
             _scatter(wired, form, seeds["phases"])
-        monitors = {name: _monitors(wired, name, plan.protocol, form, record) for name in wired.groups}
-        network = Network(*wired.objects, *(each for group in monitors.values() for each in group if each is not None))
+        clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
+        monitors = {name: _monitors(wired, name, clocks, form, record) for name in wired.groups}
+        network = Network(*wired.objects, *(each for group in monitors.values() for each in group if each is not None), name="circuit")
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
         network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
         interrupted = bool(network.t < asked - dt / 2)
@@ -178,13 +179,14 @@ def _scatter(wired, form, seed):
         form.of(_cell(wired, name)).scatter(group, np.random.default_rng(child).random(group.N))
 
 
-def _monitors(wired, name, protocol, form, record):
+def _monitors(wired, name, clocks, form, record):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
+    phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
     recorded = _recorded(concrete, record)
     read = sorted({form.of(concrete.population.cell).reading, "count", "crowded"}) if form.spikes else form.reading
-    reading = StateMonitor(group, read, record=True, dt=protocol.phase, name=f"reading_of_{name}")
-    rate = StateMonitor(group, "rate", record=recorded, dt=SAMPLE_PERIOD, name=f"rate_of_{name}")
+    reading = StateMonitor(group, read, record=True, clock=phases, name=f"reading_of_{name}")
+    rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
     spikes = SpikeMonitor(group, name=f"spikes_of_{name}") if form.spikes else None
     return reading, rate, spikes
 

@@ -113,7 +113,10 @@ def _cells(concrete, reaching, settings):
     ports = [_port(population, port, [k for k in reaching if reaching[k] == port], bare) for port in cell.ports]
     equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma])
     inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
-    moving = {f"{port}_schedule": TimedArray(rows, settings.phase) for port, rows in inputs.items() if rows.ndim == 2}
+    moving = {
+        f"{port}_schedule": TimedArray(rows, settings.phase, name=f"{port}_schedule_of_{population.name}")
+        for port, rows in inputs.items() if rows.ndim == 2
+    }  # fmt: skip
     group = NeuronGroup(
         concrete.n_cell,
         Equations(equations),

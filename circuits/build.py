@@ -1,0 +1,131 @@
+"""Compiled circuits: Brian2's C++ standalone device, compiled in a fraction of the time and never twice.
+
+Brian2 writes a file for each thing that a step does, and each of them includes the same headers: these are compiled once.
+What sets the arrays up runs once, so it is not optimised. What was compiled is kept under the hash of its source, the headers,
+the flags, the compiler and the processor. Two inputs of one size differ only in arrays that the program reads, so that they
+compile to the same; a longer run differs in the main program alone.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+
+from brian2.devices import all_devices
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+
+from circuits.protocol import RunError
+
+MAX_KEPT = 4000  # chosen: objects of some 20 kB, about 130 a circuit; the ones that were not used for longest go first
+FEW = 4  # files that are compiled sooner than the headers are
+HEADERS = ("objects.h", "network.h", "synapses_classes.h", "brianlib/common_math.h", "brianlib/stdint_compat.h")
+STANDARD_HEADERS = ("algorithm", "climits", "cmath", "ctime", "fstream", "iostream", "sstream", "vector")
+
+
+class Compiled(CPPStandaloneDevice):
+    """C++ standalone, of which only the compilation differs."""
+
+    def build(self, *arguments, **options):
+        """Project, written so that the same network is the same text: Brian2 starts its clocks in the order of a set."""
+        runs = groupby(self.main_queue, key=_starts_clock)
+        self.main_queue = [line for starts, lines in runs for line in (sorted(lines) if starts else lines)]
+        super().build(*arguments, **options)
+
+    def generate_makefile(self, writer, kind, compiler_flags, linker_flags, nb_threads, debug):
+        """Makefile with one header, compiled before all else, for every source."""
+        if kind != "unix":
+            super().generate_makefile(writer, kind, compiler_flags, linker_flags, nb_threads, debug)
+            return
+        included = [f'#include "{name}"' for name in HEADERS] + [f"#include <{name}>" for name in STANDARD_HEADERS]
+        writer.write("all.h", "\n".join(included) + "\n")
+        objects = " ".join(sorted(source.replace(".cpp", ".o") for source in writer.source_files))
+        lines = [
+            f"CXX = {compiler()}",
+            f"FLAGS = {compiler_flags} -I.",
+            f"main: {objects}\n\t$(CXX) $^ -o $@ {linker_flags}",
+            "all.h.gch: all.h\n\t$(CXX) $(FLAGS) -x c++-header $< -o $@",
+            "%.o: %.cpp\n\t$(CXX) $(FLAGS) -include all.h -c $< -o $@",
+            "objects.o: FLAGS += -O0",
+        ]
+        writer.write("makefile", "\n".join(lines) + "\n")
+
+    def compile_source(self, directory, kind, debug, clean):
+        """Program of the project, kept or made."""
+        if kind != "unix":
+            super().compile_source(directory, kind, debug, clean)
+            return
+        folder = Path(directory)
+        kept = {source.with_suffix(".o"): cache() / found for source, found in keys(folder).items()}
+        for made, known in kept.items():
+            with suppress(FileNotFoundError):
+                shutil.copyfile(known, made)
+                os.utime(known)
+        missing = [made for made in kept if not made.exists()]
+        if len(missing) > FEW:
+            _make(folder, "all.h.gch")
+        _make(folder, "main")
+        _keep({made: kept[made] for made in missing})
+
+
+def _starts_clock(line):
+    """Whether a line of the main program sets the time of a clock."""
+    name, content = line
+    return name == "set_by_single_value" and "_clock" in content[0]
+
+
+all_devices["compiled"] = Compiled()
+
+
+def compiler():
+    """The C++ compiler that would be called, or None."""
+    return shutil.which("g++") or shutil.which("clang++")
+
+
+def cache():
+    """Folder of what was compiled."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "cortical-attention" / "objects"
+
+
+def keys(folder):
+    """Hash of everything that each source of a project compiles to depends on (dict of Path to str)."""
+    asked = [compiler(), "-march=native", "-Q", "--help=target", "--version"]
+    common = hashlib.sha256(subprocess.run(asked, capture_output=True, check=False).stdout)
+    for path in sorted([*folder.rglob("*.h"), folder / "makefile"]):
+        common.update(f"\n{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    found = {}
+    for path in folder.rglob("*.cpp"):
+        own = common.copy()
+        own.update(f"\n{path.relative_to(folder)}\n".encode() + path.read_bytes())
+        found[path] = own.hexdigest()
+    return found
+
+
+def _make(folder, goal):
+    """Compile, as many files at once as there are processors for this process.
+
+    Raises
+    ------
+    RunError
+        If a source does not compile.
+    """
+    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = ["make", f"-j{jobs}", goal]
+    if subprocess.run(asked, cwd=folder, capture_output=True, check=False).returncode:
+        raise RunError("the target cpp failed: its code does not compile; try --target numpy")
+
+
+def _keep(made):
+    """Put objects into the cache, each whole or not at all; a cache that cannot be written is done without."""
+    with suppress(OSError):
+        cache().mkdir(parents=True, exist_ok=True)
+        for path, kept in made.items():
+            with tempfile.NamedTemporaryFile(dir=cache(), prefix="part-", delete=False) as part:
+                part.write(path.read_bytes())
+            Path(part.name).replace(kept)
+        for old in sorted(cache().iterdir(), key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
+            old.unlink(missing_ok=True)
