@@ -1,29 +1,46 @@
 """Compiled circuits: Brian2's C++ standalone device, compiled in a fraction of the time and never twice.
 
 Brian2 writes a file for each thing that a step does, and each of them includes the same headers: these are compiled once.
-What sets the arrays up runs once, so it is not optimised. What was compiled is kept under the hash of its source, the headers,
-the flags, the compiler and the processor. Two inputs of one size differ only in arrays that the program reads, so that they
-compile to the same; a longer run differs in the main program alone.
+What sets the arrays up runs once, so it is not optimised. What was compiled is kept under the hash of its source, the
+headers, the flags, the compiler and the processor. Two inputs of one size differ only in arrays that the program reads, so
+that they compile to the same; a longer run differs in the main program alone.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 from brian2.devices import all_devices
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from circuits.protocol import RunError
 
 MAX_KEPT = 4000  # chosen: objects of some 20 kB, about 130 a circuit; the ones that were not used for longest go first
+LOOP = "for(int _idx=0; _idx<_N; _idx++)\n    {"
+INDEX = r"const int64_t _(\w+)_indices = _ptr_\w+\[_idx\];"
+PATHWAY = Path(__file__).with_name("synapses_classes.h")
+FIRES = "long _count = 0;\n    static char _fires[N + 8];"
+SKIP = """for (size_t _block = 0; _block < N; _block += 8)
+    {
+        uint64_t _any;
+        memcpy(&_any, _fires + _block, 8);
+        if (_any)
+            for (size_t _idx = _block; _idx < _block + 8; _idx++)
+                if (_fires[_idx])
+                    SPIKES[_count++] = _idx;
+    }
+    SPIKES[N] = _count;"""
 FEW = 4  # files that are compiled sooner than the headers are
 HEADERS = ("objects.h", "network.h", "synapses_classes.h", "brianlib/common_math.h", "brianlib/stdint_compat.h")
-STANDARD_HEADERS = ("algorithm", "climits", "cmath", "ctime", "fstream", "iostream", "sstream", "vector")
+STANDARD_HEADERS = ("algorithm", "climits", "cmath", "cstring", "ctime", "fstream", "iostream", "sstream", "vector")
 
 
 class Compiled(CPPStandaloneDevice):
@@ -34,6 +51,20 @@ class Compiled(CPPStandaloneDevice):
         runs = groupby(self.main_queue, key=_starts_clock)
         self.main_queue = [line for starts, lines in runs for line in (sorted(lines) if starts else lines)]
         super().build(*arguments, **options)
+
+    layout: ClassVar[dict] = {}  # by group: shape of its cells, and strides of what they read (`nested`)
+
+    def generate_codeobj_source(self, writer):
+        """Code objects: a grid of cells is updated in nested loops, and silent cells are skipped."""
+        super().generate_codeobj_source(writer)
+        folder = Path(self.project_dir) / "code_objects"
+        for name, (shape, strides) in self.layout.items():
+            _rewrite(folder / f"{name}_stateupdater_codeobject.cpp", lambda code: nested(code, shape, strides))  # noqa: B023
+            _rewrite(folder / f"{name}_spike_thresholder_codeobject.cpp", blockwise)
+
+    def generate_synapses_classes_source(self, writer):
+        """How spikes find their synapses: without delays, of which no circuit has any."""
+        writer.write("synapses_classes.h", PATHWAY.read_text(encoding="utf-8"))
 
     def generate_makefile(self, writer, kind, compiler_flags, linker_flags, nb_threads, debug):
         """Makefile with one header, compiled before all else, for every source."""
@@ -61,7 +92,7 @@ class Compiled(CPPStandaloneDevice):
         folder = Path(directory)
         kept = {source.with_suffix(".o"): cache() / found for source, found in keys(folder).items()}
         for made, known in kept.items():
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 shutil.copyfile(known, made)
                 os.utime(known)
         missing = [made for made in kept if not made.exists()]
@@ -69,6 +100,58 @@ class Compiled(CPPStandaloneDevice):
             _make(folder, "all.h.gch")
         _make(folder, "main")
         _keep({made: kept[made] for made in missing})
+
+
+def nested(code, shape, strides):
+    """State update of a grid of cells as nested loops, in which a copied dendrite has its place by arithmetic.
+
+    Parameters
+    ----------
+    code : str
+        C++ of a loop over all cells, which reads each index of a linked variable from an array.
+    shape : tuple of int
+        Sizes of the axes of the cells, in C order.
+    strides : dict of str to tuple of int
+        By linked variable: how far apart its values lie along each axis.
+
+    Returns
+    -------
+    str
+        The code as it was, where Brian2 writes it in another way than this knows.
+    """
+    axes = [f"_a{k}" if size > 1 else "0" for k, size in enumerate(shape)]
+    loops = [
+        f"for (int {axis} = 0; {axis} < {size}; {axis}++)" for axis, size in zip(axes, shape, strict=True) if size > 1
+    ] or ["for (int _a = 0; _a < 1; _a++)"]
+    loops.insert(-1, "\n#pragma GCC ivdep\n")  # no cell writes what another one reads
+    place = {name: _sum_of(axes, steps) for name, steps in strides.items()}
+    if LOOP not in code or not set(re.findall(INDEX, code)) <= set(place):
+        return code
+    code = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", code)
+    own = [int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
+    return code.replace(LOOP, f"{' '.join(loops)}\n    {{\n        const int _idx = {_sum_of(axes, own)};", 1)
+
+
+def _sum_of(axes, strides):
+    """Flat index as C++."""
+    terms = [f"{axis} * {step}" for axis, step in zip(axes, strides, strict=True) if step and axis != "0"]
+    return " + ".join(terms) or "0"
+
+
+def blockwise(code):
+    """List of the spikes of a step: a loop without branches finds who fires, and silent cells are skipped by eights."""
+    found = re.search(r"if\(_cond\) \{\s*(\w+)\[_count\+\+\] = _idx;\s*\}", code)
+    if found is None:  # a cell that is refractory remembers its last spike
+        return code
+    spikes = found[1]
+    code = code.replace(found[0], "_fires[_idx] = _cond;").replace("long _count = 0;", FIRES)
+    return code.replace(f"{spikes}[N] = _count;", SKIP.replace("SPIKES", spikes))
+
+
+def _rewrite(path, change):
+    """Change a source that Brian2 wrote, if it is there."""
+    if path.exists():
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _starts_clock(line):

@@ -1,5 +1,6 @@
 """Brian2 held at arm's length: its hooks switched off, its code-generation target chosen, its global state put back."""
 
+import gc
 import logging
 import sys
 import tempfile
@@ -87,6 +88,7 @@ def device(target):
         finally:
             brian2.prefs.codegen.target = before
         return
+    gc.collect()  # Brian2 names things after those that live: the next run of a circuit is to be the same text
     with tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder:
         brian2.set_device("compiled", directory=folder, build_on_run=True)
         try:
@@ -94,6 +96,11 @@ def device(target):
         finally:
             brian2.get_device().reinit()
             brian2.set_device("runtime")
+
+
+def lay_out(layout):
+    """Tell the device that compiles how cells lie on their grid (`wiring.network.Wired`); others have no use for it."""
+    brian2.get_device().layout = layout
 
 
 def flags(target):

@@ -118,13 +118,16 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
-        settings = Settings(form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed)
+        clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
+        settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense)
         wired = wire(plan.circuit, settings)
+        engine.lay_out(wired.layout)
         if form.spikes:
             _scatter(wired, form, seeds["phases"])
         clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
         monitors = {name: _monitors(wired, name, clocks, form, record) for name in wired.groups}
-        network = Network(*wired.objects, *(each for group in monitors.values() for each in group if each is not None), name="circuit")
+        every = [each for group in monitors.values() for each in group if each is not None]
+        network = Network(*wired.objects, *every, name="circuit")
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
         network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
         interrupted = bool(network.t < asked - dt / 2)
@@ -137,7 +140,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
                 crowded = {name: _read(monitors, name, "crowded") for name in monitors}
                 _refuse_crowding(crowded, plan.protocol, form)
         n_cell = sum(group.N for group in wired.groups.values())
-        n_synapse = sum(len(synapses) for synapses in wired.synapses.values())
+        n_synapse = wired.n_synapse
         t_stop = Quantity(network.t)
     numbers, peaks = {}, {}
     for name, reading in readings.items():

@@ -41,6 +41,8 @@ class Synapses(NamedTuple):
     n_dendrite : int
     dendrite_of : ndarray of int, shape (n_target,)
         The dendrite that each target cell reads.
+    strides : tuple of int
+        How far apart these dendrites lie along each axis of the target.
     """
 
     pre: np.ndarray
@@ -48,6 +50,7 @@ class Synapses(NamedTuple):
     entry: np.ndarray
     n_dendrite: int
     dendrite_of: np.ndarray
+    strides: tuple
 
 
 def parse(text):
@@ -152,7 +155,11 @@ def connect(expression, size_of, shared):
     dendrite_of = np.broadcast_to(
         flat_index(target, dendrite, size_of), [size_of[letter] for letter in expression.target]
     )
-    return Synapses(pre, post, entry, n_dendrite, dendrite_of.ravel())
+    strides = tuple(
+        int(np.prod([size_of[after] for after in dendrite[dendrite.index(letter) + 1 :]])) if letter in dendrite else 0
+        for letter in expression.target
+    )
+    return Synapses(pre, post, entry, n_dendrite, dendrite_of.ravel(), strides)
 
 
 def flat_index(grid, letters, size_of):

@@ -8,11 +8,14 @@ from brian2 import Equations, NeuronGroup, Synapses, TimedArray, linked_var
 from brian2.utils.stringtools import word_substitute
 
 from cells.kernels import KERNELS
+from wiring.dense import projected
 from wiring.expand import expand_input, expand_population, expand_projection
 from wiring.expressions import WiringError, connect
 from wiring.numbers import weight_of_rate, weight_of_spike
 
 UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
+
+ACTIVATION = "\n activation : 1 \n input : 1 (constant)"
 
 
 class Settings(NamedTuple):
@@ -32,6 +35,8 @@ class Settings(NamedTuple):
         Duration of one row of the inputs that change.
     seed : int
         Of the noise, in a form with noise.
+    dense : bool
+        Whether rates may reach shared dendrites without synapses being stored (`wiring.dense`).
     """
 
     form: object
@@ -42,6 +47,7 @@ class Settings(NamedTuple):
     clock: object
     phase: object
     seed: int = 0
+    dense: bool = False
 
     def stream(self, name):
         """Stream of the noise of a population."""
@@ -59,6 +65,11 @@ class Wired(NamedTuple):
     wires : dict of projection name to wiring.expressions.Synapses
     others : list
         Dendrites, relays and the synapses onto relays.
+    dense : dict of projection name to int
+        Synapses of the projections that are not stored.
+    layout : dict of str to (shape, dict of str to tuple of int)
+        By population: sizes of its axes, and how far apart the dendrites lie that cells read along each axis, by the name of
+        the variable that reads them.
     """
 
     groups: dict
@@ -66,6 +77,13 @@ class Wired(NamedTuple):
     synapses: dict
     wires: dict
     others: list
+    dense: dict
+    layout: dict
+
+    @property
+    def n_synapse(self):
+        """Synapses, those onto relays left out."""
+        return sum(len(synapses) for synapses in self.synapses.values()) + sum(self.dense.values())
 
     @property
     def objects(self):
@@ -96,21 +114,69 @@ def wire(circuit, settings):
         for name, population in circuit.populations.items()
     }
     pathways = [expand_projection(circuit, each, settings.form, settings.cells) for each in circuit.projections]
-    wired = Wired({}, concrete, {}, {}, [])
+    wires = [connect(pathway.expression, _sizes(pathway, concrete), settings.shared) for pathway in pathways]
+    by_name = {pathway.name: wire for pathway, wire in zip(pathways, wires, strict=True)}
+    wired = Wired({}, concrete, {}, by_name, [], {}, {name: (each.shape, {}) for name, each in concrete.items()})
+    activated = {}
     for name in concrete:
-        reaching = [k for k, pathway in enumerate(pathways) if pathway.target == name]
-        wired.groups[name] = _cells(concrete[name], {k: pathways[k].port for k in reaching}, settings)
+        reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
+        activated |= _activated(concrete[name], reaching, wires, settings)
+        wired.groups[name] = _cells(concrete[name], reaching, activated, settings)
     for k, pathway in enumerate(pathways):
-        _connect(wired, k, pathway, settings)
+        _connect(wired, k, pathway, wires[k], activated.get(k), settings)
     return wired
 
 
-def _cells(concrete, reaching, settings):
-    """NeuronGroup of a population; `reaching` maps the number of each pathway to the port it reaches."""
+class Activation(NamedTuple):
+    """A kernel that runs in a dendrite which many cells read, once for all of them.
+
+    Attributes
+    ----------
+    kernel : str
+    input : ndarray, shape (n_dendrite,)
+        What reaches the port from outside.
+    """
+
+    kernel: str
+    input: np.ndarray
+
+
+def _activated(concrete, reaching, wires, settings):
+    """Activation of each pathway (by its number) that is alone on its port and shared, if what reaches the port from
+    outside is the same for all cells that read one dendrite."""
+    found = {}
+    for port, kernel in concrete.population.kernels.items():
+        alone = [k for k in reaching if reaching[k].port == port]
+        if kernel not in KERNELS or len(alone) != 1 or settings.form.of(concrete.population.cell).calibrate is not None:
+            continue
+        wire, numbers = wires[alone[0]], _input(concrete, port)
+        if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
+            continue
+        at_dendrite = np.zeros(wire.n_dendrite)
+        at_dendrite[wire.dendrite_of] = numbers
+        if np.array_equal(at_dendrite[wire.dendrite_of], numbers):
+            found[alone[0]] = Activation(kernel, at_dendrite)
+    return found
+
+
+def _input(concrete, port):
+    """What reaches a port from outside, as `expand_input` has it; zero where nothing does."""
+    inputs = concrete.population.inputs
+    return expand_input(concrete, port, inputs[port]) if port in inputs else np.zeros(concrete.n_cell)
+
+
+def _cells(concrete, reaching, activated, settings):
+    """NeuronGroup of a population; `reaching` maps the number of each pathway that reaches it to the pathway."""
     population, cell = concrete.population, concrete.population.cell
     form = settings.form.of(cell)
-    bare = form.calibrate is not None  # the cell's own thresholds stand for its kernels
-    ports = [_port(population, port, [k for k in reaching if reaching[k] == port], bare) for port in cell.ports]
+    done = {pathway.port for k, pathway in reaching.items() if k in activated}  # kernel and input are in the dendrite
+    if form.calibrate is not None:  # the cell's own thresholds stand for its kernels
+        population = population._replace(kernels={})
+    population = population._replace(
+        kernels={port: kernel for port, kernel in population.kernels.items() if port not in done},
+        inputs={port: numbers for port, numbers in population.inputs.items() if port not in done},
+    )
+    ports = [_port(population, port, [k for k in reaching if reaching[k].port == port]) for port in cell.ports]
     equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma])
     inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
     moving = {
@@ -162,9 +228,9 @@ def each_cell(values, n_cell):
     return np.repeat(values.ravel(), n_cell // values.size)
 
 
-def _port(population, port, reaching, bare):
-    """Equations of one port: what reaches it, and its number after the kernel, or `bare` of it."""
-    kernel = "identity" if bare else population.kernels.get(port, "identity")
+def _port(population, port, reaching):
+    """Equations of one port: what reaches it, and its number after the kernel."""
+    kernel = population.kernels.get(port, "identity")
     if kernel not in KERNELS:
         raise WiringError(f"population '{population.name}': kernel '{kernel}' of {port} is none of {sorted(KERNELS)}")
     lines = [f"{port}_{k} : 1 (linked)" for k in reaching]
@@ -177,20 +243,16 @@ def _port(population, port, reaching, bare):
     return "\n".join([*lines, f"{port} = {word_substitute(KERNELS[kernel], {'x': f'({drive})'})} : 1"])
 
 
-def _connect(wired, k, pathway, settings):
+def _connect(wired, k, pathway, wires, activation, settings):
     """Add the dendrites, synapses and, where something is subtracted, the inhibitory relay of one pathway."""
     source, target = wired.concrete[pathway.source], wired.concrete[pathway.target]
-    size_of = _sizes(pathway.expression, source, target)
-    wires = connect(pathway.expression, size_of, settings.shared)
-    dendrite = _dendrite(k, target.population, pathway.port, wires.n_dendrite, settings)
-    setattr(
-        wired.groups[pathway.target],
-        f"{pathway.port}_{k}",
-        linked_var(dendrite, "filtered", index=wires.dendrite_of),
-    )
-    wired.wires[pathway.name] = wires
-    wired.others.append(dendrite)
     unit_rate = settings.unit_rates[pathway.source]
+    drive = _drive(k, pathway, wired, settings)
+    dendrite = _dendrite(k, target.population, pathway.port, wires.n_dendrite, drive, activation, settings)
+    read = linked_var(dendrite, "activation" if activation else "filtered", index=wires.dendrite_of)
+    setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)
+    wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
+    wired.others.append(dendrite)
     group, sends = wired.groups[pathway.source], settings.form.of(source.population.cell)
     if source.population.cell.starts_high:
         start = each_cell(highest(settings.form, unit_rate), group.N)[wires.pre]
@@ -198,7 +260,9 @@ def _connect(wired, k, pathway, settings):
         setattr(dendrite, settings.form.held, np.bincount(wires.post, reaching, wires.n_dendrite))
     for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
         keep = np.flatnonzero(weights.ravel()[wires.entry])
-        if keep.size == 0:
+        if drive is not None:
+            wired.dense[pathway.name] = wired.dense.get(pathway.name, 0) + keep.size
+        if keep.size == 0 or drive is not None:
             continue
         if sign == "inhibition":
             group, synapses_onto = _relay(k, group, sends.relayed, settings)
@@ -209,24 +273,42 @@ def _connect(wired, k, pathway, settings):
         )
 
 
-def _sizes(expression, source, target):
+def _sizes(pathway, concrete):
     """Size of every letter, from the concrete populations (the circuit's own check has been made)."""
-    letters = expression.source + expression.target
-    axes = source.axes + target.axes
+    letters = pathway.expression.source + pathway.expression.target
+    axes = concrete[pathway.source].axes + concrete[pathway.target].axes
     return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
 
 
-def _dendrite(k, target, port, n_dendrite, settings):
+def _drive(k, pathway, wired, settings):
+    """Function that sums the rates that reach each dendrite, or None where that takes synapses: those that are one-signed,
+    of spikes, of one cell each, or from cells that differ in their unit."""
+    unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
+    if not settings.dense or not settings.shared or settings.form.spikes or settings.form.paired or unit.size > 1:
+        return None
+    size_of, rate = _sizes(pathway, wired.concrete), wired.groups[pathway.source].variables["rate"]
+    weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
+    return projected(f"projected_{k}", pathway.expression, size_of, weights, rate)
+
+
+def _dendrite(k, target, port, n_dendrite, drive, activation, settings):
     form = settings.form
+    equations = form.dendrite + (ACTIVATION if activation else "")
+    if not form.spikes:
+        equations += "\n drive : 1" if drive is None else f"\n drive = projected_{k}(i) : 1"
     dendrite = NeuronGroup(
         n_dendrite,
-        form.dendrite,
+        equations,
         method="exact" if form.spikes else "euler",
-        namespace={**form.constants, "tau": form.tau(target.cell, port)},
+        namespace={**form.constants, "tau": form.tau(target.cell, port), f"projected_{k}": drive},
         clock=settings.clock,
         name=f"dendrite_{k}_of_{target.name}",
-        order=0,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
+        order=-1,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
     )
+    if activation:
+        kernel = word_substitute(KERNELS[activation.kernel], {"x": "(filtered + input)"})
+        dendrite.input = activation.input
+        dendrite.run_regularly(f"activation = {kernel}", when="groups", order=0)  # after it decays, before it is read
     if form.conductance is not None:
         dendrite.conductance = 0 if port in form.unsaturated else form.conductance
     return dendrite

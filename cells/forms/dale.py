@@ -14,7 +14,6 @@ DALE = RATE._replace(
     paired=True,
     dendrite="""
         dfiltered/dt = (drive - inhibition - filtered) / tau : 1
-        drive : 1        # summed over the excitatory synapses
         inhibition : 1   # summed over the inhibitory synapses
     """,
     synapse={

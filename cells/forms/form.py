@@ -26,7 +26,7 @@ class Form(NamedTuple):
     settle : Quantity
         Default time thrown away before the measured window.
     dendrite : str
-        Equations of a dendrite; `filtered` is the number it holds.
+        Equations of a dendrite; `filtered` is the number it holds, `drive` what rates bring to it.
     held : str
         The variable of a dendrite that holds what excites it.
     synapse : dict of str to str

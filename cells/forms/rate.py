@@ -15,10 +15,7 @@ RATE = Form(
     tau_pool=5 * ms,  # chosen: as the dendrite
     ceiling=None,
     settle=2 * second,  # chosen: from g = 1, Z = 1e7 is reached in 8 tau_loop = 1 s; another second leaves 1e-6 of it
-    dendrite="""
-        dfiltered/dt = (drive - filtered) / tau : 1
-        drive : 1   # summed over the synapses
-    """,
+    dendrite="dfiltered/dt = (drive - filtered) / tau : 1",
     held="filtered",
     synapse={"excitation": "drive_post = weight * rate_pre : 1 (summed)"},  # of either sign
     relay="",

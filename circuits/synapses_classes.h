@@ -1,0 +1,52 @@
+// Which synapses the spikes of a step reach, in the order of the spikes and of the synapses, without delays: Brian2's own
+// class of this name keeps a queue for delays, and a list on its own for each source cell.
+#ifndef _BRIAN_SYNAPSES_H
+#define _BRIAN_SYNAPSES_H
+
+#include <stdexcept>
+#include <vector>
+
+#include "brianlib/spikequeue.h"
+
+class SynapticPathway
+{
+public:
+    std::vector<int> &sources;
+
+    SynapticPathway(std::vector<int> &_sources, int _start, int _stop) : sources(_sources), start(_start), stop(_stop) {}
+
+    template <typename scalar>
+    void prepare(int, int, scalar *delays, int n_delay, int *source, int n_synapse, double)
+    {
+        for (int k = 0; k < n_delay; k++)
+            if (delays[k] != 0)
+                throw std::invalid_argument("synapses with delays");
+        first.assign(stop - start + 1, 0);
+        for (int k = 0; k < n_synapse; k++)
+            first[source[k] - start + 1]++;
+        for (int cell = 0; cell < stop - start; cell++)
+            first[cell + 1] += first[cell];
+        std::vector<int> next(first.begin(), first.end() - 1);
+        of_cell.resize(n_synapse);
+        for (int k = 0; k < n_synapse; k++)
+            of_cell[next[source[k] - start]++] = k;
+    }
+
+    void advance() { reached.clear(); }
+
+    void push(int *spikes, int n_spike)
+    {
+        for (int k = 0; k < n_spike; k++)
+            if (spikes[k] >= start && spikes[k] < stop)
+                reached.insert(reached.end(), of_cell.begin() + first[spikes[k] - start],
+                               of_cell.begin() + first[spikes[k] - start + 1]);
+    }
+
+    std::vector<int> *peek() { return &reached; }
+
+private:
+    int start, stop;
+    std::vector<int> first, of_cell, reached; // where the synapses of a cell begin in `of_cell`; those reached in this step
+};
+
+#endif

@@ -1,0 +1,138 @@
+"""Compiled circuits: what is changed of the sources that Brian2 writes, and that nothing is compiled twice."""
+
+import gc
+import shutil
+import subprocess
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import Clock, Network, NeuronGroup, Synapses, ms, second
+
+from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
+from circuits import build, engine
+from circuits.mask import mask_wiring
+from circuits.pilot import rate_units
+from circuits.protocol import RunError, Times
+from circuits.run import simulate
+from experiments.suite import random_case
+from wiring.network import Settings, wire
+
+TIMES = Times(200 * ms, 100 * ms, 250 * ms, 1 * ms)
+needs_compiler = pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+
+
+def plan_of(seed=1):
+    """A small circuit of the mask wiring."""
+    case = random_case(seed, 3, n_head=2, d_model=4, d_key=4, d_value=4)
+    return mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
+
+
+def sources(folder, plan, form):
+    """Text of every file that Brian2 writes of a plan, nothing compiled."""
+    gc.collect()
+    brian2.set_device("compiled", directory=str(folder), build_on_run=True, compile=False, run=False)
+    try:
+        settings = Settings(form, rate_units(plan), 1, 1, True, Clock(1 * ms), plan.protocol.phase, dense=True)
+        wired = wire(plan.circuit, settings)
+        engine.lay_out(wired.layout)
+        Network(*wired.objects, name="circuit").run(10 * ms, namespace={})
+    finally:
+        brian2.get_device().reinit()
+        brian2.set_device("runtime")
+    return {
+        str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.suffix in (".cpp", ".h")
+    }
+
+
+@pytest.mark.parametrize("form", [RATE, SPIKING], ids=["rate", "spiking"])
+def test_brian2_writes_what_is_rewritten(form, tmp_path):
+    """Should Brian2 write it otherwise one day, the circuits still run, only slower: this is what would tell."""
+    found = sources(tmp_path, plan_of(), form)
+    for name in ("superficial", "intratelencephalic"):
+        update = found[f"code_objects/{name}_stateupdater_codeobject.cpp"]
+        assert "for (int _a2 = 0; _a2 < 3; _a2++)" in update
+        assert "_indices[_idx]" not in update
+    if form.spikes:
+        assert "_fires[_idx] = _cond" in found["code_objects/superficial_spike_thresholder_codeobject.cpp"]
+    else:
+        assert not any("synapses_create" in name for name in found)
+
+
+def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
+    one, other = (sources(tmp_path / str(seed), plan_of(seed), SPIKING) for seed in (1, 2))
+    assert one == other
+
+
+def test_code_that_is_not_known_is_left_alone():
+    assert build.nested("for(int i=0;;) {}", (2, 3), {}) == "for(int i=0;;) {}"
+    assert build.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
+    unknown = f"{build.LOOP} const int64_t _x_indices = _ptr_a[_idx];"
+    assert build.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
+
+
+@needs_compiler
+def test_nothing_is_compiled_twice_and_rates_are_those_of_numpy(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = []
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda asked, **more: made.append(asked[-1]) or run(asked, **more))
+    answers = []
+    for seed, target in ((1, "cpp"), (1, "numpy"), (2, "cpp")):
+        plan = plan_of(seed)
+        answers.append(simulate(plan, RATE, rate_units(plan), dt=1 * ms, target=target).numbers)
+    assert made.count("all.h.gch") == 1  # only the first had files to compile
+    for name, numbers in answers[0].items():
+        assert np.allclose(numbers, answers[1][name], rtol=1e-9, atol=1e-12)
+    assert not np.allclose(answers[0]["higher_order"], answers[2]["higher_order"])
+
+
+@needs_compiler
+def test_keys_depend_on_source_header_and_flags(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "a.cpp").write_text("int a;")
+    (folder / "b.cpp").write_text("int b;")
+    (folder / "all.h").write_text("")
+    (folder / "makefile").write_text("FLAGS = -O3")
+    before = build.keys(folder)
+    (folder / "a.cpp").write_text("int a2;")
+    after = build.keys(folder)
+    assert after[folder / "a.cpp"] != before[folder / "a.cpp"]
+    assert after[folder / "b.cpp"] == before[folder / "b.cpp"]
+    for name, text in (("all.h", "int c;"), ("makefile", "FLAGS = -O2")):
+        (folder / name).write_text(text)
+        assert not set(build.keys(folder).values()) & set(after.values())
+        after = build.keys(folder)
+
+
+@needs_compiler
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "cortical-attention").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with engine.device("cpp"):
+        group = NeuronGroup(2, "dv/dt = 1 / second : 1", method="euler", namespace={"second": second}, name="group")
+        Network(group, name="circuit").run(1 * ms, namespace={})
+        assert np.allclose(group.v, 1e-3)
+
+
+@needs_compiler
+def test_source_that_does_not_compile_fails_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    false = shutil.which("false")
+    monkeypatch.setattr(build, "compiler", lambda: false)
+    with pytest.raises(RunError, match="does not compile"), engine.device("cpp"):
+        Network(NeuronGroup(1, "v : 1", threshold="v > 1", name="group"), name="circuit").run(1 * ms, namespace={})
+
+
+@needs_compiler
+def test_delays_are_refused(tmp_path, monkeypatch):
+    """No circuit has any; should one, it must not be run as if it had not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with engine.device("cpp"):
+        group = NeuronGroup(2, "v : 1", threshold="v > 1", name="group")
+        synapses = Synapses(group, group, on_pre="v_post += 1", delay=3 * ms, name="synapses")
+        synapses.connect(i=[0], j=[1])
+        with pytest.raises(RuntimeError, match="run failed"):
+            Network(group, synapses, name="circuit").run(1 * ms, namespace={})
