@@ -95,7 +95,7 @@ def stacked(cases):
     return tokens, context
 
 
-def sweep(asked, report=None):
+def ask_in_turn(asked, report=None):
     """Ask circuits one after another, until one is interrupted.
 
     Parameters
