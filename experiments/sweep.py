@@ -1,0 +1,161 @@
+"""Another experiment over a grid of its options and over seeds, on many processors or machines.
+
+Question: how do the figures of an experiment depend on its options, and how much of it is the seed's doing?
+
+Prediction: none of its own; those of the experiment that is swept. A sweep that was stopped, killed or ran out of disk or
+memory and went on has the table of one that was not: no run lost, none doubled.
+
+Reference: that of the experiment that is swept.
+
+Run time: that of the runs over the number of workers, and five seconds to start the workers.
+"""
+
+import importlib.util
+import json as json_module
+import os
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from experiments import options as o
+from experiments import sweep_folder
+from experiments.command import DONE, EXPERIMENTS, FAILED, INTERRUPTED, script
+from experiments.grid import grid
+from experiments.progress import counted
+from experiments.tables import console_for, number
+from experiments.workers import INSTALL, check_scheduler, client_of, slurm_cluster, slurm_options, spread
+from readout.files import write_json
+from readout.provenance import jsonable, provenance
+
+SCHEMA_VERSION = 1
+NEEDS = ("distributed", "pandas", "pyarrow")
+SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # figures, where a table has them
+MAX_WORKERS = 1000  # chosen
+Over = Annotated[list[str] | None, typer.Option(help="NAME=VALUE,VALUE: an option of the experiment. May be repeated.")]
+Slurm = Annotated[
+    list[str] | None,
+    typer.Option(help="Workers are Slurm jobs: KEY=VALUE of queue, account, walltime, memory. May be repeated."),
+]
+
+
+# Protocol
+def run(planned, folder, workers, scheduler, slurm, quiet):
+    """Do what the folder lacks; whether it was interrupted."""
+    todo = sweep_folder.missing(planned.runs, folder)
+    if not todo:
+        return False
+    try:
+        with client_of(min(workers, len(todo)), scheduler, slurm) as client, counted("runs", len(todo), quiet) as told:
+            executor = client.get_executor(pure=False)
+            spread(todo, folder.resolve(), executor, lambda: len(client.nthreads()), told)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def summarise(frame, over):
+    """Runs, those that are done, and medians of figures, at each point of the grid (list of dict)."""
+    shown = [name for name in SHOWN if name in frame]
+    groups = frame.groupby(over, sort=False, dropna=False) if over else [((), frame)]
+    found = []
+    for key, rows in groups:
+        first = rows.drop_duplicates("run")
+        count = {"runs": len(first), **{word: int((first.status == word).sum()) for word in ("done", "failed")}}
+        middle = {f"median {name}": _median(rows[name]) for name in shown}
+        found.append(dict(zip(over, key, strict=True)) | count | middle)
+    return found
+
+
+def _median(column):
+    numbers = column.dropna()
+    return float(numbers.median()) if len(numbers) else None
+
+
+def _table(rows, experiment):
+    table = Table(*rows[0], title=f"{experiment}, swept")
+    for row in rows:
+        table.add_row(*(number(each) if isinstance(each, float) else str(each) for each in row.values()))
+    return table
+
+
+def main(
+    experiment: Annotated[str, typer.Argument(help="The experiment that is swept.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Its own arguments, behind --.")] = None,
+    over: Over = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds at each point of the grid.")] = 1,
+    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Runs at once; as many as there are processors.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, to use its workers.")] = None,
+    slurm: Slurm = None,
+    print_job_script: Annotated[
+        bool, typer.Option("--print-job-script", help="Show the script of a Slurm job, and end.")
+    ] = False,
+    out: o.Out = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Run another experiment over a grid of its options and over seeds; go on with one that was stopped."""
+    start, console, job = time.perf_counter(), console_for(json), slurm_options(slurm or ())
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    o.within("--workers", workers, 1, MAX_WORKERS)
+    if scheduler is not None and job is not None:
+        raise o.OptionError("--scheduler and --slurm are both given but a sweep needs one at most")
+    planned = grid(
+        experiment, arguments or (), over or (), seeds, seed, [name for name in EXPERIMENTS if name != "sweep"]
+    )
+    _check_installed()
+    if print_job_script:
+        with slurm_cluster(job or slurm_options(["memory=4GB"])) as cluster:
+            print(cluster.job_script())
+        return DONE
+    folder = sweep_folder.default_folder(planned.settings) if out is None else out
+    sweep_folder.check(folder, planned.settings)
+    if scheduler is not None:
+        check_scheduler(scheduler)
+    with sweep_folder.opened(folder, planned):
+        try:
+            interrupted = run(planned, folder, workers, scheduler, job, quiet)
+        finally:  # also where the disk is full, if the table has room
+            rows = sweep_folder.rows(planned.runs, folder)
+            frame = sweep_folder.write_tables(rows, folder)
+        _write_run_json(planned, folder, start, workers)
+    failed = {row["run"]: row["error"] for row in rows if row["status"] == "failed"}
+    if json:
+        result = {"schema_version": SCHEMA_VERSION, "rows": rows, "failed": failed, "interrupted": interrupted}
+        print(json_module.dumps(jsonable(result)))
+    _say(frame, planned, failed, interrupted, folder, console)
+    if interrupted:
+        return INTERRUPTED
+    return DONE if all(row["status"] == "done" for row in rows) else FAILED
+
+
+def _check_installed():
+    absent = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if absent:
+        raise o.OptionError(f"sweep needs the package {absent[0]}, which is not installed: {INSTALL}")
+
+
+def _write_run_json(planned, folder, start, workers):
+    seeds = {f"run {k}": seed for k, seed in enumerate(planned.settings["over"].get("seed", ()))}
+    content = provenance(
+        sys.argv, planned.settings | {"workers": workers}, seeds, wall_time_s=time.perf_counter() - start
+    )
+    write_json(folder / "run.json", content)
+
+
+def _say(frame, planned, failed, interrupted, folder, console):
+    """Print a row for each point of the grid, and what failed."""
+    over = [name for name in planned.settings["over"] if name != "seed"]
+    console.print(_table(summarise(frame, over), planned.settings["experiment"]))
+    for name, sentence in failed.items():
+        console.print(f"failed: {name}: {sentence}", highlight=False, soft_wrap=True)
+    if interrupted:
+        console.print("interrupted; the runs that were done until then are written", highlight=False)
+    console.print(f"written to {folder}; the same command goes on from there", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    script(main)
