@@ -3,7 +3,6 @@
 import errno
 import importlib
 import inspect
-import io
 import json
 import os
 import shutil
@@ -72,8 +71,11 @@ def perform(run, folder):
     """
     start = time.perf_counter()
     with _attempt(folder, run.name) as place:
-        result = place / "result"
-        status, error = _call(run, folder, result)
+        result, log = place / "result", place / "log.txt"
+        with log.open("w", encoding="utf-8") as file:
+            status, error = _call(run, folder, result, file)
+        result.mkdir(exist_ok=True)
+        log.replace(result / "log.txt")  # fails where the attempt was taken away: what came of it may not be whole
         rows = rows_of(result, run.experiment) if error is None else []
         status, error = _judged(status, error, result / f"{run.experiment}.json")
         publish(run, folder, result, status, error, time.perf_counter() - start, rows)
@@ -93,12 +95,11 @@ def _attempt(folder, name):
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _call(run, folder, result):
-    """Exit status of the experiment, which writes into `result`, and the sentence of its error or None."""
+def _call(run, folder, result, log):
+    """Exit status of the experiment, which writes into `result` and prints to `log`, and the sentence of its error."""
     main = importlib.import_module(f"experiments.{run.experiment}").main
     options = run.options | {name: folder / place for name, place in run.inputs.items()} | {"out": result}
     options |= {"quiet": True} if "quiet" in inspect.signature(main).parameters else {}
-    log = io.StringIO()
     with redirect_stdout(log), redirect_stderr(log), _command_line(run):
         try:
             status, sentence, error = finished(main, options)
@@ -107,8 +108,6 @@ def _call(run, folder, result):
             status, sentence, error = FAILED, f"{type(found).__name__}: {found}", found
     if is_full(error):
         raise FolderError(f"{folder} cannot be written to: {os.strerror(errno.ENOSPC).lower()}")
-    result.mkdir(exist_ok=True)
-    (result / "log.txt").write_text(log.getvalue(), encoding="utf-8")
     return status, sentence
 
 
@@ -138,12 +137,11 @@ def _judged(status, error, file):
     failed = _read(file).get("failed") if file.is_file() else None
     if failed:
         return "failed", "; ".join(f"{name}: {sentence}" for name, sentence in failed.items())
-    return {DONE: "done", FAILED: "not settled"}.get(status, "failed"), None
+    return {DONE: ("done", None), FAILED: ("not settled", None)}.get(status, ("failed", "interrupted"))
 
 
 def publish(run, folder, result, status, error, wall_s, rows):
     """Give a finished run its place among the runs, unless it is there already."""
-    result.mkdir(parents=True, exist_ok=True)
     content = {"schema_version": SCHEMA_VERSION, "run": run.name, "experiment": run.experiment, "swept": run.swept}
     content |= {"status": status, "error": error, "wall_s": wall_s, "rows": rows}
     write_json(result / "outcome.json", content)
@@ -156,7 +154,9 @@ def publish(run, folder, result, status, error, wall_s, rows):
 def record_failure(run, folder, sentence):
     """Give a run that no worker could finish its place."""
     with _attempt(folder, run.name) as place:
-        publish(run, folder, place / "result", "failed", sentence, None, [])
+        result = place / "result"
+        result.mkdir()
+        publish(run, folder, result, "failed", sentence, None, [])
 
 
 def outcome(folder, name):

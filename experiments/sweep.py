@@ -26,7 +26,7 @@ from experiments.command import DONE, EXPERIMENTS, FAILED, INTERRUPTED, script
 from experiments.grid import grid
 from experiments.progress import counted
 from experiments.tables import console_for, number
-from experiments.workers import INSTALL, check_scheduler, client_of, slurm_cluster, slurm_options, spread
+from experiments.workers import INSTALL, check_scheduler, check_shared, client_of, slurm_cluster, slurm_options, spread
 from readout.files import write_json
 from readout.provenance import jsonable, provenance
 
@@ -44,13 +44,13 @@ Slurm = Annotated[
 # Protocol
 def run(planned, folder, workers, scheduler, slurm, quiet):
     """Do what the folder lacks; whether it was interrupted."""
-    todo = sweep_folder.missing(planned.runs, folder)
+    todo, place = sweep_folder.missing(planned.runs, folder), folder.resolve()
     if not todo:
         return False
     try:
         with client_of(min(workers, len(todo)), scheduler, slurm) as client, counted("runs", len(todo), quiet) as told:
-            executor = client.get_executor(pure=False)
-            spread(todo, folder.resolve(), executor, lambda: len(client.nthreads()), told)
+            check_shared(client, place)
+            spread(todo, place, client.get_executor(pure=False), lambda: len(client.nthreads()), told)
     except KeyboardInterrupt:
         return True
     return False

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from contextlib import contextmanager
+import uuid
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from experiments.one_run import KEPT, outcome
@@ -102,9 +103,11 @@ def _write(folder, grid):
 
 
 def clean(folder):
-    """Remove attempts that nobody works on."""
+    """Remove attempts of an earlier sweep. Each goes at once: a worker of it that still lives can publish all or nothing."""
     for path in (folder / "runs").glob(".*"):
-        shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            gone = path.rename(path.with_name(f".gone.{uuid.uuid4().hex}"))
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def missing(runs, folder):

@@ -1,5 +1,6 @@
 """Where runs are done: processes of this machine, a dask cluster that is there, or Slurm; all as one Executor."""
 
+import os
 import sys
 import tempfile
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
@@ -13,7 +14,7 @@ from readout.files import FolderError
 PRELOAD = ["brian2", "experiments.one_run"]  # Brian2 sets a signal handler, which only the main thread may
 DEATHS = 3  # of workers, after which a run is given up
 POLL = 1.0  # s; between two looks at how many workers there are
-DIED = f"the worker died {DEATHS} times (out of memory?)"
+DIED = "the worker died (out of memory?)"
 SLURM = {"queue": None, "account": None, "walltime": "01:00:00", "memory": "4GB"}
 INSTALL = "pip install 'cortical-attention[sweep]'"
 
@@ -87,6 +88,13 @@ def check_scheduler(address):
             f"--scheduler {address} has workers that cannot do runs; each needs to be started with "
             f"--nthreads 1 {' '.join(f'--preload {name}' for name in PRELOAD)}"
         )
+
+
+def check_shared(client, folder):
+    """Refuse workers that do not see the folder of the sweep (OptionError)."""
+    seen = client.run(os.path.isdir, str(folder))
+    if not all(seen.values()):
+        raise OptionError(f"--out {folder} is not seen by every worker but needs to be on a disk that they share")
 
 
 def _has_brian2():

@@ -164,6 +164,7 @@ def publish(asked, folder, status="done", rows=()):
     """Give each run of a grid an outcome."""
     for k, each in enumerate(asked.runs):
         (folder / "runs").mkdir(parents=True, exist_ok=True)
+        (folder / "made" / str(k)).mkdir(parents=True, exist_ok=True)
         one_run.publish(each, folder, folder / "made" / str(k), status, None, 1.5, list(rows))
 
 
@@ -221,6 +222,21 @@ def test_a_worker_that_cannot_write_stops_the_sweep_and_other_errors_do_not():
     spread(asked.runs, folder, Ends(RuntimeError("lost")), lambda: 2, lambda: told.append(1))
     assert [row["error"] for row in sweep_folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
     assert len(told) == 3
+
+
+def test_a_worker_whose_attempt_was_taken_away_publishes_nothing(monkeypatch):
+    """One that outlived its sweep on another machine, while the next has begun; it makes its folder anew."""
+    asked, folder = planned(), Path("result").resolve()
+
+    def outlives(out, **_):
+        sweep_folder.clean(folder)
+        out.mkdir(parents=True)
+        return 0
+
+    monkeypatch.setattr("experiments.multihead.main", outlives)
+    with pytest.raises(FolderError, match="no such file"):
+        one_run.perform(asked.runs[0], folder)
+    assert list((folder / "runs").iterdir()) == []
 
 
 def test_a_full_disk_is_told_from_other_errors():
