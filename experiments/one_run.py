@@ -54,6 +54,11 @@ def dask_setup(worker):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def has_brian2():
+    """Whether this worker has imported Brian2, as it needs to before the first run."""
+    return "brian2" in sys.modules
+
+
 def perform(run, folder):
     """Do a run of a sweep.
 

@@ -1,13 +1,12 @@
 """Where runs are done: processes of this machine, a dask cluster that is there, or Slurm; all as one Executor."""
 
 import os
-import sys
 import tempfile
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from contextlib import ExitStack, contextmanager
 
 from circuits.protocol import RunError
-from experiments.one_run import perform, record_failure
+from experiments.one_run import has_brian2, perform, record_failure
 from experiments.options import OptionError
 from readout.files import FolderError
 
@@ -80,7 +79,7 @@ def check_scheduler(address):
     OptionError
     """
     with _connected(address) as client:
-        threads, ready = client.nthreads(), client.run(_has_brian2)
+        threads, ready = client.nthreads(), client.run(has_brian2)
     if not threads:
         raise OptionError(f"--scheduler {address} has no workers but needs one at least")
     if set(threads.values()) != {1} or not all(ready.values()):
@@ -95,10 +94,6 @@ def check_shared(client, folder):
     seen = client.run(os.path.isdir, str(folder))
     if not all(seen.values()):
         raise OptionError(f"--out {folder} is not seen by every worker but needs to be on a disk that they share")
-
-
-def _has_brian2():
-    return "brian2" in sys.modules
 
 
 def slurm_options(given):
