@@ -94,8 +94,10 @@ def _attempt(folder, name):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         yield place
-    except OSError as error:
-        raise FolderError(f"{folder} cannot be written to: {(error.strerror or str(error)).lower()}") from error
+    except (OSError, FolderError) as error:
+        found = error if isinstance(error, OSError) else error.__cause__
+        reason = os.strerror(errno.ENOSPC) if is_full(error) else getattr(found, "strerror", None) or str(error)
+        raise FolderError(f"{folder} cannot be written to: {reason.lower()}") from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -112,7 +114,7 @@ def _call(run, folder, result, log):
             traceback.print_exc()
             status, sentence, error = FAILED, f"{type(found).__name__}: {found}", found
     if is_full(error):
-        raise FolderError(f"{folder} cannot be written to: {os.strerror(errno.ENOSPC).lower()}")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
     return status, sentence
 
 

@@ -33,6 +33,7 @@ from readout.provenance import jsonable, provenance
 SCHEMA_VERSION = 1
 NEEDS = ("distributed", "pandas", "pyarrow")
 SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # figures, where a table has them
+ENDS = ("done", "not settled", "failed")
 MAX_WORKERS = 1000  # chosen
 Over = Annotated[list[str] | None, typer.Option(help="NAME=VALUE,VALUE: an option of the experiment. May be repeated.")]
 Slurm = Annotated[
@@ -63,7 +64,7 @@ def summarise(frame, over):
     found = []
     for key, rows in groups:
         first = rows.drop_duplicates("run")
-        count = {"runs": len(first), **{word: int((first.status == word).sum()) for word in ("done", "failed")}}
+        count = {"runs": len(first), **{word: int((first.status == word).sum()) for word in ENDS}}
         middle = {f"median {name}": _median(rows[name]) for name in shown}
         found.append(dict(zip(over, key, strict=True)) | count | middle)
     return found

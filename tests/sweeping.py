@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from experiments.command import EXPERIMENTS
+from experiments.grid import grid
 from tests.command import ROOT
 
 TINY = '''
@@ -28,8 +30,6 @@ def main(value: float = 1.0, seed: int = 0, gated: bool = False, kilobytes: int 
         time.sleep(0.02)
     if value == 13:
         os.kill(os.getpid(), signal.SIGKILL)
-    if value == 7:
-        raise RuntimeError("seven is\\nodd")
     (out / "data").write_bytes(1000 * kilobytes * b"x")
     if quota and sum(path.stat().st_size for path in out.parents[1].rglob("data")) > 1000 * quota:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -45,9 +45,14 @@ import runpy, sys
 runpy.run_path("tiny.py")
 from experiments import command, sweep, workers
 sweep.EXPERIMENTS = (*command.EXPERIMENTS, "tiny")
-workers.PRELOAD = [*{preload}, "./tiny.py", "experiments.one_run"]
+workers.PRELOAD = ["./tiny.py", "experiments.one_run"]  # Brian2 is not needed here, and takes seconds
 command.main()
 """
+
+
+def planned(*words, experiment="multihead", over=(), seeds=1, seed=0):
+    """The grid of a sweep."""
+    return grid(experiment, words, over, seeds, seed, [name for name in EXPERIMENTS if name != "sweep"])
 
 
 class Sweeps:
@@ -56,18 +61,18 @@ class Sweeps:
     def __init__(self):
         self.processes = []
 
-    def start(self, *words, preload=()):
-        """A sweep, running. Its workers do not import Brian2 unless told, which saves seconds."""
+    def start(self, *words):
+        """A sweep, running."""
         Path("tiny.py").write_text(TINY, encoding="utf-8")
-        command = [sys.executable, "-c", DRIVER.format(preload=preload), "sweep", "tiny", *map(str, words)]
+        command = [sys.executable, "-c", DRIVER, "sweep", "tiny", *map(str, words)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.processes.append(subprocess.Popen(command, env=environment, **pipes))
         return self.processes[-1]
 
-    def run(self, *words, **more):
+    def run(self, *words):
         """Exit status, standard output and standard error of a sweep."""
-        return finish(self.start(*words, **more))
+        return finish(self.start(*words))
 
     def __enter__(self):
         return self

@@ -7,18 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from experiments import one_run, sweep_folder
-from experiments.command import EXPERIMENTS
-from experiments.grid import grid
+from experiments import sweep_folder
 from experiments.options import OptionError
-from experiments.workers import spread
-from readout.files import FolderError
 from tests.command import BRIEF, check_refused, python, run, saved
-
-KNOWN = [name for name in EXPERIMENTS if name != "sweep"]
+from tests.sweeping import planned
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +21,6 @@ def working_directory(tmp_path, monkeypatch):
 
 
 # The grid
-def planned(*words, experiment="multihead", over=(), seeds=1, seed=0):
-    """The grid of a sweep."""
-    return grid(experiment, words, over, seeds, seed, KNOWN)
-
-
 def test_every_combination_is_a_run_with_values_of_the_annotated_type():
     asked = planned("--cells", "3", over=["unit-rate=50,1e2", "control=true,false"], seeds=2, seed=5)
     points = [(run.swept["unit_rate"], run.swept["control"], run.swept["seed"]) for run in asked.runs]
@@ -145,111 +134,7 @@ def test_a_missing_package_is_named(monkeypatch):
     check_refused("sweep", "multihead", names=("pyarrow", "cortical-attention[sweep]"))
 
 
-# The table
-@pytest.mark.parametrize(
-    ("name", "content", "rows"),
-    [
-        ("comparison", {"schema_version": 1, "a": 1, "b": {"c": None}, "d": [1]}, [{"a": 1, "b.c": None}]),
-        ("ladder", {"rows": [{"a": 1}, {"a": 2}], "failed": {}}, [{"a": 1}, {"a": 2}]),
-        ("digits", {"rate": {"a": 1}, "dale": {"a": 2}}, [{"part": "rate", "a": 1}, {"part": "dale", "a": 2}]),
-    ],
-)
-def test_rows_of_every_kind_of_result(name, content, rows, tmp_path):
-    (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    assert one_run.rows_of(tmp_path, name) == rows
-    assert one_run.rows_of(tmp_path, "nothing") == (rows if name == "comparison" else [])
-
-
-def publish(asked, folder, status="done", rows=()):
-    """Give each run of a grid an outcome."""
-    for k, each in enumerate(asked.runs):
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
-        (folder / "made" / str(k)).mkdir(parents=True, exist_ok=True)
-        one_run.publish(each, folder, folder / "made" / str(k), status, None, 1.5, list(rows))
-
-
-def test_the_tables_keep_types_and_have_a_row_for_each_row():
-    folder, asked = Path("result"), planned(over=["cells=1,2"])
-    rows = [{"seed": 9, "relative_l2": 1.0, "held": None, "mixed": 1}]
-    rows += [{"relative_l2": None, "held": True, "mixed": "one"}]
-    publish(asked, folder, rows=rows)
-    table = sweep_folder.rows(asked.runs, folder)
-    assert [(row["cells"], row["seed"], row.get("figure.seed"), row["wall_s"]) for row in table] == [
-        (1, 0, 9, 1.5), (1, 0, None, 1.5), (2, 0, 9, 1.5), (2, 0, None, 1.5),
-    ]  # fmt: skip
-    sweep_folder.write_tables(table, folder)
-    for frame in (pd.read_csv(folder / "sweep.csv"), pd.read_parquet(folder / "sweep.parquet")):
-        assert list(frame.columns[:6]) == ["cells", "seed", "run", "status", "error", "wall_s"]
-        assert frame.cells.tolist() == [1, 1, 2, 2]
-        np.testing.assert_array_equal(frame.relative_l2.astype(float), [1, np.nan, 1, np.nan])
-        assert frame.mixed.tolist() == 2 * ["1", "one"]
-    assert pd.read_parquet(folder / "sweep.parquet").relative_l2.dtype == float
-
-
-@pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"run": "another", "rows": []}'])
-def test_only_what_is_missing_failed_or_damaged_is_done_again(content):
-    folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
-    publish(asked, folder, "not settled")
-    assert sweep_folder.missing(asked.runs, folder) == []
-    (folder / "runs" / asked.runs[2].name / "outcome.json").write_text(content)
-    assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]
-    publish(asked, folder, "failed")
-    assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]  # a result is not replaced by a failure
-    publish(asked, folder, "done")
-    assert sweep_folder.missing(asked.runs, folder) == []
-
-
-# Workers
-class Ends:
-    """An executor whose runs end with an error."""
-
-    def __init__(self, error):
-        self.error = error
-
-    def submit(self, *_):
-        from concurrent.futures import Future
-
-        future = Future()
-        future.set_exception(self.error)
-        return future
-
-
-def test_a_worker_that_cannot_write_stops_the_sweep_and_other_errors_do_not():
-    asked, folder = planned(seeds=3), Path("result").resolve()
-    with pytest.raises(FolderError, match="full"):
-        spread(asked.runs, folder, Ends(FolderError("full")), lambda: 0)
-    told = []
-    spread(asked.runs, folder, Ends(RuntimeError("lost")), lambda: 2, lambda: told.append(1))
-    assert [row["error"] for row in sweep_folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
-    assert len(told) == 3
-
-
-def test_a_worker_whose_attempt_was_taken_away_publishes_nothing(monkeypatch):
-    """One that outlived its sweep on another machine, while the next has begun; it makes its folder anew."""
-    asked, folder = planned(), Path("result").resolve()
-
-    def outlives(out, **_):
-        sweep_folder.clean(folder)
-        out.mkdir(parents=True)
-        return 0
-
-    monkeypatch.setattr("experiments.multihead.main", outlives)
-    with pytest.raises(FolderError, match="no such file"):
-        one_run.perform(asked.runs[0], folder)
-    assert list((folder / "runs").iterdir()) == []
-
-
-def test_a_full_disk_is_told_from_other_errors():
-    import errno
-
-    wrapped = RuntimeError("cannot write")
-    wrapped.__cause__ = OSError(errno.EDQUOT, "quota")
-    assert one_run.is_full(wrapped)
-    assert one_run.is_full(ValueError("HDF5: No space left on device"))
-    assert not one_run.is_full(OSError(errno.EACCES, "denied"))
-    assert not one_run.is_full(None)
-
-
+# Slurm
 @pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="needs dask-jobqueue")
 def test_the_job_script():
     options = ["--slurm", "queue=long", "--slurm", "walltime=02:00:00", "--slurm", "memory=3GB"]
@@ -276,22 +161,27 @@ def test_slurm_without_its_package(monkeypatch):
 
 # Real circuits
 def test_a_sweep_of_compare():
-    """Runs on a worker are those of the command alone; asked again, nothing is done again."""
-    words = ["compare", saved(), "--seeds", "2", "--workers", "1", "--out", "result", "--json", "--", *BRIEF]
+    """A run on a worker is that of the command alone, one that fails says why; asked again, what is done stays."""
+    words = ["compare", saved(), "--over", "kernel=elu+1,nonsense", "--workers", "1", "--out", "result", "--json"]
+    words += ["--", *BRIEF]
     first = python("-m", "experiments.sweep", *words)
-    assert (first.returncode, "Traceback" in first.stderr) == (1, False), first.stderr  # so short a run does not settle
-    rows = json.loads(first.stdout)["rows"]
-    assert [(row["seed"], row["status"]) for row in rows] == [(0, "not settled"), (1, "not settled")]
-    alone = run("compare", "case.npz", *BRIEF, "--out", "alone")
+    assert (first.returncode, "Traceback" in first.stderr) == (1, False), first.stderr
+    right, wrong = json.loads(first.stdout)["rows"]
+    assert (right["status"], right["error"]) == ("not settled", None)  # so short a run does not
+    assert wrong["status"] == "failed"
+    assert "--kernel is 'nonsense'" in wrong["error"]
+    alone, folder = run("compare", "case.npz", *BRIEF, "--out", "alone"), Path("result/runs", right["run"])
     assert alone.exit_code == 1
-    for row in rows:
-        folder = Path("result/runs", row["run"])
-        names = {path.name for path in Path("alone").iterdir()} | {"log.txt", "outcome.json"}
-        assert {path.name for path in folder.iterdir()} == names
-        np.testing.assert_array_equal(np.load(folder / "output.npy"), np.load("alone/output.npy"))
-        assert row["relative_l2"] == json.loads(Path("alone/comparison.json").read_text())["relative_l2"]
-        assert "not settled" in (folder / "log.txt").read_text()
-        command = json.loads((folder / "run.json").read_text())["command"]
-        assert command == ["cortical-attention", "compare", "case.npz", *BRIEF, f"--seed={row['seed']}"]
+    names = {path.name for path in Path("alone").iterdir()} | {"log.txt", "outcome.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    np.testing.assert_array_equal(np.load(folder / "output.npy"), np.load("alone/output.npy"))
+    assert right["relative_l2"] == json.loads(Path("alone/comparison.json").read_text())["relative_l2"]
+    assert "not settled" in (folder / "log.txt").read_text()
+    command = json.loads((folder / "run.json").read_text())["command"]
+    assert command == ["cortical-attention", "compare", "case.npz", *BRIEF, "--kernel=elu+1", "--seed=0"]
+    written = (folder / "outcome.json").stat().st_mtime_ns
+    for outcome_of in Path("result/runs").glob("kernel=nonsense*/outcome.json"):  # as if it had been done
+        outcome_of.write_text(outcome_of.read_text().replace('"failed"', '"done"'))
     again = run("sweep", *words)
-    assert (again.exit_code, json.loads(again.stdout)["rows"]) == (1, rows)
+    assert (again.exit_code, json.loads(again.stdout)["rows"][0]) == (1, right)
+    assert (folder / "outcome.json").stat().st_mtime_ns == written
