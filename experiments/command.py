@@ -120,18 +120,24 @@ def finished(function, options):
 
 def _ending(error):
     """Exit status and sentence of an error that a user can do something about; None of any other."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, MemoryError):
+        return FAILED, f"there is not enough memory: {str(error).lower() or 'a smaller case may fit'}"
+    if isinstance(error, ImportError):
+        return BAD_INPUT, str(error)
+    return _ending_of_ours(error) if isinstance(error, ValueError | RuntimeError) else None
+
+
+def _ending_of_ours(error):
     from circuits.protocol import RunError
     from experiments.cases import CaseError
     from experiments.options import OptionError
     from readout.files import FolderError
     from wiring.expressions import WiringError
 
-    if isinstance(error, CaseError | OptionError | FolderError | WiringError | ImportError):
+    if isinstance(error, CaseError | OptionError | FolderError | WiringError):
         return BAD_INPUT, str(error)
-    if isinstance(error, MemoryError):
-        return FAILED, f"there is not enough memory: {str(error).lower() or 'a smaller case may fit'}"
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
     return (FAILED, str(error)) if isinstance(error, RunError) else None
 
 
