@@ -1,5 +1,6 @@
 """The sweep: what is asked of it, what it refuses, its table, and one of real circuits."""
 
+import io
 import json
 import os
 import sys
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from experiments import sweep_folder
+from experiments import progress, sweep_folder
 from experiments.options import OptionError
 from tests.command import BRIEF, check_refused, python, run, saved
 from tests.sweeping import planned
@@ -185,3 +187,15 @@ def test_a_sweep_of_compare():
     again = run("sweep", *words)
     assert (again.exit_code, json.loads(again.stdout)["rows"][0]) == (1, right)
     assert (folder / "outcome.json").stat().st_mtime_ns == written
+
+
+def test_the_progress_bar_counts_runs_and_says_what_is_left(monkeypatch):
+    shown = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "Console", lambda stderr: shown)
+    with progress.counted("runs", 3) as told:
+        told()
+        told()
+    assert "2/3" in shown.file.getvalue()
+    assert "left:" in shown.file.getvalue()
+    with progress.counted("runs", 3, quiet=True) as told:
+        told()
