@@ -4,10 +4,11 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
+from brian2 import Clock, EventMonitor, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
 
 from circuits import engine
 from circuits.protocol import RunError
+from wiring.expand import expand_population
 from wiring.network import Settings, each_cell, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
 
@@ -66,6 +67,8 @@ class Run(NamedTuple):
     target, target_reason : str
     wall : float
         Seconds.
+    stepping : float
+        Seconds of it that the time steps took, without the preparation where that is known (C++).
     """
 
     records: tuple
@@ -80,6 +83,7 @@ class Run(NamedTuple):
     target: str
     target_reason: str
     wall: float
+    stepping: float
 
 
 def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None):
@@ -113,23 +117,26 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         If a number is not finite, or a cell was asked for more than it can give while it was measured.
     """
     start = time.perf_counter()
-    n_step = round(float(plan.protocol.duration / dt))
-    target, reason = engine.choose(target, _work(plan, form, cells), n_step)
+    target, reason = engine.choose(target, work(plan, form, dt, cells))
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
         clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
-        settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense)
+        recorded = _recorded(plan, form, cells, record)
+        part = {name: which for name, (which, whole) in recorded.items() if form.spikes and not whole}
+        settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, part)
         wired = wire(plan.circuit, settings)
         engine.lay_out(wired.layout)
         if form.spikes:
             _scatter(wired, form, seeds["phases"])
         clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
-        monitors = {name: _monitors(wired, name, clocks, form, record) for name in wired.groups}
+        monitors = {name: _monitors(wired, name, clocks, form, *recorded[name]) for name in wired.groups}
         every = [each for group in monitors.values() for each in group if each is not None]
         network = Network(*wired.objects, *every, name="circuit")
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
+        stepping = time.perf_counter()
         network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
+        stepping = engine.run_time() or time.perf_counter() - stepping
         interrupted = bool(network.t < asked - dt / 2)
         readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
@@ -148,7 +155,21 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         if not interrupted:
             peaks[name] = _peak(counted[name] if form.spikes else reading, plan.protocol, form)
     wall = time.perf_counter() - start
-    return Run(records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall)
+    return Run(
+        records,
+        numbers,
+        peaks,
+        unit_rates,
+        t_stop,
+        interrupted,
+        seeds,
+        n_cell,
+        n_synapse,
+        target,
+        reason,
+        wall,
+        stepping,
+    )
 
 
 def _measure_cells(plan, form, dt):
@@ -160,10 +181,12 @@ def _measure_cells(plan, form, dt):
             form.of(population.cell).constants_of(form, population.cell, dt)
 
 
-def _work(plan, form, cells):
-    """Rough number of cells and dendrites."""
-    signs = 2 if form.paired else 1
-    return 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in plan.circuit.populations.values())
+def work(plan, form, dt, cells=1):
+    """What a run will have to do, roughly (circuits.engine.Work)."""
+    circuit, signs = plan.circuit, 2 if form.paired else 1
+    n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in circuit.populations.values())
+    n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
+    return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)))
 
 
 def _cell(wired, name):
@@ -182,26 +205,36 @@ def _scatter(wired, form, seed):
         form.of(_cell(wired, name)).scatter(group, np.random.default_rng(child).random(group.N))
 
 
-def _monitors(wired, name, clocks, form, record):
+def _monitors(wired, name, clocks, form, recorded, whole):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
-    recorded = _recorded(concrete, record)
     read = sorted({form.of(concrete.population.cell).reading, "count", "crowded"}) if form.spikes else form.reading
     reading = StateMonitor(group, read, record=True, clock=phases, name=f"reading_of_{name}")
     rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
-    spikes = SpikeMonitor(group, name=f"spikes_of_{name}") if form.spikes else None
-    return reading, rate, spikes
+    if not form.spikes:
+        return reading, rate, None
+    named = {"name": f"spikes_of_{name}"}
+    return reading, rate, SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
 
 
-def _recorded(concrete, record):
-    """Flat indices of the recorded cells, all of the first input."""
-    n_first = concrete.n_cell // concrete.shape[0]
-    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE and n_first <= MAX_WHOLE
-    if record == "all" or whole or n_first <= MAX_RECORDED[record]:
-        return np.arange(n_first)
+def _recorded(plan, form, cells, record):
+    """Flat indices of the recorded cells of each population, all of the first input, and whether these are all its cells."""
+    found = {}
+    for name, population in plan.circuit.populations.items():
+        n_cell = expand_population(population, form, plan.batch, cells).n_cell
+        chosen = _chosen(population, n_cell // plan.batch, record)
+        found[name] = chosen, len(chosen) == n_cell
+    return found
+
+
+def _chosen(population, n_cell, record):
+    """Which of the cells of one input are recorded."""
+    whole = record == "default" and population.cell.layer in RECORDED_WHOLE and n_cell <= MAX_WHOLE
+    if record == "all" or whole or n_cell <= MAX_RECORDED[record]:
+        return np.arange(n_cell)
     drawn = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis
-    return np.sort(drawn.choice(n_first, MAX_RECORDED[record], replace=False))
+    return np.sort(drawn.choice(n_cell, MAX_RECORDED[record], replace=False))
 
 
 def _record(wired, name, monitors, unit_rates):

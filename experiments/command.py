@@ -26,6 +26,7 @@ EXPERIMENTS = (
     "best_attention",
     "division",
     "robustness",
+    "barrel_cortex",
     "physiology",
     "calibration",
     "sweep",

@@ -19,9 +19,9 @@ import typer
 from experiments import options as o
 from experiments.cases import load
 from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import compare, content_of, open_folder, write
+from experiments.comparison import compare, content_of, open_folder, plan_of, write
 from experiments.progress import progress
-from experiments.tables import console_for, print_comparison
+from experiments.tables import console_for, print_comparison, print_plans
 from readout.files import check_folder
 
 
@@ -40,6 +40,7 @@ def main(
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.Seed = 0,
+    plan: o.Plan = False,
     record: o.Record = "default",
     out: o.Out = None,
     overwrite: o.Overwrite = False,
@@ -52,6 +53,8 @@ def main(
     console = console_for(json)
     for notice in loaded.notices:
         console.print(f"notice: {notice}", highlight=False)
+    if plan:
+        return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, console, json)
     check_folder(out, overwrite)
     with progress(f"{wiring} wiring, {form} form", quiet) as report:
         compared = compare(loaded, options, report)

@@ -113,6 +113,11 @@ class Form(NamedTuple):
         somata = 0 if self.spikes else 2
         return 4 * (self.tau_pool + self.tau_fast + somata * self.tau_soma)
 
+    @property
+    def free(self):
+        """What a spike asks for besides its threshold, as a condition to be added to one."""
+        return " and not_refractory" if self.refractory else ""
+
     def of(self, cell):
         """The form of a cell type's soma."""
         return self.of_cell.get(cell.name, self)
