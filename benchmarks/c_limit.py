@@ -13,7 +13,7 @@ from benchmarks import model as of
 
 SOURCE = Path(__file__).with_name("c_limit.c")
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-std=c11", "-shared", "-fPIC")
-TAU_START = 5e-3  # s; as in cells.interneuron
+
 _ARRAY = np.ctypeslib.ndpointer(dtype=float, flags="C_CONTIGUOUS")
 
 
@@ -70,7 +70,7 @@ def _settings(model, form, duration, **more):
     taus = of.TAUS[form]
     return Settings(
         n=model.n, d=model.d, n_step=round(duration / of.DT), n_gated=round(of.GATE / of.DT), dt=of.DT, tau_g=taus.g,
-        first_counted=round((duration - of.WINDOW) / of.DT), tau_start=TAU_START, sigma=of.SIGMA,
+        first_counted=round((duration - of.WINDOW) / of.DT), tau_start=of.TAU_START, sigma=of.SIGMA,
         pool_max=of.POOL_MAX, **more,
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ GATE = 0.25  # s; the interneurons hold the strength they start with for so long
 SETTLE = 2.0  # s; as in cells.forms
 UNIT_RATE, CEILING = 100.0, 300.0  # Hz
 PEAK, PEAK_OF_INHIBITION = 280.0, 200.0  # Hz; of the largest number of a population, as in circuits.pilot
-SIGMA, POOL_MAX = 1e-9, 3.0  # as in cells.interneuron
+SIGMA, POOL_MAX, TAU_START = 1e-9, 3.0, 5e-3  # the last in s; as in cells.interneuron
 POPULATIONS = (
     "core", "matrix", "higher_order", "intratelencephalic", "pyramidal_tract", "superficial", "interneuron",
 )  # fmt: skip
