@@ -8,7 +8,17 @@ import tempfile
 
 import numpy as np
 from brian2 import (
-    Clock, Hz, Network, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, get_device, prefs, second, set_device,
+    Clock,
+    Hz,
+    Network,
+    NeuronGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    get_device,
+    prefs,
+    second,
+    set_device,
 )  # fmt: skip
 
 from benchmarks import model as of
