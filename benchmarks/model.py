@@ -126,6 +126,25 @@ def numbers(model):
     return dict(zip(POPULATIONS, found, strict=True))
 
 
+def pairs(model):
+    """Pathways with one synapse a pair: (source, target, port, source cells, target cells, weights) of each."""
+    n, d = model.n, model.d
+    i, j, k, m = np.indices((n, n, d, d)).reshape(4, -1)
+    grid = (i * n + j) * d + k
+    at_i, at_m, at_k = np.indices((n, d, d)).reshape(3, -1)
+    cell = np.arange(n * n * d)
+    return [
+        ("core", "superficial", "basal", i * d + m, grid, model.W_Q[k, m]),
+        ("matrix", "superficial", "apical", j * d + m, grid, model.W_K[k, m]),
+        ("matrix", "intratelencephalic", "basal", j * d + m, grid, model.W_V[k, m]),
+        ("superficial", "intratelencephalic", "apical", (i * n + j) * d + m, grid, 1.0),
+        ("intratelencephalic", "pyramidal_tract", "soma", cell, cell // (n * d) * d + cell % d, 1.0),
+        ("pyramidal_tract", "higher_order", "soma", at_i * d + at_k, at_i * d + at_m, model.W_O[at_m, at_k]),
+        ("superficial", "interneuron", "pool", cell, cell // (n * d), 1.0),
+        ("interneuron", "superficial", "shunt", cell // (n * d), cell, 1.0),
+    ]
+
+
 def unit_rates(model, form):
     """Rate (Hz) that stands for the number one, by population; of interneurons in the spiking form, one each (n,).
 

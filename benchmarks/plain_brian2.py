@@ -80,7 +80,7 @@ def _simulate(model, form, seen):
     """Build and run the network; what is measured of it."""
     clock = Clock(of.DT * second)
     groups = {name: _group(name, model, form, clock) for name in of.POPULATIONS}
-    pathways = [_pathway(groups, model, form, *each) for each in _pathways(model)]
+    pathways = [_pathway(groups, model, form, *each) for each in of.pairs(model)]
     monitors = _monitors(groups, form)
     network = Network(*groups.values(), *pathways, *monitors.values())
     network.run((of.SETTLE + of.WINDOW) * second, namespace={})
@@ -121,25 +121,6 @@ def _port(port, form):
     if form == "spiking":
         return f"d{port}/dt = -{port} / {tau} : 1"
     return f"d{port}/dt = (drive_{port} - {port}) / {tau} : 1\n drive_{port} : 1"
-
-
-def _pathways(model):
-    """Source, target, port, and for each synapse the source cell, the target cell and the weight."""
-    n, d = model.n, model.d
-    i, j, k, m = np.indices((n, n, d, d)).reshape(4, -1)
-    grid = (i * n + j) * d + k
-    at_i, at_m, at_k = np.indices((n, d, d)).reshape(3, -1)
-    cell = np.arange(n * n * d)
-    return [
-        ("core", "superficial", "basal", i * d + m, grid, model.W_Q[k, m]),
-        ("matrix", "superficial", "apical", j * d + m, grid, model.W_K[k, m]),
-        ("matrix", "intratelencephalic", "basal", j * d + m, grid, model.W_V[k, m]),
-        ("superficial", "intratelencephalic", "apical", (i * n + j) * d + m, grid, 1.0),
-        ("intratelencephalic", "pyramidal_tract", "soma", cell, cell // (n * d) * d + cell % d, 1.0),
-        ("pyramidal_tract", "higher_order", "soma", at_i * d + at_k, at_i * d + at_m, model.W_O[at_m, at_k]),
-        ("superficial", "interneuron", "pool", cell, cell // (n * d), 1.0),
-        ("interneuron", "superficial", "shunt", cell // (n * d), cell, 1.0),
-    ]
 
 
 def _pathway(groups, model, form, source, target, port, pre, post, weights):
