@@ -81,6 +81,8 @@ class Outcome(NamedTuple):
     spikes : float or None
         Of all cells over the time simulated.
     cells : int
+    program : int
+        Most memory that a program started by the peer has held, in the unit of `resource.getrusage`; a compiler is none.
     """
 
     output: np.ndarray | None
@@ -89,6 +91,7 @@ class Outcome(NamedTuple):
     biological_s: float
     spikes: float | None
     cells: int
+    program: int = 0
 
 
 def draw(n=33, d=33, seed=0):

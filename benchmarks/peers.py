@@ -81,21 +81,23 @@ def row(name, form, n, d):
     -------
     dict
         With the keys of `ROW`.
+    int
+        Cells.
     """
     model = of.draw(n, d)
     outcome = PEERS[name].run(model, form)
     spikes = None if outcome.spikes is None else outcome.spikes / outcome.biological_s
     found = (
-        name, form, n, outcome.run_s / outcome.biological_s, outcome.compile_s, peak_mb(),
+        name, form, n, outcome.run_s / outcome.biological_s, outcome.compile_s, peak_mb(outcome.program),
         of.error(outcome.output, model), spikes,
     )  # fmt: skip
     return dict(zip(ROW, found, strict=True)), outcome.cells
 
 
-def peak_mb():
-    """Most memory (MB) that this process, or any that it started and waited for, has held."""
+def peak_mb(program=0):
+    """Most memory (MB) that this process, or a program that it started, has held; compilers are not counted."""
     unit = 1e6 if sys.platform == "darwin" else 1e3  # what the system counts in: bytes, or kB
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, program) / unit
 
 
 def main(

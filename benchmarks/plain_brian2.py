@@ -85,7 +85,9 @@ def _simulate(model, form, seen):
     network = Network(*groups.values(), *pathways, *monitors.values())
     network.run((of.SETTLE + of.WINDOW) * second, namespace={})
     output, spikes = _read(monitors, model, form)
-    return of.Outcome(output, seen.run_s or np.nan, seen.compile_s, of.SETTLE + of.WINDOW, spikes, of.n_cell(model))
+    run_s = np.nan if seen.run_s is None else seen.run_s
+    duration = of.SETTLE + of.WINDOW
+    return of.Outcome(output, run_s, seen.compile_s, duration, spikes, of.n_cell(model), seen.program)
 
 
 def _group(name, model, form, clock):
