@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from readout.style import CYCLE, new_figure, save, style
+from readout.style import CYCLE, MARKERS, new_figure, save, style
 
 
 def bars(rows, path):
@@ -36,14 +36,42 @@ def _panel(axes, panel, rows):
     axes.set_title(f"{panel[0]} form, {panel[1]} tokens; this project in blue", loc="left")
 
 
-def curves(series, x_label, path):
-    """Draw time and memory against a size, on logarithmic axes.
+def curves(points, fits, path):
+    """Draw time (above) and memory (below) against each size, on logarithmic axes.
 
     Parameters
     ----------
-    series : dict of str to list of dict
-        By label: points with `size`, `wall_per_biological_s` and `peak_mb`, and the line of the fit, if any.
-    x_label : str
+    points : list of dict
+        `axis`, `size`, `wiring`, `form`, `wall_s` and `above_start_mb` each.
+    fits : list of dict
+        `axis`, `wiring`, `form`, `quantity` and `exponent` each, for the legend.
     path : path
         Of the image.
     """
+    names = list(dict.fromkeys(point["axis"] for point in points))
+    with style():
+        figure = new_figure(6.4)
+        for row, quantity in zip(figure.subplots(2, len(names), squeeze=False, sharex="col"), QUANTITIES, strict=True):
+            for axes, name in zip(row, names, strict=True):
+                _curves(
+                    axes, quantity, [p for p in points if p["axis"] == name], [f for f in fits if f["axis"] == name]
+                )
+            row[0].set_ylabel(QUANTITIES[quantity])
+        for axes, name in zip(row, names, strict=True):
+            axes.set_xlabel(name)
+        save(figure, path)
+
+
+QUANTITIES = {"wall_s": "wall time of an answer (s)", "above_start_mb": "memory above an empty process (MB)"}
+
+
+def _curves(axes, quantity, points, fits):
+    """One line a wiring and form, with its exponent in the legend."""
+    for k, kind in enumerate(sorted({(point["wiring"], point["form"]) for point in points})):
+        line = sorted((p["size"], p[quantity]) for p in points if (p["wiring"], p["form"]) == kind)
+        fit = next((f for f in fits if (f["wiring"], f["form"], f["quantity"]) == (*kind, quantity)), None)
+        label = ", ".join(kind) + (f": {fit['exponent']:.2f}" if fit else "")
+        axes.plot(*zip(*line, strict=True), color=CYCLE[k], marker=MARKERS[k], markersize=4, label=label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.legend(fontsize=7, title="wiring, form: exponent", title_fontsize=7)

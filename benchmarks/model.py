@@ -95,13 +95,17 @@ class Outcome(NamedTuple):
 
 
 def draw(n=33, d=33, seed=0):
-    """A model of random numbers: W_Q and W_K of standard deviation 1 / sqrt(d); the rest half-normal.
+    """A model of random numbers.
 
-    W_V and W_O are scaled by 1 / d, since all that they sum is positive.
+    W_Q and W_K: Gaussian, of standard deviation 1 / sqrt(d). The rest are absolute cubes of Gaussian numbers, mostly small
+    and few large, so that tokens differ, and uniform attention would answer otherwise: tokens of mean square one, W_V and
+    W_O over d, since all that they sum is positive.
     """
     rng = np.random.default_rng([seed, n, d])
     tokens, W_Q, W_K, W_V, W_O = (rng.standard_normal(shape) for shape in [(n, d)] + 4 * [(d, d)])
-    return Model(np.abs(tokens), W_Q / np.sqrt(d), W_K / np.sqrt(d), np.abs(W_V) / d, np.abs(W_O) / d)
+    tokens = np.abs(tokens) ** 3
+    tokens /= np.sqrt(np.mean(tokens**2))
+    return Model(tokens, W_Q / np.sqrt(d), W_K / np.sqrt(d), np.abs(W_V) ** 3 / d, np.abs(W_O) ** 3 / d)
 
 
 def n_cell(model):
