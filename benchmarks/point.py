@@ -8,9 +8,20 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
+from brian2 import Hz, second
 
-WIRINGS = ("mask", "memory")
-FORMS = ("rate", "spiking")
+from benchmarks.model import DT, GATE, PEAK, PEAK_OF_INHIBITION, UNIT_RATE, phi
+from benchmarks.ours import FORMS
+from benchmarks.peers import peak_mb
+from benchmarks.standalone import clocked
+from circuits.attend import WIRINGS
+from circuits.pilot import rate_units
+from circuits.protocol import Times
+from circuits.run import simulate
+from reference.attention import Block
+
+TIMES = Times(0.5 * second, 0.5 * second, GATE * second, DT * second)
+NUCLEI = ("core", "matrix", "higher_order")
 
 
 class Size(NamedTuple):
@@ -24,8 +35,6 @@ class Size(NamedTuple):
 
 def draw(size):
     """Tokens (batch, n, d) and the block, of one seed."""
-    from reference.attention import Block
-
     n, d, head, batch = size
     rng = np.random.default_rng([0, *size])
     W_Q, W_K, W_V, W_O = rng.standard_normal((4, head, d, d))
@@ -36,8 +45,6 @@ def draw(size):
 
 def unit_rates(wiring, tokens, block):
     """Rate (Hz) of the number one for each population of a wiring in the spiking form, from the algebra."""
-    from benchmarks.model import PEAK, PEAK_OF_INHIBITION, UNIT_RATE, phi
-
     query, key, value = (np.einsum("bim,hkm->bhik", tokens, weights) for weights in block[:3])
     query, key = phi(query), phi(key)
     weight = query @ key.swapaxes(-1, -2)
@@ -57,10 +64,7 @@ def unit_rates(wiring, tokens, block):
         peak["intratelencephalic"] = share.max(axis=-2) * held.max(axis=-2)
     units = {name: PEAK / values.max() for name, values in peak.items()}
     units["interneuron"] *= PEAK_OF_INHIBITION / PEAK
-    return {
-        name: min(unit, UNIT_RATE) if name in ("core", "matrix", "higher_order") else unit
-        for name, unit in units.items()
-    }
+    return {name: min(unit, UNIT_RATE) if name in NUCLEI else unit for name, unit in units.items()}
 
 
 def cost(wiring, form, size, target="cpp"):
@@ -78,25 +82,13 @@ def cost(wiring, form, size, target="cpp"):
     dict
         `wall_s` of the time loop, `biological_s`, `compile_s`, `above_start_mb`, `n_cell` and `n_synapse`.
     """
-    from brian2 import Hz, second
-
-    from benchmarks.model import DT, GATE
-    from benchmarks.ours import FORMS as forms
-    from benchmarks.peers import peak_mb
-    from benchmarks.standalone import clocked
-    from circuits.attend import WIRINGS as wirings
-    from circuits.pilot import rate_units
-    from circuits.protocol import Times
-    from circuits.run import simulate
-
     start, (tokens, block) = peak_mb(), draw(size)
-    times = Times(0.5 * second, 0.5 * second, GATE * second, DT * second)
-    plan = wirings[wiring](times, tokens, *block[:4])
+    plan = WIRINGS[wiring](TIMES, tokens, *block[:4])
     units = rate_units(plan)
     if form == "spiking":
         units = {name: np.full(size.batch, unit) * Hz for name, unit in unit_rates(wiring, tokens, block).items()}
     with clocked() as seen:
-        run = simulate(plan, forms[form], units, dt=times.dt, target=target, record="sample")
+        run = simulate(plan, FORMS[form], units, dt=TIMES.dt, target=target, record="sample")
     return {
         "wall_s": run.wall if seen.run_s is None else seen.run_s,
         "biological_s": float(run.t_stop / second),

@@ -13,6 +13,7 @@ import pytest
 from benchmarks import c_limit, ours, plain_brian2, side_by_side
 from benchmarks import model as of
 from benchmarks.peers import PEERS, ROW, Peer, row
+from benchmarks.point import Size, cost
 from benchmarks.scaling import fit, fits
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
@@ -157,6 +158,14 @@ def test_the_command_writes_rows_and_a_figure(tmp_path):
     assert written["machine"]["model"]
     assert written["versions"]["brian2"]
     assert out.with_suffix(".png").stat().st_size > 0
+
+
+def test_the_cost_of_one_size():
+    found = cost("mask", "rate", Size(2, 3, 2, 2), target="numpy")
+    assert found["biological_s"] == pytest.approx(1, abs=2 * of.DT)
+    assert found["wall_s"] > 0
+    # two inputs side by side: two nuclei and the higher-order one, and for each head L2/3, L5 IT, L5 PT, interneurons
+    assert found["n_cell"] == 2 * (3 * 2 * 3 + 2 * (2 * 2 * 2 * 3 + 2 * 3 + 2))
 
 
 def test_the_fit_of_an_exponent():
