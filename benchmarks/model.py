@@ -75,7 +75,7 @@ class Outcome(NamedTuple):
     output : ndarray, shape (n, d), or None
         What the higher-order nucleus stood for in the window.
     run_s, compile_s : float
-        Wall time of the simulation alone, and of all that had to be compiled for it.
+        Wall time of the simulation alone, and of what came before it: generating and compiling code, solving decoders.
     biological_s : float
         Time simulated.
     spikes : float or None

@@ -2,7 +2,8 @@
 
 No cell that NEST has built in multiplies two dendrites or is divided by a third; writing one takes NESTML and a compiler.
 So phi = exp: L2/3 is `pp_psc_delta`, a Poisson cell of rate exp(key + query - inhibition), and inhibition is subtracted.
-L5 IT adds its two inputs. Populations, synapses, mean rates and time step are the model's; `relative_l2` is None.
+L5 IT adds its two inputs. Populations, synapses and time step are the model's, and mean rates are set to be, though noise
+under an exponential lifts them; `relative_l2` is None.
 """
 
 import time

@@ -1,8 +1,8 @@
 """One attention head in this project, in plain Brian2, in other simulators and in C: wall time, memory, error.
 
 Every peer runs the model of `benchmarks.model` in a process of its own, in rounds of alternating order (A B C, C B A), so
-that a machine that slows down or warms up does so for all. The best round of each is reported: what is lost to others on
-the machine can only be lost. A peer that is not installed is skipped by name.
+that a machine that slows down or warms up does so for all. The best round of each is reported, since whatever else the
+machine does can only make a round slower; compile times are those of the first round. A peer that is not installed is skipped by name.
 
 `python -m benchmarks.side_by_side --out FILE.json` writes FILE.json and FILE.png, after every run what is known so far.
 """
