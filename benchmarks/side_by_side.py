@@ -2,7 +2,8 @@
 
 Every peer runs the model of `benchmarks.model` in a process of its own, in rounds of alternating order (A B C, C B A), so
 that a machine that slows down or warms up does so for all. The best round of each is reported, since whatever else the
-machine does can only make a round slower; compile times are those of the first round. A peer that is not installed is skipped by name.
+machine does can only make a round slower; compile times are those of the first round. A peer that is not installed is
+skipped by name.
 
 `python -m benchmarks.side_by_side --out FILE.json` writes FILE.json and FILE.png, after every run what is known so far.
 """
