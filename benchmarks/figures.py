@@ -58,10 +58,11 @@ def curves(points, fits, path):
                 )
             row[0].set_ylabel(QUANTITIES[quantity])
         for axes, name in zip(row, names, strict=True):
-            axes.set_xlabel(name)
+            axes.set_xlabel(SIZES[name])
         save(figure, path)
 
 
+SIZES = {"n": "tokens", "d": "components of a token", "head": "heads", "batch": "inputs side by side"}
 QUANTITIES = {"wall_s": "wall time of an answer (s)", "above_start_mb": "memory above an empty process (MB)"}
 
 
@@ -74,4 +75,7 @@ def _curves(axes, quantity, points, fits):
         axes.plot(*zip(*line, strict=True), color=CYCLE[k], marker=MARKERS[k], markersize=4, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    sizes = sorted({point["size"] for point in points})
+    axes.set_xticks(sizes, list(map(str, sizes)))
+    axes.minorticks_off()
     axes.legend(fontsize=7, title="wiring, form: exponent", title_fontsize=7)

@@ -32,7 +32,7 @@ SIZES = {"n": (8, 16, 33, 66, 132), "d": (8, 16, 32, 64), "head": (1, 2, 4), "ba
 FIT_FROM = {"n": 16, "d": 16, "head": 1, "batch": 1}
 CONFIDENCE = 0.95
 TIMEOUT = 900  # s, of one point
-HIGHEST = 132  # of n in both wirings
+HIGHEST = 132  # tokens
 
 
 def sizes_along(axis, largest=HIGHEST):
@@ -87,8 +87,13 @@ def measure(wiring, form, size, cache):
     return None if done.returncode else json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def points(axes, wirings, forms, largest, cache, console):
-    """Every point, one after another; a size that two axes share is run once."""
+def best(answers):
+    """The fastest of the answers that are not None; None where all are."""
+    return min((each for each in answers if each), key=lambda each: each["wall_s"], default=None)
+
+
+def points(axes, wirings, forms, largest, rounds, cache, console):
+    """Every point, one after another, the best of its rounds; a size that two axes share is run once."""
     known = {}
     for axis in axes:
         for wiring in wirings:
@@ -96,7 +101,7 @@ def points(axes, wirings, forms, largest, cache, console):
                 for value, size in sizes_along(axis, largest):
                     key = wiring, form, size
                     if key not in known:
-                        known[key] = measure(wiring, form, size, cache)
+                        known[key] = best(measure(wiring, form, size, cache) for _ in range(rounds))
                         console.print(f"{wiring}, {form}, {size}: {_shown(known[key])}", highlight=False)
                     if known[key]:
                         yield {"axis": axis, "size": value, "wiring": wiring, "form": form, **known[key]}
@@ -129,6 +134,7 @@ def main(
     wirings: Annotated[str, typer.Option(help="mask, memory.")] = ",".join(WIRINGS),
     forms: Annotated[str, typer.Option(help="rate, spiking.")] = ",".join(FORMS),
     largest: Annotated[int, typer.Option(help="Largest number of tokens.")] = HIGHEST,
+    rounds: Annotated[int, typer.Option(help="Runs of each size, of which the fastest is kept.")] = 1,
 ):
     """Measure every size and fit the exponents."""
     console, found, more = Console(), [], git_state(Path(__file__).parent)
@@ -137,7 +143,7 @@ def main(
         if not set(names) <= set(known):
             raise typer.BadParameter(f"choose from {', '.join(known)}")
     with tempfile.TemporaryDirectory() as cache:
-        for point in points(*asked, largest, cache, console):
+        for point in points(*asked, largest, rounds, cache, console):
             found.append(point)
             write(out, found, more)
     console.print(table_of(fits(found)))
