@@ -192,7 +192,7 @@ def _cells(concrete, reaching, activated, settings):
         concrete.n_cell,
         Equations(equations),
         threshold=form.threshold,
-        events={} if chosen is None else {"recorded": f"({form.threshold}) and chosen{form.free}"},
+        events={} if chosen is None else {"recorded": f"{form.fired} and chosen"},
         reset=form.reset,
         method="euler",
         refractory=form.refractory,

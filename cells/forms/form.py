@@ -114,9 +114,9 @@ class Form(NamedTuple):
         return 4 * (self.tau_pool + self.tau_fast + somata * self.tau_soma)
 
     @property
-    def free(self):
-        """What a spike asks for besides its threshold, as a condition to be added to one."""
-        return " and not_refractory" if self.refractory else ""
+    def fired(self):
+        """Whether a cell has crossed its threshold in this step, as a condition."""
+        return "lastspike == t" if self.refractory else self.threshold  # while it is not reset yet
 
     def of(self, cell):
         """The form of a cell type's soma."""
