@@ -29,6 +29,11 @@ class Cost(NamedTuple):
     call: float
     cell: float
 
+    def of(self, work):
+        """Seconds that a run is expected to take, with nothing compiled before."""
+        calls, cells = work.n_object * work.n_step, work.n_cell * work.n_step
+        return self.start + work.n_object * self.compile + calls * self.call + cells * self.cell
+
 
 COSTS = {  # fitted by `python -m benchmarks.targets`
     "numpy": Cost(1.0, 0.0, 3e-5, 2e-8),
@@ -67,12 +72,7 @@ DEFAULT_FUNCTIONS["log1p"].implementations.add_implementation(NumpyCodeGenerator
 
 def estimate(work):
     """Seconds that a run is expected to take on each target, compiling included (dict of str to float)."""
-    return {
-        target: cost.start
-        + work.n_object * (cost.compile + work.n_step * cost.call)
-        + work.n_cell * work.n_step * cost.cell
-        for target, cost in COSTS.items()
-    }
+    return {target: cost.of(work) for target, cost in COSTS.items()}
 
 
 def choose(target, work):
