@@ -109,9 +109,10 @@ def draw(rows):
             left.plot(values, places, linestyle="", markersize=7, color=CYCLE[k], marker=MARKERS[k], label=name)
         left.set(xscale="log", xlabel="relative L2 error", ylim=(len(rows) - 0.5, -0.5))
         left.set_yticks(places, labels)
-        right.barh(places, [each["wall_per_biological_s"] for each in rows], height=0.5, color=CYCLE[5])
+        bars = right.barh(places, [each["wall_per_biological_s"] for each in rows], height=0.5, color=CYCLE[5])
+        right.bar_label(bars, fmt="%.2g", padding=4)
         right.axvline(1, color="#777777", linestyle="--", label="as fast as life")
-        right.set(xscale="log", xlabel="wall time a biological second (s)")
+        right.set(xlabel="wall time a biological second (s)")
         for panel in (left, right):
             panel.grid(axis="x", color="#DDDDDD", linewidth=0.8)
             panel.set_axisbelow(True)
