@@ -7,14 +7,13 @@ import numpy as np
 from brian2 import Clock, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
 
 from circuits import engine
+from circuits.drawn import drawn
 from circuits.protocol import RunError
+from wiring.circuit import Sent
 from wiring.network import Settings, each_cell, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
-RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
-MAX_RECORDED = {"default": 200, "sample": 32}
-MAX_WHOLE = 1000  # chosen: beyond it neo takes minutes to write the spike trains
 
 
 class Record(NamedTuple):
@@ -66,6 +65,8 @@ class Run(NamedTuple):
     target, target_reason : str
     wall : float
         Seconds.
+    sent : dict of str to Sent
+        Of the populations that were asked for: all that their cells sent.
     """
 
     records: tuple
@@ -80,9 +81,13 @@ class Run(NamedTuple):
     target: str
     target_reason: str
     wall: float
+    sent: dict = {}
 
 
-def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None):
+def simulate(
+    plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
+    given=None, send=(),
+):  # fmt: skip
     """Run a plan.
 
     Parameters
@@ -102,6 +107,10 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         most 200 of another population; at most 32 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
+    given : Drawn, optional
+        What else the seed and `record` would settle, where the plan is a part of a larger one (`circuits.cut`).
+    send : tuple of str
+        Populations of which all that is sent is returned.
 
     Returns
     -------
@@ -114,24 +123,29 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     """
     start = time.perf_counter()
     n_step = round(float(plan.protocol.duration / dt))
-    target, reason = engine.choose(target, _work(plan, form, cells), n_step)
+    target, reason = engine.choose(target, work(plan, form, cells), n_step)
+    given = drawn(plan, form, cells, seed, record) if given is None else given
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
         clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
-        settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense)
+        settings = Settings(
+            form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, given.first
+        )
         wired = wire(plan.circuit, settings)
         engine.lay_out(wired.layout)
         if form.spikes:
-            _scatter(wired, form, seeds["phases"])
+            _scatter(wired, form, given.phases)
         clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
-        monitors = {name: _monitors(wired, name, clocks, form, record) for name in wired.groups}
-        every = [each for group in monitors.values() for each in group if each is not None]
+        monitors = {name: _monitors(wired, name, clocks, form, given.recorded[name]) for name in wired.groups}
+        listening = {name: _listening(monitors[name], wired.groups[name], form) for name in send}
+        every = {each for group in (*monitors.values(), listening.values()) for each in group if each is not None}
         network = Network(*wired.objects, *every, name="circuit")
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
         network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
         interrupted = bool(network.t < asked - dt / 2)
         readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
+        sent = {name: _sent(monitor, dt) for name, monitor in listening.items()}
         records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
         if not interrupted:
             _refuse_what_failed(wired, readings, form)
@@ -148,7 +162,9 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         if not interrupted:
             peaks[name] = _peak(counted[name] if form.spikes else reading, plan.protocol, form)
     wall = time.perf_counter() - start
-    return Run(records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall)
+    return Run(
+        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall, sent
+    )
 
 
 def _measure_cells(plan, form, dt):
@@ -160,10 +176,11 @@ def _measure_cells(plan, form, dt):
             form.of(population.cell).constants_of(form, population.cell, dt)
 
 
-def _work(plan, form, cells):
+def work(plan, form, cells):
     """Rough number of cells and dendrites."""
     signs = 2 if form.paired else 1
-    return 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in plan.circuit.populations.values())
+    simulated = [each for each in plan.circuit.populations.values() if each.sent is None]
+    return 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
 
 
 def _cell(wired, name):
@@ -175,18 +192,16 @@ def _read(monitors, name, variable):
     return np.array(getattr(monitors[name][0], variable)).T
 
 
-def _scatter(wired, form, seed):
+def _scatter(wired, form, phases):
     """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
-    children = np.random.SeedSequence(seed).spawn(len(wired.groups))
-    for child, (name, group) in zip(children, wired.groups.items(), strict=True):
-        form.of(_cell(wired, name)).scatter(group, np.random.default_rng(child).random(group.N))
+    for name, group in wired.groups.items():
+        form.of(_cell(wired, name)).scatter(group, phases[name])
 
 
-def _monitors(wired, name, clocks, form, record):
+def _monitors(wired, name, clocks, form, recorded):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
-    recorded = _recorded(concrete, record)
     read = sorted({form.of(concrete.population.cell).reading, "count", "crowded"}) if form.spikes else form.reading
     reading = StateMonitor(group, read, record=True, clock=phases, name=f"reading_of_{name}")
     rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
@@ -194,14 +209,20 @@ def _monitors(wired, name, clocks, form, record):
     return reading, rate, spikes
 
 
-def _recorded(concrete, record):
-    """Flat indices of the recorded cells, all of the first input."""
-    n_first = concrete.n_cell // concrete.shape[0]
-    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE and n_first <= MAX_WHOLE
-    if record == "all" or whole or n_first <= MAX_RECORDED[record]:
-        return np.arange(n_first)
-    drawn = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis
-    return np.sort(drawn.choice(n_first, MAX_RECORDED[record], replace=False))
+def _listening(monitors, group, form):
+    """Monitor of all that a population sends."""
+    if form.spikes:
+        return monitors[2]
+    return StateMonitor(group, "rate", record=True, clock=group.clock, name=f"sent_by_{group.name}")
+
+
+def _sent(monitor, dt):
+    """Sent, of what was listened to."""
+    if isinstance(monitor, StateMonitor):
+        return Sent(None, None, np.array(monitor.rate).T)
+    cells, steps = np.array(monitor.i), np.round(np.asarray(monitor.t / dt)).astype(np.int32)
+    order = np.lexsort((cells, steps))
+    return Sent(cells[order], steps[order], None)
 
 
 def _record(wired, name, monitors, unit_rates):
