@@ -52,5 +52,5 @@ noise.implementations.add_implementation(NumpyCodeGenerator, code=_numpy)
 
 
 def shifted(stream, first):
-    """Stream in which cell i has the noise that cell first + i has in `stream`: the hash adds a multiple of the cell to it."""
+    """Stream in which cell i has the noise of cell `first + i` in `stream`, to which a multiple of the cell is added."""
     return (stream + first * 0x9E3779B1) % 2**32

@@ -22,6 +22,7 @@ from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import compare, content_of, open_folder, write
 from experiments.progress import progress
 from experiments.tables import console_for, print_comparison
+from experiments.workers import executor_of
 from readout.files import check_folder
 
 
@@ -45,6 +46,8 @@ def main(
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
+    workers: o.Workers = 0,
+    scheduler: o.Scheduler = None,
 ):
     """Compare a circuit with linear attention on a case."""
     options = o.check(**locals())
@@ -53,8 +56,8 @@ def main(
     for notice in loaded.notices:
         console.print(f"notice: {notice}", highlight=False)
     check_folder(out, overwrite)
-    with progress(f"{wiring} wiring, {form} form", quiet) as report:
-        compared = compare(loaded, options, report)
+    with executor_of(workers, scheduler) as executor, progress(f"{wiring} wiring, {form} form", quiet) as report:
+        compared = compare(loaded, options, report, executor)
     folder = open_folder("compare", options, content_of(loaded), out, overwrite)
     write(compared, loaded, options, folder)
     print_comparison(compared, folder, console, json)

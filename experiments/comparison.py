@@ -62,7 +62,7 @@ def reference_of(case, kernel, normalised=True):
     return Reference(attention, nulls, softmax, case.mask, normalised)
 
 
-def compare(case, options, report=None):
+def compare(case, options, report=None, executor=None):
     """Let a circuit answer one case, and compare; a case whose answer overflows is refused before.
 
     Parameters
@@ -71,6 +71,8 @@ def compare(case, options, report=None):
     options : Options
     report : callable, optional
         Brian2's progress report.
+    executor : concurrent.futures.Executor, optional
+        Runs each head apart.
 
     Returns
     -------
@@ -79,8 +81,8 @@ def compare(case, options, report=None):
     reference = reference_of(case, options.kernel, options.normalisation is not None)
     context = None if case.context is None else case.context[None]
     answer = attend(
-        options.wiring, case.tokens[None], options.settings, report, context=context, mask=case.mask,
-        kernel=options.kernel, normalisation=options.normalisation, **case.block._asdict(),
+        options.wiring, case.tokens[None], options.settings, report, executor=executor, context=context,
+        mask=case.mask, kernel=options.kernel, normalisation=options.normalisation, **case.block._asdict(),
     )  # fmt: skip
     return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
 

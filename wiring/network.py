@@ -14,7 +14,6 @@ from wiring.expand import expand_input, expand_population, expand_projection
 from wiring.expressions import WiringError, connect
 from wiring.numbers import weight_of_rate, weight_of_spike
 from wiring.play import play
-from wiring.play import play
 
 UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
 

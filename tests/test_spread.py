@@ -1,0 +1,336 @@
+"""A circuit in parts: the spikes of one process, head by head; what cannot be cut is refused; workers of dask."""
+
+import json
+import os
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brian2 import Clock, Hz, ms
+
+import experiments.workers
+from cells.forms.adaptive import ADAPTIVE
+from cells.forms.dale import DALE
+from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
+from circuits.attend import Settings, attend
+from circuits.cut import Stages, part, stages
+from circuits.drawn import drawn
+from circuits.mask import mask_wiring
+from circuits.memory import memory_wiring
+from circuits.protocol import RunError, Times
+from circuits.run import simulate
+from circuits.spread import spread
+from experiments.options import OptionError
+from experiments.suite import random_case
+from experiments.workers import executor_of
+from tests.command import BRIEF, check_refused, run, saved
+from tests.test_build import sources
+from wiring.circuit import Population, Projection, Sent
+from wiring.expand import expand_population
+from wiring.expressions import WiringError
+from wiring.play import play
+
+BRIEF_TIMES = Times(100 * ms, 100 * ms, 50 * ms, 1 * ms)
+SIZES = {"n_head": 2, "d_model": 4, "d_key": 3, "d_value": 2}
+ROUNDING = 1e-12  # relative; sums of a few rates in another order differ in the last digits
+
+
+class Here(Executor):
+    """Runs each task at once, in this process; `change` may alter what the task of each head gives back."""
+
+    def __init__(self, change=lambda runs: runs[-1]):
+        self.change, self.runs = change, []
+
+    def submit(self, task):
+        """A future that is done."""
+        done = Future()
+        try:
+            self.runs.append(task())
+            done.set_result(self.change(self.runs))
+        except RunError as error:
+            done.set_exception(error)
+        return done
+
+
+def plan_of(wiring=mask_wiring, batch=1, **more):
+    """A plan of two heads, three tokens."""
+    case = random_case(1, 3, **SIZES)
+    tokens = np.stack([case.tokens, -case.tokens])[:batch]
+    return wiring(BRIEF_TIMES, tokens, **(case.block._asdict() | more))
+
+
+def units_of(plan):
+    """Unit rates: each cell of an interneuron has its own, as after a pilot in spikes."""
+    units = {}
+    for k, (name, each) in enumerate(plan.circuit.populations.items()):
+        shape = (plan.batch, *each.shape) if each.cell.starts_high else (plan.batch,)
+        units[name] = (40 + 5 * k + np.arange(np.prod(shape)).reshape(shape)) * Hz
+    return units
+
+
+def both(plan, form=SPIKING, executor=None, **more):
+    """The same plan in one process, and in parts."""
+    asked = {"dt": BRIEF_TIMES.dt, "target": "numpy", **more}
+    units = units_of(plan)
+    return simulate(plan, form, units, **asked), spread(plan, form, units, executor=executor or Here(), **asked)
+
+
+def differences(whole, parts):
+    """What differs between two runs: names of populations with a field, and fields of the run."""
+    found = {name for name in whole.numbers if not np.array_equal(whole.numbers[name], parts.numbers[name])}
+    for one, other in zip(whole.records, parts.records, strict=True):
+        fields = zip(one._fields, one, other, strict=True)
+        found |= {f"{one.name}.{field}" for field, a, b in fields if not np.array_equal(a, b)}
+    for field in ("peak_rates", "t_stop", "seeds", "n_cell", "n_synapse", "interrupted"):
+        if getattr(whole, field) != getattr(parts, field):
+            found.add(field)
+    return found
+
+
+def far(whole, parts):
+    """Largest distance of any number or recorded rate, relative to the largest of its population."""
+    pairs = [(whole.numbers[name], parts.numbers[name]) for name in whole.numbers]
+    pairs += [(np.asarray(a.rate), np.asarray(b.rate)) for a, b in zip(whole.records, parts.records, strict=True)]
+    return max(np.abs(a - b).max() / np.abs(a).max() for a, b in pairs)
+
+
+def biased():
+    """Biases of every head, a context of its own, and a mask."""
+    rng = np.random.default_rng(5)
+    given = {name: rng.normal(size=(2, size)) for name, size in (("b_Q", 3), ("b_K", 3), ("b_V", 2))}
+    return given | {"context": rng.normal(size=(1, 4, 4)), "mask": rng.random((3, 4)) < 0.7}
+
+
+PLANS = {
+    "cross-attention, biases, mask": lambda: (plan_of(**biased()), {}),
+    "feed-forward inhibition, weights A": lambda: (plan_of(normalisation="feedforward", A=np.eye(2, 3)), {}),
+    "two inputs, two cells a number": lambda: (plan_of(batch=2), {"cells": 2}),
+    "one synapse a pair, another seed": lambda: (plan_of(), {"shared": False, "seed": 3, "record": "all"}),
+    "memory": lambda: (plan_of(memory_wiring, normalisation=None), {"record": "sample"}),
+}
+
+
+@pytest.mark.parametrize("made", PLANS.values(), ids=PLANS)
+def test_spikes_are_those_of_one_process(made):
+    plan, more = made()
+    whole, parts = both(plan, **more)
+    assert differences(whole, parts) == set()
+    assert whole.numbers["higher_order"].any()
+    assert all(record.spike_index.size for record in whole.records)
+    assert parts.target_reason.endswith("head by head")
+
+
+def test_answers_are_those_of_one_process():
+    """Pilot, unit rates and judgement included."""
+    case, told = random_case(2, 2, n_head=3, d_model=3, d_key=2, d_value=2), []
+    settings = Settings(SPIKING, window=100 * ms, settle=100 * ms, target="numpy")
+    given = {"tokens": case.tokens[None], "settings": settings, **case.block._asdict()}
+    whole = attend("mask", **given)
+    parts = attend("mask", executor=Here(), report=lambda _, completed, *__: told.append(completed), **given)
+    assert differences(whole.run, parts.run) == set()
+    for field in ("output", "attention", "attention_sum"):
+        assert np.array_equal(getattr(whole, field), getattr(parts, field))
+    assert all(np.array_equal(a, b) for a, b in zip(whole.settled, parts.settled, strict=True))
+    assert all(np.array_equal(whole.run.unit_rates[name], parts.run.unit_rates[name]) for name in whole.run.numbers)
+    assert told == pytest.approx(np.arange(1, 6) / 5)
+
+
+@pytest.mark.parametrize("form", [RATE, DALE], ids=["rate", "dale"])
+@pytest.mark.parametrize("wiring", [mask_wiring, memory_wiring])
+def test_rates_are_those_of_one_process(form, wiring):
+    if form is DALE and wiring is memory_wiring:
+        pytest.skip("dale adds signs, which the mask wiring has; memory adds schedules, which the rate form has")
+    whole, parts = both(plan_of(wiring, b_Q=np.ones((2, 3))), form)
+    assert far(whole, parts) <= ROUNDING
+    assert whole.numbers["higher_order"].any()
+
+
+def test_noise_is_that_of_one_process():
+    whole, parts = both(plan_of(), ADAPTIVE)
+    assert differences(whole, parts) == set()
+    other, _ = both(plan_of(), ADAPTIVE, seed=1)
+    assert "intratelencephalic" in differences(whole, other)  # negative control: noise that differs is told apart
+
+
+# What the assertions above would not let pass
+def exchanged(runs):
+    """The second head gives back what the L5 PT cells of the first have sent."""
+    return runs[-1]._replace(sent=runs[0].sent)
+
+
+def late(runs):
+    """Spikes of L5 PT one step later than they were."""
+    sent = {name: each._replace(steps=each.steps + 1) for name, each in runs[-1].sent.items()}
+    return runs[-1]._replace(sent=sent)
+
+
+@pytest.mark.parametrize("change", [exchanged, late])
+def test_negative_control_other_spikes_give_another_answer(change):
+    whole, parts = both(plan_of(), executor=Here(change))
+    assert {"higher_order", "higher_order.spike_time"} <= differences(whole, parts)
+    assert not np.array_equal(*(plan_of().output(each.numbers) for each in (whole, parts)))
+
+
+def test_a_part_that_fails_or_is_interrupted():
+    plan = plan_of()
+    units = units_of(plan) | {"superficial": [1e5] * Hz}
+    with pytest.raises(RunError, match="^superficial was asked for two spikes"):
+        spread(plan, SPIKING, units, executor=Here(), dt=BRIEF_TIMES.dt, target="numpy")
+    with pytest.raises(KeyboardInterrupt):
+        both(plan, RATE, Here(lambda runs: runs[-1]._replace(interrupted=True)))
+
+
+# Where circuits are cut
+def test_stages():
+    found = stages(plan_of().circuit)
+    areas = ("intratelencephalic", "pyramidal_tract", "superficial", "interneuron")
+    assert found == Stages(("core", "matrix"), areas, ("higher_order",))
+
+
+LOOPS = {
+    "to the first nucleus": ("higher_order -> core.soma", "im -> im", 1.0),
+    "to an area": ("higher_order -> superficial.basal", "im, hkm -> hijk", np.ones((2, 3, 4))),
+    "from an area to the first nucleus": ("pyramidal_tract -> matrix.soma", "hiv, mv -> im", np.ones((4, 2))),
+}
+
+
+def with_projection(name, expression, weights):
+    """Circuit of the mask wiring with one projection more, which by itself is as it should be."""
+    circuit = plan_of().circuit
+    more = Projection(*name.split(" -> "), expression, weights)
+    return circuit._replace(projections=(*circuit.projections, more)).check()
+
+
+@pytest.mark.parametrize("given", LOOPS.values(), ids=LOOPS)
+def test_feedback_is_refused_by_name(given):
+    with pytest.raises(WiringError, match=f"^circuit 'mask': its heads cannot be spread, .*'{given[0]}' leads back"):
+        stages(with_projection(*given))
+
+
+def test_feedback_is_refused_before_anything_runs():
+    """A nucleus between two areas: the heads of the second hear all heads of the first."""
+    plan = plan_of()
+    with pytest.raises(WiringError, match="leads back"):
+        both(
+            plan._replace(circuit=with_projection(*LOOPS["to an area"])),
+            executor=Here(lambda _: pytest.fail("a head was run")),
+        )
+
+
+def test_a_projection_between_heads_is_refused_by_name():
+    circuit = with_projection("pyramidal_tract -> superficial.basal", "hiv, ghkv -> gijk", np.ones((2, 2, 3, 2)))
+    with pytest.raises(WiringError, match="'pyramidal_tract -> superficial.basal' joins one to another$"):
+        stages(circuit)
+
+
+def test_circuits_without_heads_or_of_several_numbers_of_heads_are_refused():
+    circuit = plan_of().circuit
+    nuclei = {"core": circuit.populations["core"]}
+    with pytest.raises(WiringError, match="^circuit 'mask' has no population with a head axis"):
+        stages(circuit._replace(populations=nuclei, projections=()))
+    third = circuit.populations["pyramidal_tract"]._replace(name="third", axes=(("head", 3),))
+    with pytest.raises(WiringError, match="differ in how many heads they have$"):
+        stages(circuit._replace(populations=circuit.populations | {"third": third}))
+
+
+def test_noise_of_several_inputs_is_refused_by_name():
+    with pytest.raises(WiringError, match="^form 'adaptive': its noise needs .* in a batch of 2$"):
+        spread(plan_of(batch=2), ADAPTIVE, units_of(plan_of(batch=2)), executor=Here(), dt=1 * ms, target="numpy")
+
+
+def test_what_is_played_has_to_fit():
+    population = Population("core", plan_of().circuit.populations["core"].cell, (("token", 3),), signed="soma")
+    wrong = {
+        "cell 6 is to be played, but it has 6 cells": (SPIKING, Sent(np.array([6]), np.array([0]), None)),
+        r"rates have shape \(5, 6\), but 3 cells": (RATE, Sent(None, None, np.ones((5, 6)))),
+    }
+    for message, (form, sent) in wrong.items():
+        concrete = expand_population(population._replace(sent=sent), form, 1, 1)
+        with pytest.raises(WiringError, match=f"^population 'core': {message}"):
+            play(concrete, Clock(1 * ms))
+
+
+def test_heads_compile_to_the_same_program(tmp_path):
+    """Also of other spikes, but for what sets arrays up: no header depends on how many there are."""
+    plan, texts = plan_of(), []
+    names = stages(plan.circuit).areas
+    for k, (head, n_spike) in enumerate(((0, 7), (1, 7), (1, 8))):
+        spikes = Sent(np.zeros(n_spike, np.int32), np.arange(n_spike, dtype=np.int32), None)
+        cut = part(plan, names, {"core": spikes, "matrix": spikes}, slice(head, head + 1))
+        texts.append(sources(tmp_path / str(k), cut, SPIKING))
+    assert texts[0] == texts[1]
+    changed = {name for name in texts[1] if texts[1][name] != texts[2].get(name)}
+    assert changed
+    assert not any(name.endswith(".h") for name in changed)
+    assert len(changed) <= 4
+
+
+def test_every_head_records_as_many_cells():
+    plan = plan_of(context=np.ones((1, 50, 4)))
+    recorded = drawn(plan, SPIKING, 1, 0, "default").recorded["intratelencephalic"]
+    of_head = np.bincount(recorded // (3 * 50 * 2 * 2))
+    assert len(recorded) == 200
+    assert of_head[0] != of_head[1]  # the sample of the whole
+    counts = []
+    both(plan, RATE, Here(lambda runs: counts.append([each.cells.size for each in runs[-1].records]) or runs[-1]))
+    assert counts[0] == counts[1]
+
+
+# Workers
+@pytest.fixture
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def two_heads():
+    """A saved case of two heads."""
+    given = {name: np.ones((2, 2, 3)) for name in ("W_Q", "W_K", "W_V")} | {"W_O": np.ones((2, 3, 2))}
+    return saved(**given)
+
+
+def test_local_workers(working_directory):
+    words = ("compare", two_heads(), "--form", "spiking", *BRIEF, "--json")
+    for workers in (0, 2):
+        result = run(*words, "--out", str(workers), "--workers", workers)
+        assert result.exit_code == 1, result.output  # so short a run does not settle
+    alone, shared = (json.loads(Path(name, "comparison.json").read_text()) for name in "02")
+    alone.pop("wall_s"), shared.pop("wall_s")
+    assert alone == shared
+    for name in ("output.npy", "raster.png", "comparison.png"):
+        assert Path("0", name).read_bytes() == Path("2", name).read_bytes()
+    assert Path("2", "recording.nix").stat().st_size == Path("0", "recording.nix").stat().st_size
+    assert "head by head" in Path("2", "run.json").read_text()
+
+
+def test_a_worker_that_is_lost_fails_the_run():
+    import dask
+
+    lost = "^a worker was lost"
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        pytest.raises(RunError, match=lost),
+        executor_of(1) as executor,
+    ):
+        executor.submit(os._exit, 1).result()
+
+
+def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
+    import distributed
+
+    monkeypatch.setattr(experiments.workers, "WAIT", 1)
+    at = {"processes": False, "protocol": "tcp", "dashboard_address": None, "threads_per_worker": 2}
+    with distributed.LocalCluster(n_workers=1, **at) as cluster:
+        for workers, message in ((1, "workers of 2 threads"), (2, "has 1 workers but needs to have 2")):
+            with (
+                pytest.raises(OptionError, match=f"^--scheduler has .*{message.removeprefix('has ')}"),
+                executor_of(workers, cluster.scheduler_address),
+            ):
+                pytest.fail("never opened")
+
+
+def test_bad_workers_are_refused(working_directory, monkeypatch):
+    monkeypatch.setattr(experiments.workers, "WAIT", 1)
+    check_refused("compare", saved(), "--workers", "-1", names="--workers")
+    check_refused("compare", saved(), "--scheduler", "tcp://127.0.0.1:1", names=["--scheduler", "127.0.0.1:1"])
