@@ -229,11 +229,6 @@ def cut_drawn(plan, whole, form, cells, names, heads=None, n_recorded=None):
     Returns
     -------
     Drawn
-
-    Raises
-    ------
-    WiringError
-        If the form has noise and the cells of the part do not lie one after another in the whole.
     """
     phases, recorded, first = {}, {}, {}
     for name in names:
@@ -244,9 +239,21 @@ def cut_drawn(plan, whole, form, cells, names, heads=None, n_recorded=None):
         others = np.flatnonzero(~asked)[: max(0, (n_recorded or {}).get(name, 0) - asked.sum())]
         recorded[name] = np.sort(np.append(np.flatnonzero(asked), others))
         first[name] = int(index[0])
-        if not form.regular and index[-1] - index[0] >= index.size:
+    return Drawn(phases, recorded, first)
+
+
+def refuse_noise(plan, form, cells, names):
+    """Refuse to cut populations whose noise would not be that of the whole: there it goes by the index of a cell.
+
+    Raises
+    ------
+    WiringError
+        If the form has noise and the cells of a head do not lie one after another.
+    """
+    for name in names if not form.regular else ():
+        index = where(plan.circuit.populations[name], form, plan.batch, cells, slice(0, 1))
+        if index[-1] != index.size - 1:
             raise WiringError(
                 f"form '{form.name}': its noise needs the cells of a head one after another, but those of {name} lie "
                 f"apart in a batch of {plan.batch}"
             )
-    return Drawn(phases, recorded, first)

@@ -17,7 +17,7 @@ import numpy as np
 from brian2 import Hz, Quantity, second
 
 from circuits import engine
-from circuits.cut import HEAD, cut_drawn, cut_units, n_head_of, part, stages, where
+from circuits.cut import HEAD, cut_drawn, cut_units, n_head_of, part, refuse_noise, stages, where
 from circuits.drawn import Drawn, drawn
 from circuits.run import Run, simulate, work
 from wiring.circuit import Sent
@@ -46,7 +46,7 @@ def spread(
     Raises
     ------
     WiringError
-        If the circuit cannot be cut at its heads (`circuits.cut.stages`, `circuits.cut.cut_drawn`).
+        If the circuit cannot be cut at its heads (`circuits.cut.stages`, `circuits.cut.refuse_noise`).
     RunError
         If a part failed.
     KeyboardInterrupt
@@ -54,13 +54,14 @@ def spread(
     """
     start = time.perf_counter()
     names = stages(plan.circuit)
+    refuse_noise(plan, form, cells, names.areas)
     chosen, reason = engine.choose(target, work(plan, form, cells), round(float(plan.protocol.duration / dt)))
     options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed}
     whole = _Whole(plan, form, unit_rates, cells, drawn(plan, form, cells, seed, record), options)
     told = _Told(report, whole, 2 + n_head_of(plan.circuit))
-    first = _nuclei(whole, names.first, {}, target, told)
+    first = _nuclei(whole, names.first, {}, chosen, told)
     areas = _areas(whole, names.areas, _sent(whole, first), chosen, executor, told)
-    last = _nuclei(whole, names.last, _sent(whole, (*first, *areas)), target, told)
+    last = _nuclei(whole, names.last, _sent(whole, (*first, *areas)), chosen, told)
     return _joined(whole, (*first, *areas, *last), chosen, f"{reason}; head by head", time.perf_counter() - start)
 
 

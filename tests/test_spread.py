@@ -3,6 +3,7 @@
 import json
 import os
 from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from cells.forms.adaptive import ADAPTIVE
 from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
+from cells.noise import noise, shifted
 from circuits.attend import Settings, attend
 from circuits.cut import Stages, part, stages
 from circuits.drawn import drawn
@@ -32,8 +34,9 @@ from wiring.expand import expand_population
 from wiring.expressions import WiringError
 from wiring.play import play
 
-BRIEF_TIMES = Times(100 * ms, 100 * ms, 50 * ms, 1 * ms)
+BRIEF_TIMES = Times(100 * ms, 80 * ms, 40 * ms, 1 * ms)
 SIZES = {"n_head": 2, "d_model": 4, "d_key": 3, "d_value": 2}
+NOISE = noise.pyfunc
 ROUNDING = 1e-12  # relative; sums of a few rates in another order differ in the last digits
 
 
@@ -54,27 +57,33 @@ class Here(Executor):
         return done
 
 
-def plan_of(wiring=mask_wiring, batch=1, **more):
-    """A plan of two heads, three tokens."""
-    case = random_case(1, 3, **SIZES)
+def plan_of(wiring=mask_wiring, batch=1, n_token=3, **more):
+    """A plan of two heads."""
+    case = random_case(1, n_token, **SIZES)
     tokens = np.stack([case.tokens, -case.tokens])[:batch]
     return wiring(BRIEF_TIMES, tokens, **(case.block._asdict() | more))
 
 
-def units_of(plan):
-    """Unit rates: each cell of an interneuron has its own, as after a pilot in spikes."""
+def units_of(plan, unit=100):
+    """Unit rates, about `unit` Hz; each cell of an interneuron has its own, a quarter, as after a pilot in spikes."""
     units = {}
     for k, (name, each) in enumerate(plan.circuit.populations.items()):
         shape = (plan.batch, *each.shape) if each.cell.starts_high else (plan.batch,)
-        units[name] = (40 + 5 * k + np.arange(np.prod(shape)).reshape(shape)) * Hz
+        spread_out = 1 + 0.1 * np.arange(np.prod(shape)).reshape(shape)
+        units[name] = (unit / 4 if each.cell.starts_high else unit + 5 * k) * spread_out * Hz
     return units
 
 
-def both(plan, form=SPIKING, executor=None, **more):
-    """The same plan in one process, and in parts."""
+def in_parts(plan, form=SPIKING, executor=None, unit=100, **more):
+    """The plan in parts."""
     asked = {"dt": BRIEF_TIMES.dt, "target": "numpy", **more}
-    units = units_of(plan)
-    return simulate(plan, form, units, **asked), spread(plan, form, units, executor=executor or Here(), **asked)
+    return spread(plan, form, units_of(plan, unit), executor=executor or Here(), **asked)
+
+
+def both(plan, form=SPIKING, unit=100, **more):
+    """The same plan in one process, and in parts."""
+    whole = simulate(plan, form, units_of(plan, unit), dt=BRIEF_TIMES.dt, target="numpy", **more)
+    return whole, in_parts(plan, form, unit=unit, **more)
 
 
 def differences(whole, parts):
@@ -104,11 +113,12 @@ def biased():
 
 
 PLANS = {
-    "cross-attention, biases, mask": lambda: (plan_of(**biased()), {}),
-    "feed-forward inhibition, weights A": lambda: (plan_of(normalisation="feedforward", A=np.eye(2, 3)), {}),
-    "two inputs, two cells a number": lambda: (plan_of(batch=2), {"cells": 2}),
-    "one synapse a pair, another seed": lambda: (plan_of(), {"shared": False, "seed": 3, "record": "all"}),
-    "memory": lambda: (plan_of(memory_wiring, normalisation=None), {"record": "sample"}),
+    "cross-attention, biases, mask; a synapse a pair": lambda: (plan_of(**biased()), {"shared": False, "seed": 3}),
+    "undivided cells, weights A; two inputs, two cells a number": lambda: (
+        plan_of(batch=2, normalisation="feedforward", A=np.eye(2, 3)),
+        {"cells": 2, "record": "all"},
+    ),
+    "memory": lambda: (plan_of(memory_wiring, n_token=2, normalisation=None), {"record": "sample", "unit": 40}),
 }
 
 
@@ -122,10 +132,11 @@ def test_spikes_are_those_of_one_process(made):
     assert parts.target_reason.endswith("head by head")
 
 
-def test_answers_are_those_of_one_process():
+def test_answers_are_those_of_one_process(monkeypatch):
     """Pilot, unit rates and judgement included."""
-    case, told = random_case(2, 2, n_head=3, d_model=3, d_key=2, d_value=2), []
-    settings = Settings(SPIKING, window=100 * ms, settle=100 * ms, target="numpy")
+    monkeypatch.setattr("circuits.attend.PILOT_SETTLE", 100 * ms)
+    case, told = random_case(2, 2, n_head=2, d_model=3, d_key=2, d_value=2), []
+    settings = Settings(SPIKING, window=80 * ms, settle=60 * ms, target="numpy")
     given = {"tokens": case.tokens[None], "settings": settings, **case.block._asdict()}
     whole = attend("mask", **given)
     parts = attend("mask", executor=Here(), report=lambda _, completed, *__: told.append(completed), **given)
@@ -134,24 +145,26 @@ def test_answers_are_those_of_one_process():
         assert np.array_equal(getattr(whole, field), getattr(parts, field))
     assert all(np.array_equal(a, b) for a, b in zip(whole.settled, parts.settled, strict=True))
     assert all(np.array_equal(whole.run.unit_rates[name], parts.run.unit_rates[name]) for name in whole.run.numbers)
-    assert told == pytest.approx(np.arange(1, 6) / 5)
+    assert told == pytest.approx(np.arange(1, 5) / 4)
 
 
 @pytest.mark.parametrize("form", [RATE, DALE], ids=["rate", "dale"])
-@pytest.mark.parametrize("wiring", [mask_wiring, memory_wiring])
-def test_rates_are_those_of_one_process(form, wiring):
-    if form is DALE and wiring is memory_wiring:
-        pytest.skip("dale adds signs, which the mask wiring has; memory adds schedules, which the rate form has")
-    whole, parts = both(plan_of(wiring, b_Q=np.ones((2, 3))), form)
+def test_rates_are_those_of_one_process(form):
+    whole, parts = both(plan_of(b_Q=np.ones((2, 3))), form)
     assert far(whole, parts) <= ROUNDING
     assert whole.numbers["higher_order"].any()
+    assert all(record.spike_index is None for record in parts.records)
 
 
 def test_noise_is_that_of_one_process():
-    whole, parts = both(plan_of(), ADAPTIVE)
+    whole, parts = both(plan_of(), ADAPTIVE, unit=50)
     assert differences(whole, parts) == set()
-    other, _ = both(plan_of(), ADAPTIVE, seed=1)
-    assert "intratelencephalic" in differences(whole, other)  # negative control: noise that differs is told apart
+
+
+def test_a_shifted_stream_is_that_of_later_cells():
+    cells, stream = np.arange(4), 2**32 - 5
+    assert np.array_equal(NOISE(cells, 9, shifted(stream, 70)), NOISE(cells + 70, 9, stream))
+    assert not np.array_equal(NOISE(cells, 9, stream), NOISE(cells + 70, 9, stream))  # negative control
 
 
 # What the assertions above would not let pass
@@ -166,11 +179,21 @@ def late(runs):
     return runs[-1]._replace(sent=sent)
 
 
-@pytest.mark.parametrize("change", [exchanged, late])
-def test_negative_control_other_spikes_give_another_answer(change):
-    whole, parts = both(plan_of(), executor=Here(change))
-    assert {"higher_order", "higher_order.spike_time"} <= differences(whole, parts)
-    assert not np.array_equal(*(plan_of().output(each.numbers) for each in (whole, parts)))
+@pytest.fixture(scope="module")
+def once():
+    """The plan in one process."""
+    return simulate(plan_of(), SPIKING, units_of(plan_of()), dt=BRIEF_TIMES.dt, target="numpy")
+
+
+def test_negative_control_other_spikes_give_another_answer(once):
+    parts = in_parts(plan_of(), executor=Here(exchanged))
+    assert {"higher_order", "higher_order.spike_time"} <= differences(once, parts)
+    last = [run.numbers["higher_order"][-1] for run in (once, parts)]
+    assert np.linalg.norm(np.subtract(*last)) > 0.1 * np.linalg.norm(last[0])
+
+
+def test_negative_control_one_step_is_told_apart(once):
+    assert "higher_order.spike_time" in differences(once, in_parts(plan_of(), executor=Here(late)))
 
 
 def test_a_part_that_fails_or_is_interrupted():
@@ -179,7 +202,7 @@ def test_a_part_that_fails_or_is_interrupted():
     with pytest.raises(RunError, match="^superficial was asked for two spikes"):
         spread(plan, SPIKING, units, executor=Here(), dt=BRIEF_TIMES.dt, target="numpy")
     with pytest.raises(KeyboardInterrupt):
-        both(plan, RATE, Here(lambda runs: runs[-1]._replace(interrupted=True)))
+        in_parts(plan, RATE, Here(lambda runs: runs[-1]._replace(interrupted=True)))
 
 
 # Where circuits are cut
@@ -192,7 +215,7 @@ def test_stages():
 LOOPS = {
     "to the first nucleus": ("higher_order -> core.soma", "im -> im", 1.0),
     "to an area": ("higher_order -> superficial.basal", "im, hkm -> hijk", np.ones((2, 3, 4))),
-    "from an area to the first nucleus": ("pyramidal_tract -> matrix.soma", "hiv, mv -> im", np.ones((4, 2))),
+    "from an area to the first nucleus": ("pyramidal_tract -> core.soma", "hiv, mv -> im", np.ones((4, 2))),
 }
 
 
@@ -209,14 +232,11 @@ def test_feedback_is_refused_by_name(given):
         stages(with_projection(*given))
 
 
-def test_feedback_is_refused_before_anything_runs():
-    """A nucleus between two areas: the heads of the second hear all heads of the first."""
-    plan = plan_of()
+def test_feedback_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("circuits.spread.simulate", None)
+    looped = plan_of()._replace(circuit=with_projection(*LOOPS["to an area"]))
     with pytest.raises(WiringError, match="leads back"):
-        both(
-            plan._replace(circuit=with_projection(*LOOPS["to an area"])),
-            executor=Here(lambda _: pytest.fail("a head was run")),
-        )
+        in_parts(looped)
 
 
 def test_a_projection_between_heads_is_refused_by_name():
@@ -274,7 +294,7 @@ def test_every_head_records_as_many_cells():
     assert len(recorded) == 200
     assert of_head[0] != of_head[1]  # the sample of the whole
     counts = []
-    both(plan, RATE, Here(lambda runs: counts.append([each.cells.size for each in runs[-1].records]) or runs[-1]))
+    in_parts(plan, RATE, Here(lambda runs: counts.append([each.cells.size for each in runs[-1].records]) or runs[-1]))
     assert counts[0] == counts[1]
 
 
@@ -290,17 +310,21 @@ def two_heads():
     return saved(**given)
 
 
-def test_local_workers(working_directory):
-    words = ("compare", two_heads(), "--form", "spiking", *BRIEF, "--json")
+def test_local_workers_give_the_spikes_of_one_process(once):
+    with executor_of(2) as executor:
+        assert differences(once, in_parts(plan_of(), executor=executor)) == set()
+
+
+def test_the_command_writes_the_same_files(working_directory, monkeypatch):
+    monkeypatch.setattr("experiments.compare.executor_of", lambda workers, _: nullcontext(Here() if workers else None))
     for workers in (0, 2):
-        result = run(*words, "--out", str(workers), "--workers", workers)
+        result = run("compare", two_heads(), *BRIEF, "--out", workers, "--workers", workers)
         assert result.exit_code == 1, result.output  # so short a run does not settle
-    alone, shared = (json.loads(Path(name, "comparison.json").read_text()) for name in "02")
-    alone.pop("wall_s"), shared.pop("wall_s")
-    assert alone == shared
     for name in ("output.npy", "raster.png", "comparison.png"):
         assert Path("0", name).read_bytes() == Path("2", name).read_bytes()
-    assert Path("2", "recording.nix").stat().st_size == Path("0", "recording.nix").stat().st_size
+    alone, shared = (json.loads(Path(name, "comparison.json").read_text()) for name in "02")
+    assert {**alone, "wall_s": 0} == {**shared, "wall_s": 0}
+    assert Path("2", "recording.nix").exists()
     assert "head by head" in Path("2", "run.json").read_text()
 
 
