@@ -11,7 +11,7 @@ import pytest
 from brian2 import Clock, Hz, ms
 
 import experiments.workers
-from cells.forms.adaptive import ADAPTIVE
+from cells.forms.adaptive import ADAPTIVE, Table
 from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
@@ -41,27 +41,37 @@ ROUNDING = 1e-12  # relative; sums of a few rates in another order differ in the
 
 
 class Here(Executor):
-    """Runs each task at once, in this process; `change` may alter what the task of each head gives back."""
-
-    def __init__(self, change=lambda runs: runs[-1]):
-        self.change, self.runs = change, []
+    """Runs each task at once, in this process."""
 
     def submit(self, task):
         """A future that is done."""
         done = Future()
         try:
-            self.runs.append(task())
-            done.set_result(self.change(self.runs))
+            done.set_result(task())
         except RunError as error:
             done.set_exception(error)
         return done
 
 
-def plan_of(wiring=mask_wiring, batch=1, n_token=3, **more):
+class Given(Executor):
+    """Runs nothing: the task of each head gives back what is given here."""
+
+    def __init__(self, runs):
+        self.runs, self.tasks = runs, []
+
+    def submit(self, task):
+        """A future that is done."""
+        self.tasks.append(task)
+        done = Future()
+        done.set_result(self.runs[len(self.tasks) - 1])
+        return done
+
+
+def plan_of(wiring=mask_wiring, batch=1, n_token=3, times=BRIEF_TIMES, **more):
     """A plan of two heads."""
     case = random_case(1, n_token, **SIZES)
     tokens = np.stack([case.tokens, -case.tokens])[:batch]
-    return wiring(BRIEF_TIMES, tokens, **(case.block._asdict() | more))
+    return wiring(times, tokens, **(case.block._asdict() | more))
 
 
 def units_of(plan, unit=100):
@@ -118,7 +128,10 @@ PLANS = {
         plan_of(batch=2, normalisation="feedforward", A=np.eye(2, 3)),
         {"cells": 2, "record": "all"},
     ),
-    "memory": lambda: (plan_of(memory_wiring, n_token=2, normalisation=None), {"record": "sample", "unit": 40}),
+    "memory": lambda: (
+        plan_of(memory_wiring, n_token=2, times=Times(60 * ms, 40 * ms, 20 * ms, 1 * ms), normalisation=None),
+        {"record": "sample", "unit": 40},
+    ),
 }
 
 
@@ -156,7 +169,9 @@ def test_rates_are_those_of_one_process(form):
     assert all(record.spike_index is None for record in parts.records)
 
 
-def test_noise_is_that_of_one_process():
+def test_noise_is_that_of_one_process(monkeypatch):
+    made_up = Table(np.array([-1.0, 0.8, 16.0]), np.array([0.0, 0.1, 400.0]))  # nothing has to be measured
+    monkeypatch.setattr("cells.forms.adaptive.f_i_table", lambda *_: made_up)
     whole, parts = both(plan_of(), ADAPTIVE, unit=50)
     assert differences(whole, parts) == set()
 
@@ -168,41 +183,53 @@ def test_a_shifted_stream_is_that_of_later_cells():
 
 
 # What the assertions above would not let pass
-def exchanged(runs):
-    """The second head gives back what the L5 PT cells of the first have sent."""
-    return runs[-1]._replace(sent=runs[0].sent)
-
-
-def late(runs):
-    """Spikes of L5 PT one step later than they were."""
-    sent = {name: each._replace(steps=each.steps + 1) for name, each in runs[-1].sent.items()}
-    return runs[-1]._replace(sent=sent)
-
-
 @pytest.fixture(scope="module")
 def once():
     """The plan in one process."""
     return simulate(plan_of(), SPIKING, units_of(plan_of()), dt=BRIEF_TIMES.dt, target="numpy")
 
 
-def test_negative_control_other_spikes_give_another_answer(once):
-    parts = in_parts(plan_of(), executor=Here(exchanged))
+@pytest.fixture(scope="module")
+def heads():
+    """Runs of its two heads."""
+    kept = []
+    told = Here()
+    told.submit = lambda task: kept.append(done := Here.submit(told, task)) or done
+    in_parts(plan_of(), executor=told)
+    return [each.result() for each in kept]
+
+
+def test_the_heads_as_they_are_give_the_spikes_of_one_process(once, heads):
+    assert differences(once, in_parts(plan_of(), executor=Given(heads))) == set()
+
+
+def test_negative_control_exchanged_heads_give_another_answer(once, heads):
+    """What the L5 PT cells of a head have sent reaches the synapses of the other one."""
+    first, second = heads
+    exchanged = [first._replace(sent=second.sent), second._replace(sent=first.sent)]
+    parts = in_parts(plan_of(), executor=Given(exchanged))
     assert {"higher_order", "higher_order.spike_time"} <= differences(once, parts)
     last = [run.numbers["higher_order"][-1] for run in (once, parts)]
     assert np.linalg.norm(np.subtract(*last)) > 0.1 * np.linalg.norm(last[0])
 
 
-def test_negative_control_one_step_is_told_apart(once):
-    assert "higher_order.spike_time" in differences(once, in_parts(plan_of(), executor=Here(late)))
+def test_negative_control_one_step_is_told_apart(once, heads):
+    late = [
+        run._replace(sent={name: each._replace(steps=each.steps + 1) for name, each in run.sent.items()})
+        for run in heads
+    ]
+    assert "higher_order.spike_time" in differences(once, in_parts(plan_of(), executor=Given(late)))
 
 
-def test_a_part_that_fails_or_is_interrupted():
-    plan = plan_of()
-    units = units_of(plan) | {"superficial": [1e5] * Hz}
-    with pytest.raises(RunError, match="^superficial was asked for two spikes"):
-        spread(plan, SPIKING, units, executor=Here(), dt=BRIEF_TIMES.dt, target="numpy")
+def test_a_head_that_is_interrupted(heads):
     with pytest.raises(KeyboardInterrupt):
-        in_parts(plan, RATE, Here(lambda runs: runs[-1]._replace(interrupted=True)))
+        in_parts(plan_of(), executor=Given([heads[0], heads[1]._replace(interrupted=True)]))
+
+
+def test_a_head_that_fails():
+    units = units_of(plan_of()) | {"superficial": [1e5] * Hz}
+    with pytest.raises(RunError, match="^superficial was asked for two spikes"):
+        spread(plan_of(), SPIKING, units, executor=Here(), dt=BRIEF_TIMES.dt, target="numpy")
 
 
 # Where circuits are cut
@@ -293,9 +320,12 @@ def test_every_head_records_as_many_cells():
     of_head = np.bincount(recorded // (3 * 50 * 2 * 2))
     assert len(recorded) == 200
     assert of_head[0] != of_head[1]  # the sample of the whole
-    counts = []
-    in_parts(plan, RATE, Here(lambda runs: counts.append([each.cells.size for each in runs[-1].records]) or runs[-1]))
+    asked = Given([None, None])
+    with pytest.raises(AttributeError, match="interrupted"):  # there is no run of a head
+        in_parts(plan, executor=asked)
+    counts = [{name: cells.size for name, cells in each.keywords["given"].recorded.items()} for each in asked.tasks]
     assert counts[0] == counts[1]
+    assert counts[0]["intratelencephalic"] == of_head.max()
 
 
 # Workers
@@ -310,34 +340,28 @@ def two_heads():
     return saved(**given)
 
 
-def test_local_workers_give_the_spikes_of_one_process(once):
-    with executor_of(2) as executor:
-        assert differences(once, in_parts(plan_of(), executor=executor)) == set()
-
-
-def test_the_command_writes_the_same_files(working_directory, monkeypatch):
-    monkeypatch.setattr("experiments.compare.executor_of", lambda workers, _: nullcontext(Here() if workers else None))
-    for workers in (0, 2):
-        result = run("compare", two_heads(), *BRIEF, "--out", workers, "--workers", workers)
-        assert result.exit_code == 1, result.output  # so short a run does not settle
-    for name in ("output.npy", "raster.png", "comparison.png"):
-        assert Path("0", name).read_bytes() == Path("2", name).read_bytes()
-    alone, shared = (json.loads(Path(name, "comparison.json").read_text()) for name in "02")
-    assert {**alone, "wall_s": 0} == {**shared, "wall_s": 0}
-    assert Path("2", "recording.nix").exists()
-    assert "head by head" in Path("2", "run.json").read_text()
-
-
-def test_a_worker_that_is_lost_fails_the_run():
+def test_local_workers_give_the_spikes_of_one_process_and_their_loss_fails_the_run(once):
     import dask
 
-    lost = "^a worker was lost"
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        pytest.raises(RunError, match=lost),
-        executor_of(1) as executor,
+        pytest.raises(RunError, match="^a worker was lost"),
+        executor_of(2) as executor,
     ):
+        assert differences(once, in_parts(plan_of(), executor=executor)) == set()
         executor.submit(os._exit, 1).result()
+
+
+def test_the_command_spreads_heads_and_writes_its_files(working_directory, monkeypatch):
+    asked = []
+    monkeypatch.setattr("experiments.compare.executor_of", lambda *given: asked.append(given) or nullcontext(Here()))
+    words = ("--out", "result", "--workers", 2, "--scheduler", "tcp://there", "--json")
+    result = run("compare", two_heads(), *BRIEF, *words)
+    assert result.exit_code == 1, result.output  # so short a run does not settle
+    assert asked == [(2, "tcp://there")]
+    assert json.loads(result.stdout) == json.loads(Path("result/comparison.json").read_text())
+    assert "head by head" in Path("result/run.json").read_text()
+    assert {"output.npy", "raster.png", "recording.nix"} <= {path.name for path in Path("result").iterdir()}
 
 
 def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
