@@ -342,14 +342,16 @@ def two_heads():
 
 def test_local_workers_give_the_spikes_of_one_process_and_their_loss_fails_the_run(once):
     import dask
+    import distributed  # noqa: F401 (before the setting, which would take all of its settings with it when it ends)
 
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        pytest.raises(RunError, match="^a worker was lost"),
-        executor_of(2) as executor,
-    ):
-        assert differences(once, in_parts(plan_of(), executor=executor)) == set()
-        executor.submit(os._exit, 1).result()
+    def use():
+        """Run the plan, and then lose a worker."""
+        with executor_of(2) as executor:
+            assert differences(once, in_parts(plan_of(), executor=executor)) == set()
+            executor.submit(os._exit, 1).result()
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        pytest.raises(RunError, use).match("^a worker was lost")
 
 
 def test_the_command_spreads_heads_and_writes_its_files(working_directory, monkeypatch):
