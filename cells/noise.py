@@ -49,3 +49,8 @@ for _target, _code in (("cpp", _CPP), ("cython", _CYTHON)):
 # without the check of units that Brian2 wraps around a Python function, which costs more than the noise itself
 noise.implementations.add_implementation(NumpyCodeGenerator, code=_numpy)
 """noise(cell, step, stream): for Brian2 equations; three integers to one number, uniform, of mean 0 and variance 1."""
+
+
+def shifted(stream, first):
+    """Stream in which cell i has the noise of cell `first + i` in `stream`, to which a multiple of the cell is added."""
+    return (stream + first * 0x9E3779B1) % 2**32

@@ -1,5 +1,6 @@
 """From an attention block to what a circuit answers: plan, pilot, simulation, judgement."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from circuits.pilot import UNIT_RATE, calibrated, rate_units, unit_rates
 from circuits.protocol import Times
 from circuits.run import Run, simulate, work
 from circuits.settled import Settled, judge, slots
+from circuits.spread import spread
 
 WIRINGS = {"mask": mask_wiring, "memory": memory_wiring}
 FORMS = {"rate": RATE, "dale": DALE, "spiking": SPIKING, "adaptive": ADAPTIVE, "biophysical": BIOPHYSICAL}
@@ -89,7 +91,7 @@ class Answer(NamedTuple):
     plan: object
 
 
-def attend(wiring, tokens, settings, report=None, pilot=None, **block):
+def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **block):
     """Present token sequences to a circuit and read its answer.
 
     Parameters
@@ -101,6 +103,8 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
         Brian2's progress report.
     pilot : Answer, optional
         Of the rate form of the same wiring to the same input, if there is one; else a short one is run.
+    executor : concurrent.futures.Executor, optional
+        Runs each head apart, pilot included (`circuits.spread`); without one the circuit runs as a whole, in this process.
     **block
         Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
 
@@ -111,21 +115,24 @@ def attend(wiring, tokens, settings, report=None, pilot=None, **block):
     Raises
     ------
     WiringError
-        If the block does not fit together.
+        If the block does not fit together, or the heads are to be run apart and cannot be.
     RunError
         If the simulation failed.
     KeyboardInterrupt
-        If the pilot was interrupted; an interrupted run itself is returned as far as it came.
+        If the pilot was interrupted, or one of many heads; an interrupted run itself is returned as far as it came.
     """
+    run_of = simulate if executor is None else partial(spread, executor=executor)
     make, form, times = WIRINGS[wiring], settings.form, settings.times()
     plan = make(times, tokens, **block)
     units = rate_units(plan)
     if form.spikes:
-        pilot_plan, pilot_run = _pilot(make, tokens, settings, block) if pilot is None else (pilot.plan, pilot.run)
+        pilot_plan, pilot_run = (
+            _pilot(make, tokens, settings, block, run_of) if pilot is None else (pilot.plan, pilot.run)
+        )
         units = unit_rates(pilot_plan, pilot_run, form.ceiling, settings.unit_rate)
         with engine.device("numpy"):  # cells may be measured, in a run of its own
             plan, units = calibrated(plan, units, pilot_plan, pilot_run, form, settings.cells * times.window)
-    run = simulate(
+    run = run_of(
         plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
         target=settings.target, record=settings.record, report=report,
     )  # fmt: skip
@@ -144,12 +151,12 @@ def expected(wiring, tokens, settings, **block):
     return *engine.choose(settings.target, needed), engine.estimate(needed), needed
 
 
-def _pilot(make, tokens, settings, block):
+def _pilot(make, tokens, settings, block, run_of):
     """Plan and run of the rate form of the same wiring on the same input, run only as long as peaks need."""
     times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
     plan = make(times, tokens, **block)
     target = "auto" if settings.target == "cpp" else settings.target
-    run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target=target)
+    run = run_of(plan, RATE, rate_units(plan), dt=times.dt, target=target)
     if run.interrupted:
         raise KeyboardInterrupt
     return plan, run

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
@@ -98,16 +98,17 @@ class Compiled(CPPStandaloneDevice):
             super().compile_source(directory, kind, debug, clean)
             return
         folder = Path(directory)
-        kept = {source.with_suffix(".o"): cache() / found for source, found in keys(folder).items()}
-        for made, known in kept.items():
-            with suppress(OSError):
-                shutil.copyfile(known, made)
-                os.utime(known)
-        missing = [made for made in kept if not made.exists()]
-        if len(missing) > FEW:
-            _make(folder, "all.h.gch")
-        _make(folder, "main")
-        _keep({made: kept[made] for made in missing})
+        with _alone():
+            kept = {source.with_suffix(".o"): cache() / found for source, found in keys(folder).items()}
+            for made, known in kept.items():
+                with suppress(OSError):
+                    shutil.copyfile(known, made)
+                    os.utime(known)
+            missing = [made for made in kept if not made.exists()]
+            if len(missing) > FEW:
+                _make(folder, "all.h.gch")
+            _make(folder, "main")
+            _keep({made: kept[made] for made in missing})
 
 
 def nested(code, shape, strides):
@@ -188,6 +189,18 @@ def cache():
     """Folder of what was compiled."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "cortical-attention" / "objects"
+
+
+@contextmanager
+def _alone():
+    """One process compiles at a time, since the next one may want the same; where that cannot be arranged, all do."""
+    with ExitStack() as stack:
+        with suppress(OSError, ImportError):
+            import fcntl
+
+            cache().mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(cache().with_name("compiling").open("w")), fcntl.LOCK_EX)
+        yield
 
 
 def keys(folder):

@@ -7,15 +7,14 @@ import numpy as np
 from brian2 import Clock, EventMonitor, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
 
 from circuits import engine
+from circuits.drawn import drawn
 from circuits.protocol import RunError
+from wiring.circuit import Sent
 from wiring.expand import expand_population
 from wiring.network import Settings, each_cell, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
-RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
-MAX_RECORDED = {"default": 200, "sample": 32}
-MAX_WHOLE = 1000  # chosen: beyond it neo takes minutes to write the spike trains
 
 
 class Record(NamedTuple):
@@ -69,6 +68,8 @@ class Run(NamedTuple):
         Seconds.
     stepping : float
         Seconds of it that the time steps took, without the preparation where that is known (C++).
+    sent : dict of str to Sent
+        Of the populations that were asked for: all that their cells sent.
     """
 
     records: tuple
@@ -84,9 +85,13 @@ class Run(NamedTuple):
     target_reason: str
     wall: float
     stepping: float
+    sent: dict = {}
 
 
-def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None):
+def simulate(
+    plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
+    given=None, send=(),
+):  # fmt: skip
     """Run a plan.
 
     Parameters
@@ -106,6 +111,10 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         most 200 of another population; at most 32 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
+    given : Drawn, optional
+        What else the seed and `record` would settle, where the plan is a part of a larger one (`circuits.cut`).
+    send : tuple of str
+        Populations of which all that is sent is returned.
 
     Returns
     -------
@@ -118,20 +127,29 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
     """
     start = time.perf_counter()
     target, reason = engine.choose(target, work(plan, form, dt, cells))
+    given = drawn(plan, form, cells, seed, record) if given is None else given
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
         clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
-        recorded = _recorded(plan, form, cells, record)
-        part = {name: which for name, (which, whole) in recorded.items() if form.spikes and not whole}
-        settings = Settings(form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, part)
+        part = (
+            {}
+            if not form.spikes
+            else {name: given.recorded[name] for name in _parts(plan, form, cells, given) - set(send)}
+        )
+        settings = Settings(
+            form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, part, given.first
+        )
         wired = wire(plan.circuit, settings)
         engine.lay_out(wired.layout)
         if form.spikes:
-            _scatter(wired, form, seeds["phases"])
+            _scatter(wired, form, given.phases)
         clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
-        monitors = {name: _monitors(wired, name, clocks, form, *recorded[name]) for name in wired.groups}
-        every = [each for group in monitors.values() for each in group if each is not None]
+        monitors = {
+            name: _monitors(wired, name, clocks, form, given.recorded[name], name in part) for name in wired.groups
+        }
+        listening = {name: _listening(monitors[name], wired.groups[name], form) for name in send}
+        every = {each for group in (*monitors.values(), listening.values()) for each in group if each is not None}
         network = Network(*wired.objects, *every, name="circuit")
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
         stepping = time.perf_counter()
@@ -139,6 +157,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         stepping = engine.run_time() or time.perf_counter() - stepping
         interrupted = bool(network.t < asked - dt / 2)
         readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
+        sent = {name: _sent(monitor, dt) for name, monitor in listening.items()}
         records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
         if not interrupted:
             _refuse_what_failed(wired, readings, form)
@@ -169,6 +188,7 @@ def simulate(plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target
         reason,
         wall,
         stepping,
+        sent,
     )
 
 
@@ -184,9 +204,17 @@ def _measure_cells(plan, form, dt):
 def work(plan, form, dt, cells=1):
     """What a run will have to do, roughly (circuits.engine.Work)."""
     circuit, signs = plan.circuit, 2 if form.paired else 1
-    n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in circuit.populations.values())
-    n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
+    simulated = [each for each in circuit.populations.values() if each.sent is None]
+    n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
+    n_object = signs * (3 if form.spikes else 1) * (len(simulated) + len(circuit.projections))
     return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)))
+
+
+def _parts(plan, form, cells, given):
+    """Names of the populations of which not all cells are recorded."""
+    simulated = {name: each for name, each in plan.circuit.populations.items() if each.sent is None}
+    sizes = {name: expand_population(each, form, plan.batch, cells).n_cell for name, each in simulated.items()}
+    return {name for name, size in sizes.items() if name in given.recorded and len(given.recorded[name]) < size}
 
 
 def _cell(wired, name):
@@ -198,14 +226,13 @@ def _read(monitors, name, variable):
     return np.array(getattr(monitors[name][0], variable)).T
 
 
-def _scatter(wired, form, seed):
+def _scatter(wired, form, phases):
     """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
-    children = np.random.SeedSequence(seed).spawn(len(wired.groups))
-    for child, (name, group) in zip(children, wired.groups.items(), strict=True):
-        form.of(_cell(wired, name)).scatter(group, np.random.default_rng(child).random(group.N))
+    for name, group in wired.groups.items():
+        form.of(_cell(wired, name)).scatter(group, phases[name])
 
 
-def _monitors(wired, name, clocks, form, recorded, whole):
+def _monitors(wired, name, clocks, form, recorded, part):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
@@ -215,26 +242,23 @@ def _monitors(wired, name, clocks, form, recorded, whole):
     if not form.spikes:
         return reading, rate, None
     named = {"name": f"spikes_of_{name}"}
-    return reading, rate, SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
+    return reading, rate, EventMonitor(group, "recorded", **named) if part else SpikeMonitor(group, **named)
 
 
-def _recorded(plan, form, cells, record):
-    """Flat indices of the recorded cells of each population, all of the first input, and whether these are all its cells."""
-    found = {}
-    for name, population in plan.circuit.populations.items():
-        n_cell = expand_population(population, form, plan.batch, cells).n_cell
-        chosen = _chosen(population, n_cell // plan.batch, record)
-        found[name] = chosen, len(chosen) == n_cell
-    return found
+def _listening(monitors, group, form):
+    """Monitor of all that a population sends."""
+    if form.spikes:
+        return monitors[2]
+    return StateMonitor(group, "rate", record=True, clock=group.clock, name=f"sent_by_{group.name}")
 
 
-def _chosen(population, n_cell, record):
-    """Which of the cells of one input are recorded."""
-    whole = record == "default" and population.cell.layer in RECORDED_WHOLE and n_cell <= MAX_WHOLE
-    if record == "all" or whole or n_cell <= MAX_RECORDED[record]:
-        return np.arange(n_cell)
-    drawn = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis
-    return np.sort(drawn.choice(n_cell, MAX_RECORDED[record], replace=False))
+def _sent(monitor, dt):
+    """Sent, of what was listened to."""
+    if isinstance(monitor, StateMonitor):
+        return Sent(None, None, np.array(monitor.rate).T)
+    cells, steps = np.array(monitor.i), np.round(np.asarray(monitor.t / dt)).astype(np.int32)
+    order = np.lexsort((cells, steps))
+    return Sent(cells[order], steps[order], None)
 
 
 def _record(wired, name, monitors, unit_rates):

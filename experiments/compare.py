@@ -20,6 +20,7 @@ from experiments import options as o
 from experiments.cases import load
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import compare, content_of, open_folder, plan_of, write
+from experiments.executors import executor_of
 from experiments.progress import progress
 from experiments.tables import console_for, print_comparison, print_plans
 from readout.files import check_folder
@@ -46,6 +47,8 @@ def main(
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
     json: o.Json = False,
+    workers: o.Workers = 0,
+    scheduler: o.Scheduler = None,
 ):
     """Compare a circuit with linear attention on a case."""
     options = o.check(**locals())
@@ -56,8 +59,8 @@ def main(
     if plan:
         return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, console, json)
     check_folder(out, overwrite)
-    with progress(f"{wiring} wiring, {form} form", quiet) as report:
-        compared = compare(loaded, options, report)
+    with executor_of(workers, scheduler) as executor, progress(f"{wiring} wiring, {form} form", quiet) as report:
+        compared = compare(loaded, options, report, executor)
     folder = open_folder("compare", options, content_of(loaded), out, overwrite)
     write(compared, loaded, options, folder)
     print_comparison(compared, folder, console, json)

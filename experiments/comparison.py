@@ -62,7 +62,7 @@ def reference_of(case, kernel, normalised=True):
     return Reference(attention, nulls, softmax, case.mask, normalised)
 
 
-def compare(case, options, report=None):
+def compare(case, options, report=None, executor=None):
     """Let a circuit answer one case, and compare; a case whose answer overflows is refused before.
 
     Parameters
@@ -71,13 +71,17 @@ def compare(case, options, report=None):
     options : Options
     report : callable, optional
         Brian2's progress report.
+    executor : concurrent.futures.Executor, optional
+        Runs each head apart.
 
     Returns
     -------
     Comparison
     """
     reference = reference_of(case, options.kernel, options.normalisation is not None)
-    answer = attend(options.wiring, case.tokens[None], options.settings, report, **_block_of(case, options))
+    answer = attend(
+        options.wiring, case.tokens[None], options.settings, report, executor=executor, **_block_of(case, options)
+    )
     return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
 
 

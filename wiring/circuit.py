@@ -8,6 +8,22 @@ from cells.cell import CellType
 from wiring.expressions import WiringError, parse, sizes
 
 
+class Sent(NamedTuple):
+    """What the cells of a population sent in a run, hidden axes included: spikes, or rates.
+
+    Attributes
+    ----------
+    cells, steps : ndarray of int, shape (n_spike,), or None
+        Flat index of the cell and time step of every spike, by step and then by cell.
+    rates : ndarray, shape (n_step, n_cell), or None
+        Rates at the start of every time step, Hz.
+    """
+
+    cells: np.ndarray | None
+    steps: np.ndarray | None
+    rates: np.ndarray | None
+
+
 class Population(NamedTuple):
     """Cells of one type, one for every index.
 
@@ -27,6 +43,8 @@ class Population(NamedTuple):
         phase; axes of size one are repeated.
     parameters : dict
         Constants of the cell's state beyond those of its type.
+    sent : Sent, optional
+        What its cells send, where that is known from another run: they are played instead of simulated.
     """
 
     name: str
@@ -36,6 +54,7 @@ class Population(NamedTuple):
     signed: str | None = None
     inputs: dict = {}
     parameters: dict = {}
+    sent: Sent | None = None
 
     @property
     def shape(self):

@@ -8,10 +8,12 @@ from brian2 import Equations, NeuronGroup, Synapses, TimedArray, linked_var
 from brian2.utils.stringtools import word_substitute
 
 from cells.kernels import KERNELS
+from cells.noise import shifted
 from wiring.dense import projected
 from wiring.expand import expand_input, expand_population, expand_projection
 from wiring.expressions import WiringError, connect
 from wiring.numbers import weight_of_rate, weight_of_spike
+from wiring.play import play
 
 UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
 
@@ -39,6 +41,9 @@ class Settings(NamedTuple):
         Whether rates may reach shared dendrites without synapses being stored (`wiring.dense`).
     recorded : dict of str to ndarray of int
         Cells whose spikes raise the event `recorded`, of populations of which not all are to be recorded.
+    first : dict of str to int
+        Where the first cell of each population lies in a larger circuit, of which this one is a part: its noise is that of
+        the cell there.
     """
 
     form: object
@@ -51,10 +56,12 @@ class Settings(NamedTuple):
     seed: int = 0
     dense: bool = False
     recorded: dict = {}
+    first: dict = {}
 
-    def stream(self, name):
-        """Stream of the noise of a population."""
-        return int(np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()),)).generate_state(1)[0])
+    def stream(self, name, where=""):
+        """Stream of the noise of a population, in its somata or elsewhere."""
+        child = np.random.SeedSequence(self.seed, spawn_key=(crc32(f"{where}{name}".encode()),))
+        return shifted(int(child.generate_state(1)[0]), self.first.get(name, 0))
 
 
 class Wired(NamedTuple):
@@ -63,6 +70,8 @@ class Wired(NamedTuple):
     Attributes
     ----------
     groups : dict of str to NeuronGroup
+    played : dict of str to SpikeGeneratorGroup or NeuronGroup
+        Populations that are played (`wiring.play`).
     concrete : dict of str to Concrete
     synapses : dict of (projection, "excitation" or "inhibition") to Brian2 Synapses
     wires : dict of projection name to wiring.expressions.Synapses
@@ -76,12 +85,17 @@ class Wired(NamedTuple):
     """
 
     groups: dict
+    played: dict
     concrete: dict
     synapses: dict
     wires: dict
     others: list
     dense: dict
     layout: dict
+
+    def source(self, name):
+        """Group of a population, simulated or played."""
+        return self.groups[name] if name in self.groups else self.played[name]
 
     @property
     def n_synapse(self):
@@ -91,7 +105,7 @@ class Wired(NamedTuple):
     @property
     def objects(self):
         """Everything that a Brian2 Network needs."""
-        return [*self.groups.values(), *self.synapses.values(), *self.others]
+        return [*self.groups.values(), *self.played.values(), *self.synapses.values(), *self.others]
 
 
 def wire(circuit, settings):
@@ -119,9 +133,12 @@ def wire(circuit, settings):
     pathways = [expand_projection(circuit, each, settings.form, settings.cells) for each in circuit.projections]
     wires = [connect(pathway.expression, _sizes(pathway, concrete), settings.shared) for pathway in pathways]
     by_name = {pathway.name: wire for pathway, wire in zip(pathways, wires, strict=True)}
-    wired = Wired({}, concrete, {}, by_name, [], {}, {name: (each.shape, {}) for name, each in concrete.items()})
+    wired = Wired({}, {}, concrete, {}, by_name, [], {}, {name: (each.shape, {}) for name, each in concrete.items()})
     activated = {}
     for name in concrete:
+        if concrete[name].population.sent is not None:
+            wired.played[name] = play(concrete[name], settings.clock)
+            continue
         reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
         activated |= _activated(concrete[name], reaching, wires, settings)
         wired.groups[name] = _cells(concrete[name], reaching, activated, settings)
@@ -200,7 +217,7 @@ def _cells(concrete, reaching, activated, settings):
             **form.constants,
             **(form.constants_of(settings.form, cell, settings.clock.dt) if form.constants_of else {}),
             "stream": settings.stream(population.name),
-            "stream_d": settings.stream(f"dendrites of {population.name}"),
+            "stream_d": settings.stream(population.name, "dendrites of "),
             "tau_soma": form.tau_soma,
             "tau_g": form.tau_loop,
             **cell.parameters,
@@ -261,7 +278,7 @@ def _connect(wired, k, pathway, wires, activation, settings):
     setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)
     wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
     wired.others.append(dendrite)
-    group, sends = wired.groups[pathway.source], settings.form.of(source.population.cell)
+    group, sends = wired.source(pathway.source), settings.form.of(source.population.cell)
     if source.population.cell.starts_high:
         start = each_cell(highest(settings.form, unit_rate), group.N)[wires.pre]
         reaching = pathway.excitation.ravel()[wires.entry] * start
@@ -294,7 +311,7 @@ def _drive(k, pathway, wired, settings):
     unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
     if not settings.dense or not settings.shared or settings.form.spikes or settings.form.paired or unit.size > 1:
         return None
-    size_of, rate = _sizes(pathway, wired.concrete), wired.groups[pathway.source].variables["rate"]
+    size_of, rate = _sizes(pathway, wired.concrete), wired.source(pathway.source).variables["rate"]
     weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
     return projected(f"projected_{k}", pathway.expression, size_of, weights, rate)
 
