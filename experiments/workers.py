@@ -40,7 +40,7 @@ def executor_of(workers=0, scheduler=None):
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST}):
         opened = _local(distributed, workers) if scheduler is None else _cluster(distributed, workers, scheduler)
         with opened as client:
-            client.register_plugin(_importing(distributed))
+            client.register_plugin(_starting(distributed, local=scheduler is None))
             try:
                 yield client.get_executor(pure=False)
             except distributed.scheduler.KilledWorker as error:
@@ -97,14 +97,20 @@ def _cluster(distributed, workers, scheduler):
         yield client
 
 
-def _importing(distributed):
-    """Plugin that imports Brian2 in the main thread of every worker, which takes hold of signals there."""
+def _starting(distributed, local):
+    """Plugin that imports Brian2 in the main thread of every worker, since it takes hold of signals there. Workers of ours
+    leave an interruption to this process, with which they share the terminal."""
 
-    class Importing(distributed.WorkerPlugin):
+    class Starting(distributed.WorkerPlugin):
         """Runs where a worker starts, before its tasks and not in their thread."""
 
         def setup(self, worker):
             """Import."""
+            import signal
+
             import circuits.spread  # noqa: F401
 
-    return Importing()
+            if local:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Starting()
