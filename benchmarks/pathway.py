@@ -15,8 +15,8 @@ import typer
 from brian2 import second
 
 from circuits.attend import FORMS, Settings, attend
+from experiments.heads import executor_of
 from experiments.suite import random_case
-from experiments.workers import executor_of
 from readout.agreement import relative_l2
 from readout.files import write_json
 from reference.attention import linear_attention

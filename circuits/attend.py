@@ -16,7 +16,7 @@ from circuits.mask import mask_wiring
 from circuits.memory import memory_wiring
 from circuits.pilot import UNIT_RATE, calibrated, rate_units, unit_rates
 from circuits.protocol import Times
-from circuits.run import Run, simulate
+from circuits.run import Run, simulate, work
 from circuits.settled import Settled, judge, slots
 from circuits.spread import spread
 
@@ -143,11 +143,19 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
     return Answer(plan.output(measured), attention, total, judge(plan, run, form, settings.cells), run, plan)
 
 
+def expected(wiring, tokens, settings, **block):
+    """Target that a run would choose, why, and the seconds that each is expected to take (dict), the pilot left out; as
+    `attend`, but nothing is run."""
+    times, form = settings.times(), settings.form
+    needed = work(WIRINGS[wiring](times, tokens, **block), form, times.dt, settings.cells)
+    return *engine.choose(settings.target, needed), engine.estimate(needed), needed
+
+
 def _pilot(make, tokens, settings, block, run_of):
     """Plan and run of the rate form of the same wiring on the same input, run only as long as peaks need."""
     times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
     plan = make(times, tokens, **block)
-    target = "numpy" if settings.target == "cpp" else settings.target
+    target = "auto" if settings.target == "cpp" else settings.target
     run = run_of(plan, RATE, rate_units(plan), dt=times.dt, target=target)
     if run.interrupted:
         raise KeyboardInterrupt

@@ -25,6 +25,7 @@ from circuits.protocol import RunError
 
 MAX_KEPT = 4000  # chosen: objects of some 20 kB, about 130 a circuit; the ones that were not used for longest go first
 LOOP = "for(int _idx=0; _idx<_N; _idx++)\n    {"
+IVDEP = "#pragma GCC ivdep"  # no cell of a group writes what another one reads
 INDEX = r"const int64_t _(\w+)_indices = _ptr_\w+\[_idx\];"
 PATHWAY = Path(__file__).with_name("synapses_classes.h")
 FIRES = "long _count = 0;\n    static char _fires[N + 8];"
@@ -58,9 +59,16 @@ class Compiled(CPPStandaloneDevice):
         """Code objects: a grid of cells is updated in nested loops, and silent cells are skipped."""
         super().generate_codeobj_source(writer)
         folder = Path(self.project_dir) / "code_objects"
-        for name, (shape, strides) in self.layout.items():
-            _rewrite(folder / f"{name}_stateupdater_codeobject.cpp", lambda code: nested(code, shape, strides))  # noqa: B023
-            _rewrite(folder / f"{name}_spike_thresholder_codeobject.cpp", blockwise)
+        for path in folder.glob("*.cpp"):
+            code = path.read_text(encoding="utf-8")
+            name, _, what = path.stem.removesuffix("_codeobject").rpartition("_")
+            if what == "stateupdater" and name in self.layout:
+                code = nested(code, *self.layout[name])
+            if what in ("stateupdater", "regularly"):
+                code = code.replace(LOOP, f"\n{IVDEP}\n    {LOOP}")
+            if what == "thresholder":
+                code = listed(code, name.removesuffix("_recorded")) if name.endswith("_recorded") else blockwise(code)
+            path.write_text(code, encoding="utf-8")
 
     def generate_synapses_classes_source(self, writer):
         """How spikes find their synapses: without delays, of which no circuit has any."""
@@ -120,23 +128,37 @@ def nested(code, shape, strides):
     str
         The code as it was, where Brian2 writes it in another way than this knows.
     """
-    axes = [f"_a{k}" if size > 1 else "0" for k, size in enumerate(shape)]
-    loops = [
-        f"for (int {axis} = 0; {axis} < {size}; {axis}++)" for axis, size in zip(axes, shape, strict=True) if size > 1
-    ] or ["for (int _a = 0; _a < 1; _a++)"]
-    loops.insert(-1, "\n#pragma GCC ivdep\n")  # no cell writes what another one reads
-    place = {name: _sum_of(axes, steps) for name, steps in strides.items()}
-    if LOOP not in code or not set(re.findall(INDEX, code)) <= set(place):
+    place = {name: _sum_of(shape, steps) for name, steps in strides.items()}
+    before, loop, after = code.partition(LOOP)
+    body, end, rest = after.partition("\n    }\n")
+    if not (loop and end and set(re.findall(INDEX, body)) <= set(place)):
         return code
-    code = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", code)
-    own = [int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
-    return code.replace(LOOP, f"{' '.join(loops)}\n    {{\n        const int _idx = {_sum_of(axes, own)};", 1)
+    *outer, inner = [k for k, size in enumerate(shape) if size > 1] or [0]
+    body = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", body)
+    fixed = "|".join(name for name, steps in strides.items() if not steps[inner]) or "-"
+    once = rf"\n *const (?:int|double) _?(?:{fixed})(?:_\w+)? = .*"  # what the innermost loop reads, it divides by
+    held = "".join(found[0] for found in re.finditer(once, body))
+    own = _sum_of(shape, [int(np.prod(shape[k + 1 :])) for k in range(len(shape))])
+    around = " ".join(f"for (int _a{k} = 0; _a{k} < {shape[k]}; _a{k}++)" for k in outer)
+    within = (
+        f"for (int _a{inner} = 0; _a{inner} < {shape[inner]}; _a{inner}++)\n    {{\n        const int _idx = {own};"
+    )
+    return f"{before}{around}\n    {{{held}\n{IVDEP}\n    {within}{re.sub(once, '', body)}{end}    }}\n{rest}"
 
 
-def _sum_of(axes, strides):
+def _sum_of(shape, strides):
     """Flat index as C++."""
-    terms = [f"{axis} * {step}" for axis, step in zip(axes, strides, strict=True) if step and axis != "0"]
+    terms = [f"_a{k} * {step}" for k, step in enumerate(strides) if step and shape[k] > 1]
     return " + ".join(terms) or "0"
+
+
+def listed(code, group):
+    """Check of an event that only cells which have just fired can raise: it goes through their list instead of all cells."""
+    spikes = f"_array_{group}__spikespace"
+    return code.replace(
+        "for(size_t _idx=0; _idx<N; _idx++)\n    {",
+        f"for (int _k = 0; _k < {spikes}[N]; _k++)\n    {{\n        const size_t _idx = {spikes}[_k];",
+    )
 
 
 def blockwise(code):
@@ -147,12 +169,6 @@ def blockwise(code):
     spikes = found[1]
     code = code.replace(found[0], "_fires[_idx] = _cond;").replace("long _count = 0;", FIRES)
     return code.replace(f"{spikes}[N] = _count;", SKIP.replace("SPIKES", spikes))
-
-
-def _rewrite(path, change):
-    """Change a source that Brian2 wrote, if it is there."""
-    if path.exists():
-        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _starts_clock(line):

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import brian2
 import numpy as np
@@ -18,7 +19,35 @@ from circuits.build import compiler
 from circuits.protocol import RunError
 
 TARGETS = ("auto", "numpy", "cython", "cpp")
-NUMPY_WORK = 6e9  # cell steps; chosen: some 100 s of the numpy target, about what compiling a circuit takes
+
+
+class Cost(NamedTuple):
+    """What a target costs (s): once, for each code object to compile, for each call of one, for each cell of each step."""
+
+    start: float
+    compile: float
+    call: float
+    cell: float
+
+    def of(self, work):
+        """Seconds that a run is expected to take, with nothing compiled before."""
+        calls, cells = work.n_object * work.n_step, work.n_cell * work.n_step
+        return self.start + work.n_object * self.compile + calls * self.call + cells * self.cell
+
+
+COSTS = {  # fitted by `python -m benchmarks.targets`
+    "numpy": Cost(1.0, 0.0, 3e-5, 2e-8),
+    "cython": Cost(2.0, 1.5, 1e-5, 5e-9),
+    "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9),
+}
+
+
+class Work(NamedTuple):
+    """Code objects, cells with their dendrites, and time steps of a run."""
+
+    n_object: int
+    n_cell: int
+    n_step: int
 
 
 def _unhook():
@@ -41,14 +70,18 @@ _unhook()
 DEFAULT_FUNCTIONS["log1p"].implementations.add_implementation(NumpyCodeGenerator, code=np.log1p)
 
 
-def choose(target, n_cell, n_step):
+def estimate(work):
+    """Seconds that a run is expected to take on each target, compiling included (dict of str to float)."""
+    return {target: cost.of(work) for target, cost in COSTS.items()}
+
+
+def choose(target, work):
     """Code-generation target, and why.
 
     Parameters
     ----------
     target : {"auto", "numpy", "cython", "cpp"}
-    n_cell, n_step : int
-        Cells of the network, dendrites included, and time steps.
+    work : Work
 
     Returns
     -------
@@ -58,11 +91,9 @@ def choose(target, n_cell, n_step):
         return target, "asked for"
     if compiler() is None:
         return "numpy", "no C++ compiler found"
-    # a step of the numpy target costs about as much as 1e5 cells, whatever the network
-    work = (n_cell + 1e5) * n_step
-    if work < NUMPY_WORK:
-        return "numpy", f"{work:.1e} cell steps are too few to pay for compiling"
-    return "cpp", f"{work:.1e} cell steps pay for compiling"
+    expected = estimate(work)
+    said = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in expected.items())
+    return min(expected, key=expected.get), f"expected with nothing compiled yet: {said}"
 
 
 @contextmanager
@@ -101,6 +132,11 @@ def device(target):
 def lay_out(layout):
     """Tell the device that compiles how cells lie on their grid (`wiring.network.Wired`); others have no use for it."""
     brian2.get_device().layout = layout
+
+
+def run_time():
+    """Seconds that a compiled program spent in its time steps, or None on another target."""
+    return getattr(brian2.get_device(), "_last_run_time", None)
 
 
 def flags(target):

@@ -4,7 +4,7 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
+from brian2 import Clock, EventMonitor, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
 
 from circuits import engine
 from circuits.drawn import drawn
@@ -65,6 +65,8 @@ class Run(NamedTuple):
     target, target_reason : str
     wall : float
         Seconds.
+    stepping : float
+        Seconds of it that the time steps took, without the preparation where that is known (C++).
     sent : dict of str to Sent
         Of the populations that were asked for: all that their cells sent.
     """
@@ -81,6 +83,7 @@ class Run(NamedTuple):
     target: str
     target_reason: str
     wall: float
+    stepping: float
     sent: dict = {}
 
 
@@ -122,27 +125,34 @@ def simulate(
         If a number is not finite, or a cell was asked for more than it can give while it was measured.
     """
     start = time.perf_counter()
-    n_step = round(float(plan.protocol.duration / dt))
-    target, reason = engine.choose(target, work(plan, form, cells), n_step)
+    target, reason = engine.choose(target, work(plan, form, dt, cells))
     given = drawn(plan, form, cells, seed, record) if given is None else given
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
         clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
+        part = {
+            name: given.recorded[name] for name, each in given.phases.items() if each.size > given.recorded[name].size
+        }
+        part = {name: recorded for name, recorded in part.items() if name not in send}
         settings = Settings(
-            form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, given.first
+            form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, part, given.first
         )
         wired = wire(plan.circuit, settings)
         engine.lay_out(wired.layout)
         if form.spikes:
             _scatter(wired, form, given.phases)
         clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
-        monitors = {name: _monitors(wired, name, clocks, form, given.recorded[name]) for name in wired.groups}
+        monitors = {
+            name: _monitors(wired, name, clocks, form, given.recorded[name], name not in part) for name in wired.groups
+        }
         listening = {name: _listening(monitors[name], wired.groups[name], form) for name in send}
         every = {each for group in (*monitors.values(), listening.values()) for each in group if each is not None}
         network = Network(*wired.objects, *every, name="circuit")
         asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
+        stepping = time.perf_counter()
         network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
+        stepping = engine.run_time() or time.perf_counter() - stepping
         interrupted = bool(network.t < asked - dt / 2)
         readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         sent = {name: _sent(monitor, dt) for name, monitor in listening.items()}
@@ -163,8 +173,9 @@ def simulate(
             peaks[name] = _peak(counted[name] if form.spikes else reading, plan.protocol, form)
     wall = time.perf_counter() - start
     return Run(
-        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall, sent
-    )
+        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
+        stepping, sent,
+    )  # fmt: skip
 
 
 def _measure_cells(plan, form, dt):
@@ -176,11 +187,13 @@ def _measure_cells(plan, form, dt):
             form.of(population.cell).constants_of(form, population.cell, dt)
 
 
-def work(plan, form, cells):
-    """Rough number of cells and dendrites."""
-    signs = 2 if form.paired else 1
-    simulated = [each for each in plan.circuit.populations.values() if each.sent is None]
-    return 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
+def work(plan, form, dt, cells=1):
+    """What a run will have to do, roughly (circuits.engine.Work); what is played is left out."""
+    circuit, signs = plan.circuit, 2 if form.paired else 1
+    simulated = [each for each in circuit.populations.values() if each.sent is None]
+    n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
+    n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
+    return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)))
 
 
 def _cell(wired, name):
@@ -198,15 +211,17 @@ def _scatter(wired, form, phases):
         form.of(_cell(wired, name)).scatter(group, phases[name])
 
 
-def _monitors(wired, name, clocks, form, recorded):
+def _monitors(wired, name, clocks, form, recorded, whole):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
     read = sorted({form.of(concrete.population.cell).reading, "count", "crowded"}) if form.spikes else form.reading
     reading = StateMonitor(group, read, record=True, clock=phases, name=f"reading_of_{name}")
     rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
-    spikes = SpikeMonitor(group, name=f"spikes_of_{name}") if form.spikes else None
-    return reading, rate, spikes
+    if not form.spikes:
+        return reading, rate, None
+    named = {"name": f"spikes_of_{name}"}
+    return reading, rate, SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
 
 
 def _listening(monitors, group, form):

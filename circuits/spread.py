@@ -55,7 +55,7 @@ def spread(
     start = time.perf_counter()
     names = stages(plan.circuit)
     refuse_noise(plan, form, cells, names.areas)
-    chosen, reason = engine.choose(target, work(plan, form, cells), round(float(plan.protocol.duration / dt)))
+    chosen, reason = engine.choose(target, work(plan, form, dt, cells))
     options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed}
     whole = _Whole(plan, form, unit_rates, cells, drawn(plan, form, cells, seed, record), options)
     told = _Told(report, whole, 2 + n_head_of(plan.circuit))
@@ -225,5 +225,6 @@ def _joined(whole, parts, target, reason, wall):
         unit_rates=whole.unit_rates,
         n_cell=sum(run.n_cell for run in runs),
         n_synapse=sum(run.n_synapse for run in runs),
+        stepping=sum(run.stepping for run in runs),
         target=target, target_reason=reason, wall=wall, sent={},
     )  # fmt: skip

@@ -31,10 +31,10 @@ from cells.forms.spiking import SPIKING
 from experiments import options as o
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import reference_of
+from experiments.in_turn import Prediction, ask_in_turn, say_predictions
 from experiments.ladder import Unit, options_of, present
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.sweep import Prediction, say_predictions, sweep
 from experiments.tables import console_for, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder, result_folder, write_json
@@ -84,7 +84,7 @@ def run(cases, given, n_seed, report=None):
         for case in cases
         for name, form in FORMS.items()
     }
-    swept = sweep(asked, report)
+    swept = ask_in_turn(asked, report)
     found = {label: each.error for label, each in swept.done.items()}
     whole = [case for case in cases if all(f"{case.name}, {name}" in found for name in FORMS)]
     return [row(case.name, {name: found[f"{case.name}, {name}"] for name in FORMS}) for case in whole], swept

@@ -23,9 +23,9 @@ from circuits.settled import slots
 from experiments import options as o
 from experiments.command import script
 from experiments.comparison import reference_of
+from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, say, write
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.sweep import Prediction, Seed, ask, say, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder, result_folder
@@ -131,7 +131,7 @@ def main(
     }
     console = console_for(json)
     with progress(f"{len(runs)} circuits", quiet) as report:
-        swept = sweep(runs, report)
+        swept = ask_in_turn(runs, report)
     rows = []
     for label, (case, cells) in zip(runs, asked.values(), strict=True):
         if label in swept.done:

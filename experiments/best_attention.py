@@ -27,9 +27,9 @@ from experiments import options as o
 from experiments.command import script
 from experiments.comparison import reference_of
 from experiments.families import FAMILIES, FREE, LinearFamily, nearest
+from experiments.in_turn import Prediction, ask, ask_in_turn, say, side_by_side, write
 from experiments.ladder import PROTOCOL
 from experiments.progress import progress
-from experiments.sweep import Prediction, ask, say, side_by_side, sweep, write
 from experiments.tables import console_for, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder, result_folder
@@ -168,7 +168,7 @@ def main(
     }
     console = console_for(json)
     with progress(f"{len(runs)} circuits", quiet) as report:
-        swept = sweep(runs, report)
+        swept = ask_in_turn(runs, report)
     rows = [
         {"circuit": circuit, "seed": each, **residuals(inputs(each), swept.done[label].output)}
         for label, (circuit, each) in zip(runs, asked, strict=True) if label in swept.done

@@ -36,11 +36,11 @@ from experiments import options as o
 from experiments.command import DONE, INTERRUPTED, script
 from experiments.comparison import NULLS, figures_of, reference_of
 from experiments.families import drives
+from experiments.in_turn import Prediction, Seed, part_of, say_predictions
 from experiments.ladder import PROTOCOL
 from experiments.pictures import NULLS_TITLE, nulls_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.sweep import Prediction, Seed, part_of, say_predictions
 from experiments.tables import console_for, number, per_cent, shares
 from readout.factors import factors
 from readout.files import check_folder, result_folder, write_json

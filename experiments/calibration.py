@@ -23,7 +23,7 @@ from cells.two_compartment import TwoCompartment, surface_of
 from circuits.engine import device
 from experiments import options as o
 from experiments.command import DONE, script
-from experiments.sweep import Prediction, say, write
+from experiments.in_turn import Prediction, say, write
 from experiments.tables import console_for, number, per_cent
 from readout.files import check_folder, result_folder
 from readout.provenance import provenance

@@ -26,8 +26,10 @@ EXPERIMENTS = (
     "best_attention",
     "division",
     "robustness",
+    "barrel_cortex",
     "physiology",
     "calibration",
+    "sweep",
 )
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -97,28 +99,47 @@ def guarded(function):
     @functools.wraps(function)
     def command(**options):
         """The function, with its errors as sentences and exit statuses."""
-        import numpy as np
-
-        from circuits.protocol import RunError
-        from experiments.cases import CaseError
-        from experiments.options import OptionError
-        from readout.files import FolderError
-        from wiring.expressions import WiringError
-
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked for where it matters
-                status = function(**options)
-        except (CaseError, OptionError, FolderError, WiringError, ImportError) as error:
-            status = _say(error, BAD_INPUT)
-        except RunError as error:
-            status = _say(error, FAILED)
-        except MemoryError as error:
-            status = _say(f"there is not enough memory: {str(error).lower() or 'a smaller case may fit'}", FAILED)
-        except KeyboardInterrupt:
-            status = _say("interrupted", INTERRUPTED)
-        raise typer.Exit(status or DONE)
+        status, sentence, _ = finished(function, options)
+        raise typer.Exit(status if sentence is None else _say(sentence, status))
 
     return command
+
+
+def finished(function, options):
+    """Call an experiment: its exit status, and the sentence and the error that ended it, or None and None."""
+    import numpy as np
+
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked for where it matters
+            return function(**options) or DONE, None, None
+    except (Exception, KeyboardInterrupt) as error:
+        known = _ending(error)
+        if known is None:
+            raise
+        return *known, error
+
+
+def _ending(error):
+    """Exit status and sentence of an error that a user can do something about; None of any other."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, MemoryError):
+        return FAILED, f"there is not enough memory: {str(error).lower() or 'a smaller case may fit'}"
+    if isinstance(error, ImportError):
+        return BAD_INPUT, str(error)
+    return _ending_of_ours(error) if isinstance(error, ValueError | RuntimeError) else None
+
+
+def _ending_of_ours(error):
+    from circuits.protocol import RunError
+    from experiments.cases import CaseError
+    from experiments.options import OptionError
+    from readout.files import FolderError
+    from wiring.expressions import WiringError
+
+    if isinstance(error, CaseError | OptionError | FolderError | WiringError):
+        return BAD_INPUT, str(error)
+    return (FAILED, str(error)) if isinstance(error, RunError) else None
 
 
 def _say(sentence, status):

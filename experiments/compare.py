@@ -19,10 +19,10 @@ import typer
 from experiments import options as o
 from experiments.cases import load
 from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import compare, content_of, open_folder, write
+from experiments.comparison import compare, content_of, open_folder, plan_of, write
+from experiments.heads import executor_of
 from experiments.progress import progress
-from experiments.tables import console_for, print_comparison
-from experiments.workers import executor_of
+from experiments.tables import console_for, print_comparison, print_plans
 from readout.files import check_folder
 
 
@@ -41,6 +41,7 @@ def main(
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.Seed = 0,
+    plan: o.Plan = False,
     record: o.Record = "default",
     out: o.Out = None,
     overwrite: o.Overwrite = False,
@@ -55,6 +56,8 @@ def main(
     console = console_for(json)
     for notice in loaded.notices:
         console.print(f"notice: {notice}", highlight=False)
+    if plan:
+        return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, console, json)
     check_folder(out, overwrite)
     with executor_of(workers, scheduler) as executor, progress(f"{wiring} wiring, {form} form", quiet) as report:
         compared = compare(loaded, options, report, executor)

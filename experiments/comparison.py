@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from circuits import engine
-from circuits.attend import Answer, attend
+from circuits.attend import Answer, attend, expected
 from circuits.protocol import RunError, phase_of
 from circuits.settled import slots
 from experiments.cases import CaseError, arrays, sizes
@@ -79,12 +79,25 @@ def compare(case, options, report=None, executor=None):
     Comparison
     """
     reference = reference_of(case, options.kernel, options.normalisation is not None)
-    context = None if case.context is None else case.context[None]
     answer = attend(
-        options.wiring, case.tokens[None], options.settings, report, executor=executor, context=context,
-        mask=case.mask, kernel=options.kernel, normalisation=options.normalisation, **case.block._asdict(),
-    )  # fmt: skip
+        options.wiring, case.tokens[None], options.settings, report, executor=executor, **_block_of(case, options)
+    )
     return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
+
+
+def _block_of(case, options):
+    """What an attention block is besides its tokens, as `circuits.attend.attend` takes it."""
+    context = None if case.context is None else case.context[None]
+    how = {"kernel": options.kernel, "normalisation": options.normalisation}
+    return {"context": context, "mask": case.mask, **how, **case.block._asdict()}
+
+
+def plan_of(case, options):
+    """What a comparison would take (dict): work, seconds expected on each target, and the choice; nothing is run."""
+    target, reason, seconds, work = expected(
+        options.wiring, case.tokens[None], options.settings, **_block_of(case, options)
+    )
+    return {"target": target, "reason": reason, "expected_s": seconds, **work._asdict()}
 
 
 def describe(answer, reference, options, size, index=0):
@@ -129,6 +142,7 @@ def describe(answer, reference, options, size, index=0):
             "window_s": float(n_window * phase),
             "biological_s": float(run.t_stop),
             "wall_s": run.wall,
+            "stepping_s": run.stepping,
         }
     )
 

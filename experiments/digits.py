@@ -37,8 +37,8 @@ from experiments.comparison import (
     write_recording,
 )
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
+from experiments.in_turn import Prediction, say_predictions
 from experiments.progress import progress
-from experiments.sweep import Prediction, say_predictions
 from experiments.tables import console_for, judgement, number, per_cent
 from readout.files import RESULT_FILES, check_folder, result_folder, write_array, write_json
 from readout.maps import attention_over_digit

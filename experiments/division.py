@@ -34,8 +34,8 @@ from experiments.bursts import WORDS, answer, phi
 from experiments.command import DONE, script
 from experiments.comparison import reference_of
 from experiments.families import drives
+from experiments.in_turn import Prediction, say, write
 from experiments.suite import cases as suite_cases
-from experiments.sweep import Prediction, say, write
 from experiments.tables import console_for, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder, result_folder

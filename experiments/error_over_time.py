@@ -32,8 +32,8 @@ from experiments.causes import CAUSES, LONG, READ, RIPPLE, SHORT, curves, settin
 from experiments.command import script
 from experiments.comparison import content_of, open_folder
 from experiments.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
+from experiments.in_turn import Prediction, Seed, ask_in_turn, run_json, say, side_by_side, write
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, run_json, say, side_by_side, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.figures import curve
 from readout.files import check_folder
@@ -67,7 +67,7 @@ def run(cases, n_phase, every, options, report=None):
         Of the rate form.
     """
     asked = prepare(cases, n_phase, options)
-    swept = sweep({each.name: _asker(each, asked) for each in every}, report)
+    swept = ask_in_turn({each.name: _asker(each, asked) for each in every}, report)
     rows = {each.name: row(each, swept.done[each.name], asked, n_phase) for each in every if each.name in swept.done}
     return rows, swept, asked.rate_relative_l2
 

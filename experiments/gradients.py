@@ -24,9 +24,9 @@ from experiments import options as o
 from experiments.cases import CaseError, load, sizes
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import content_of, open_folder
+from experiments.in_turn import Prediction, say, write
 from experiments.pictures import against
 from experiments.progress import progress
-from experiments.sweep import Prediction, say, write
 from experiments.tables import console_for, number
 from readout.files import replacing
 from readout.provenance import provenance

@@ -17,7 +17,7 @@ from circuits.pilot import rate_units, unit_rates
 from circuits.run import Run, simulate
 from circuits.settled import judge, slots, spike_variance
 from experiments.causes import READ, idealised
-from experiments.sweep import stacked
+from experiments.in_turn import stacked
 from readout.agreement import relative_l2
 from reference.attention import linear_attention
 

@@ -33,10 +33,10 @@ from experiments.cases import Case
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import NULLS, content_of, figures_of, reference_of
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
+from experiments.in_turn import Prediction, part_of, say_predictions
 from experiments.pictures import NULLS_TITLE, nulls_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.sweep import Prediction, part_of, say_predictions
 from experiments.tables import console_for, number, per_cent, shares
 from readout.files import check_folder, replacing, settings_hash, write_json
 from readout.provenance import jsonable, provenance

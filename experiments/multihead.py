@@ -24,11 +24,11 @@ from experiments import options as o
 from experiments.cases import sizes
 from experiments.command import script
 from experiments.comparison import content_of, describe, open_folder, reference_of
+from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, run_json, say, write
 from experiments.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
 from experiments.suite import random_case
-from experiments.sweep import Prediction, Seed, ask, run_json, say, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
 from readout.files import check_folder
@@ -80,7 +80,7 @@ def run(cases, options, report=None, control=True):
         asked[case.name] = _asker(case, options)
         if control and len(case.block.W_Q) > 1:
             asked[_control(case)] = _asker(handed_on(case), options)
-    swept = sweep(asked, report)
+    swept = ask_in_turn(asked, report)
     rows = [row(case, swept.done, options) for case in cases if case.name in swept.done]
     return rows, swept
 

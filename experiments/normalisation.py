@@ -19,10 +19,10 @@ from experiments import options as o
 from experiments.cases import sizes
 from experiments.command import script
 from experiments.comparison import content_of, describe, open_folder, reference_of
+from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, run_json, say, write
 from experiments.pictures import against
 from experiments.progress import progress
 from experiments.suite import random_case
-from experiments.sweep import Prediction, Seed, ask, run_json, say, sweep, write
 from experiments.tables import console_for, number, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder
@@ -60,7 +60,7 @@ def run(case, options, report=None):
     swept : Swept
     """
     asked = {name: _asker(case, each) for name, each in circuits(options).items()}
-    swept = sweep(asked, report)
+    swept = ask_in_turn(asked, report)
     rows = [row(name, case, answer, circuits(options)[name]) for name, answer in swept.done.items()]
     return rows, swept
 

@@ -25,9 +25,9 @@ from experiments import options as o
 from experiments.cases import sizes
 from experiments.command import script
 from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
+from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, run_json, say, side_by_side, write
 from experiments.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from experiments.progress import progress
-from experiments.sweep import Prediction, Seed, ask, run_json, say, side_by_side, sweep, write
 from experiments.tables import console_for, number, per_cent, shares
 from readout.agreement import relative_l2
 from readout.files import check_folder
@@ -89,7 +89,7 @@ def run(options, report=None, every=None):
     """
     seed, every = options.settings.seed, circuits() if every is None else every
     asked = {each.name: _asker(each, options._replace(**_chosen(each)), seed) for each in every}
-    swept = sweep(asked, report)
+    swept = ask_in_turn(asked, report)
     rows = [row(each, swept.done[each.name], options, seed) for each in every if each.name in swept.done]
     return rows, swept
 

@@ -29,6 +29,7 @@ Record = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder of the result.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write into a folder that has results.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Say what each target is expected to take, and run nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 Workers = Annotated[int, typer.Option(help="Local processes that share the heads; 0: one process runs the whole.")]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a dask scheduler whose workers share the heads.")]

@@ -28,8 +28,8 @@ from cells.two_compartment import TwoCompartment, counts
 from circuits.engine import compiler, device
 from experiments import options as o
 from experiments.command import DONE, script
+from experiments.in_turn import Prediction, say, write
 from experiments.ladder import PROTOCOL
-from experiments.sweep import Prediction, say, write
 from experiments.tables import console_for, number
 from readout.files import check_folder, result_folder
 from readout.provenance import provenance

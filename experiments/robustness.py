@@ -35,9 +35,9 @@ from circuits.settled import slots
 from experiments import options as o
 from experiments.command import script
 from experiments.comparison import reference_of
+from experiments.in_turn import Prediction, Seed, Swept, part_of, say, write
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.sweep import Prediction, Seed, Swept, part_of, say, write
 from experiments.tables import console_for, number, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder, result_folder

@@ -1,172 +1,162 @@
-"""What the experiments share that ask one circuit after another: inputs, runs and files."""
+"""Another experiment over a grid of its options and over seeds, on many processors or machines.
 
-import json
+Question: how do the figures of an experiment depend on its options, and how much of it is the seed's doing?
+
+Prediction: none of its own; those of the experiment that is swept. A sweep that was stopped, killed or ran out of disk or
+memory and went on has the table of one that was not: no run lost, none doubled.
+
+Reference: that of the experiment that is swept.
+
+Run time: that of the runs over the number of workers, and five seconds to start the workers.
+"""
+
+import importlib.util
+import json as json_module
+import os
 import sys
-from typing import Annotated, NamedTuple
+import time
+from typing import Annotated
 
-import numpy as np
 import typer
+from rich.table import Table
 
-from circuits import engine
-from circuits.attend import attend
-from circuits.protocol import RunError
-from experiments.command import DONE, FAILED, INTERRUPTED
-from experiments.suite import random_case
+from experiments import options as o
+from experiments import sweep_folder
+from experiments.command import DONE, EXPERIMENTS, FAILED, INTERRUPTED, script
+from experiments.grid import grid
+from experiments.progress import counted
+from experiments.tables import console_for, number
+from experiments.workers import INSTALL, check_scheduler, check_shared, client_of, slurm_cluster, slurm_options, spread
 from readout.files import write_json
 from readout.provenance import jsonable, provenance
-from readout.style import save
 
 SCHEMA_VERSION = 1
-Seed = Annotated[int, typer.Option(help="Seed of the random inputs, and of the membranes' starting phases.")]
+NEEDS = ("distributed", "pandas", "pyarrow")
+SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # figures, where a table has them
+ENDS = ("done", "not settled", "failed")
+MAX_WORKERS = 1000  # chosen
+Over = Annotated[list[str] | None, typer.Option(help="NAME=VALUE,VALUE: an option of the experiment. May be repeated.")]
+Slurm = Annotated[
+    list[str] | None,
+    typer.Option(help="Workers are Slurm jobs: KEY=VALUE of queue, account, walltime, memory. May be repeated."),
+]
 
 
-class Prediction(NamedTuple):
-    """What was predicted, what was measured, and whether the prediction held; each in words but the last."""
-
-    predicted: str
-    measured: str
-    held: bool
-
-
-class Swept(NamedTuple):
-    """What came of asking circuits one after another.
-
-    Attributes
-    ----------
-    done : dict of str
-        The answers by label.
-    failed : dict of str to str
-        Why a simulation failed, by label.
-    interrupted : bool
-        Whether the rest was not asked.
-    """
-
-    done: dict
-    failed: dict
-    interrupted: bool
-
-    def result(self, rows, **more):
-        """Content of the experiment's JSON file."""
-        return {**more, "rows": rows, "failed": self.failed, "interrupted": self.interrupted}
-
-    def status(self, settled):
-        """Exit status; `settled` are the judgements of the runs that were to settle."""
-        if self.interrupted:
-            return INTERRUPTED
-        return DONE if all(settled) and not self.failed else FAILED
+# Protocol
+def run(planned, folder, workers, scheduler, slurm, quiet):
+    """Do what the folder lacks; whether it was interrupted."""
+    todo, place = sweep_folder.missing(planned.runs, folder), folder.resolve()
+    if not todo:
+        return False
+    try:
+        with client_of(min(workers, len(todo)), scheduler, slurm) as client, counted("runs", len(todo), quiet) as told:
+            check_shared(client, place)
+            spread(todo, place, client.get_executor(pure=False), lambda: len(client.nthreads()), told)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
-def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
-    """Random cases with one block, so that one network can answer them all.
-
-    Parameters
-    ----------
-    seed : int
-        The block is that of `random_case(seed)`; each input draws from a child of it.
-    n_input, n_token : int
-    n_context : int, optional
-        None: self-attention.
-    **sizes
-        As in `experiments.suite.random_case`.
-
-    Returns
-    -------
-    list of Case
-    """
-    block = random_case(seed, n_token, n_context, **sizes).block
-    children = np.random.SeedSequence(seed, spawn_key=(1,)).spawn(n_input)
-    drawn = [random_case(child, n_token, n_context, **sizes, name=f"input {k}") for k, child in enumerate(children)]
-    return [case._replace(block=block) for case in drawn]
+def summarise(frame, over):
+    """Runs, those that are done, and medians of figures, at each point of the grid (list of dict)."""
+    shown = [name for name in SHOWN if name in frame]
+    groups = frame.groupby(over, sort=False, dropna=False) if over else [((), frame)]
+    found = []
+    for key, rows in groups:
+        first = rows.drop_duplicates("run")
+        count = {"runs": len(first), **{word: int((first.status == word).sum()) for word in ENDS}}
+        middle = {f"median {name}": _median(rows[name]) for name in shown}
+        found.append(dict(zip(over, key, strict=True)) | count | middle)
+    return found
 
 
-def ask(cases, options, report=None):
-    """Answer (circuits.attend) to cases with one block and one mask, side by side in one network."""
-    tokens, context = stacked(cases)
-    return attend(
-        options.wiring, tokens, options.settings, report, context=context, mask=cases[0].mask, kernel=options.kernel,
-        normalisation=options.normalisation, **cases[0].block._asdict(),
-    )  # fmt: skip
+def _median(column):
+    numbers = column.dropna()
+    return float(numbers.median()) if len(numbers) else None
 
 
-def stacked(cases):
-    """Tokens and context of cases, (batch, n, d_model); the context None in self-attention."""
-    tokens = np.stack([case.tokens for case in cases])
-    context = None if cases[0].context is None else np.stack([case.context for case in cases])
-    return tokens, context
+def _table(rows, experiment):
+    table = Table(*rows[0], title=f"{experiment}, swept")
+    for row in rows:
+        table.add_row(*(number(each) if isinstance(each, float) else str(each) for each in row.values()))
+    return table
 
 
-def sweep(asked, report=None):
-    """Ask circuits one after another, until one is interrupted.
-
-    Parameters
-    ----------
-    asked : dict of str to callable
-        By label: from a progress report to something with a finished or interrupted `run`.
-    report : callable, optional
-        Brian2's progress report.
-
-    Returns
-    -------
-    Swept
-    """
-    done, failed = {}, {}
-    for k, (label, ask_one) in enumerate(asked.items()):
+def main(
+    experiment: Annotated[str, typer.Argument(help="The experiment that is swept.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Its own arguments, behind --.")] = None,
+    over: Over = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds at each point of the grid.")] = 1,
+    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Runs at once; as many as there are processors.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, to use its workers.")] = None,
+    slurm: Slurm = None,
+    print_job_script: Annotated[
+        bool, typer.Option("--print-job-script", help="Show the script of a Slurm job, and end.")
+    ] = False,
+    out: o.Out = None,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Run another experiment over a grid of its options and over seeds; go on with one that was stopped."""
+    start, console, job = time.perf_counter(), console_for(json), slurm_options(slurm or ())
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    o.within("--workers", workers, 1, MAX_WORKERS)
+    if scheduler is not None and job is not None:
+        raise o.OptionError("--scheduler and --slurm are both given but a sweep needs one at most")
+    planned = grid(
+        experiment, arguments or (), over or (), seeds, seed, [name for name in EXPERIMENTS if name != "sweep"]
+    )
+    _check_installed()
+    if print_job_script:
+        with slurm_cluster(job or slurm_options(["memory=4GB"])) as cluster:
+            print(cluster.job_script())
+        return DONE
+    folder = sweep_folder.default_folder(planned.settings) if out is None else out
+    sweep_folder.check(folder, planned.settings)
+    if scheduler is not None:
+        check_scheduler(scheduler)
+    with sweep_folder.opened(folder, planned):
         try:
-            answer = ask_one(part_of(report, k, len(asked)))
-        except RunError as error:
-            failed[label] = str(error)
-            continue
-        except KeyboardInterrupt:  # between two runs, or in a pilot
-            return Swept(done, failed, True)
-        if answer.run.interrupted:
-            return Swept(done, failed, True)
-        done[label] = answer
-    return Swept(done, failed, False)
+            interrupted = run(planned, folder, workers, scheduler, job, quiet)
+        finally:  # also where the disk is full, if the table has room
+            rows = sweep_folder.rows(planned.runs, folder)
+            frame = sweep_folder.write_tables(rows, folder)
+        _write_run_json(planned, folder, start, workers)
+    failed = {row["run"]: row["error"] for row in rows if row["status"] == "failed"}
+    if json:
+        result = {"schema_version": SCHEMA_VERSION, "rows": rows, "failed": failed, "interrupted": interrupted}
+        print(json_module.dumps(jsonable(result)))
+    _say(frame, planned, failed, interrupted, folder, console)
+    if interrupted:
+        return INTERRUPTED
+    return DONE if all(row["status"] == "done" for row in rows) else FAILED
 
 
-def part_of(report, k, n):
-    """Report of run `k` of `n`, as a share of them all."""
-    if report is None:
-        return None
-    return lambda elapsed, completed, start, duration: report(elapsed, (k + completed) / n, start, duration)
+def _check_installed():
+    absent = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if absent:
+        raise o.OptionError(f"sweep needs the package {absent[0]}, which is not installed: {INSTALL}")
 
 
-def write(name, folder, result, figure, content):
-    """Write NAME.json, NAME.png (unless there is nothing to draw) and run.json, of such `content`."""
-    write_json(folder / f"{name}.json", {"schema_version": SCHEMA_VERSION, **result})
-    (folder / f"{name}.png").unlink(missing_ok=True)
-    if figure is not None:
-        save(figure, folder / f"{name}.png")
+def _write_run_json(planned, folder, start, workers):
+    seeds = {f"run {k}": seed for k, seed in enumerate(planned.settings["over"].get("seed", ()))}
+    content = provenance(
+        sys.argv, planned.settings | {"workers": workers}, seeds, wall_time_s=time.perf_counter() - start
+    )
     write_json(folder / "run.json", content)
 
 
-def run_json(options, swept, **parameters):
-    """Content of run.json: the options, the `parameters` that an experiment has besides, and what each run was."""
-    settings, runs = options.settings, {label: answer.run for label, answer in swept.done.items()}
-    held = {**options._asdict(), **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
-    del held["settings"]
-    targets = {run.target: {"reason": run.target_reason, "flags": engine.flags(run.target)} for run in runs.values()}
-    return provenance(
-        sys.argv, held | parameters, {"inputs": settings.seed, "phases": settings.seed},
-        {label: run.unit_rates for label, run in runs.items()}, targets, sum(run.wall for run in runs.values()),
-    )  # fmt: skip
+def _say(frame, planned, failed, interrupted, folder, console):
+    """Print a row for each point of the grid, and what failed."""
+    over = [name for name in planned.settings["over"] if name != "seed"]
+    console.print(_table(summarise(frame, over), planned.settings["experiment"]))
+    for name, sentence in failed.items():
+        console.print(f"failed: {name}: {sentence}", highlight=False, soft_wrap=True)
+    if interrupted:
+        console.print("interrupted; the runs that were done until then are written", highlight=False)
+    console.print(f"written to {folder}; the same command goes on from there", highlight=False, soft_wrap=True)
 
 
-def say_predictions(predictions, console):
-    """Print every prediction beside what was measured."""
-    for each in predictions:
-        verdict = "held" if each.held else "missed"
-        console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
-
-
-def say(result, table, predictions, folder, console, as_json):
-    """Print the result as JSON if asked, its table, and every prediction beside what was measured."""
-    if as_json:
-        print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
-    console.print(table)
-    say_predictions(predictions, console)
-    for label, sentence in result.get("failed", {}).items():
-        console.print(f"failed: {label}: {sentence}", highlight=False)
-    if result["interrupted"]:
-        console.print("interrupted; what was computed until then is written", highlight=False)
-    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+if __name__ == "__main__":
+    script(main)

@@ -5,6 +5,8 @@ import json
 from rich.console import Console
 from rich.table import Table
 
+from circuits.engine import COSTS
+
 
 def console_for(as_json):
     """Where people read: standard output, or standard error when that carries JSON."""
@@ -47,6 +49,17 @@ def print_comparison(compared, folder, console, as_json):
     for sentence in judgement(report):
         console.print(sentence, highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+
+
+def print_plans(plans, console, as_json):
+    """What each circuit is expected to take on each target, by name; nothing was run."""
+    if as_json:
+        print(json.dumps(plans))
+    table = Table("circuit", "cells and dendrites, steps", *(f"{name} (s)" for name in COSTS), "choice")
+    for name, plan in plans.items():
+        seconds = [number(each, 2) for each in plan["expected_s"].values()]
+        table.add_row(name, f"{plan['n_cell']:.1e}, {plan['n_step']:.1e}", *seconds, plan["target"])
+    console.print(table)
 
 
 def judgement(report):

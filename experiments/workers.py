@@ -1,116 +1,170 @@
-"""Who runs the heads of a circuit: this process, local processes, or a cluster; the last two through dask.distributed."""
+"""Where runs are done: processes of this machine, a dask cluster that is there, or Slurm; all as one Executor."""
 
-import logging
+import os
 import tempfile
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from contextlib import ExitStack, contextmanager
 
 from circuits.protocol import RunError
-from experiments.options import OptionError, within
+from experiments.one_run import has_brian2, perform, record_failure
+from experiments.options import OptionError
+from readout.files import FolderError
 
-MAX_WORKERS = 1024  # chosen: far beyond what one machine takes
-WAIT = 60  # s; chosen: for the workers of a cluster to be there
-LARGEST = "1GB"  # of what is sent to a worker before dask warns; chosen: what leaves the nuclei is some 10 MB
+PRELOAD = ["brian2", "experiments.one_run"]  # Brian2 sets a signal handler, which only the main thread may
+DEATHS = 3  # of workers, after which a run is given up
+POLL = 1.0  # s; between two looks at how many workers there are
+DIED = "the worker died (out of memory?)"
+SLURM = {"queue": None, "account": None, "walltime": "01:00:00", "memory": "4GB"}
+INSTALL = "pip install 'cortical-attention[sweep]'"
 
 
 @contextmanager
-def executor_of(workers=0, scheduler=None):
-    """Executor for `circuits.attend.attend`; None without workers and without a scheduler.
+def client_of(n_worker, scheduler=None, slurm=None):
+    """Client of a cluster: local processes unless there is an address, or options of Slurm.
 
     Parameters
     ----------
-    workers : int
-        Local processes; of a cluster, how many of its workers are waited for (at least one).
+    n_worker : int
     scheduler : str, optional
-        Address of the scheduler of a cluster.
+        Address.
+    slurm : dict, optional
+        As `slurm_options` gives it.
 
     Raises
     ------
     OptionError
-        If the scheduler or its workers do not answer, or a worker has more than one thread.
-    ImportError
-        If dask.distributed is not installed.
-    RunError
-        If workers are lost.
+        Where nothing answers at the address.
     """
-    within("--workers", workers, 0, MAX_WORKERS)
-    if not workers and scheduler is None:
-        yield None
-        return
-    distributed, dask = _dask()
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST}):
-        opened = _local(distributed, workers) if scheduler is None else _cluster(distributed, workers, scheduler)
-        with opened as client:
-            client.register_plugin(_starting(distributed, local=scheduler is None))
-            try:
-                yield client.get_executor(pure=False)
-            except distributed.scheduler.KilledWorker as error:
-                raise RunError("a worker was lost while it ran a head; it may have had too little memory") from error
+    import dask
+    from distributed import Client
+
+    settings = {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.admin.log-format": "%(message)s"}
+    with dask.config.set(settings), ExitStack() as stack:
+        if scheduler is None:
+            cluster = _local(n_worker, stack) if slurm is None else stack.enter_context(slurm_cluster(slurm))
+            if slurm is not None:
+                cluster.scale(n_worker)
+            yield stack.enter_context(Client(cluster))
+        else:
+            yield stack.enter_context(_connected(scheduler))
 
 
-def _dask():
-    """dask.distributed and dask.
+def _local(n_worker, stack):
+    """Processes of this machine; one that needs more than its share of the memory is ended, and started again."""
+    from distributed import LocalCluster
+
+    folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    return stack.enter_context(
+        LocalCluster(
+            n_workers=n_worker, threads_per_worker=1, processes=True, preload=PRELOAD, dashboard_address=None,
+            local_directory=folder, silence_logs=60,
+        )
+    )  # fmt: skip
+
+
+def _connected(address):
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=10)
+    except (OSError, ValueError, TypeError) as error:
+        raise OptionError(f"--scheduler is '{address}' but no dask scheduler answers there") from error
+
+
+def check_scheduler(address):
+    """Refuse a scheduler that does not answer, or whose workers have many threads or did not import Brian2 first.
 
     Raises
     ------
-    ImportError
+    OptionError
+    """
+    with _connected(address) as client:
+        threads, ready = client.nthreads(), client.run(has_brian2)
+    if not threads:
+        raise OptionError(f"--scheduler {address} has no workers but needs one at least")
+    if set(threads.values()) != {1} or not all(ready.values()):
+        raise OptionError(
+            f"--scheduler {address} has workers that cannot do runs; each needs to be started with "
+            f"--nthreads 1 {' '.join(f'--preload {name}' for name in PRELOAD)}"
+        )
+
+
+def check_shared(client, folder):
+    """Refuse workers that do not see the folder of the sweep (OptionError)."""
+    seen = client.run(os.path.isdir, str(folder))
+    if not all(seen.values()):
+        raise OptionError(f"--out {folder} is not seen by every worker but needs to be on a disk that they share")
+
+
+def slurm_options(given):
+    """Options of a Slurm job from texts KEY=VALUE; None where there are none.
+
+    Raises
+    ------
+    OptionError
+    """
+    pairs = [text.partition("=") for text in given]
+    for key, _, value in pairs:
+        if key not in SLURM or not value:
+            raise OptionError(f"--slurm is '{key}' but needs to be KEY=VALUE, with a key of {', '.join(SLURM)}")
+    return SLURM | {key: value for key, _, value in pairs} if given else None
+
+
+def slurm_cluster(options):
+    """A cluster whose workers are Slurm jobs of one thread each.
+
+    Parameters
+    ----------
+    options : dict
+        queue, account, walltime and memory of a job.
     """
     try:
-        import dask
-        import distributed
+        from dask_jobqueue import SLURMCluster
     except ImportError as error:
-        raise ImportError(
-            "workers need distributed, which is optional: install it with pip install 'cortical-attention[sweep]'"
-        ) from error
-    return distributed, dask
+        raise OptionError(f"--slurm needs the package dask-jobqueue: {INSTALL}") from error
+    extra = [word for name in PRELOAD for word in ("--preload", name)]
+    return SLURMCluster(cores=1, processes=1, job_name="cortical-attention", worker_extra_args=extra, **options)
 
 
-@contextmanager
-def _local(distributed, workers):
-    """Client of as many processes, of one thread each, that end with it."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder,
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=folder,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):  # fmt: skip
-        yield client
+def spread(runs, folder, executor, room, told=lambda: None):
+    """Do runs, no more at once than there are workers, so that the death of one is blamed on no run that waits.
+
+    Parameters
+    ----------
+    runs : list of experiments.one_run.Run
+    folder : pathlib.Path
+        Of the sweep.
+    executor : concurrent.futures.Executor
+    room : callable
+        How many workers there are.
+    told : callable
+        Called after each run.
+
+    Raises
+    ------
+    FolderError
+        Where the folder is full; what was done until then is in it.
+    RunError
+        Where the scheduler is gone.
+    """
+    waiting, running = list(reversed(runs)), {}
+    while waiting or running:
+        while waiting and len(running) < max(1, room()):
+            run = waiting.pop()
+            running[executor.submit(perform, run, folder)] = run
+        for future in wait(running, POLL, FIRST_COMPLETED).done:
+            _settle(future, running.pop(future), folder)
+            told()
 
 
-@contextmanager
-def _cluster(distributed, workers, scheduler):
-    """Client of a cluster whose workers are there."""
+def _settle(future, run, folder):
+    """Record the run if no worker could."""
     try:
-        client = distributed.Client(scheduler, timeout=WAIT)
-    except (OSError, ValueError) as error:
-        raise OptionError(f"--scheduler is '{scheduler}', but no scheduler answers there") from error
-    with client:
-        try:
-            client.wait_for_workers(max(1, workers), timeout=WAIT)
-        except TimeoutError as error:
-            there = len(client.nthreads())
-            raise OptionError(f"--scheduler has {there} workers but needs to have {max(1, workers)}") from error
-        threads = max(client.nthreads().values())
-        if threads > 1:
-            raise OptionError(f"--scheduler has workers of {threads} threads but needs workers of one (--nthreads 1)")
-        yield client
-
-
-def _starting(distributed, local):
-    """Plugin that imports Brian2 in the main thread of every worker, since it takes hold of signals there. Workers of ours
-    leave an interruption to this process, with which they share the terminal."""
-
-    class Starting(distributed.WorkerPlugin):
-        """Runs where a worker starts, before its tasks and not in their thread."""
-
-        def setup(self, worker):
-            """Import."""
-            import signal
-
-            import circuits.spread  # noqa: F401
-
-            if local:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return Starting()
+        future.result()
+    except FolderError:
+        raise
+    except CancelledError as error:
+        raise RunError("the scheduler is gone; the same command goes on from there") from error
+    except Exception as error:  # of one run; the others go on
+        died = type(error).__name__ == "KilledWorker"
+        record_failure(run, folder, DIED if died else f"{type(error).__name__}: {error}")

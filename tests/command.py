@@ -1,6 +1,9 @@
 """Small cases and the command line in this process; shared by the tests of the command."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,12 @@ def run(*arguments):
     """Result of the command line in this process."""
     words = [str(word) for word in arguments]
     return CliRunner().invoke(build(words), words)
+
+
+def python(*arguments):
+    """A Python of its own, finished."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=100)
 
 
 def tree():

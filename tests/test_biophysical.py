@@ -18,8 +18,8 @@ from circuits.pilot import drive_at, rate_units
 from circuits.protocol import Times
 from circuits.run import simulate
 from experiments import calibration, command, division, physiology, robustness
+from experiments.in_turn import side_by_side
 from experiments.suite import random_case
-from experiments.sweep import side_by_side
 from reference import KERNELS
 from reference.attention import linear_attention
 

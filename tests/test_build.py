@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from brian2 import Clock, Network, NeuronGroup, Synapses, ms, second
 
+from cells.forms.adaptive import ADAPTIVE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
-from circuits import build, engine
+from circuits import build, drawn, engine
+from circuits.attend import Settings, attend
 from circuits.mask import mask_wiring
 from circuits.pilot import rate_units
 from circuits.protocol import RunError, Times
 from circuits.run import simulate
 from experiments.suite import random_case
-from wiring.network import Settings, wire
+from wiring import network
 
 TIMES = Times(200 * ms, 100 * ms, 250 * ms, 1 * ms)
 needs_compiler = pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
@@ -34,8 +36,8 @@ def sources(folder, plan, form):
     gc.collect()
     brian2.set_device("compiled", directory=str(folder), build_on_run=True, compile=False, run=False)
     try:
-        settings = Settings(form, rate_units(plan), 1, 1, True, Clock(1 * ms), plan.protocol.phase, dense=True)
-        wired = wire(plan.circuit, settings)
+        how = network.Settings(form, rate_units(plan), 1, 1, True, Clock(1 * ms), plan.protocol.phase, dense=True)
+        wired = network.wire(plan.circuit, how)
         engine.lay_out(wired.layout)
         Network(*wired.objects, name="circuit").run(10 * ms, namespace={})
     finally:
@@ -68,16 +70,39 @@ def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
 def test_code_that_is_not_known_is_left_alone():
     assert build.nested("for(int i=0;;) {}", (2, 3), {}) == "for(int i=0;;) {}"
     assert build.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
-    unknown = f"{build.LOOP} const int64_t _x_indices = _ptr_a[_idx];"
+    unknown = f"{build.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
     assert build.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
+
+
+@pytest.mark.parametrize(
+    ("form", "target"),
+    [(SPIKING, "numpy"), (ADAPTIVE, "numpy"), pytest.param(ADAPTIVE, "cpp", marks=needs_compiler)],
+    ids=["spiking", "adaptive", "adaptive compiled"],
+)
+def test_sampled_cells_are_recorded_whole(form, target):
+    """A sample has every spike of its cells, in forms that are refractory too."""
+    case = random_case(1, 3, n_head=2, d_model=4, d_key=4, d_value=4)
+    settings = Settings(form, 200 * ms, 300 * ms, target=target, record="sample")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(drawn.MAX_RECORDED, "sample", 5)
+        sampled = attend("mask", case.tokens[None], settings, **case.block._asdict()).run
+    whole = attend("mask", case.tokens[None], settings._replace(record="all"), **case.block._asdict()).run
+    n_spike = 0
+    for one, other in zip(sampled.records, whole.records, strict=True):
+        kept = np.isin(other.spike_index, one.cells)
+        assert len(one.cells) <= 5
+        assert np.array_equal(one.spike_index, other.spike_index[kept])
+        assert np.array_equal(one.spike_time, other.spike_time[kept])
+        n_spike += len(one.spike_index)
+    assert n_spike > 20
 
 
 @needs_compiler
 def test_nothing_is_compiled_twice_and_rates_are_those_of_numpy(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     made = []
-    run = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda asked, **more: made.append(asked[-1]) or run(asked, **more))
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda asked, **more: made.append(asked[-1]) or real(asked, **more))
     answers = []
     for seed, target in ((1, "cpp"), (1, "numpy"), (2, "cpp")):
         plan = plan_of(seed)

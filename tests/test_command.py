@@ -19,7 +19,7 @@ from experiments.cases import load
 from experiments.command import EXPERIMENTS, docstring, script
 from readout.files import RESULT_FILES
 from readout.recording import read_nix
-from tests.command import BRIEF, FIELDS, ROOT, SIZES, check_refused, run, saved, tree
+from tests.command import BRIEF, FIELDS, ROOT, SIZES, check_refused, python, run, saved, tree
 
 
 @pytest.fixture(autouse=True)
@@ -168,12 +168,6 @@ def test_wrong_normalisation_does_not_settle():
 
 
 # Help
-def python(*arguments):
-    """A Python of its own, finished."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=100)
-
-
 def test_help_is_quick():
     code = (
         "import sys; sys.argv = ['cortical-attention', '--help']\n"

@@ -14,7 +14,7 @@ from circuits.pilot import rate_units
 from circuits.protocol import RunError
 from circuits.run import simulate
 from circuits.settled import slots
-from experiments import command, error_over_time, gradients, multihead, normalisation, one_head, sweep
+from experiments import command, error_over_time, gradients, in_turn, multihead, normalisation, one_head
 from experiments import options as o
 from experiments.causes import SHORT, idealised, settings, synapses
 from experiments.suite import cases as suite_cases
@@ -127,7 +127,7 @@ def test_exact_numbers_in_place_of_nuclei_and_shunt_leave_the_answer_as_it_is():
 
 
 def test_the_spiking_error_falls_as_one_over_the_window_until_the_ripple_shows():
-    cases = sweep.side_by_side(0, 2, **error_over_time.SIZES)
+    cases = in_turn.side_by_side(0, 2, **error_over_time.SIZES)
     options = o.check(form="spiking", target="numpy")
     rows, swept, rate_relative_l2 = error_over_time.run(cases, 4, settings(quick=True), options)
     assert not swept.failed
@@ -227,7 +227,7 @@ def test_an_interrupted_sweep_writes_what_it_has(monkeypatch, tmp_path):
         asked.append(options.normalisation)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return sweep.ask(cases, options, report)
+        return in_turn.ask(cases, options, report)
 
     monkeypatch.setattr(normalisation, "ask", ask)
     status, out, _ = call("normalisation", "--out", str(tmp_path), "--target", "numpy", "--json", "--quiet")
@@ -246,23 +246,23 @@ def test_a_simulation_that_fails_does_not_take_the_others_with_it():
     def fail(report):
         raise RunError("it diverged")
 
-    swept = sweep.sweep({"one": fail, "two": lambda report: Done})
+    swept = in_turn.ask_in_turn({"one": fail, "two": lambda report: Done})
     assert (swept.failed, list(swept.done), swept.interrupted) == ({"one": "it diverged"}, ["two"], False)
     assert swept.status([True]) == command.FAILED
-    assert sweep.Swept({}, {}, False).status([True, False]) == command.FAILED
-    assert sweep.Swept({}, {}, False).status([True]) == command.DONE
+    assert in_turn.Swept({}, {}, False).status([True, False]) == command.FAILED
+    assert in_turn.Swept({}, {}, False).status([True]) == command.DONE
 
 
 def test_progress_is_a_share_of_the_whole_sweep():
     shown = []
-    sweep.part_of(lambda *given: shown.append(given[1]), 1, 4)(0, 0.5, 0, 0)
+    in_turn.part_of(lambda *given: shown.append(given[1]), 1, 4)(0, 0.5, 0, 0)
     assert shown == [0.375]
-    assert sweep.part_of(None, 1, 4) is None
+    assert in_turn.part_of(None, 1, 4) is None
 
 
 def test_inputs_side_by_side_have_one_block_and_tokens_of_their_own():
-    first, second_ = sweep.side_by_side(5, 2, 3, 4, **SMALL)
+    first, second_ = in_turn.side_by_side(5, 2, 3, 4, **SMALL)
     assert first.block is second_.block
     assert not np.array_equal(first.tokens, second_.tokens)
-    again = sweep.side_by_side(5, 2, 3, 4, **SMALL)[1]
+    again = in_turn.side_by_side(5, 2, 3, 4, **SMALL)[1]
     np.testing.assert_array_equal(again.context, second_.context)

@@ -5,7 +5,7 @@ import pytest
 
 from experiments import best_attention
 from experiments.families import FREE, LinearFamily, columns, nearest
-from experiments.sweep import side_by_side
+from experiments.in_turn import side_by_side
 from reference.attention import linear_attention
 
 DRAW = np.random.default_rng(7)

@@ -39,6 +39,8 @@ class Settings(NamedTuple):
         Of the noise, in a form with noise.
     dense : bool
         Whether rates may reach shared dendrites without synapses being stored (`wiring.dense`).
+    recorded : dict of str to ndarray of int
+        Cells whose spikes raise the event `recorded`, of populations of which not all are to be recorded.
     first : dict of str to int
         Where the first cell of each population lies in a larger circuit, of which this one is a part: its noise is that of
         the cell there.
@@ -53,6 +55,7 @@ class Settings(NamedTuple):
     phase: object
     seed: int = 0
     dense: bool = False
+    recorded: dict = {}
     first: dict = {}
 
     def stream(self, name, where=""):
@@ -194,7 +197,9 @@ def _cells(concrete, reaching, activated, settings):
         inputs={port: numbers for port, numbers in population.inputs.items() if port not in done},
     )
     ports = [_port(population, port, [k for k in reaching if reaching[k].port == port]) for port in cell.ports]
-    equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma])
+    chosen = settings.recorded.get(population.name)
+    more = [] if chosen is None else ["chosen : boolean (constant)"]
+    equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma, *more])
     inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
     moving = {
         f"{port}_schedule": TimedArray(rows, settings.phase, name=f"{port}_schedule_of_{population.name}")
@@ -204,6 +209,7 @@ def _cells(concrete, reaching, activated, settings):
         concrete.n_cell,
         Equations(equations),
         threshold=form.threshold,
+        events={} if chosen is None else {"recorded": f"{form.fired} and chosen"},
         reset=form.reset,
         method="euler",
         refractory=form.refractory,
@@ -225,6 +231,8 @@ def _cells(concrete, reaching, activated, settings):
     for port, numbers in inputs.items():
         if numbers.ndim == 1:
             setattr(group, f"{port}_input", numbers)
+    if chosen is not None:
+        group.chosen = np.isin(np.arange(group.N), chosen)
     group.unit_rate = each_cell(settings.unit_rates[population.name], concrete.n_cell)
     if cell.starts_high:
         start = each_cell(highest(form, settings.unit_rates[population.name]), concrete.n_cell)

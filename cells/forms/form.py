@@ -113,6 +113,11 @@ class Form(NamedTuple):
         somata = 0 if self.spikes else 2
         return 4 * (self.tau_pool + self.tau_fast + somata * self.tau_soma)
 
+    @property
+    def fired(self):
+        """Whether a cell has crossed its threshold in this step, as a condition."""
+        return "lastspike == t" if self.refractory else self.threshold  # while it is not reset yet
+
     def of(self, cell):
         """The form of a cell type's soma."""
         return self.of_cell.get(cell.name, self)

@@ -1,0 +1,71 @@
+"""The model in the project's own circuit: shared dendrites, one synapse a pair, and the on/off circuit with its relays.
+
+`shared` and `explicit` are the spiking or rate form without pairs, so that cells and numbers are those of every other
+peer. `on_off` is the spiking form as it is: two cells a signed number, which are joined by one-signed synapses, and one
+relay a cell that inhibits.
+"""
+
+import numpy as np
+from brian2 import Hz, second
+
+from benchmarks import model as of
+from benchmarks.standalone import clocked
+from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
+from circuits.mask import mask_wiring
+from circuits.protocol import Times
+from circuits.run import simulate
+from circuits.settled import slots
+
+FORMS = {"rate": RATE, "spiking": SPIKING._replace(paired=False)}
+TIMES = Times(of.SETTLE * second, of.WINDOW * second, of.GATE * second, of.DT * second)
+
+
+def shared(model, form):
+    """Outcome with shared dendrites."""
+    return run(model, form)
+
+
+def explicit(model, form):
+    """Outcome with one synapse a pair."""
+    return run(model, form, shared=False)
+
+
+def on_off(model, form):
+    """Outcome of the on/off circuit. Off cells are silent, since no number is negative; spikes of relays are not told."""
+    return run(model, form, paired=form == "spiking")
+
+
+def run(model, form, shared=True, paired=False, target="cpp"):
+    """Outcome of the project's circuit.
+
+    Parameters
+    ----------
+    model : Model
+    form : {"rate", "spiking"}
+    shared : bool
+        Shared dendrites, or one synapse a pair.
+    paired : bool
+        On/off pairs and relays.
+    target : {"cpp", "numpy"}
+
+    Returns
+    -------
+    Outcome
+    """
+    block, runs_as = model.block, FORMS[form]._replace(paired=paired)
+    plan = mask_wiring(TIMES, model.tokens[None], block.W_Q, block.W_K, block.W_V, block.W_O)
+    units = {name: np.atleast_1d(unit)[None] * Hz for name, unit in of.unit_rates(model, form).items()}
+    units = {name: unit if name == "interneuron" else unit[:, 0] for name, unit in units.items()}
+    with clocked() as seen:
+        answer = simulate(plan, runs_as, units, dt=TIMES.dt, shared=shared, target=target, record="sample")
+    output = plan.output(slots(answer, runs_as, plan.protocol.windows))[0]
+    spikes = _spikes(answer, plan.protocol.phase) if runs_as.spikes else None
+    run_s = answer.wall if seen.run_s is None else seen.run_s
+    return of.Outcome(output, run_s, seen.compile_s, float(answer.t_stop / second), spikes, answer.n_cell, seen.program)
+
+
+def _spikes(answer, phase):
+    """Spikes of all cells over all phases: what numbers stood for, turned back into counts."""
+    counts = (each * (answer.unit_rates[name] * phase) for name, each in answer.numbers.items())
+    return float(sum(np.sum(count) for count in counts))

@@ -1,0 +1,125 @@
+"""Who is measured, and the row of one of them: `python -m benchmarks.peers NAME` prints it as JSON, its last line.
+
+A peer has a process of its own, so that no memory, cache or thread of another is counted.
+"""
+
+import importlib
+import json
+import resource
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from benchmarks import model as of
+
+FORMS = ("rate", "spiking")
+ROW = (
+    "name", "form", "n", "wall_per_biological_s", "compile_s", "peak_mb", "relative_l2", "spikes_per_s",
+)  # fmt: skip
+
+
+class Peer(NamedTuple):
+    """How a peer is run.
+
+    Attributes
+    ----------
+    call : str or None
+        ``"module:function"``, which takes a model and a form and answers with an Outcome; None where nobody wrote it.
+    needs : str or None
+        The package without which it is skipped.
+    forms : tuple of str
+    size : tuple of int or None
+        The n and d at which it is run, whatever is asked for.
+    """
+
+    call: str | None
+    needs: str | None = None
+    forms: tuple = FORMS
+    size: tuple | None = None
+
+    def missing(self, form):
+        """Why it cannot be run in a form, or None."""
+        if form not in self.forms:
+            return f"it has no {form} form"
+        if self.needs and find_spec(self.needs) is None:
+            return f"{self.needs} is not installed"
+        return None if self.call else f"no model is written for {self.needs}"
+
+    def run(self, model, form):
+        """Outcome."""
+        module, _, function = self.call.partition(":")
+        return getattr(importlib.import_module(module), function)(model, form)
+
+
+SPIKING = ("spiking",)
+PEERS = {
+    "shared": Peer("benchmarks.ours:shared"),
+    "explicit": Peer("benchmarks.ours:explicit"),
+    "on_off": Peer("benchmarks.ours:on_off", forms=SPIKING),
+    "plain_brian2": Peer("benchmarks.plain_brian2:run"),
+    "brainpy": Peer("benchmarks.brainpy_peer:run", "brainpy"),
+    "nest": Peer("benchmarks.nest_peer:run", "nest", SPIKING),
+    "genn": Peer(None, "pygenn", SPIKING),  # not on the package index
+    "nengo": Peer("benchmarks.nengo_peer:run", "nengo", SPIKING, (4, 8)),
+    "c_limit": Peer("benchmarks.c_limit:run"),
+}
+
+
+def row(name, form, n, d):
+    """Row of a peer, measured in this process.
+
+    Parameters
+    ----------
+    name : str
+        Of `PEERS`.
+    form : {"rate", "spiking"}
+    n, d : int
+
+    Returns
+    -------
+    dict
+        With the keys of `ROW`.
+    int
+        Cells.
+    """
+    model = of.draw(n, d)
+    outcome = PEERS[name].run(model, form)
+    spikes = None if outcome.spikes is None else outcome.spikes / outcome.biological_s
+    found = (
+        name, form, n, outcome.run_s / outcome.biological_s, outcome.compile_s, peak_mb(outcome.program),
+        of.error(outcome.output, model), spikes,
+    )  # fmt: skip
+    return dict(zip(ROW, found, strict=True)), outcome.cells
+
+
+def peak_mb(program=0):
+    """Most memory (MB) that this process, or a program that it started, has held; compilers are not counted."""
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # what the system counts in: bytes, or kB
+    return max(_own_peak(), program) / unit
+
+
+def _own_peak():
+    """Most memory of this process; what `getrusage` says on Linux starts from the memory of who started it."""
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main(
+    name: Annotated[str, typer.Argument(help="Name of the peer.")],
+    form: Annotated[str, typer.Option(help="rate or spiking.")] = "spiking",
+    n: Annotated[int, typer.Option(help="Tokens.")] = 33,
+    d: Annotated[int, typer.Option(help="Components of a token, query, key and value.")] = 33,
+):
+    """Run one peer and print its row."""
+    found, cells = row(name, form, n, d)
+    print(json.dumps({"row": found, "cells": cells}))
+
+
+if __name__ == "__main__":
+    typer.run(main)

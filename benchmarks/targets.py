@@ -1,0 +1,93 @@
+"""What each code-generation target costs: the constants of `circuits.engine.COSTS`.
+
+Circuits of several sizes and durations run on each target with nothing compiled before; the wall time of each is fitted by
+
+    start + objects (compile + steps call) + cells steps cell
+
+with non-negative constants, in relative error. `python -m benchmarks.targets --out FILE.json` prints them (ten minutes).
+"""
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from brian2 import ms, prefs, second
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import nnls
+
+from circuits.attend import FORMS
+from circuits.engine import COSTS, Cost
+from circuits.mask import mask_wiring
+from circuits.pilot import rate_units
+from circuits.protocol import Times
+from circuits.run import simulate, work
+from experiments.suite import random_case
+from readout.files import write_json
+from readout.provenance import git_state, processor
+
+POINTS = (
+    ("rate", 4, 1.0),
+    ("rate", 24, 1.0),
+    ("rate", 24, 8.0),
+    ("spiking", 4, 2.0),
+    ("spiking", 24, 1.0),
+    ("spiking", 24, 4.0),
+)
+
+
+def measure(target, form, n, duration):
+    """Work of a run, and its wall time (s), with nothing compiled before."""
+    case = random_case(0, n, n_head=1, d_model=n, d_key=n, d_value=n)
+    times = Times(0.75 * duration * second, 0.25 * duration * second, 250 * ms, 1 * ms)
+    plan, how = mask_wiring(times, case.tokens[None], **case.block._asdict()), FORMS[form]
+    units = {name: 0.1 * unit for name, unit in rate_units(plan).items()}  # low enough for every cell
+    units["interneuron"] /= n**2
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = prefs.codegen.runtime.cython.cache_dir = folder
+        start = time.perf_counter()
+        simulate(plan, how, units, dt=1 * ms, target=target, record="sample")
+        return work(plan, how, 1 * ms), time.perf_counter() - start
+
+
+def fit(points):
+    """Cost from pairs of Work and seconds."""
+    rows = [[1, each.n_object, each.n_object * each.n_step, each.n_cell * each.n_step] for each, _ in points]
+    seconds = np.array([seconds for _, seconds in points])
+    scale = np.linalg.norm(rows / seconds[:, None], axis=0)
+    found, _ = nnls(rows / seconds[:, None] / scale, np.ones(len(points)))
+    return Cost(*(float(each) for each in found / scale))
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="JSON file of the measurements.")],
+    only: Annotated[str, typer.Option(help="Some of numpy,cython,cpp.")] = ",".join(COSTS),
+):
+    """Measure what the targets cost."""
+    found, console = {}, Console()
+    table = Table(
+        "target", "start (s)", "compile an object (s)", "call (us)", "cell and step (ns)", "worst ratio to the fit"
+    )
+    for target in only.split(","):
+        points = [measure(target, *point) for point in POINTS]
+        cost = fit(points)
+        expected = [cost.of(each) for each, _ in points]
+        ratio = max(max(e / s, s / e) for e, (_, s) in zip(expected, points, strict=True))
+        found[target] = {"cost": cost._asdict(), "worst_ratio": ratio, "points": [[*w, s] for w, s in points]}
+        shown = cost.start, cost.compile, 1e6 * cost.call, 1e9 * cost.cell, ratio
+        table.add_row(target, *(f"{each:.2g}" for each in shown))
+        write_json(
+            out,
+            {"schema_version": 1, "processor": processor(), "git": git_state(Path(__file__).parent), "targets": found},
+        )
+    console.print(table)
+    console.print(json.dumps({target: each["cost"] for target, each in found.items()}))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,194 @@
+"""One head at the size of barrel cortex: 33 macrocolumns of 33 microcolumns, keys and values of 33 numbers.
+
+Question: does a whole area answer as attention does, and is a second of its life a matter of seconds?
+
+Prediction: in rates the relative L2 error is below 1e-6, in spikes below 1 per cent after two seconds; every circuit runs
+faster than life. The first two were written before the first run at this size, the third after the wiring was made fast.
+
+Reference: Granier & Senn (2025), section 5, for the size; `reference.linear_attention` on 33 neighbouring patches of a
+photograph in 33 principal components. The weights are random, of the size that training would start from.
+
+Run time: two minutes, of which compiling takes one where nothing is compiled yet.
+"""
+
+import resource
+import sys
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from circuits.attend import WIRINGS
+from experiments import options as o
+from experiments.cases import Case
+from experiments.command import script
+from experiments.comparison import compare, content_of, open_folder, plan_of
+from experiments.comparison import write as write_comparison
+from experiments.in_turn import Prediction, Seed, ask_in_turn, run_json, say, write
+from experiments.photograph import photograph_tokens
+from experiments.pictures import NULLS_TITLE, null_series, nulls_of
+from experiments.progress import progress
+from experiments.suite import random_case
+from experiments.tables import console_for, number, per_cent, print_plans, shares
+from readout.files import check_folder
+from readout.style import CYCLE, MARKERS, new_figure, style
+
+SIZE = 33  # whiskers, and so barrels, of a mouse: Granier & Senn (2025), section 5
+FORMS = ("rate", "spiking")
+BOUND = {"rate": 1e-6, "spiking": 0.01}
+DT = 0.5  # ms; chosen: that of the benchmarks
+
+
+# Circuit
+def area(seed, size=SIZE):
+    """Case of one head: the photograph, and random weights."""
+    drawn = random_case(seed, size, n_head=1, d_model=size, d_key=size, d_value=size)
+    return Case(photograph_tokens(size, size), drawn.block, name=f"photograph, {size} patches")
+
+
+# Protocol
+def run(case, asked, report=None):
+    """Comparisons by wiring and form, as Swept; `asked` has the options of each."""
+    return ask_in_turn({name: _asker(case, options) for name, options in asked.items()}, report)
+
+
+class Compared(tuple):
+    """A comparison that says, as every answer does, what its run was."""
+
+    __slots__ = ()
+
+    @property
+    def run(self):
+        """The run."""
+        return self[0].run
+
+
+def _asker(case, options):
+    return lambda report: Compared(compare(case, options, report))
+
+
+# Reference
+def row(name, compared):
+    """Figures of one circuit: agreement, size, and what a second of its life costs."""
+    answer, _, report = compared
+    return {
+        "circuit": name,
+        **{key: report[key] for key in ("relative_l2", "skill", "kappa_correlation", "settled", "n_cell", "n_synapse")},
+        **{f"{null}_relative_l2": report[f"{null}_relative_l2"] for null in ("uniform", "key_only", "additive")},
+        "form": report["form"],
+        "target": answer.run.target,
+        "biological_s": report["biological_s"],
+        "wall_s": answer.run.wall,
+        "wall_per_biological_s": answer.run.stepping / report["biological_s"],
+    }
+
+
+def judge(rows):
+    """The predictions."""
+    found = []
+    for form in dict.fromkeys(each["form"] for each in rows):
+        error = max(each["relative_l2"] for each in rows if each["form"] == form)
+        found.append(
+            Prediction(f"{form}: relative L2 below {per_cent(BOUND[form])}", per_cent(error), error < BOUND[form])
+        )
+    slowest = max((each["wall_per_biological_s"] for each in rows), default=0)
+    return [*found, Prediction("faster than life", f"at most {number(slowest)} s a biological second", slowest < 1)]
+
+
+# Figure
+def draw(rows):
+    """Error of each circuit beside its nulls, and what a biological second costs."""
+    labels = [f"{each['circuit']}\n{each['n_cell']} cells" for each in rows]
+    places = np.arange(len(rows))
+    series = {"circuit": [each["relative_l2"] for each in rows], **null_series(rows)}
+    with style():
+        figure = new_figure(4.0, width=10.0)
+        left, right = figure.subplots(1, 2, sharey=True)
+        for k, (name, values) in enumerate(series.items()):
+            left.plot(values, places, linestyle="", markersize=7, color=CYCLE[k], marker=MARKERS[k], label=name)
+        left.set(xscale="log", xlabel="relative L2 error", ylim=(len(rows) - 0.5, -0.5))
+        left.set_yticks(places, labels)
+        bars = right.barh(places, [each["wall_per_biological_s"] for each in rows], height=0.5, color=CYCLE[5])
+        right.bar_label(bars, fmt="%.2g", padding=4)
+        right.axvline(1, color="#777777", linestyle="--", label="as fast as life")
+        right.set(xlabel="wall time a biological second (s)")
+        for panel in (left, right):
+            panel.grid(axis="x", color="#DDDDDD", linewidth=0.8)
+            panel.set_axisbelow(True)
+        figure.legend(loc="outside upper center", ncols=5)
+    return figure
+
+
+def _table(rows):
+    table = Table(
+        "circuit",
+        "cells, synapses",
+        "error",
+        NULLS_TITLE,
+        "settled",
+        "wall s a biological s",
+        title="one head, one area",
+    )
+    for each in rows:
+        table.add_row(
+            each["circuit"], f"{each['n_cell']}, {each['n_synapse']}", per_cent(each["relative_l2"]),
+            shares(nulls_of(each)), "yes" if each["settled"] else "no", number(each["wall_per_biological_s"]),
+        )  # fmt: skip
+    return table
+
+
+def memory_mb():
+    """Largest memory of this process and of the largest of its children (MB)."""
+    scale = 1e6 if sys.platform == "darwin" else 1e3
+    used = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return dict(zip(("peak_mb", "peak_of_children_mb"), (size / scale for size in used), strict=True))
+
+
+def main(
+    wirings: Annotated[str, typer.Option(help="Some of mask,memory.")] = ",".join(WIRINGS),
+    forms: Annotated[str, typer.Option(help="Some of rate,spiking.")] = ",".join(FORMS),
+    size: Annotated[int, typer.Option(help="Tokens, and numbers of a token, a key and a value.")] = SIZE,
+    duration: o.Duration = None,
+    settle: o.Settle = None,
+    dt: o.Dt = DT,
+    unit_rate: o.UnitRate = 100.0,
+    target: o.Target = "auto",
+    seed: Seed = 0,
+    plan: o.Plan = False,
+    out: o.Out = None,
+    overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
+    json: o.Json = False,
+):
+    """Simulate an area of barrel cortex."""
+    o.within("--size", size, 2, 132)
+    chosen = o.some_of("--wirings", wirings, tuple(WIRINGS)), o.some_of("--forms", forms, FORMS)
+    given = {"duration": duration, "settle": settle, "dt": dt, "unit_rate": unit_rate, "target": target, "seed": seed}
+    given["record"] = "sample"
+    asked = {
+        f"{form}, {wiring}": o.check(**given, form=form, wiring=wiring) for wiring in chosen[0] for form in chosen[1]
+    }
+    case, console = area(seed, size), console_for(json)
+    if plan:
+        return print_plans({name: plan_of(case, options) for name, options in asked.items()}, console, json)
+    check_folder(out, overwrite)
+    with progress(f"{len(asked)} circuits", quiet) as report:
+        swept = run(case, asked, report)
+    first = next(iter(asked.values()))
+    folder = open_folder("barrel_cortex", first, content_of(case) | given, out, overwrite)
+    for name, compared in swept.done.items():
+        own = folder / name.replace(", ", "-")
+        own.mkdir(exist_ok=True)
+        write_comparison(compared, case, asked[name], own)
+    rows = [row(name, compared) for name, compared in swept.done.items()]
+    result = swept.result(rows, size=size, **memory_mb())
+    content = run_json(first, swept, wirings=chosen[0], forms=chosen[1], size=size)
+    write("barrel_cortex", folder, result, draw(rows) if rows else None, content)
+    say(result, _table(rows), judge(rows), folder, console, json)
+    console.print(f"peak memory: {result['peak_mb']:.0f} MB, of a program {result['peak_of_children_mb']:.0f} MB")
+    return swept.status([each["settled"] for each in rows])
+
+
+if __name__ == "__main__":
+    script(main)

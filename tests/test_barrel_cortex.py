@@ -1,0 +1,68 @@
+"""One whole area, tried at a small size; what a run is expected to take."""
+
+import json
+
+import numpy as np
+
+from circuits import engine
+from circuits.engine import Work, choose, estimate
+from experiments.photograph import photograph_tokens
+from tests.command import run, saved
+
+
+def test_tokens_are_neighbours_in_a_photograph():
+    tokens = photograph_tokens(9, 5)
+    assert tokens.shape == (9, 5)
+    assert np.isfinite(tokens).all()
+    assert 0.2 < tokens.std() < 5  # of variance one over the whole image
+    assert np.array_equal(tokens, photograph_tokens(9, 5))
+    assert np.array_equal(photograph_tokens(8, 5), tokens[:8])
+
+
+def test_area_answers(tmp_path):
+    out = tmp_path / "area"
+    words = ["--size", "3", "--wirings", "mask", "--forms", "rate", "--target", "numpy", "--quiet", "--json"]
+    done = run("barrel_cortex", *words, "--out", str(out))
+    assert done.exit_code == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["circuit"] for row in rows] == ["rate, mask"]
+    for row in rows:
+        assert row["relative_l2"] < 1e-6
+        assert 0 < row["wall_per_biological_s"] < row["wall_s"]
+    assert (out / "barrel_cortex.png").stat().st_size > 10_000
+    assert np.load(out / "rate-mask" / "output.npy").shape == (3, 3)
+
+
+def test_plan_runs_nothing(tmp_path):
+    done = run("barrel_cortex", "--plan", "--json", "--out", str(tmp_path / "none"))
+    assert done.exit_code == 0, done.stderr
+    plans = json.loads(done.stdout)
+    assert list(plans["spiking, mask"]["expected_s"]) == list(engine.COSTS)
+    assert plans["spiking, mask"]["n_cell"] > plans["rate, mask"]["n_cell"] > 70_000
+    assert not (tmp_path / "none").exists()
+
+
+def test_target_follows_the_work(monkeypatch):
+    small, large = Work(50, 1000, 2000), Work(50, 300_000, 8000)
+    monkeypatch.setattr(engine, "compiler", lambda: "g++")
+    assert choose("auto", small)[0] == "numpy"
+    assert choose("auto", large)[0] == "cpp"
+    assert choose("numpy", large) == ("numpy", "asked for")
+    assert all(estimate(large)[target] > estimate(small)[target] for target in engine.COSTS)
+    monkeypatch.setattr(engine, "compiler", lambda: None)
+    assert choose("auto", large)[0] == "numpy"
+
+
+def test_a_size_that_is_none_is_refused():
+    done = run("barrel_cortex", "--size", "1")
+    assert done.exit_code == 2
+    assert "--size is 1 but needs to lie between 2 and 132" in done.stderr
+
+
+def test_plan_of_a_case(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("compare", saved(), "--plan", "--json", "--target", "numpy")
+    assert done.exit_code == 0, done.stderr
+    (plan,) = json.loads(done.stdout).values()
+    assert (plan["target"], plan["reason"]) == ("numpy", "asked for")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]

@@ -1,0 +1,194 @@
+"""The benchmarks: every peer runs the same model, and what is written of it is what was measured."""
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import c_limit, ours, plain_brian2, side_by_side
+from benchmarks import model as of
+from benchmarks.peers import PEERS, ROW, Peer, row
+from benchmarks.point import Size, cost
+from benchmarks.scaling import fit, fits
+from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
+from cells.interneuron import PARAMETERS
+from circuits import pilot
+from circuits.mask import mask_wiring
+from circuits.settled import RELATIVE
+
+ROOT = Path(__file__).parents[1]
+ASKED = {"rate": RELATIVE, "spiking": 0.05}  # spiking: 0.025 in 2 s (test_circuits_spiking.py); it falls as 1 / T
+MARGIN = 4  # an answer to another question misses by as many times what is asked, at least
+MODEL = of.draw(3, 4)
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
+
+
+@pytest.fixture(scope="module", params=["rate", "spiking"])
+def c_answer(request):
+    """Form and Outcome of the C loop."""
+    return request.param, c_limit.run(MODEL, request.param)
+
+
+def one_spike(form):
+    """What one spike of a higher-order cell counts for in the window; in rates, rounding over the steps of the run."""
+    if form == "rate":
+        return np.finfo(float).eps * (of.SETTLE + of.WINDOW) / of.DT
+    return 1.001 / (of.unit_rates(MODEL, form)["higher_order"] * of.WINDOW)
+
+
+def same(outcome, other, form, spikes_apart):
+    """Whether two peers answer the same to one spike a cell, with their spikes as far apart as told."""
+    near = np.abs(outcome.output - other.output).max() <= one_spike(form)
+    return near and (form == "rate" or abs(outcome.spikes - other.spikes) <= spikes_apart)
+
+
+def test_the_c_loop_gives_the_algebra(c_answer):
+    form, answer = c_answer
+    assert of.error(answer.output, MODEL) <= ASKED[form]
+
+
+@pytest.mark.parametrize("changed", ["W_Q", "W_K", "W_V", "W_O", "tokens"])
+def test_negative_control_other_weights_are_another_answer(c_answer, changed):
+    form, answer = c_answer
+    other = MODEL._replace(**{changed: getattr(MODEL, changed)[:, ::-1]})
+    assert of.error(answer.output, other) > MARGIN * RELATIVE
+    assert changed in ("W_Q", "W_K") or of.error(answer.output, other) > MARGIN * ASKED[form]
+
+
+def test_our_circuit_is_the_same_model(c_answer):
+    """Cell by cell: the same steps in the same order, so that at most rounding moves a spike across the end."""
+    form, answer = c_answer
+    assert same(ours.run(MODEL, form, target="numpy"), answer, form, spikes_apart=of.n_cell(MODEL))
+
+
+def test_plain_brian2_is_the_same_model(c_answer):
+    """Its traces decay by Euler steps, so that single spikes come earlier or later: 1 % of all."""
+    form, answer = c_answer
+    plain = plain_brian2.run(MODEL, form, target="numpy")
+    assert of.error(plain.output, MODEL) <= ASKED[form]
+    assert form == "rate" or abs(plain.spikes - answer.spikes) <= 0.01 * answer.spikes
+
+
+def test_negative_control_a_permuted_model_is_not_the_same(c_answer):
+    form, answer = c_answer
+    other = c_limit.run(MODEL._replace(W_V=MODEL.W_V[::-1].copy()), form)
+    assert not same(other, answer, form, spikes_apart=of.n_cell(MODEL))
+
+
+@pytest.mark.skipif(find_spec("brainpy") is None, reason="no BrainPy")
+def test_brainpy_is_the_same_model(c_answer):
+    form, answer = c_answer
+    done = _python("-m", "benchmarks.peers", "brainpy", "--form", form, "--n", "3", "--d", "4")
+    found = json.loads(done.stdout.splitlines()[-1])["row"]
+    single = 6 * np.finfo(np.float32).eps * (of.SETTLE + of.WINDOW) / of.DT  # 32 bits, rounded once a step
+    assert found["relative_l2"] <= ASKED[form] + single
+    assert form == "rate" or abs(found["spikes_per_s"] * 3 / answer.spikes - 1) <= 0.01
+
+
+def test_the_constants_are_those_of_the_forms():
+    for form in (RATE, SPIKING):
+        known = (form.tau_slow, form.tau_fast, form.tau_pool, form.tau_soma, form.tau_loop)
+        assert tuple(map(float, known)) == pytest.approx(of.TAUS[form.name], rel=1e-12)
+    assert float(SPIKING.ceiling) == of.CEILING
+    assert (PARAMETERS["sigma"], PARAMETERS["pool_max"]) == (of.SIGMA, of.POOL_MAX)
+    assert float(PARAMETERS["tau_start"]) == of.TAU_START
+    assert pytest.approx((of.PEAK, of.PEAK_OF_INHIBITION)) == (
+        pilot.PEAK * of.CEILING,
+        pilot.PEAK_OF_INHIBITION * of.CEILING,
+    )
+    assert float(pilot.UNIT_RATE) == of.UNIT_RATE
+    assert float(SPIKING.settle) == float(RATE.settle) == of.SETTLE
+
+
+def test_the_numbers_of_the_populations():
+    block = MODEL.block
+    plan = mask_wiring(ours.TIMES, MODEL.tokens[None], block.W_Q, block.W_K, block.W_V, block.W_O)
+    assert tuple(plan.circuit.populations) == of.POPULATIONS
+    assert float(plan.protocol.phase) == of.GATE
+    found = of.numbers(MODEL)
+    for name, population in plan.circuit.populations.items():
+        assert found[name].size == np.prod(population.shape)
+    assert found["higher_order"] == pytest.approx(of.algebra(MODEL), rel=1e-6)  # sigma takes 1e-9 of Z
+    assert sum(each.size for each in found.values()) == of.n_cell(MODEL)
+
+
+def test_a_row_has_its_keys():
+    found, cells = row("c_limit", "rate", 3, 4)
+    assert tuple(found) == ROW
+    assert json.loads(json.dumps(found)) == found
+    assert found["wall_per_biological_s"] > 0
+    assert found["peak_mb"] > 1
+    assert cells == of.n_cell(MODEL)
+
+
+def test_a_missing_peer_is_skipped_by_name(monkeypatch):
+    monkeypatch.setitem(PEERS, "made_up", Peer("benchmarks.made_up:run", "no_such_package"))
+    wanted, skipped = side_by_side.jobs(["made_up", "c_limit"], ["rate"], 3)
+    assert [job.name for job in wanted] == ["c_limit"]
+    assert skipped == {("made_up", "rate"): "no_such_package is not installed"}
+
+
+def test_a_small_peer_brings_its_own_size_along(monkeypatch):
+    monkeypatch.setitem(PEERS, "nengo", Peer("benchmarks.nengo_peer:run", "numpy", ("spiking",), (4, 8)))
+    wanted, _ = side_by_side.jobs(["nengo", "c_limit"], ["spiking"], 33)
+    assert [(job.name, job.n, job.d) for job in wanted] == [("nengo", 4, 8), ("c_limit", 4, 8), ("c_limit", 33, 33)]
+
+
+def test_the_best_round_is_kept():
+    slow = {"wall_per_biological_s": 2.0, "compile_s": 5.0, "peak_mb": 3.0}
+    fast = {"wall_per_biological_s": 1.0, "compile_s": 0.1, "peak_mb": 4.0}
+    assert side_by_side.best(None, slow) == slow
+    kept = {"wall_per_biological_s": 1.0, "compile_s": 5.0, "peak_mb": 4.0}
+    assert side_by_side.best(slow, fast) == kept
+
+
+def test_the_command_writes_rows_and_a_figure(tmp_path):
+    out = tmp_path / "bench.json"
+    asked = ("--out", str(out), "--form", "spiking", "--n", "3", "--only", "c_limit,genn", "--rounds", "2")
+    done = _python("-m", "benchmarks.side_by_side", *asked)
+    assert "genn (spiking) skipped" in done.stdout
+    written = json.loads(out.read_text())
+    assert [tuple(each) for each in written["rows"]] == [ROW]
+    assert written["machine"]["model"]
+    assert written["versions"]["brian2"]
+    assert out.with_suffix(".png").stat().st_size > 0
+
+
+def test_the_cost_of_one_size():
+    found = cost("mask", "rate", Size(2, 3, 2, 2), target="numpy")
+    assert found["biological_s"] == pytest.approx(1, abs=2 * of.DT)
+    assert found["wall_s"] > 0
+    # two inputs side by side: two nuclei and the higher-order one, and for each head L2/3, L5 IT, L5 PT, interneurons
+    assert found["n_cell"] == 2 * (3 * 2 * 3 + 2 * (2 * 2 * 2 * 3 + 2 * 3 + 2))
+
+
+def test_the_fit_of_an_exponent():
+    sizes = np.array([8, 16, 33, 66])
+    found = fit(sizes, 3.0 * sizes**2.0)
+    assert [found["low"], found["exponent"], found["high"]] == pytest.approx([2.0, 2.0, 2.0], abs=1e-6)
+    noisy = fit(sizes, sizes**2.0 * [1.1, 0.9, 1.1, 0.9])
+    assert noisy["low"] < 2 < noisy["high"]
+    assert not noisy["low"] < 4 < noisy["high"]
+    assert fit([1, 2], [1, 2]) is None
+
+
+def test_the_fit_leaves_small_sizes_out():
+    points = [
+        {"axis": "n", "wiring": "mask", "form": "rate", "size": n, "wall_s": max(n, 16) ** 2, "above_start_mb": -1}
+        for n in (8, 16, 33, 66)
+    ]
+    assert [each["quantity"] for each in fits(points)] == ["wall_s"]
+    assert fits(points)[0]["exponent"] == pytest.approx(2)
+
+
+def _python(*arguments):
+    """Finished process of a Python of the clone."""
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )

@@ -1,0 +1,201 @@
+"""The sweep: what is asked of it, what it refuses, its table, and one of real circuits."""
+
+import io
+import json
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from experiments import progress, sweep_folder
+from experiments.options import OptionError
+from tests.command import BRIEF, check_refused, python, run, saved
+from tests.sweeping import planned
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+# The grid
+def test_every_combination_is_a_run_with_values_of_the_annotated_type():
+    asked = planned("--cells", "3", over=["unit-rate=50,1e2", "control=true,false"], seeds=2, seed=5)
+    points = [(run.swept["unit_rate"], run.swept["control"], run.swept["seed"]) for run in asked.runs]
+    assert points == [(rate, control, seed) for rate in (50.0, 100.0) for control in (True, False) for seed in (5, 6)]
+    for run_, point in zip(asked.runs, points, strict=True):
+        assert tuple(run_.options[name] for name in ("unit_rate", "control", "seed")) == point
+        assert [type(value) for value in point] == [float, bool, int]
+        assert (run_.options["cells"], run_.options["form"]) == (3, "rate")
+        assert not {"out", "quiet", "json", "overwrite"} & set(run_.options)
+    assert len({run_.name for run_ in asked.runs}) == 8
+
+
+def test_a_value_given_twice_is_one_run():
+    assert len(planned(over=["unit_rate=50,50.0,5e1"]).runs) == 1
+
+
+def test_values_with_commas_are_parted_by_semicolons():
+    runs = planned(experiment="ladder", over=["rungs=rate,dale;spiking"]).runs
+    assert [run.options["rungs"] for run in runs] == ["rate,dale", "spiking"]
+
+
+def test_a_run_is_named_after_all_that_decides_its_result():
+    saved()
+    first = planned("case.npz", experiment="compare")
+    same = planned("./case.npz", "--form", "rate", experiment="compare")
+    saved(seed=1)
+    other = planned("case.npz", experiment="compare")
+    longer = planned("case.npz", "--duration", "3", experiment="compare")
+    names = [each.runs[0].name for each in (first, same, other, longer)]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+    assert first.settings == same.settings
+    assert first.settings != other.settings
+
+
+def test_cases_can_be_swept_over():
+    for k in range(2):
+        os.rename(saved(seed=k), f"case{k}.npz")
+    asked = planned(experiment="compare", over=["case=case0.npz,case1.npz"])
+    assert [run.swept["case"] for run in asked.runs] == ["case0.npz", "case1.npz"]
+    assert {run.inputs["case"]: Path(run.swept["case"]).read_bytes() for run in asked.runs} == asked.files
+    assert len(asked.files) == 2
+
+
+def test_an_experiment_without_a_seed_has_no_such_axis():
+    assert [run.swept for run in planned(experiment="division", over=["readout=burst,total"]).runs] == [
+        {"readout": "burst"}, {"readout": "total"},
+    ]  # fmt: skip
+    with pytest.raises(OptionError, match="division has no option --seed"):
+        planned(experiment="division", seeds=2)
+
+
+# What is refused
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("nonsense", ("EXPERIMENT", "nonsense", "compare")),
+        ("sweep", "sweep"),
+        ("compare", "case"),
+        ("compare missing.npz", "missing.npz"),
+        ("compare case.npz --over cels=1,2", ("cels", "compare", "cells")),
+        ("compare case.npz --over seed=1,2", "seed"),
+        ("compare case.npz --over out=a,b", "out"),
+        ("compare case.npz --over cells=", "cells="),
+        ("compare case.npz --over cells", "NAME=VALUE"),
+        ("compare case.npz --over cells=1,many", "--cells"),
+        ("compare case.npz --over cells=1 --over cells=2", "twice"),
+        ("compare case.npz --over cells=1,2 -- --cells 3", "--cells"),
+        ("compare case.npz --over case=case.npz", "CASE"),
+        ("compare case.npz --over unnormalised=yes", ("unnormalised", "yes")),
+        ("compare case.npz -- --seed 3", "--seed"),
+        ("compare case.npz -- --out there", "--out"),
+        ("compare -- --nonsense", "--nonsense"),
+        ("compare case.npz --seeds 0", "--seeds"),
+        ("compare case.npz --seeds 10 --seed 4294967290", "--seed"),
+        ("compare case.npz --seeds 1000 --over dt=" + ",".join(map(str, range(1, 200))), "199000"),
+        ("compare case.npz --workers 0", "--workers"),
+        ("compare case.npz --slurm queue", "--slurm"),
+        ("compare case.npz --slurm nodes=3", ("nodes", "queue")),
+        ("compare case.npz --slurm queue=long --scheduler tcp://127.0.0.1:1", "--scheduler"),
+        ("compare case.npz --out case.npz", "case.npz"),
+        ("compare case.npz --out full", "full"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, names):
+    saved()
+    Path("full").mkdir()
+    Path("full", "notes.txt").write_text("mine")
+    check_refused("sweep", *words.split(), names=names)
+
+
+def test_a_folder_of_another_sweep_is_refused_and_left_alone():
+    folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
+    with sweep_folder.opened(folder, asked):
+        pass
+    with sweep_folder.opened(folder, asked):  # the same is welcome
+        pass
+    same = "sweep multihead --over cells=1,2 --seeds 2 --out result"
+    for words, names in {
+        same.replace("1,2", "1,3"): ("result", "another", "[1, 3]"),
+        "sweep one_head --seeds 2 --out result": "multihead",
+        f"{same} -- --form dale": "dale",
+    }.items():
+        check_refused(*words.split(), names=names)
+    (folder / "sweep.json").write_text("{")
+    check_refused(*same.split(), names="sweep.json")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
+    check_refused("sweep", "multihead", names=("pyarrow", "cortical-attention[sweep]"))
+
+
+# Slurm
+@pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="needs dask-jobqueue")
+def test_the_job_script():
+    options = ["--slurm", "queue=long", "--slurm", "walltime=02:00:00", "--slurm", "memory=3GB"]
+    result = run("sweep", "multihead", *options, "--print-job-script")
+    assert result.exit_code == 0, result.output
+    for line in (
+        "#SBATCH -p long",
+        "#SBATCH -t 02:00:00",
+        "#SBATCH --mem=3G",
+        "#SBATCH -n 1",
+        "#SBATCH --cpus-per-task=1",
+    ):
+        assert line in result.stdout.splitlines()
+    assert f"{sys.executable} -m distributed.cli.dask_worker" in result.stdout
+    for word in ("--nthreads 1", "--preload brian2", "--preload experiments.one_run"):
+        assert word in result.stdout
+    assert list(Path().iterdir()) == []
+
+
+def test_slurm_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    check_refused("sweep", "multihead", "--print-job-script", names="dask-jobqueue")
+
+
+# Real circuits
+def test_a_sweep_of_compare():
+    """A run on a worker is that of the command alone, one that fails says why; asked again, what is done stays."""
+    words = ["compare", saved(), "--over", "kernel=elu+1,nonsense", "--workers", "1", "--out", "result", "--json"]
+    words += ["--", *BRIEF]
+    first = python("-m", "experiments.sweep", *words)
+    assert (first.returncode, "Traceback" in first.stderr) == (1, False), first.stderr
+    right, wrong = json.loads(first.stdout)["rows"]
+    assert (right["status"], right["error"]) == ("not settled", None)  # so short a run does not
+    assert wrong["status"] == "failed"
+    assert "--kernel is 'nonsense'" in wrong["error"]
+    alone, folder = run("compare", "case.npz", *BRIEF, "--out", "alone"), Path("result/runs", right["run"])
+    assert alone.exit_code == 1
+    names = {path.name for path in Path("alone").iterdir()} | {"log.txt", "outcome.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    np.testing.assert_array_equal(np.load(folder / "output.npy"), np.load("alone/output.npy"))
+    assert right["relative_l2"] == json.loads(Path("alone/comparison.json").read_text())["relative_l2"]
+    assert "not settled" in (folder / "log.txt").read_text()
+    command = json.loads((folder / "run.json").read_text())["command"]
+    assert command == ["cortical-attention", "compare", "case.npz", *BRIEF, "--kernel=elu+1", "--seed=0"]
+    written = (folder / "outcome.json").stat().st_mtime_ns
+    for outcome_of in Path("result/runs").glob("kernel=nonsense*/outcome.json"):  # as if it had been done
+        outcome_of.write_text(outcome_of.read_text().replace('"failed"', '"done"'))
+    again = run("sweep", *words)
+    assert (again.exit_code, json.loads(again.stdout)["rows"][0]) == (1, right)
+    assert (folder / "outcome.json").stat().st_mtime_ns == written
+
+
+def test_the_progress_bar_counts_runs_and_says_what_is_left(monkeypatch):
+    shown = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "Console", lambda stderr: shown)
+    with progress.counted("runs", 3) as told:
+        told()
+        told()
+    assert "2/3" in shown.file.getvalue()
+    assert "left:" in shown.file.getvalue()
+    with progress.counted("runs", 3, quiet=True) as told:
+        told()
