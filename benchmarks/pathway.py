@@ -15,7 +15,7 @@ import typer
 from brian2 import second
 
 from circuits.attend import FORMS, Settings, attend
-from experiments.executors import executor_of
+from experiments.heads import executor_of
 from experiments.suite import random_case
 from readout.agreement import relative_l2
 from readout.files import write_json

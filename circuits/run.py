@@ -10,7 +10,6 @@ from circuits import engine
 from circuits.drawn import drawn
 from circuits.protocol import RunError
 from wiring.circuit import Sent
-from wiring.expand import expand_population
 from wiring.network import Settings, each_cell, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
 
@@ -132,11 +131,10 @@ def simulate(
     _measure_cells(plan, form, dt)
     with engine.device(target):
         clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
-        part = (
-            {}
-            if not form.spikes
-            else {name: given.recorded[name] for name in _parts(plan, form, cells, given) - set(send)}
-        )
+        part = {
+            name: given.recorded[name] for name, each in given.phases.items() if each.size > given.recorded[name].size
+        }
+        part = {name: recorded for name, recorded in part.items() if name not in send}
         settings = Settings(
             form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, part, given.first
         )
@@ -146,7 +144,7 @@ def simulate(
             _scatter(wired, form, given.phases)
         clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
         monitors = {
-            name: _monitors(wired, name, clocks, form, given.recorded[name], name in part) for name in wired.groups
+            name: _monitors(wired, name, clocks, form, given.recorded[name], name not in part) for name in wired.groups
         }
         listening = {name: _listening(monitors[name], wired.groups[name], form) for name in send}
         every = {each for group in (*monitors.values(), listening.values()) for each in group if each is not None}
@@ -175,21 +173,9 @@ def simulate(
             peaks[name] = _peak(counted[name] if form.spikes else reading, plan.protocol, form)
     wall = time.perf_counter() - start
     return Run(
-        records,
-        numbers,
-        peaks,
-        unit_rates,
-        t_stop,
-        interrupted,
-        seeds,
-        n_cell,
-        n_synapse,
-        target,
-        reason,
-        wall,
-        stepping,
-        sent,
-    )
+        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
+        stepping, sent,
+    )  # fmt: skip
 
 
 def _measure_cells(plan, form, dt):
@@ -202,19 +188,12 @@ def _measure_cells(plan, form, dt):
 
 
 def work(plan, form, dt, cells=1):
-    """What a run will have to do, roughly (circuits.engine.Work)."""
+    """What a run will have to do, roughly (circuits.engine.Work); what is played is left out."""
     circuit, signs = plan.circuit, 2 if form.paired else 1
     simulated = [each for each in circuit.populations.values() if each.sent is None]
     n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
-    n_object = signs * (3 if form.spikes else 1) * (len(simulated) + len(circuit.projections))
+    n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
     return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)))
-
-
-def _parts(plan, form, cells, given):
-    """Names of the populations of which not all cells are recorded."""
-    simulated = {name: each for name, each in plan.circuit.populations.items() if each.sent is None}
-    sizes = {name: expand_population(each, form, plan.batch, cells).n_cell for name, each in simulated.items()}
-    return {name for name, size in sizes.items() if name in given.recorded and len(given.recorded[name]) < size}
 
 
 def _cell(wired, name):
@@ -232,7 +211,7 @@ def _scatter(wired, form, phases):
         form.of(_cell(wired, name)).scatter(group, phases[name])
 
 
-def _monitors(wired, name, clocks, form, recorded, part):
+def _monitors(wired, name, clocks, form, recorded, whole):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]

@@ -225,5 +225,6 @@ def _joined(whole, parts, target, reason, wall):
         unit_rates=whole.unit_rates,
         n_cell=sum(run.n_cell for run in runs),
         n_synapse=sum(run.n_synapse for run in runs),
-        target=target, target_reason=reason, wall=wall, stepping=sum(run.stepping for run in runs), sent={},
+        stepping=sum(run.stepping for run in runs),
+        target=target, target_reason=reason, wall=wall, sent={},
     )  # fmt: skip

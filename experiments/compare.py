@@ -20,7 +20,7 @@ from experiments import options as o
 from experiments.cases import load
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import compare, content_of, open_folder, plan_of, write
-from experiments.executors import executor_of
+from experiments.heads import executor_of
 from experiments.progress import progress
 from experiments.tables import console_for, print_comparison, print_plans
 from readout.files import check_folder

@@ -12,7 +12,7 @@ from brian2 import Clock, Network, NeuronGroup, Synapses, ms, second
 from cells.forms.adaptive import ADAPTIVE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
-from circuits import build, engine, run
+from circuits import build, drawn, engine
 from circuits.attend import Settings, attend
 from circuits.mask import mask_wiring
 from circuits.pilot import rate_units
@@ -84,7 +84,7 @@ def test_sampled_cells_are_recorded_whole(form, target):
     case = random_case(1, 3, n_head=2, d_model=4, d_key=4, d_value=4)
     settings = Settings(form, 200 * ms, 300 * ms, target=target, record="sample")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(run.MAX_RECORDED, "sample", 5)
+        patch.setitem(drawn.MAX_RECORDED, "sample", 5)
         sampled = attend("mask", case.tokens[None], settings, **case.block._asdict()).run
     whole = attend("mask", case.tokens[None], settings._replace(record="all"), **case.block._asdict()).run
     n_spike = 0

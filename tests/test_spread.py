@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from brian2 import Clock, Hz, ms
 
-import experiments.executors
+import experiments.heads
 from cells.forms.adaptive import ADAPTIVE, Table
 from cells.forms.dale import DALE
 from cells.forms.rate import RATE
@@ -24,7 +24,7 @@ from circuits.memory import memory_wiring
 from circuits.protocol import RunError, Times
 from circuits.run import simulate
 from circuits.spread import spread
-from experiments.executors import executor_of
+from experiments.heads import executor_of
 from experiments.options import OptionError
 from experiments.suite import random_case
 from tests.command import BRIEF, check_refused, run, saved
@@ -369,7 +369,7 @@ def test_the_command_spreads_heads_and_writes_its_files(working_directory, monke
 def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
     import distributed
 
-    monkeypatch.setattr(experiments.executors, "WAIT", 1)
+    monkeypatch.setattr(experiments.heads, "WAIT", 1)
     at = {"processes": False, "protocol": "tcp", "dashboard_address": None, "threads_per_worker": 2}
     with distributed.LocalCluster(n_workers=1, **at) as cluster:
         for workers, message in ((1, "workers of 2 threads"), (2, "has 1 workers but needs to have 2")):
@@ -381,6 +381,6 @@ def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
 
 
 def test_bad_workers_are_refused(working_directory, monkeypatch):
-    monkeypatch.setattr(experiments.executors, "WAIT", 1)
+    monkeypatch.setattr(experiments.heads, "WAIT", 1)
     check_refused("compare", saved(), "--workers", "-1", names="--workers")
     check_refused("compare", saved(), "--scheduler", "tcp://127.0.0.1:1", names=["--scheduler", "127.0.0.1:1"])
