@@ -7,7 +7,7 @@ demo: .venv/demo
 	$(BIN)/cortical-attention digits --images $(IMAGES)
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/lint
 	$(BIN)/ruff check .

@@ -221,7 +221,7 @@ def _monitors(wired, name, clocks, form, recorded, whole):
     if not form.spikes:
         return reading, rate, None
     named = {"name": f"spikes_of_{name}"}
-    return reading, rate, EventMonitor(group, "recorded", **named) if part else SpikeMonitor(group, **named)
+    return reading, rate, SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
 
 
 def _listening(monitors, group, form):
