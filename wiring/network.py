@@ -9,15 +9,13 @@ from brian2.utils.stringtools import word_substitute
 
 from cells.kernels import KERNELS
 from cells.noise import shifted
-from wiring.dense import projected
+from wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
 from wiring.expand import expand_input, expand_population, expand_projection
 from wiring.expressions import WiringError, connect
 from wiring.numbers import weight_of_rate, weight_of_spike
 from wiring.play import play
 
 UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
-
-ACTIVATION = "\n activation : 1 \n input : 1 (constant)"
 
 
 class Settings(NamedTuple):
@@ -131,7 +129,7 @@ def wire(circuit, settings):
         for name, population in circuit.populations.items()
     }
     pathways = [expand_projection(circuit, each, settings.form, settings.cells) for each in circuit.projections]
-    wires = [connect(pathway.expression, _sizes(pathway, concrete), settings.shared) for pathway in pathways]
+    wires = [connect(pathway.expression, sizes_of(pathway, concrete), settings.shared) for pathway in pathways]
     by_name = {pathway.name: wire for pathway, wire in zip(pathways, wires, strict=True)}
     wired = Wired({}, {}, concrete, {}, by_name, [], {}, {name: (each.shape, {}) for name, each in concrete.items()})
     activated = {}
@@ -140,49 +138,11 @@ def wire(circuit, settings):
             wired.played[name] = play(concrete[name], settings.clock)
             continue
         reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
-        activated |= _activated(concrete[name], reaching, wires, settings)
+        activated |= activations(concrete[name], reaching, wires, settings)
         wired.groups[name] = _cells(concrete[name], reaching, activated, settings)
     for k, pathway in enumerate(pathways):
         _connect(wired, k, pathway, wires[k], activated.get(k), settings)
     return wired
-
-
-class Activation(NamedTuple):
-    """A kernel that runs in a dendrite which many cells read, once for all of them.
-
-    Attributes
-    ----------
-    kernel : str
-    input : ndarray, shape (n_dendrite,)
-        What reaches the port from outside.
-    """
-
-    kernel: str
-    input: np.ndarray
-
-
-def _activated(concrete, reaching, wires, settings):
-    """Activation of each pathway (by its number) that is alone on its port and shared, if what reaches the port from
-    outside is the same for all cells that read one dendrite."""
-    found = {}
-    for port, kernel in concrete.population.kernels.items():
-        alone = [k for k in reaching if reaching[k].port == port]
-        if kernel not in KERNELS or len(alone) != 1 or settings.form.of(concrete.population.cell).calibrate is not None:
-            continue
-        wire, numbers = wires[alone[0]], _input(concrete, port)
-        if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
-            continue
-        at_dendrite = np.zeros(wire.n_dendrite)
-        at_dendrite[wire.dendrite_of] = numbers
-        if np.array_equal(at_dendrite[wire.dendrite_of], numbers):
-            found[alone[0]] = Activation(kernel, at_dendrite)
-    return found
-
-
-def _input(concrete, port):
-    """What reaches a port from outside, as `expand_input` has it; zero where nothing does."""
-    inputs = concrete.population.inputs
-    return expand_input(concrete, port, inputs[port]) if port in inputs else np.zeros(concrete.n_cell)
 
 
 def _cells(concrete, reaching, activated, settings):
@@ -272,8 +232,8 @@ def _connect(wired, k, pathway, wires, activation, settings):
     """Add the dendrites, synapses and, where something is subtracted, the inhibitory relay of one pathway."""
     source, target = wired.concrete[pathway.source], wired.concrete[pathway.target]
     unit_rate = settings.unit_rates[pathway.source]
-    drive = _drive(k, pathway, wired, settings)
-    dendrite = _dendrite(k, target.population, pathway.port, wires.n_dendrite, drive, activation, settings)
+    drive = drive_of(k, pathway, wired, settings)
+    dendrite = dendrite_of(k, target.population, pathway.port, wires.n_dendrite, drive, activation, settings)
     read = linked_var(dendrite, "activation" if activation else "filtered", index=wires.dendrite_of)
     setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)
     wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
@@ -296,47 +256,6 @@ def _connect(wired, k, pathway, wires, activation, settings):
         wired.synapses[pathway.name, sign] = _synapses(
             k, sign, group, dendrite, wires, keep, weights, unit_rate, sends, settings
         )
-
-
-def _sizes(pathway, concrete):
-    """Size of every letter, from the concrete populations (the circuit's own check has been made)."""
-    letters = pathway.expression.source + pathway.expression.target
-    axes = concrete[pathway.source].axes + concrete[pathway.target].axes
-    return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
-
-
-def _drive(k, pathway, wired, settings):
-    """Function that sums the rates that reach each dendrite, or None where that takes synapses: those that are one-signed,
-    of spikes, of one cell each, or from cells that differ in their unit."""
-    unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
-    if not settings.dense or not settings.shared or settings.form.spikes or settings.form.paired or unit.size > 1:
-        return None
-    size_of, rate = _sizes(pathway, wired.concrete), wired.source(pathway.source).variables["rate"]
-    weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
-    return projected(f"projected_{k}", pathway.expression, size_of, weights, rate)
-
-
-def _dendrite(k, target, port, n_dendrite, drive, activation, settings):
-    form = settings.form
-    equations = form.dendrite + (ACTIVATION if activation else "")
-    if not form.spikes:
-        equations += "\n drive : 1" if drive is None else f"\n drive = projected_{k}(i) : 1"
-    dendrite = NeuronGroup(
-        n_dendrite,
-        equations,
-        method="exact" if form.spikes else "euler",
-        namespace={**form.constants, "tau": form.tau(target.cell, port), f"projected_{k}": drive},
-        clock=settings.clock,
-        name=f"dendrite_{k}_of_{target.name}",
-        order=-1,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
-    )
-    if activation:
-        kernel = word_substitute(KERNELS[activation.kernel], {"x": "(filtered + input)"})
-        dendrite.input = activation.input
-        dendrite.run_regularly(f"activation = {kernel}", when="groups", order=0)  # after it decays, before it is read
-    if form.conductance is not None:
-        dendrite.conductance = 0 if port in form.unsaturated else form.conductance
-    return dendrite
 
 
 def _relay(k, source, relayed, settings):

@@ -1,0 +1,94 @@
+"""Dendrites: one a distinct drive, with the kernel that runs in it, and what rates bring to it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import NeuronGroup
+from brian2.utils.stringtools import word_substitute
+
+from cells.kernels import KERNELS
+from wiring.dense import projected
+from wiring.expand import expand_input
+from wiring.numbers import weight_of_rate
+
+ACTIVATION = "\n activation : 1 \n input : 1 (constant)"
+
+
+class Activation(NamedTuple):
+    """A kernel that runs in a dendrite which many cells read, once for all of them.
+
+    Attributes
+    ----------
+    kernel : str
+    input : ndarray, shape (n_dendrite,)
+        What reaches the port from outside.
+    """
+
+    kernel: str
+    input: np.ndarray
+
+
+def activations(concrete, reaching, wires, settings):
+    """Activation of each pathway (by its number) that is alone on its port and shared, if what reaches the port from
+    outside is the same for all cells that read one dendrite."""
+    found = {}
+    for port, kernel in concrete.population.kernels.items():
+        alone = [k for k in reaching if reaching[k].port == port]
+        if kernel not in KERNELS or len(alone) != 1 or settings.form.of(concrete.population.cell).calibrate is not None:
+            continue
+        wire, numbers = wires[alone[0]], _input(concrete, port)
+        if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
+            continue
+        at_dendrite = np.zeros(wire.n_dendrite)
+        at_dendrite[wire.dendrite_of] = numbers
+        if np.array_equal(at_dendrite[wire.dendrite_of], numbers):
+            found[alone[0]] = Activation(kernel, at_dendrite)
+    return found
+
+
+def _input(concrete, port):
+    """What reaches a port from outside, as `expand_input` has it; zero where nothing does."""
+    inputs = concrete.population.inputs
+    return expand_input(concrete, port, inputs[port]) if port in inputs else np.zeros(concrete.n_cell)
+
+
+def sizes_of(pathway, concrete):
+    """Size of every letter, from the concrete populations (the circuit's own check has been made)."""
+    letters = pathway.expression.source + pathway.expression.target
+    axes = concrete[pathway.source].axes + concrete[pathway.target].axes
+    return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
+
+
+def drive_of(k, pathway, wired, settings):
+    """Function that sums the rates that reach each dendrite, or None where that takes synapses: those that are one-signed,
+    of spikes, of one cell each, or from cells that differ in their unit."""
+    unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
+    if not settings.dense or not settings.shared or settings.form.spikes or settings.form.paired or unit.size > 1:
+        return None
+    size_of, rate = sizes_of(pathway, wired.concrete), wired.source(pathway.source).variables["rate"]
+    weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
+    return projected(f"projected_{k}", pathway.expression, size_of, weights, rate)
+
+
+def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):
+    """NeuronGroup of the dendrites that pathway `k` reaches at a port of the population `target`, one a distinct drive."""
+    form = settings.form
+    equations = form.dendrite + (ACTIVATION if activation else "")
+    if not form.spikes:
+        equations += "\n drive : 1" if drive is None else f"\n drive = projected_{k}(i) : 1"
+    dendrite = NeuronGroup(
+        n_dendrite,
+        equations,
+        method="exact" if form.spikes else "euler",
+        namespace={**form.constants, "tau": form.tau(target.cell, port), f"projected_{k}": drive},
+        clock=settings.clock,
+        name=f"dendrite_{k}_of_{target.name}",
+        order=-1,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
+    )
+    if activation:
+        kernel = word_substitute(KERNELS[activation.kernel], {"x": "(filtered + input)"})
+        dendrite.input = activation.input
+        dendrite.run_regularly(f"activation = {kernel}", when="groups", order=0)  # after it decays, before it is read
+    if form.conductance is not None:
+        dendrite.conductance = 0 if port in form.unsaturated else form.conductance
+    return dendrite
