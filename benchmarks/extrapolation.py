@@ -1,22 +1,24 @@
 """From the measured cost of a head to a cortex and to a transformer: cells, memory, hours, traffic, and what breaks first.
 
-`python -m benchmarks.extrapolation SCALING.json` reads what `benchmarks.scaling` measured in spikes, takes the cost a cell
-and second, and the memory a cell, of its largest point of each wiring, and multiplies. Nothing is simulated. Workers are as
-large and as many as `WORKER_GB` and `WORKERS` say; heads are streamed through them, the layers of a transformer one after
-another. Traffic is that of the heads that run at once: nuclei and L5 PT cells at no more than the highest unit rate.
+`python -m benchmarks.extrapolation SCALING.json` fits what `benchmarks.scaling` measured in spikes by a constant and shares
+of cells and of synapses, with no share below zero, and multiplies. Nothing is simulated. Cells are one a number, with shared
+dendrites and without on/off pairs, as there; no mask, since the memory wiring needs a memory for each of its rows. Heads are
+streamed through so many workers of so much memory (`WORKERS`, `WORKER_GB`), the layers of a transformer one after another.
+Traffic is that of the heads that run at once, were all cells of nuclei and L5 PT to fire at the ceiling.
 """
 
 import json
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
+from scipy.optimize import nnls
 
-from benchmarks.model import UNIT_RATE
-
-SETTLE, WINDOW, WRITE = 2.0, 2.0, 0.5  # s: defaults of the spiking form, and a token's turn in the memory wiring
+CEILING = 300  # Hz; of a cell in spikes
+ANSWER, TOKEN = 4.0, 4.75  # s: settling and window of the spiking form; a token's turn to be written and to ask
 WORKERS, WORKER_GB = 100, 4.0  # chosen: a rack of small machines
 SPIKE_BYTES = 12  # an index of four bytes and a time of eight
 LINK_MB = 1250.0  # a second: ten gigabits
@@ -36,42 +38,54 @@ class System(NamedTuple):
 
 SYSTEMS = (
     System("mouse cortex: 100 areas of barrel size", 1, 100, 33, 33, 33),
-    System("transformer: GPT-3 (Brown et al. 2020)", 96, 96, 2048, 128, 12288),
+    System("transformer of the size of GPT-3 (Brown et al. 2020)", 96, 96, 2048, 128, 12288),
 )
 
 
-def cells_of(wiring, system):
-    """Cells of one head; its share of the nuclei left out."""
-    n, d = system.n, system.d
-    return n * n * 2 * d + n * d + n if wiring == "mask" else 2 * d * d + 3 * d + 1
+def counts(wiring, n, d, d_model, heads=1):
+    """Cells and synapses of so many heads with their nuclei, and cells times the tokens that are shown one by one."""
+    if wiring == "mask":
+        cells = 3 * n * d_model + heads * (2 * n * n * d + n * d + n)
+        return cells, heads * (4 * n * d * d_model + 3 * n * n * d + n), 0
+    cells = 3 * d_model + heads * (2 * d * d + 3 * d + 1)
+    return cells, heads * (6 * d * d_model + 2 * d * d + 2 * d + 2), cells * n
 
 
-def seconds_of(wiring, system):
-    """Biological time of one answer (s)."""
-    slots = 1 if wiring == "mask" else system.n
-    return slots * (SETTLE + WINDOW) + (0 if wiring == "mask" else system.n * WRITE)
+def fit(features, values):
+    """Shares (each >= 0) of the features in what was measured, in relative error."""
+    features, values = np.array(features, dtype=float), np.array(values)
+    scale = np.linalg.norm(features / values[:, None], axis=0)
+    scale[scale == 0] = 1
+    return nnls(features / values[:, None] / scale, np.ones(len(values)))[0] / scale
 
 
-def project(system, wiring, point):
-    """What a system takes (dict), from the measured cost of one size."""
-    cells, seconds = cells_of(wiring, system), seconds_of(wiring, system)
-    hours = cells * seconds * point["wall_s"] / point["biological_s"] / point["n_cell"] / 3600
-    head_gb = cells * point["above_start_mb"] / point["n_cell"] / 1e3
+def shares(points, wiring):
+    """What a second of biological time takes (s), and memory (MB), as shares of one, cells, synapses, and cells times tokens
+    (memory alone)."""
+    own = [point for point in points if point["wiring"] == wiring and point["form"] == "spiking"]
+    tokens = [point["n_cell"] * point["n"] * (wiring == "memory") for point in own]
+    features = [[1, point["n_cell"], point["n_synapse"], more] for point, more in zip(own, tokens, strict=True)]
+    paces = [point["wall_s"] / point["biological_s"] for point in own]
+    return fit([each[:3] for each in features], paces), fit(features, [point["above_start_mb"] for point in own])
+
+
+def project(system, wiring, points):
+    """What a system takes (dict)."""
+    cells, synapses, shown = counts(wiring, system.n, system.d, system.d_model)
+    pace, memory = shares(points, wiring)
+    seconds = ANSWER if wiring == "mask" else TOKEN * system.n
+    hours = float(pace @ [1, cells, synapses]) * seconds / 3600
+    head_gb = float(memory @ [1, cells, synapses, shown]) / 1e3
     at_once = min(WORKERS, system.heads)
-    sending = system.n * (2 * system.d_model + system.d) if wiring == "mask" else 2 * system.d_model + system.d
-    pace = seconds / (3600 * hours)  # biological seconds a second of wall time
-    traffic_mb = at_once * sending * UNIT_RATE * SPIKE_BYTES * pace / 1e6
-    rounds = -(-system.heads // at_once)
-    strains = {
-        "memory of a head": head_gb / WORKER_GB,
-        "time": system.layers * rounds * hours / DAY,
-        "traffic": traffic_mb / LINK_MB,
-    }
+    sending = (system.n if wiring == "mask" else 1) * (2 * system.d_model + system.d)
+    traffic_mb = at_once * sending * CEILING * SPIKE_BYTES * seconds / (3600 * hours) / 1e6
+    wall = system.layers * -(-system.heads // at_once) * hours
+    strains = {"memory of a head": head_gb / WORKER_GB, "time": wall / DAY, "traffic": traffic_mb / LINK_MB}
+    total = system.layers * system.heads
     return {
-        "system": system.name, "wiring": wiring, "cells": cells * system.heads * system.layers, "biological_s": seconds,
-        "head_gb": head_gb, "worker_hours": hours * system.heads * system.layers,
-        "wall_hours": system.layers * rounds * hours, "traffic_mb_per_s": traffic_mb,
-        "breaks_first": max(strains, key=strains.get), "strain": max(strains.values()),
+        "system": system.name, "wiring": wiring, "cells": cells * total, "synapses": synapses * total,
+        "biological_s": seconds * system.layers, "head_gb": head_gb, "worker_hours": hours * total, "wall_hours": wall,
+        "traffic_mb_per_s": traffic_mb, "breaks_first": max(strains, key=strains.get), "strain": max(strains.values()),
     }  # fmt: skip
 
 
@@ -80,18 +94,16 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file.")] = None,
 ):
     """Print what larger systems would take."""
-    measured = [each for each in json.loads(scaling.read_text())["points"] if each["form"] == "spiking"]
+    content = json.loads(scaling.read_text())
+    points = [{**content["base"], **each, each["axis"]: each["size"]} for each in content["points"]]
     table = Table(
-        "system", "wiring", "cells", "biological (s)", "a head (GB)", "worker hours",
+        "system", "wiring", "cells", "synapses", "biological (s)", "a head (GB)", "worker hours",
         f"hours on {WORKERS} workers", "traffic (MB/s)", "breaks first (x of what there is)",
     )  # fmt: skip
-    rows = []
-    for system in SYSTEMS:
-        for wiring in ("mask", "memory"):
-            points = [each for each in measured if each["wiring"] == wiring and each["axis"] == "n"]
-            rows.append(project(system, wiring, max(points, key=lambda each: each["n_cell"])))
-            shown = [f"{rows[-1][name]:.2g}" for name in list(rows[-1])[2:8]]
-            table.add_row(system.name, wiring, *shown, f"{rows[-1]['breaks_first']} ({rows[-1]['strain']:.2g} x)")
+    rows = [project(system, wiring, points) for system in SYSTEMS for wiring in ("mask", "memory")]
+    for row in rows:
+        shown = [f"{row[name]:.2g}" for name in list(row)[2:9]]
+        table.add_row(row["system"], row["wiring"], *shown, f"{row['breaks_first']} ({row['strain']:.2g} x)")
     Console(width=150).print(table)
     if out is not None:
         out.write_text(json.dumps({"scaling": scaling.name, "rows": rows}, indent=2) + "\n")

@@ -101,9 +101,11 @@ class Compiled(CPPStandaloneDevice):
         with _alone():
             kept = {source.with_suffix(".o"): cache() / found for source, found in keys(folder).items()}
             for made, known in kept.items():
-                with suppress(OSError):
+                try:
                     shutil.copyfile(known, made)
                     os.utime(known)
+                except OSError:
+                    made.unlink(missing_ok=True)  # half a copy is none
             missing = [made for made in kept if not made.exists()]
             if len(missing) > FEW:
                 _make(folder, "all.h.gch")
@@ -205,8 +207,7 @@ def _alone():
 
 def keys(folder):
     """Hash of everything that each source of a project compiles to depends on (dict of Path to str)."""
-    asked = [compiler(), "-march=native", "-Q", "--help=target", "--version"]
-    common = hashlib.sha256(subprocess.run(asked, capture_output=True, check=False).stdout)
+    common = hashlib.sha256(_said("--version") + _said("-march=native", "-E", "-dM", "-x", "c++", os.devnull))
     for path in sorted([*folder.rglob("*.h"), folder / "makefile"]):
         common.update(f"\n{path.relative_to(folder)}\n".encode() + path.read_bytes())
     found = {}
@@ -215,6 +216,11 @@ def keys(folder):
         own.update(f"\n{path.relative_to(folder)}\n".encode() + path.read_bytes())
         found[path] = own.hexdigest()
     return found
+
+
+def _said(*options):
+    """What the compiler prints: its version, or all that it defines for this processor."""
+    return subprocess.run([compiler(), *options], capture_output=True, check=False).stdout
 
 
 def _make(folder, goal):

@@ -26,7 +26,7 @@ from experiments.command import script
 from experiments.comparison import compare, content_of, open_folder, plan_of
 from experiments.comparison import write as write_comparison
 from experiments.in_turn import Prediction, Seed, ask_in_turn, run_json, say, write
-from experiments.photograph import photograph_tokens
+from experiments.photograph import PATCH, photograph_tokens
 from experiments.pictures import NULLS_TITLE, null_series, nulls_of
 from experiments.progress import progress
 from experiments.suite import random_case
@@ -35,6 +35,7 @@ from readout.files import check_folder
 from readout.style import CYCLE, MARKERS, new_figure, style
 
 SIZE = 33  # whiskers, and so barrels, of a mouse: Granier & Senn (2025), section 5
+LARGEST = PATCH**2  # components of a patch
 FORMS = ("rate", "spiking")
 BOUND = {"rate": 1e-6, "spiking": 0.01}
 DT = 0.5  # ms; chosen: that of the benchmarks
@@ -162,7 +163,7 @@ def main(
     json: o.Json = False,
 ):
     """Simulate an area of barrel cortex."""
-    o.within("--size", size, 2, 132)
+    o.within("--size", size, 2, LARGEST)
     chosen = o.some_of("--wirings", wirings, tuple(WIRINGS)), o.some_of("--forms", forms, FORMS)
     given = {"duration": duration, "settle": settle, "dt": dt, "unit_rate": unit_rate, "target": target, "seed": seed}
     given["record"] = "sample"

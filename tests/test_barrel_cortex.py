@@ -56,7 +56,7 @@ def test_target_follows_the_work(monkeypatch):
 def test_a_size_that_is_none_is_refused():
     done = run("barrel_cortex", "--size", "1")
     assert done.exit_code == 2
-    assert "--size is 1 but needs to lie between 2 and 132" in done.stderr
+    assert "--size is 1 but needs to lie between 2 and 64" in done.stderr
 
 
 def test_plan_of_a_case(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import c_limit, ours, plain_brian2, side_by_side
 from benchmarks import model as of
+from benchmarks.extrapolation import System, counts, project
 from benchmarks.peers import PEERS, ROW, Peer, row
 from benchmarks.point import Size, cost
 from benchmarks.scaling import fit, fits
@@ -192,3 +193,23 @@ def _python(*arguments):
     return subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
     )
+
+
+@pytest.mark.parametrize("wiring", ["mask", "memory"])
+def test_what_is_extrapolated_counts_the_cells_and_synapses_of_the_circuit(wiring):
+    found = cost(wiring, "rate", Size(3, 4, 2, 1), target="numpy")
+    assert counts(wiring, 3, 4, 4, heads=2)[:2] == (found["n_cell"], found["n_synapse"])
+
+
+def test_extrapolation_gives_back_what_it_was_fitted_to():
+    """Points that cost 1 us a cell, 2 ns a synapse, and 100 bytes a cell."""
+    points = []
+    for n, d in ((8, 16), (16, 16), (33, 16), (66, 16), (33, 8), (33, 32)):
+        cells, synapses, _ = counts("mask", n, d, d)
+        pace, memory = 1e-6 * cells + 2e-9 * synapses, 1e-4 * cells
+        points.append({"wiring": "mask", "form": "spiking", "n": n, "wall_s": 3 * pace, "biological_s": 3.0})
+        points[-1] |= {"n_cell": cells, "n_synapse": synapses, "above_start_mb": memory}
+    row = project(System("one", 1, 1, 100, 50, 500), "mask", points)
+    cells, synapses, _ = counts("mask", 100, 50, 500)
+    assert row["worker_hours"] == pytest.approx((1e-6 * cells + 2e-9 * synapses) * 4 / 3600, rel=1e-6)
+    assert row["head_gb"] == pytest.approx(1e-7 * cells, rel=1e-6)

@@ -1,6 +1,7 @@
 """Compiled circuits: what is changed of the sources that Brian2 writes, and that nothing is compiled twice."""
 
 import gc
+import os
 import shutil
 import subprocess
 
@@ -114,7 +115,7 @@ def test_nothing_is_compiled_twice_and_rates_are_those_of_numpy(tmp_path, monkey
 
 
 @needs_compiler
-def test_keys_depend_on_source_header_and_flags(tmp_path):
+def test_keys_depend_on_source_header_flags_and_processor(tmp_path, monkeypatch):
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "a.cpp").write_text("int a;")
@@ -130,6 +131,11 @@ def test_keys_depend_on_source_header_and_flags(tmp_path):
         (folder / name).write_text(text)
         assert not set(build.keys(folder).values()) & set(after.values())
         after = build.keys(folder)
+    assert b"__VERSION__" in build._said("-march=native", "-E", "-dM", "-x", "c++", os.devnull)
+    real = subprocess.run
+    other = lambda asked, **more: real([each.replace("=native", "=x86-64") for each in asked], **more)  # noqa: E731
+    monkeypatch.setattr(subprocess, "run", other)
+    assert not set(build.keys(folder).values()) & set(after.values())
 
 
 @needs_compiler

@@ -13,7 +13,7 @@ from cells.forms.spiking import SPIKING
 from cells.relay import FIRST_ORDER
 from cells.superficial import SUPERFICIAL
 from wiring.circuit import Circuit, Population, Projection
-from wiring.expressions import Expression
+from wiring.expressions import Expression, WiringError
 from wiring.network import Settings, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate, unit_rate_for, weight_of_rate, weight_of_spike
 
@@ -295,3 +295,11 @@ def test_numbers_and_rates():
     assert np.allclose(numbers_of_count([3, 0], UNIT, 2 * second), [0.015, 0], rtol=4 * EPS)
     assert np.allclose(weight_of_rate([2.0, -1.0], UNIT) / second, [0.02, -0.01], rtol=4 * EPS)
     assert unit_rate_for(np.array([2.5, 0]), 250 * Hz) / Hz == pytest.approx([100, 250])
+
+
+def test_two_projections_to_one_port_are_refused():
+    """They would be one entry of the network, and one of them lost."""
+    circuit = superficial(NAMES, SUPERFICIAL)
+    doubled = circuit._replace(projections=(*circuit.projections, circuit.projections[0]))
+    with pytest.raises(WiringError, match="is there twice"):
+        doubled.check()

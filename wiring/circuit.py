@@ -110,10 +110,14 @@ class Circuit(NamedTuple):
         ------
         WiringError
             Naming the projection and what is wrong: an unknown population or port, an index expression that does not
-            fit, weights that are not finite, or like signs asked of weights below zero or of unsigned cells.
+            fit, weights that are not finite, a second projection to the same port, or like signs asked of weights below
+            zero or of unsigned cells.
         """
+        names = [projection.name for projection in self.projections]
         for projection in self.projections:
             self._check_projection(projection)
+            if names.count(projection.name) > 1:
+                raise WiringError(f"projection '{projection.name}' is there twice; add the weights up in one")
         return self
 
     def _check_projection(self, projection):
