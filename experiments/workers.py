@@ -1,6 +1,7 @@
 """Where runs are done: processes of this machine, a dask cluster that is there, or Slurm; all as one Executor."""
 
 import os
+import signal
 import tempfile
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from contextlib import ExitStack, contextmanager
@@ -118,10 +119,13 @@ def slurm_cluster(options):
     options : dict
         queue, account, walltime and memory of a job.
     """
+    before = signal.getsignal(signal.SIGINT)
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise OptionError(f"--slurm needs the package dask-jobqueue: {INSTALL}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)  # dask-jobqueue makes an interruption an exit, as soon as it is imported
     extra = [word for name in PRELOAD for word in ("--preload", name)]
     return SLURMCluster(cores=1, processes=1, job_name="cortical-attention", worker_extra_args=extra, **options)
 

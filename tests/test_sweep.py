@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -139,6 +140,7 @@ def test_a_missing_package_is_named(monkeypatch):
 # Slurm
 @pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="needs dask-jobqueue")
 def test_the_job_script():
+    before = signal.getsignal(signal.SIGINT)
     options = ["--slurm", "queue=long", "--slurm", "walltime=02:00:00", "--slurm", "memory=3GB"]
     result = run("sweep", "multihead", *options, "--print-job-script")
     assert result.exit_code == 0, result.output
@@ -154,6 +156,7 @@ def test_the_job_script():
     for word in ("--nthreads 1", "--preload brian2", "--preload experiments.one_run"):
         assert word in result.stdout
     assert list(Path().iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_slurm_without_its_package(monkeypatch):
