@@ -35,7 +35,7 @@ class Cost(NamedTuple):
         return self.start + work.n_object * self.compile + calls * self.call + cells * self.cell
 
 
-COSTS = {  # of shared dendrites; fitted by `python -m benchmarks.targets`, but for Cython, of which they are the order
+COSTS = {  # of shared dendrites; numpy by `python -m benchmarks.targets`, C++ from single runs, Cython its order only
     "numpy": Cost(0.0, 0.06, 4.3e-5, 1.9e-8),
     "cython": Cost(2.0, 1.5, 1e-5, 5e-9),
     "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9),
