@@ -4,7 +4,7 @@ Circuits of several sizes and durations run on each target with nothing compiled
 
     start + objects (compile + steps call) + cells steps cell
 
-with non-negative constants, in relative error. `python -m benchmarks.targets --out FILE.json` prints them (five minutes).
+with non-negative constants, in relative error. `python -m benchmarks.targets --out FILE.json` prints them.
 Cython keeps its modules in the process, so that it cannot be asked twice, and is left out.
 """
 

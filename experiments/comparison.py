@@ -41,6 +41,11 @@ class Comparison(NamedTuple):
     reference: Reference
     report: dict
 
+    @property
+    def run(self):
+        """The run of the answer."""
+        return self.answer.run
+
 
 def reference_of(case, kernel, normalised=True):
     """Reference of a case.
