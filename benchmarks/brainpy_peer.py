@@ -1,4 +1,5 @@
-"""The model in BrainPy: dense sums as einsum, the loop over time steps compiled, 32-bit floats, as its users have it.
+"""The model in BrainPy: dense sums as einsum, the loop over time steps compiled; 32-bit floats, as its users have
+it, or 64.
 
 What many cells read is computed once (a shared dendrite), as an einsum has it by itself. Traces decay by their exact
 factor before they are read, so that the weights are those of `benchmarks.model.weights_of_spikes`.
@@ -34,6 +35,12 @@ def run(model, form):
     output, spikes = simulator.answer()
     compile_s = max(first - run_s, 0.0)
     return of.Outcome(output, run_s, compile_s, of.SETTLE + of.WINDOW, spikes, of.n_cell(model))
+
+
+def run_64(model, form):
+    """The same with 64-bit floats, as all others compute."""
+    bm.enable_x64()
+    return run(model, form)
 
 
 def _seconds(call):

@@ -62,6 +62,7 @@ PEERS = {
     "on_off": Peer("benchmarks.ours:on_off", forms=SPIKING),
     "plain_brian2": Peer("benchmarks.plain_brian2:run"),
     "brainpy": Peer("benchmarks.brainpy_peer:run", "brainpy"),
+    "brainpy_64": Peer("benchmarks.brainpy_peer:run_64", "brainpy"),
     "nest": Peer("benchmarks.nest_peer:run", "nest", SPIKING),
     "genn": Peer(None, "pygenn", SPIKING),  # not on the package index
     "nengo": Peer("benchmarks.nengo_peer:run", "nengo", SPIKING, (4, 8)),

@@ -2,7 +2,7 @@
 
 Circuits of several sizes and durations run on each target with nothing compiled before; the wall time of each is fitted by
 
-    start + objects (compile + steps call) + cells steps cell
+    start + objects (compile + steps call) + steps (cells cell + synapses that send synapse)
 
 with non-negative constants, in relative error. `python -m benchmarks.targets --out FILE.json` prints them.
 Cython keeps its modules in the process, so that it cannot be asked twice, and is left out.
@@ -32,17 +32,19 @@ from experiments.suite import random_case
 from readout.files import write_json
 from readout.provenance import git_state, processor
 
-POINTS = (
-    ("rate", 4, 1.0),
-    ("rate", 24, 1.0),
-    ("rate", 24, 8.0),
-    ("spiking", 4, 2.0),
-    ("spiking", 24, 1.0),
-    ("spiking", 24, 4.0),
+POINTS = (  # form, tokens, seconds, shared dendrites
+    ("rate", 4, 1.0, True),
+    ("rate", 24, 1.0, True),
+    ("rate", 24, 8.0, True),
+    ("rate", 12, 2.0, False),
+    ("spiking", 4, 2.0, True),
+    ("spiking", 24, 1.0, True),
+    ("spiking", 24, 4.0, True),
+    ("spiking", 24, 2.0, False),
 )
 
 
-def measure(target, form, n, duration):
+def measure(target, form, n, duration, shared):
     """Work of a run, and its wall time (s), with nothing compiled before."""
     case = random_case(0, n, n_head=1, d_model=n, d_key=n, d_value=n)
     times = Times(0.75 * duration * second, 0.25 * duration * second, 250 * ms, 1 * ms)
@@ -52,13 +54,13 @@ def measure(target, form, n, duration):
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         start = time.perf_counter()
-        simulate(plan, how, units, dt=1 * ms, target=target, record="sample")
-        return work(plan, how, 1 * ms), time.perf_counter() - start
+        simulate(plan, how, units, dt=1 * ms, shared=shared, target=target, record="sample")
+        return work(plan, how, 1 * ms, shared=shared), time.perf_counter() - start
 
 
 def fit(points):
     """Cost from pairs of Work and seconds."""
-    rows = [[1, each.n_object, each.n_object * each.n_step, each.n_cell * each.n_step] for each, _ in points]
+    rows = np.array([(1, each.n_object, *(each.n_step * np.array(each)[[0, 1, 3]])) for each, _ in points])
     seconds = np.array([seconds for _, seconds in points])
     scale = np.linalg.norm(rows / seconds[:, None], axis=0)
     found, _ = nnls(rows / seconds[:, None] / scale, np.ones(len(points)))
@@ -72,7 +74,7 @@ def main(
     """Measure what the targets cost."""
     found, console = {}, Console()
     table = Table(
-        "target", "start (s)", "compile an object (s)", "call (us)", "cell and step (ns)", "worst ratio to the fit"
+        "target", "start (s)", "compile an object (s)", "call (us)", "cell and step (ns)", "synapse (ns)", "worst ratio"
     )
     for target in only.split(","):
         points = [measure(target, *point) for point in POINTS]
@@ -80,7 +82,7 @@ def main(
         expected = [cost.of(each) for each, _ in points]
         ratio = max(max(e / s, s / e) for e, (_, s) in zip(expected, points, strict=True))
         found[target] = {"cost": cost._asdict(), "worst_ratio": ratio, "points": [[*w, s] for w, s in points]}
-        shown = cost.start, cost.compile, 1e6 * cost.call, 1e9 * cost.cell, ratio
+        shown = cost.start, cost.compile, 1e6 * cost.call, 1e9 * cost.cell, 1e9 * cost.synapse, ratio
         table.add_row(target, *(f"{each:.2g}" for each in shown))
         write_json(
             out,

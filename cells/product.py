@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 
 N_POINT = 25  # chosen: points along each axis at which the product is asked for
 STARTS = [
-    (s0, s1, d0, d1) for s0 in (-450, -150, 0, 250) for s1 in (300, 600) for d0 in (-250, 50, 300) for d1 in (250, 600)
-]  # pA; the slopes at the largest number
+    (s0, s1, d0, d1) for s0 in (9, 27, 36, 51) for s1 in (18, 36) for d0 in (28, 52, 72) for d1 in (20, 48)
+]  # chosen: 120ths of the range of currents, from its least; and slopes, at the largest number
 BEST = 4  # of the starts, from which the search goes on
 
 
@@ -94,10 +94,20 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
         (mean, variance), g = found(p), gain(p)
         return (weight * ((g * mean - wanted) ** 2 + g**2 * variance)).sum() / (weight * wanted**2).sum()
 
-    largest = max(np.abs(x).max(), 1e-12), max(np.abs(y).max(), 1e-12)
-    starts = sorted((np.array(each) / (1, largest[0], 1, largest[1]) for each in STARTS), key=loss)[:BEST]
+    starts = sorted(_starts(surface, np.abs(x).max(), np.abs(y).max()), key=loss)[:BEST]
     best = min((minimize(loss, each, method="Nelder-Mead") for each in starts), key=lambda result: result.fun)
     return Mapping(*(best.x * pA), 1 / gain(best.x) * Hz, float(best.fun))
+
+
+def _starts(surface, *largest):
+    """Constants (I_s0, I_s1, I_d0, I_d1; pA) from which the search starts, for numbers up to the `largest` at each port."""
+    ranges = [(each[0], each[-1] - each[0]) for each in (surface.basal, surface.apical)]
+    parts = np.array(STARTS, dtype=float).reshape(-1, 2, 2)
+    for k, (least, span) in enumerate(ranges):
+        parts[:, k] *= span / 120
+        parts[:, k, 0] += least
+        parts[:, k, 1] /= max(largest[k], 1e-12)
+    return parts.reshape(-1, 4)
 
 
 def _reader(surface, readout):

@@ -28,6 +28,59 @@ from brian2 import Clock, Network, NeuronGroup, Quantity, ms, mV, nS, pA, pF, se
 from cells.noise import noise
 
 READOUTS = ("total", "burst", "event", "facilitated")
+MEMBRANE = """
+    dV_s/dt = -(V_s - E_L) / tau_s + (g_s * plateau + I_s + w_s + noise_s + shunt_s) / C_s : volt (unless refractory)
+    dw_s/dt = -w_s / tau_ws : amp
+    dV_d/dt = -(V_d - E_L) / tau_d + (g_d * plateau + c_d * K + I_d + w_d + noise_d + shunt_d) / C_d : volt
+    dw_d/dt = (-w_d - a * (V_d - E_L)) / tau_wd : amp
+    plateau = 1 / (1 + exp(-(V_d - E_d) / D_d)) : 1
+    K = int(t - last >= 0.5*ms) * int(t - last < 2.5*ms) : 1
+"""
+SURROUNDINGS = """
+    shunt_s = -g_shunt_s * (V_s - E_I) : amp
+    shunt_d = -g_shunt_d * (V_d - E_I) : amp
+    dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
+    dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream_d)) / tau_noise : amp
+    last : second            # time of the last spike
+    bursting : 1             # whether the last spike was in a burst, not its first
+    du/dt = -u / tau_f : 1   # facilitation of the synapses it makes
+"""  # of any cell with two compartments
+THRESHOLD = "V_s > V_T"
+SENT = {  # what a spike counts for, in each read-out, before it is added to the state
+    "total": "1",
+    "burst": "int(t - last < together) * (1 - bursting)",
+    "event": "int(t - last >= together)",
+    "facilitated": "u",
+}
+BOOK = """
+    u += U * (1 - u)
+    bursting = int(t - last < together)
+    last = t
+"""  # what every cell notes at a spike, after its own reset
+SETTLE = 0.5 * second  # chosen: five times the longest time constant
+LONG_AGO = -1 * second
+COUNTERS = "\n".join(f"{name} : 1" for name in READOUTS)
+COUNT = "\n".join(f"{name} += {SENT[name]}" for name in READOUTS)
+
+
+class Membrane(NamedTuple):
+    """Equations of a kind of cell, and how it is simulated.
+
+    Attributes
+    ----------
+    equations, reset : str
+        Of V_s and V_d, given the currents I_s and I_d and `SURROUNDINGS`; and what a spike does to them.
+    step : Quantity
+        Time step.
+    basal, apical : ndarray
+        Currents (pA) from silence to the highest rates, at which the cell is measured.
+    """
+
+    equations: str
+    reset: str
+    step: Quantity
+    basal: np.ndarray
+    apical: np.ndarray
 
 
 class TwoCompartment(NamedTuple):
@@ -58,40 +111,13 @@ class TwoCompartment(NamedTuple):
     tau_f: Quantity = 20 * ms  # chosen: of the order of `together`, so that the next spike of a burst is what it passes
     U: float = 0.9  # chosen: one spike opens the synapse
 
-
-MEMBRANE = """
-    dV_s/dt = -(V_s - E_L) / tau_s + (g_s * plateau + I_s + w_s + noise_s + shunt_s) / C_s : volt (unless refractory)
-    dw_s/dt = -w_s / tau_ws : amp
-    dV_d/dt = -(V_d - E_L) / tau_d + (g_d * plateau + c_d * K + I_d + w_d + noise_d + shunt_d) / C_d : volt
-    dw_d/dt = (-w_d - a * (V_d - E_L)) / tau_wd : amp
-    shunt_s = -g_shunt_s * (V_s - E_I) : amp
-    shunt_d = -g_shunt_d * (V_d - E_I) : amp
-    plateau = 1 / (1 + exp(-(V_d - E_d) / D_d)) : 1
-    K = int(t - last >= 0.5*ms) * int(t - last < 2.5*ms) : 1
-    dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
-    dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream_d)) / tau_noise : amp
-    last : second            # time of the last spike
-    bursting : 1             # whether the last spike was in a burst, not its first
-    du/dt = -u / tau_f : 1   # facilitation of the synapses it makes
-"""
-THRESHOLD = "V_s > V_T"
-SENT = {  # what a spike counts for, in each read-out, before it is added to the state
-    "total": "1",
-    "burst": "int(t - last < together) * (1 - bursting)",
-    "event": "int(t - last >= together)",
-    "facilitated": "u",
-}
-RESET = """
-    V_s = E_L
-    w_s += b
-    u += U * (1 - u)
-    bursting = int(t - last < together)
-    last = t
-"""
-STEP, SETTLE = 0.5 * ms, 0.5 * second  # chosen: a quarter of the noise's time constant; five times the longest one
-LONG_AGO = -1 * second
-COUNTERS = "\n".join(f"{name} : 1" for name in READOUTS)
-COUNT = "\n".join(f"{name} += {SENT[name]}" for name in READOUTS)
+    membrane = Membrane(
+        MEMBRANE,
+        "V_s = E_L; w_s += b",
+        0.5 * ms,  # chosen: a quarter of the noise's time constant
+        np.linspace(-600, 1400, 31),  # chosen: up to 60 Hz
+        np.linspace(-600, 900, 31),
+    )
 
 
 def counts(basal, apical, cell, window, seed=0, report=None):
@@ -101,7 +127,7 @@ def counts(basal, apical, cell, window, seed=0, report=None):
     ----------
     basal, apical : Quantity (A), shape (n,)
         Currents into soma and dendrite, one a cell.
-    cell : TwoCompartment
+    cell : TwoCompartment or CalciumSpike
         A constant may also be an array (n,), a value for each cell: `g_shunt_s` and `g_shunt_d` only.
     window : Quantity (s)
         After `SETTLE`.
@@ -125,9 +151,10 @@ def counts(basal, apical, cell, window, seed=0, report=None):
     state = (
         "I_s : amp (constant)\n I_d : amp (constant)\n g_shunt_s : siemens (constant)\n g_shunt_d : siemens (constant)"
     )
-    clock = Clock(STEP)
+    kind, clock = cell.membrane, Clock(cell.membrane.step)
     group = NeuronGroup(
-        len(basal), f"{MEMBRANE}\n{state}\n{COUNTERS}", threshold=THRESHOLD, reset=f"{COUNT}\n{RESET}",
+        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}", threshold=THRESHOLD,
+        reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
         refractory=cell.refractory, method="euler", clock=clock,
         namespace={**constants, "noise": noise, "stream": streams[0], "stream_d": streams[1]},
     )  # fmt: skip
@@ -139,7 +166,7 @@ def counts(basal, apical, cell, window, seed=0, report=None):
     for span in (SETTLE, window):
         network.run(span, report=report, report_period=1 * second, namespace={})
         read.append({name: np.array(getattr(group, name)) for name in READOUTS})
-        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - STEP / 2:
+        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - kind.step / 2:
             raise KeyboardInterrupt
     return {name: read[1][name] - read[0][name] for name in READOUTS}
 
@@ -160,22 +187,21 @@ class Surface(NamedTuple):
     rates: dict
 
 
-BASAL, APICAL = np.linspace(-600, 1400, 31), np.linspace(-600, 900, 31)  # pA; chosen: from silence to 60 Hz
-
-
-def surface(cell, basal=BASAL, apical=APICAL, n_cell=20, window=4 * second, seed=0):
+def surface(cell, basal=None, apical=None, n_cell=20, window=4 * second, seed=0):
     """Surface of a cell.
 
     Parameters
     ----------
-    cell : TwoCompartment
-    basal, apical : ndarray, shape (n_basal,) and (n_apical,)
-        Currents, pA.
+    cell : TwoCompartment or CalciumSpike
+    basal, apical : ndarray, shape (n_basal,) and (n_apical,), optional
+        Currents, pA; those of the cell's `membrane` unless given.
     n_cell : int
         Cells at each point.
     window : Quantity (s)
     seed : int
     """
+    basal = cell.membrane.basal if basal is None else basal
+    apical = cell.membrane.apical if apical is None else apical
     grid = np.meshgrid(basal, apical, indexing="ij")
     currents = [np.repeat(each.ravel(), n_cell) * pA for each in grid]
     found = counts(*currents, cell, window, seed)
@@ -185,14 +211,13 @@ def surface(cell, basal=BASAL, apical=APICAL, n_cell=20, window=4 * second, seed
 
 def surface_of(cell):
     """Surface of a cell over the whole range of currents, measured once in a process."""
-    return _measure(tuple(float(each) for each in cell))
+    return _measure(type(cell), tuple(float(each) for each in cell))
 
 
 @lru_cache
-def _measure(constants):
-    """The surface, from what can be compared: the constants in the order of TwoCompartment, in SI units."""
-    dimensions = [getattr(default, "dim", None) for default in TwoCompartment()]
-    cell = TwoCompartment(
-        *(each if dim is None else Quantity(each, dim) for each, dim in zip(constants, dimensions, strict=True))
+def _measure(kind, constants):
+    """The surface, from what can be compared: the kind of cell, and its constants in their order, in SI units."""
+    dimensions = [getattr(default, "dim", None) for default in kind()]
+    return surface(
+        kind(*(each if dim is None else Quantity(each, dim) for each, dim in zip(constants, dimensions, strict=True)))
     )
-    return surface(cell)

@@ -96,7 +96,8 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
 
     Parameters
     ----------
-    wiring : {"mask", "memory"}
+    wiring : {"mask", "memory"}, or a callable
+        From times, tokens and the block to a plan, as `circuits.mask.mask_wiring`.
     tokens : ndarray, shape (batch, n_token, d_model)
     settings : Settings
     report : callable, optional
@@ -122,7 +123,7 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
         If the pilot was interrupted, or one of many heads; an interrupted run itself is returned as far as it came.
     """
     run_of = simulate if executor is None else partial(spread, executor=executor)
-    make, form, times = WIRINGS[wiring], settings.form, settings.times()
+    make, form, times = WIRINGS.get(wiring, wiring), settings.form, settings.times()
     plan = make(times, tokens, **block)
     units = rate_units(plan)
     if form.spikes:
@@ -147,7 +148,7 @@ def expected(wiring, tokens, settings, **block):
     """Target that a run would choose, why, and the seconds that each is expected to take (dict), the pilot left out; as
     `attend`, but nothing is run."""
     times, form = settings.times(), settings.form
-    needed = work(WIRINGS[wiring](times, tokens, **block), form, times.dt, settings.cells)
+    needed = work(WIRINGS[wiring](times, tokens, **block), form, times.dt, settings.cells, settings.shared)
     return *engine.choose(settings.target, needed), engine.estimate(needed), needed
 
 

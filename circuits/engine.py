@@ -12,6 +12,7 @@ import brian2
 import numpy as np
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.devices.device import reset_device
 from brian2.utils.logger import BrianLogger
 from setuptools.errors import CompileError
 
@@ -22,32 +23,36 @@ TARGETS = ("auto", "numpy", "cython", "cpp")
 
 
 class Cost(NamedTuple):
-    """What a target costs (s): once, for each code object to compile, for each call of one, for each cell of each step."""
+    """What a target costs (s): once, for each code object to compile, for each call of one, for each cell of each step,
+    and each time that one of the stored synapses sends."""
 
     start: float
     compile: float
     call: float
     cell: float
+    synapse: float
 
     def of(self, work):
         """Seconds that a run is expected to take, with nothing compiled before."""
         calls, cells = work.n_object * work.n_step, work.n_cell * work.n_step
-        return self.start + work.n_object * self.compile + calls * self.call + cells * self.cell
+        once, sent = self.start + work.n_object * self.compile, work.n_sent * work.n_step
+        return once + calls * self.call + cells * self.cell + sent * self.synapse
 
 
-COSTS = {  # of shared dendrites; numpy by `python -m benchmarks.targets`, C++ from single runs, Cython its order only
-    "numpy": Cost(0.0, 0.06, 4.3e-5, 1.9e-8),
-    "cython": Cost(2.0, 1.5, 1e-5, 5e-9),
-    "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9),
+COSTS = {  # numpy by `python -m benchmarks.targets`; C++ from single runs; of Cython, and of synapses, the order only
+    "numpy": Cost(0.0, 0.06, 4.3e-5, 1.9e-8, 1e-8),
+    "cython": Cost(2.0, 1.5, 1e-5, 5e-9, 4e-9),
+    "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9, 4e-9),
 }
 
 
 class Work(NamedTuple):
-    """Code objects, cells with their dendrites, and time steps of a run."""
+    """Code objects, cells with their dendrites, time steps of a run, and stored synapses that send in a step."""
 
     n_object: int
     n_cell: int
     n_step: int
+    n_sent: float = 0.0
 
 
 def _unhook():
@@ -98,27 +103,40 @@ def choose(target, work):
 
 @contextmanager
 def device(target):
-    """Brian2 set to a target; what was set before is put back.
+    """Brian2 set to a target; the device and the target that were set before are put back.
 
     A C++ standalone program lives in a temporary folder as long as the context: read every monitor inside it.
 
     Raises
     ------
     RunError
-        If what was generated does not compile.
+        If what was generated does not compile, or OpenMP threads are asked of the target "cpp", which has none.
     KeyboardInterrupt
         If the compiler was interrupted.
     """
-    if target != "cpp":
-        before = brian2.prefs.codegen.target
-        brian2.prefs.codegen.target = target
-        try:
-            yield
-        except CompileError as error:
-            raise RunError(f"the target {target} failed: its code does not compile; try --target numpy") from error
-        finally:
-            brian2.prefs.codegen.target = before
-        return
+    with _compiled() if target == "cpp" else _at_run_time(target):
+        yield
+
+
+@contextmanager
+def _at_run_time(target):
+    before = brian2.prefs.codegen.target
+    brian2.set_device("runtime")
+    brian2.prefs.codegen.target = target
+    try:
+        yield
+    except CompileError as error:
+        raise RunError(f"the target {target} failed: its code does not compile; try --target numpy") from error
+    finally:
+        brian2.prefs.codegen.target = before
+        reset_device()
+
+
+@contextmanager
+def _compiled():
+    threads = brian2.prefs.devices.cpp_standalone.openmp_threads
+    if threads:
+        raise RunError(f"the target cpp has one thread, but brian2's openmp_threads is {threads}: set it to 0")
     gc.collect()  # Brian2 names things after those that live: the next run of a circuit is to be the same text
     with tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder:
         brian2.set_device("compiled", directory=folder, build_on_run=True)
@@ -127,7 +145,7 @@ def device(target):
         finally:
             brian2.get_device().layout = {}
             brian2.get_device().reinit()
-            brian2.set_device("runtime")
+            reset_device()
 
 
 def lay_out(layout):

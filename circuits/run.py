@@ -125,7 +125,7 @@ def simulate(
         If a number is not finite, or a cell was asked for more than it can give while it was measured.
     """
     start = time.perf_counter()
-    target, reason = engine.choose(target, work(plan, form, dt, cells))
+    target, reason = engine.choose(target, work(plan, form, dt, cells, shared))
     given = drawn(plan, form, cells, seed, record) if given is None else given
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
@@ -187,13 +187,18 @@ def _measure_cells(plan, form, dt):
             form.of(population.cell).constants_of(form, population.cell, dt)
 
 
-def work(plan, form, dt, cells=1):
-    """What a run will have to do, roughly (circuits.engine.Work); what is played is left out."""
+def work(plan, form, dt, cells=1, shared=True):
+    """What a run will have to do, roughly (circuits.engine.Work); what is played is left out.
+
+    Synapses count where each has its own, one a pair; a spiking one sends at a tenth of the ceiling.
+    """
     circuit, signs = plan.circuit, 2 if form.paired else 1
     simulated = [each for each in circuit.populations.values() if each.sent is None]
     n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
     n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
-    return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)))
+    n_synapse = 0 if shared else signs * plan.batch * cells**2 * sum(map(circuit.n_pair, circuit.projections))
+    sending = float(0.1 * form.ceiling * dt) if form.spikes else 1.0
+    return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)), sending * n_synapse)
 
 
 def _cell(wired, name):

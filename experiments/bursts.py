@@ -12,9 +12,13 @@ additive) with its 95 per cent interval over seeds (noises; the inputs are fixed
 and below uniform attention with the interval; whether it is below the null that ignores the query is the result. By the
 other read-outs: reported, no prediction.
 
+Of the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): that it does worse, since its spikes raise the dendrite
+whatever drives them; written before any run.
+
 Reference: `reference.linear_attention` and its nulls on `experiments.suite`; cells of Naud & Sprekeler (2018),
-`cells.two_compartment`. How drives are mapped to currents is fitted on a surface of the cell that is measured beforehand
-(`cells.product`), and knows of a case how its queries, keys, values and measured attention are distributed.
+`cells.two_compartment`, or `cells.calcium_spike`. How drives are mapped to currents is fitted on a surface of the cell that
+is measured beforehand (`cells.product`), and knows of a case how its queries, keys, values and measured attention are
+distributed.
 
 Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
@@ -29,6 +33,7 @@ import typer
 from brian2 import Quantity, pA, second
 from rich.table import Column, Table
 
+from cells.calcium_spike import CalciumSpike
 from cells.product import map_product
 from cells.two_compartment import READOUTS, TwoCompartment, counts, surface_of
 from circuits.engine import compiler, device
@@ -50,6 +55,7 @@ from readout.style import CYCLE, MARKERS, SEQUENTIAL, new_figure, save, style
 from reference.kernels import KERNELS
 
 # Parameters
+CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}
 STAGES = "L2/3", "L2/3 and IT"
 WORDS = {"burst": "bursts", "total": "all spikes", "facilitated": "facilitating synapses"}
 LARGEST = 16  # tokens
@@ -62,14 +68,14 @@ class Stage(NamedTuple):
 
     Attributes
     ----------
-    cell : TwoCompartment
+    cell : TwoCompartment or CalciumSpike
     readout : str
     cells : int
         Cells a number.
     window : Quantity (s)
     """
 
-    cell: TwoCompartment
+    cell: TwoCompartment | CalciumSpike
     readout: str
     cells: int
     window: Quantity
@@ -226,8 +232,8 @@ def _draw_nulls(panel, names, rows):
         panel.plot(values, range(len(names)), look, color="#777777", label=f"null: {null.replace('_', ' ')}")
 
 
-def _tables(surface, rows, sigma):
-    one = Table("read-out", "interaction", "product leaves", "sum leaves", title=f"the cell, noise of {sigma:g} pA")
+def _tables(surface, rows, title):
+    one = Table("read-out", "interaction", "product leaves", "sum leaves", title=title)
     for name in READOUTS:
         one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))
     two = Table(
@@ -245,9 +251,10 @@ def _tables(surface, rows, sigma):
 
 def main(
     readouts: Annotated[str, typer.Option(help=f"Some of {','.join(WORDS)}.")] = "burst,total",
-    sigma: Annotated[float, typer.Option(help="Standard deviation of the noise, pA.")] = float(
-        TwoCompartment().sigma / pA
-    ),
+    cell: Annotated[
+        str, typer.Option(help="naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
+    ] = "naud",
+    sigma: Annotated[float | None, typer.Option(help="Standard deviation of the noise, pA; the cell's own.")] = None,
     tokens: Annotated[int, typer.Option(help="Cases of the suite up to this many tokens.")] = 8,
     cells: o.Cells = 40,
     duration: Annotated[float, typer.Option(help="Measured window, s.")] = 4.0,
@@ -260,14 +267,16 @@ def main(
 ):
     """Read attention from the bursts of two-compartment cells."""
     start = time.perf_counter()
-    given = {"readouts": o.some_of("--readouts", readouts, tuple(WORDS)), "sigma": sigma, "tokens": tokens,
+    o.one_of("--cell", cell, CELLS)
+    sigma = float(CELLS[cell].sigma / pA) if sigma is None else sigma
+    given = {"readouts": o.some_of("--readouts", readouts, tuple(WORDS)), "cell": cell, "sigma": sigma, "tokens": tokens,
              "cells": cells, "duration": duration, "seeds": seeds, "seed": seed}  # fmt: skip
     o.check(cells=cells, duration=duration, seed=seed)
     for limits in (("--sigma", sigma, 0, 5000), ("--tokens", tokens, 4, LARGEST), ("--seeds", seeds, 1, 1000)):
         o.within(*limits)
     check_folder(out, overwrite)
-    cell, console = TwoCompartment(sigma=sigma * pA), console_for(json)
-    stages = [Stage(cell, readout, cells, duration * second) for readout in given["readouts"]]
+    kind, console = CELLS[cell]._replace(sigma=sigma * pA), console_for(json)
+    stages = [Stage(kind, readout, cells, duration * second) for readout in given["readouts"]]
     chosen = [case for case in suite_cases() if max(reference_of(case, "elu+1").attention.kappa.shape) <= tokens]
     with progress("two-compartment cells", quiet) as report:
         rows, interrupted = run(chosen, stages, range(seed, seed + seeds), report)
@@ -281,7 +290,7 @@ def main(
         save(draw(surface, rows), folder / "bursts.png")
     if json:
         print(json_module.dumps(result))
-    for table in _tables(surface, rows, sigma):
+    for table in _tables(surface, rows, f"{cell}, noise of {sigma:g} pA"):
         console.print(table)
     say_predictions(judge(rows), console)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)

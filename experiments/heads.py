@@ -1,10 +1,9 @@
 """Who runs the heads of a circuit: this process, local processes, or a cluster; the last two through dask.distributed."""
 
-import logging
-import tempfile
 from contextlib import contextmanager
 
 from circuits.protocol import RunError
+from experiments.clusters import connected, local
 from experiments.options import OptionError, within
 
 MAX_WORKERS = 1024  # chosen: far beyond what one machine takes
@@ -38,7 +37,7 @@ def executor_of(workers=0, scheduler=None):
         return
     distributed, dask = _dask()
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST}):
-        opened = _local(distributed, workers) if scheduler is None else _cluster(distributed, workers, scheduler)
+        opened = local(workers) if scheduler is None else _cluster(workers, scheduler)
         with opened as client:
             client.register_plugin(_starting(distributed, local=scheduler is None))
             try:
@@ -65,27 +64,9 @@ def _dask():
 
 
 @contextmanager
-def _local(distributed, workers):
-    """Client of as many processes, of one thread each, that end with it."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder,
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=folder,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):  # fmt: skip
-        yield client
-
-
-@contextmanager
-def _cluster(distributed, workers, scheduler):
+def _cluster(workers, scheduler):
     """Client of a cluster whose workers are there."""
-    try:
-        client = distributed.Client(scheduler, timeout=WAIT)
-    except (OSError, ValueError) as error:
-        raise OptionError(f"--scheduler is '{scheduler}', but no scheduler answers there") from error
-    with client:
+    with connected(scheduler) as client:
         try:
             client.wait_for_workers(max(1, workers), timeout=WAIT)
         except TimeoutError as error:

@@ -24,7 +24,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from rich.table import Column, Table
 
 from circuits.attend import FORMS, WIRINGS, attend
 from circuits.protocol import RunError
@@ -34,14 +33,14 @@ from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import NULLS, content_of, figures_of, reference_of
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
 from experiments.in_turn import Prediction, part_of, say_predictions
-from experiments.pictures import NULLS_TITLE, nulls_of
+from experiments.ladder_figure import draw, say_more, table_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.tables import console_for, number, per_cent, shares
+from experiments.tables import console_for, per_cent
 from readout.files import check_folder, replacing, settings_hash, write_json
 from readout.provenance import jsonable, provenance
 from readout.statistics import cluster_interval
-from readout.style import CYCLE, MARKERS, new_figure, save, style
+from readout.style import save
 
 PROTOCOL = tomllib.loads(Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8"))
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least
@@ -208,11 +207,19 @@ def summarise(rows):
                 **{f"{null}_relative_l2": float(np.median(column[f"{null}_relative_l2"])) for null in NULLS},
                 "least_skill": min(column["skill"]),
                 "settled": sum(column["settled"]),
-                "agreement": None if None in column["agreement"] else sum(column["agreement"]),
+                "agreement": sum(column["agreement"]) if key[2] == "digits" else None,
+                "key_only_agreement": agreeing_null() * len(set(column["seed"])) if key[2] == "digits" else None,
                 "answers": len(chosen),
             }
         )
     return found
+
+
+def agreeing_null():
+    """On how many of the digits the null that ignores the query predicts as attention does."""
+    found = [reference_of(case, "elu+1") for case in digit_cases()]
+    null, right = ([each.nulls["key_only"] for each in found], [each.attention.output for each in found])
+    return int((predict(np.stack(null)) == predict(np.stack(right))).sum())
 
 
 def judge(rows):
@@ -228,60 +235,6 @@ def judge(rows):
             said = f"{rung}: a relative L2 of at most {per_cent(bound)} on each"
             found.append(Prediction(said, per_cent(max(easy)), max(easy) <= bound))
     return found
-
-
-# Figure
-def draw(rows):
-    """Error against rung: every answer a dot, the median a line, the nulls' medians as levels."""
-    kinds = list(dict.fromkeys((row["wiring"], row["suite"]) for row in rows))
-    rungs = [rung for rung in RUNGS if any(row["rung"] == rung for row in rows)]
-    with style():
-        figure = new_figure(5.2, width=9.0)
-        panel = figure.subplots()
-        for k, kind in enumerate(kinds):
-            look = {"color": CYCLE[k], "marker": MARKERS[k]}
-            place = (k - (len(kinds) - 1) / 2) * 0.16
-            own = [row for row in rows if (row["wiring"], row["suite"]) == kind]
-            errors = [[row["relative_l2"] for row in own if row["rung"] == rung] for rung in rungs]
-            for x, values in enumerate(errors):
-                panel.plot(np.full(len(values), x + place), values, linestyle="", markersize=4, alpha=0.5, **look)
-            medians = [np.median(values) if values else np.nan for values in errors]
-            label = f"{kind[0]} wiring, {'random inputs' if kind[1] == 'random' else 'digits'}"
-            panel.plot(np.arange(len(rungs)) + place, medians, markersize=7, label=label, **look)
-        for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
-            level = np.median([row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"] or [np.nan])
-            panel.axhline(level, color="#777777", linestyle=line, linewidth=1, label=f"null: {null.replace('_', ' ')}")
-        panel.set(yscale="log", ylabel="relative L2 error", xlabel="cells, from ideal to real")
-        panel.set_xlim(-0.5, len(rungs) - 0.5)
-        panel.set_xticks(range(len(rungs)), rungs)
-        panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
-        panel.set_axisbelow(True)
-        figure.legend(loc="outside upper center", ncols=4)
-    return figure
-
-
-def _table(summaries):
-    fixed = {"no_wrap": True}
-    table = Table(
-        Column("rung", **fixed), Column("median", **fixed), Column("largest", **fixed),
-        Column(f"{NULLS_TITLE} (%)", min_width=8), "least skill", Column("settled", **fixed),
-        title="relative L2 error at each rung",
-    )  # fmt: skip
-    for each in summaries:
-        table.add_row(
-            " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]),
-            per_cent(each["largest_relative_l2"]), shares(nulls_of(each))[:-2], number(each["least_skill"]),
-            f"{each['settled']}/{each['answers']}",
-        )  # fmt: skip
-    return table
-
-
-def _intervals(summaries, console):
-    """Print the mean of each row and its interval over seeds, where there are two at least."""
-    for each in summaries:
-        if each["interval"] is not None:
-            between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in COLUMNS[:3])
-            console.print(f"{name}: mean error {between}, 95 % over seeds", highlight=False)
 
 
 def write_csv(rows, path):
@@ -333,8 +286,8 @@ def main(
         save(draw(rows), out / "ladder.png")
     if json:
         print(json_module.dumps(jsonable(result)))
-    console.print(_table(summaries))
-    _intervals(summaries, console)
+    console.print(table_of(summaries))
+    say_more(summaries, console)
     say_predictions(judge(rows), console)
     for name, sentence in failed.items():
         console.print(f"failed: {name}: {sentence}", highlight=False)

@@ -2,11 +2,11 @@
 
 import os
 import signal
-import tempfile
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from contextlib import ExitStack, contextmanager
 
 from circuits.protocol import RunError
+from experiments.clusters import connected, local
 from experiments.one_run import has_brian2, perform, record_failure
 from experiments.options import OptionError
 from readout.files import FolderError
@@ -41,35 +41,14 @@ def client_of(n_worker, scheduler=None, slurm=None):
 
     settings = {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.admin.log-format": "%(message)s"}
     with dask.config.set(settings), ExitStack() as stack:
-        if scheduler is None:
-            cluster = _local(n_worker, stack) if slurm is None else stack.enter_context(slurm_cluster(slurm))
-            if slurm is not None:
-                cluster.scale(n_worker)
-            yield stack.enter_context(Client(cluster))
+        if scheduler is not None:
+            yield stack.enter_context(connected(scheduler))
+        elif slurm is None:
+            yield stack.enter_context(local(n_worker, preload=PRELOAD))  # a worker without memory is started again
         else:
-            yield stack.enter_context(_connected(scheduler))
-
-
-def _local(n_worker, stack):
-    """Processes of this machine; one that needs more than its share of the memory is ended, and started again."""
-    from distributed import LocalCluster
-
-    folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    return stack.enter_context(
-        LocalCluster(
-            n_workers=n_worker, threads_per_worker=1, processes=True, preload=PRELOAD, dashboard_address=None,
-            local_directory=folder, silence_logs=60,
-        )
-    )  # fmt: skip
-
-
-def _connected(address):
-    from distributed import Client
-
-    try:
-        return Client(address, timeout=10)
-    except (OSError, ValueError, TypeError) as error:
-        raise OptionError(f"--scheduler is '{address}' but no dask scheduler answers there") from error
+            cluster = stack.enter_context(slurm_cluster(slurm))
+            cluster.scale(n_worker)
+            yield stack.enter_context(Client(cluster))
 
 
 def check_scheduler(address):
@@ -79,7 +58,7 @@ def check_scheduler(address):
     ------
     OptionError
     """
-    with _connected(address) as client:
+    with connected(address) as client:
         threads, ready = client.nthreads(), client.run(has_brian2)
     if not threads:
         raise OptionError(f"--scheduler {address} has no workers but needs one at least")

@@ -1,19 +1,25 @@
-"""Attribution: the parts add up, and each form is the whole one with one thing put back."""
+"""Attribution: the parts add up, and each network is the whole one with one thing put back."""
 
+import numpy as np
 import pytest
 
-from cells.forms.adaptive import ADAPTIVE
+from cells.forms.rate import RATE
 from experiments import attribution, averaging
-from experiments.attribution import IDEAL, INTERACTION, PARTS, WHOLE, judge, row
+from experiments.attribution import BELOW, INTERACTION, RUNGS, WHOLE, Network, judge, row
 
 
-def errors(whole, ideal, **without):
-    """Squared errors by form."""
-    return {WHOLE: whole, IDEAL: ideal} | {name: without.get(name.split()[0], whole) for name in PARTS}
+def errors(rung, whole, below, **less):
+    """Squared errors by network, those of the parts being that of the whole unless given."""
+    return {name: less.get(name.replace(" ", "_"), whole) for name in RUNGS[rung]} | {WHOLE: whole, BELOW: below}
+
+
+def rows(rung, *given, **less):
+    """One row of a rung."""
+    return [{"rung": rung, **row("scale1", errors(rung, *given, **less))}]
 
 
 def test_parts_and_interaction_are_the_whole():
-    found = row("case", errors(9.0, 1.0, noise=4.0, saturation=7.0))
+    (found,) = rows("adaptive", 9.0, 1.0, noise=4.0, saturation=7.0)
     assert found["parts"]["noise"] == 5.0
     assert found["parts"]["saturation"] == 2.0
     assert found["parts"]["adaptation"] == 0
@@ -21,39 +27,61 @@ def test_parts_and_interaction_are_the_whole():
     assert sum(found["parts"].values()) == pytest.approx(found["squared_error"], rel=1e-12)
 
 
-def test_the_predictions_can_be_missed():
-    held = judge([row("scale1", errors(9.0, 1.0, noise=4.0, saturation=7.0))])
-    assert [each.held for each in held] == [True, True]
-    missed = judge([row("scale1", errors(9.0, 1.0, adaptation=2.0))])
-    assert [each.held for each in missed] == [False, False]
+@pytest.mark.parametrize(
+    ("rung", "held", "missed"),
+    [
+        ("adaptive", {"noise": 4.0, "saturation": 7.0}, {"adaptation": 2.0}),
+        ("spiking", {"few_cells": 1.0}, {"ripple": 1.0}),
+        ("biophysical", {"L5_IT_dendrite": 1.0}, {"shunt": 1.0}),
+    ],
+)
+def test_the_predictions_can_be_missed(rung, held, missed):
+    assert all(each.held for each in judge(rows(rung, 9.0, 1.0, **held)))
+    assert not any(each.held for each in judge(rows(rung, 9.0, 1.0, **missed)))
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_part_puts_one_thing_back(part):
-    """Every other field, and every other constant of the membranes, is that of the whole form."""
-    form = PARTS[part]
-    changed = [name for name in form._fields if getattr(form, name) != getattr(ADAPTIVE, name)]
-    assert len(changed) == 1
+@pytest.mark.parametrize(("rung", "part"), [(rung, part) for rung in RUNGS for part in RUNGS[rung]])
+def test_a_part_puts_one_thing_back(rung, part):
+    """Every other field, and every other constant of the membranes, is that of the whole."""
+    network, whole = RUNGS[rung][part], RUNGS[rung][WHOLE]
+    if part in (WHOLE, BELOW):
+        return
+    changed = [name for name in network.form._fields if getattr(network.form, name) != getattr(whole.form, name)]
+    if part == "leaky soma":  # that of another rung, on the dendrites of this one
+        assert network.form.dendrite == whole.form.dendrite
+        assert network.form.conductance == whole.form.conductance
+        return
+    assert len(changed) + (network.cells != whole.cells) + (network.exact != whole.exact) == 1
     if changed == ["membranes"]:
-        for name, membrane in form.membranes.items():
-            pairs = zip(membrane, ADAPTIVE.membranes[name], strict=True)
+        for name, membrane in network.form.membranes.items():
+            pairs = zip(membrane, whole.form.membranes[name], strict=True)
             assert sum(bool(one != other) for one, other in pairs) <= 1
 
 
-def test_every_form_is_asked(monkeypatch):
-    """One case, with a stand-in for the simulation."""
+def test_every_network_is_asked(monkeypatch):
+    """One case, with a stand-in for the simulation; a rung whose networks were not all run has no row."""
     asked = []
 
-    def measured(case, form, given, n_seed, report):
-        asked.append(form)
-        run = type("Run", (), {"interrupted": False})
-        return attribution.Measured(run, float(len(asked)))
+    def measured(case, rung, network, given, n_seed, report):
+        asked.append(network)
+        run = type("Run", (), {"interrupted": len(asked) > len(RUNGS["spiking"])})
+        return attribution.Measured(run, float(len(asked)), len(asked) != 2)
 
     monkeypatch.setattr(attribution, "measure", measured)
     case = attribution.suite_cases()[0]
-    rows, swept = attribution.run([case], {}, 1)
-    assert len(asked) == len(attribution.FORMS)
-    assert (len(rows), swept.failed) == (1, {})
+    found, swept = attribution.run([case], ("spiking", "adaptive"), {}, 1)
+    assert asked[:-1] == list(RUNGS["spiking"].values())
+    assert swept.interrupted
+    assert [(each["rung"], each["unsettled"]) for each in found] == [("spiking", [BELOW])]
+
+
+@pytest.mark.parametrize("exact", [(), ("nuclei",), ("shunt",)])
+def test_exact_numbers_in_rates_give_the_answer_of_the_circuit(exact):
+    """What is put back at other rungs changes nothing where it is ideal already."""
+    case = attribution.suite_cases()[0]
+    found = attribution.measure(case, "rate", Network(RATE, exact=exact), {"target": "numpy"}, 1)
+    assert found.settled
+    assert np.sqrt(found.error) < 1e-6
 
 
 @pytest.mark.parametrize("slope", [-0.5, 0.0])

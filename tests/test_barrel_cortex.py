@@ -5,9 +5,8 @@ import json
 import numpy as np
 
 from circuits import engine
-from circuits.engine import Work, choose, estimate
 from experiments.photograph import photograph_tokens
-from tests.command import run, saved
+from tests.command import run
 
 
 def test_tokens_are_neighbours_in_a_photograph():
@@ -42,27 +41,7 @@ def test_plan_runs_nothing(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_target_follows_the_work(monkeypatch):
-    small, large = Work(50, 1000, 2000), Work(50, 300_000, 8000)
-    monkeypatch.setattr(engine, "compiler", lambda: "g++")
-    assert choose("auto", small)[0] == "numpy"
-    assert choose("auto", large)[0] == "cpp"
-    assert choose("numpy", large) == ("numpy", "asked for")
-    assert all(estimate(large)[target] > estimate(small)[target] for target in engine.COSTS)
-    monkeypatch.setattr(engine, "compiler", lambda: None)
-    assert choose("auto", large)[0] == "numpy"
-
-
 def test_a_size_that_is_none_is_refused():
     done = run("barrel_cortex", "--size", "1")
     assert done.exit_code == 2
     assert "--size is 1 but needs to lie between 2 and 64" in done.stderr
-
-
-def test_plan_of_a_case(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    done = run("compare", saved(), "--plan", "--json", "--target", "numpy")
-    assert done.exit_code == 0, done.stderr
-    (plan,) = json.loads(done.stdout).values()
-    assert (plan["target"], plan["reason"]) == ("numpy", "asked for")
-    assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]

@@ -11,7 +11,7 @@ from cells.intratelencephalic import INTRATELENCEPHALIC
 from cells.kernels import phi
 from cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cells.superficial import SUPERFICIAL
-from cells.two_compartment import APICAL, BASAL, Surface
+from cells.two_compartment import Surface, TwoCompartment
 from circuits.attend import Settings, attend
 from circuits.mask import mask_wiring
 from circuits.pilot import drive_at, rate_units
@@ -22,6 +22,8 @@ from experiments.in_turn import side_by_side
 from experiments.suite import random_case
 from reference import KERNELS
 from reference.attention import linear_attention
+
+RANGES = TwoCompartment.membrane.basal, TwoCompartment.membrane.apical
 
 BETWEEN_LEVELS = 0.05  # 1 / (1 + g) read as a line between levels, in an error of a tenth
 TINY = {"n_head": 1, "d_model": 4, "d_key": 2, "d_value": 2, "scale": 2.0}
@@ -113,13 +115,13 @@ def test_the_pilot_sees_the_queries_and_the_attention():
 
 def made_up(divides):
     """Cells whose rate a shunt divides, or from which it subtracts; a product of two soft thresholds without it."""
-    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in (BASAL, APICAL))
+    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in RANGES)
     product = np.outer(basal, apical)
 
     def surface(cell):
         strength = float(cell.g_shunt_s + cell.g_shunt_d) * 1e9
         rates = product / (1 + strength) if divides else np.clip(product - strength, 0, None)
-        return Surface(BASAL, APICAL, {"burst": rates})
+        return Surface(*RANGES, {"burst": rates})
 
     return surface
 

@@ -1,11 +1,14 @@
 """The two-compartment cell, its surfaces, and the L2/3 stage read by its bursts."""
 
+from math import exp
+
 import numpy as np
 import pytest
 from brian2 import nS, pA, second
 
+from cells.calcium_spike import F_I, CalciumSpike
 from cells.product import map_product
-from cells.two_compartment import APICAL, BASAL, Surface, TwoCompartment, counts, surface
+from cells.two_compartment import Surface, TwoCompartment, counts, surface
 from circuits.engine import device
 from experiments import bursts
 from experiments.suite import random_case
@@ -14,6 +17,7 @@ from reference import linear_attention
 from reference.kernels import KERNELS
 
 QUIET = TwoCompartment(sigma=0 * pA)
+RANGES = QUIET.membrane.basal, QUIET.membrane.apical
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +79,56 @@ def test_bursts_interact_more_than_spikes_do():
     assert burst.product_residual < burst.sum_residual
 
 
+def test_the_calcium_spike_fires_as_fine_steps_do():
+    """As many spikes as an integration by hand of the same equations in steps of 0.02 ms (mV, nA, nF, uS, Mohm)."""
+    basal, apical = np.array([300, 700, 300, 700, 0]), np.array([0, 0, 600, 600, 1500])
+    found = counts(basal * pA, apical * pA, CalciumSpike(sigma=0 * pA), 1 * second)["total"]
+    wanted = [integrated(*each) for each in zip(basal / 1e3, apical / 1e3, strict=True)]
+    assert found == pytest.approx(wanted, rel=0.05, abs=1)
+    assert max(wanted) > 20
+
+
+def integrated(I_s, I_d, dt=0.02):
+    """Spikes in one second after half a second."""
+    v, w, g, m, h, last, spikes = -70.0, -70.0, 0.0, 0.0, 0.0, -1000.0, 0
+    for step in range(round(1500 / dt)):
+        t = step * dt
+        held = t - last < 1.0 - dt / 2
+        soma = 10.0 if held else v
+        calcium = 0.07 * m * h * (137 - w)
+        dv = (-70 - v) / 50 + (w - v) / 65 + g * (-90 - v) + I_s
+        dw = (-60 - w) / 43 + (soma - w) / 65 + calcium + I_d
+        m += dt / 15 * (1 / (1 + exp(-(w + 9) / 2)) - m)
+        h += dt / 80 * (1 / (1 + exp((w + 21) / 2)) - h)
+        if abs(t - last - 1.0) < dt / 2:
+            w += 10
+        v, w, g = v if held else v + dt * dv / 0.26, w + dt * dw / 0.12, g - dt * g / 80
+        if v > -47 and not held:
+            v, g, last, spikes = -52.0, g + 0.004, t, spikes + (t > 500)
+    return spikes
+
+
+def test_the_calcium_spike_fires_as_the_papers_cell_does():
+    """The f-I points of Larkum, Senn & Luescher (2004), to 20 per cent; without its afterhyperpolarisation (control) not."""
+    cell, basal, wanted = CalciumSpike(), np.repeat(list(F_I), 20), np.array(list(F_I.values()))
+
+    def error(cell):
+        rates = counts(basal * pA, 0 * basal * pA, cell, 1 * second)["total"].reshape(-1, 20).mean(axis=1)
+        return np.linalg.norm(rates - wanted) / np.linalg.norm(wanted)
+
+    assert error(cell) < 0.2 < 0.4 < error(cell._replace(g_AHP=0 * nS))
+
+
+def test_apical_drive_raises_the_gain_of_the_calcium_spike():
+    """Larkum, Senn & Luescher (2004), direction only; a shunt of its dendrite (control) takes it back."""
+    basal, n = np.repeat(np.linspace(200, 800, 7), 12), 84
+    cell = CalciumSpike(g_shunt_d=np.repeat([0, 0, 100], n) * nS)
+    found = counts(np.tile(basal, 3) * pA, np.repeat([0, 600, 600], n) * pA, cell, 1 * second)["total"]
+    alone, driven, shunted = (np.polyfit(basal, each, 1)[0] for each in found.reshape(3, n))
+    assert driven > 1.25 * alone > 0
+    assert shunted < 0.8 * driven
+
+
 def test_factors_tell_a_product_from_a_sum():
     a, b = np.linspace(0, 1, 5), np.linspace(1, 2, 7)
     product, added = factors(np.outer(a, b)), factors(np.add.outer(a, b))
@@ -85,8 +139,8 @@ def test_factors_tell_a_product_from_a_sum():
 
 def made_up(interaction):
     """A made-up surface: a product of two soft thresholds, or their sum; in each as many spikes as one likes."""
-    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in (BASAL, APICAL))
-    return Surface(BASAL, APICAL, {"burst": np.outer(basal, apical) if interaction else np.add.outer(basal, apical)})
+    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in RANGES)
+    return Surface(*RANGES, {"burst": np.outer(basal, apical) if interaction else np.add.outer(basal, apical)})
 
 
 @pytest.mark.parametrize("signed", [False, True])

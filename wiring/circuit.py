@@ -1,5 +1,6 @@
 """What is wired: populations with named axes, projections as index expressions. How it runs is the form's affair."""
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -138,3 +139,9 @@ class Circuit(NamedTuple):
     def ends(self, projection):
         """Source and target population of a projection."""
         return self.populations[projection.source], self.populations[projection.target.partition(".")[0]]
+
+    def n_pair(self, projection):
+        """Pairs of a source and a target cell that a projection joins, hidden axes left out."""
+        expression, (source, target) = parse(projection.expression), self.ends(projection)
+        weights = np.shape(projection.weights)
+        return prod(sizes(expression, source.axes, target.axes, weights, projection.name).values())

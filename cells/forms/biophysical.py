@@ -5,7 +5,8 @@ the two ports become currents into soma and apical dendrite (`cells.product`), a
 synapses send: bursts, all spikes, or what facilitating synapses pass on. Inhibition divides what the terminals release,
 after the spike; what it does to the cell itself is asked by `experiments.division`.
 
-The constants of the cell are in `cells.two_compartment`, those of all others in `cells.forms.adaptive`.
+The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spike`), those of all others in
+`cells.forms.adaptive`.
 """
 
 from brian2 import ms, nA
@@ -14,7 +15,7 @@ from cells.forms.adaptive import ADAPTIVE
 from cells.kernels import phi
 from cells.noise import noise
 from cells.product import map_product
-from cells.two_compartment import LONG_AGO, MEMBRANE, RESET, SENT, STEP, THRESHOLD, TwoCompartment, surface_of
+from cells.two_compartment import BOOK, LONG_AGO, SENT, SURROUNDINGS, THRESHOLD, TwoCompartment, surface_of
 
 CELL = TwoCompartment()
 TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together
@@ -33,9 +34,9 @@ def two_compartment(readout, cell):
     """The form of the two-compartment cells, whose synapses send what a read-out counts."""
     return ADAPTIVE._replace(
         name=f"two compartments, {readout}",
-        soma=SOMA.format(sent=SENT[readout]) + MEMBRANE,
+        soma=SOMA.format(sent=SENT[readout]) + cell.membrane.equations + SURROUNDINGS,
         threshold=THRESHOLD,
-        reset=f"released += sent\n count += 1\n rate += 1 / tau_rate\n {RESET}",
+        reset=f"released += sent\n count += 1\n rate += 1 / tau_rate\n {cell.membrane.reset}\n {BOOK}",
         synapse={
             sign: statement.replace("weight", "weight * sent_pre") for sign, statement in ADAPTIVE.synapse.items()
         },
@@ -60,7 +61,7 @@ def calibrate(cell, readout, population, drives, counted):
 
     Parameters
     ----------
-    cell : TwoCompartment
+    cell : TwoCompartment or CalciumSpike
     readout : str
     population : Population
         Its kernels are what the thresholds of the cell stand for.
@@ -84,7 +85,10 @@ def biophysical(readout="facilitated", cell=CELL):
     """The form with a read-out and a cell; by default what facilitating synapses pass on, which a target can receive."""
     soma = two_compartment(readout, cell)
     return ADAPTIVE._replace(
-        name="biophysical", dt=STEP, of_cell={"superficial": soma, "intratelencephalic": soma}, wirings=("mask",)
+        name="biophysical",
+        dt=cell.membrane.step,
+        of_cell={"superficial": soma, "intratelencephalic": soma},
+        wirings=("mask",),
     )
 
 
