@@ -28,6 +28,7 @@ LOOP = "for(int _idx=0; _idx<_N; _idx++)\n    {"
 IVDEP = "#pragma GCC ivdep"  # no cell of a group writes what another one reads
 INDEX = r"const int64_t _(\w+)_indices = _ptr_\w+\[_idx\];"
 PATHWAY = Path(__file__).with_name("synapses_classes.h")
+SHORT = 8  # chosen: doubles of the widest vectors
 FIRES = "long _count = 0;\n    static char _fires[N + 8];"
 SKIP = """for (size_t _block = 0; _block < N; _block += 8)
     {
@@ -39,6 +40,10 @@ SKIP = """for (size_t _block = 0; _block < N; _block += 8)
                     SPIKES[_count++] = _idx;
     }
     SPIKES[N] = _count;"""
+VECTOR_EXP = """#include <cmath>
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+extern "C" __attribute__((simd("notinbranch"))) double exp(double) noexcept;
+#endif"""  # glibc has an exp of many numbers at once, but declares it only where all arithmetic is taken to be finite
 FEW = 4  # files that are compiled sooner than the headers are
 HEADERS = ("objects.h", "network.h", "synapses_classes.h", "brianlib/common_math.h", "brianlib/stdint_compat.h")
 STANDARD_HEADERS = ("algorithm", "climits", "cmath", "cstring", "ctime", "fstream", "iostream", "sstream", "vector")
@@ -80,7 +85,7 @@ class Compiled(CPPStandaloneDevice):
             super().generate_makefile(writer, kind, compiler_flags, linker_flags, nb_threads, debug)
             return
         included = [f'#include "{name}"' for name in HEADERS] + [f"#include <{name}>" for name in STANDARD_HEADERS]
-        writer.write("all.h", "\n".join(included) + "\n")
+        writer.write("all.h", "\n".join([VECTOR_EXP, *included]) + "\n")
         objects = " ".join(sorted(source.replace(".cpp", ".o") for source in writer.source_files))
         lines = [
             f"CXX = {compiler()}",
@@ -130,27 +135,39 @@ def nested(code, shape, strides):
     str
         The code as it was, where Brian2 writes it in another way than this knows.
     """
-    place = {name: _sum_of(shape, steps) for name, steps in strides.items()}
     before, loop, after = code.partition(LOOP)
     body, end, rest = after.partition("\n    }\n")
-    if not (loop and end and set(re.findall(INDEX, body)) <= set(place)):
+    if not (loop and end and set(re.findall(INDEX, body)) <= set(strides)):
         return code
-    *outer, inner = [k for k, size in enumerate(shape) if size > 1] or [0]
+    axes = [k for k, size in enumerate(shape) if size > 1] or [0]
+    joined = axes[-2:] if shape[axes[-1]] < SHORT else axes[-1:]  # an innermost loop that is worth its start
+    outer = axes[: -len(joined)]
+    place = {name: _place(shape, steps, outer, joined) for name, steps in strides.items()}
     body = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", body)
-    fixed = "|".join(name for name, steps in strides.items() if not steps[inner]) or "-"
+    fixed = "|".join(name for name, steps in strides.items() if not any(steps[k] for k in joined)) or "-"
     once = rf"\n *const (?:int|double) _?(?:{fixed})(?:_\w+)? = .*"  # what the innermost loop reads, it divides by
     held = "".join(found[0] for found in re.finditer(once, body))
-    own = _sum_of(shape, [int(np.prod(shape[k + 1 :])) for k in range(len(shape))])
+    own = _place(shape, [int(np.prod(shape[k + 1 :])) for k in range(len(shape))], outer, joined)
     around = " ".join(f"for (int _a{k} = 0; _a{k} < {shape[k]}; _a{k}++)" for k in outer)
     within = (
-        f"for (int _a{inner} = 0; _a{inner} < {shape[inner]}; _a{inner}++)\n    {{\n        const int _idx = {own};"
+        f"\n{IVDEP}\n    for (unsigned _c = 0; _c < {int(np.prod([shape[k] for k in joined]))}; _c++)\n    {{\n"
+        f"        const int _idx = {own};"
     )
-    return f"{before}{around}\n    {{{held}\n{IVDEP}\n    {within}{re.sub(once, '', body)}{end}    }}\n{rest}"
+    return f"{before}{around}\n    {{{held}{within}{re.sub(once, '', body)}{end}    }}\n{rest}"
 
 
-def _sum_of(shape, strides):
-    """Flat index as C++."""
-    terms = [f"_a{k} * {step}" for k, step in enumerate(strides) if step and shape[k] > 1]
+def _place(shape, strides, outer, joined):
+    """Flat index as C++, with a counter for each outer axis and one, `_c`, for the axes that are joined in one loop."""
+    terms = [f"_a{k} * {strides[k]}" for k in outer if strides[k]]
+    first, last = joined[0], joined[-1]
+    if len(joined) == 1 or strides[first] == strides[last] * shape[last]:
+        terms += [f"_c * {strides[last]}"] if strides[last] else []
+    else:
+        halves = (
+            (f"_c / {shape[last]} * {strides[first]}", strides[first]),
+            (f"_c % {shape[last]} * {strides[last]}", strides[last]),
+        )
+        terms += [f"({half})" for half, step in halves if step]
     return " + ".join(terms) or "0"
 
 

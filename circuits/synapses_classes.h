@@ -38,8 +38,8 @@ public:
     {
         for (int k = 0; k < n_spike; k++)
             if (spikes[k] >= start && spikes[k] < stop)
-                reached.insert(reached.end(), of_cell.begin() + first[spikes[k] - start],
-                               of_cell.begin() + first[spikes[k] - start + 1]);
+                for (int n = first[spikes[k] - start]; n < first[spikes[k] - start + 1]; n++)
+                    reached.push_back(of_cell[n]);
     }
 
     std::vector<int> *peek() { return &reached; }

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shutil
 import subprocess
 
@@ -73,6 +74,32 @@ def test_code_that_is_not_known_is_left_alone():
     assert build.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
     unknown = f"{build.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
     assert build.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"),
+    [
+        ((2, 3, 40), (0, 1, 0)),
+        ((2, 3, 40, 2), (6, 2, 0, 1)),  # cells share a dendrite of each sign
+        ((2, 3, 40, 2), (3, 1, 0, 0)),
+        ((2, 3, 1, 2), (6, 2, 2, 1)),
+        ((3, 2), (1, 0)),
+        ((1, 1), (1, 1)),
+    ],
+)
+def test_places_in_nested_loops_are_those_of_the_index(shape, strides):
+    """The loops that are written, read as Python: every cell once, in order, with the dendrite that it reads."""
+    code = f"{build.LOOP}const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
+    written = build.nested(code, shape, {"x": strides})
+    loops = [(name, int(size)) for name, size in re.findall(r"(_a\d|_c) < (\d+);", written)]
+    own, dendrite = (
+        re.search(f"const int {name} = (.*?);", written)[1].replace("/", "//") for name in ("_idx", "_x_indices")
+    )
+    found = []
+    for place in np.ndindex(*(size for _, size in loops)):
+        counters = dict(zip((name for name, _ in loops), map(int, place), strict=True))
+        found.append((eval(own, {}, counters), eval(dendrite, {}, counters)))
+    assert found == [(k, int(np.dot(index, strides))) for k, index in enumerate(np.ndindex(*shape))]
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,15 @@ class Activation(NamedTuple):
 
 
 def activations(concrete, reaching, wires, settings):
-    """Activation of each pathway (by its number) that is alone on its port and shared, if what reaches the port from
-    outside is the same for all cells that read one dendrite."""
-    found = {}
-    for port, kernel in concrete.population.kernels.items():
+    """Activation of each pathway (by its number) that is alone on its port and shared, if there is something to compute
+    (a kernel, or the saturation of a dendrite), and what reaches the port from outside is the same for all cells that read
+    one dendrite."""
+    found, form = {}, settings.form
+    calibrated = form.of(concrete.population.cell).calibrate is not None  # its own thresholds stand for its kernels
+    for port in concrete.population.cell.ports:
+        kernel = "identity" if calibrated else concrete.population.kernels.get(port, "identity")
         alone = [k for k in reaching if reaching[k].port == port]
-        if kernel not in KERNELS or len(alone) != 1 or settings.form.of(concrete.population.cell).calibrate is not None:
+        if kernel not in KERNELS or len(alone) != 1 or (kernel == "identity" and form.conductance is None):
             continue
         wire, numbers = wires[alone[0]], _input(concrete, port)
         if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
