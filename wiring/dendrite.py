@@ -37,7 +37,8 @@ def activations(concrete, reaching, wires, settings):
     for port in concrete.population.cell.ports:
         kernel = "identity" if calibrated else concrete.population.kernels.get(port, "identity")
         alone = [k for k in reaching if reaching[k].port == port]
-        if kernel not in KERNELS or len(alone) != 1 or (kernel == "identity" and form.conductance is None):
+        saturates = form.conductance is not None and port not in form.unsaturated
+        if kernel not in KERNELS or len(alone) != 1 or (kernel == "identity" and not saturates):
             continue
         wire, numbers = wires[alone[0]], _input(concrete, port)
         if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
