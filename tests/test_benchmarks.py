@@ -15,6 +15,7 @@ from benchmarks import model as of
 from benchmarks.extrapolation import System, counts, project
 from benchmarks.peers import PEERS, ROW, Peer, row
 from benchmarks.point import Size, cost
+from benchmarks.profile import kind_of, shares
 from benchmarks.scaling import fit, fits
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
@@ -213,3 +214,12 @@ def test_extrapolation_gives_back_what_it_was_fitted_to():
     cells, synapses, _ = counts("mask", 100, 50, 500)
     assert row["worker_hours"] == pytest.approx((1e-6 * cells + 2e-9 * synapses) * 4 / 3600, rel=1e-6)
     assert row["head_gb"] == pytest.approx(1e-7 * cells, rel=1e-6)
+
+
+def test_a_profile_sorts_code_objects_and_takes_the_clocks_off():
+    names = ["superficial_stateupdater_codeobject", "dendrite_0_of_superficial_stateupdater_codeobject_1"]
+    assert [kind_of(name) for name in names] == ["cells: state", "dendrites"]
+    assert kind_of("excitation_5_pre_push_spikes") == "spikes to synapses"
+    found = shares([(names[0], 3.0), (names[0], 2.0), (names[1], 1.0)], run_s=4.5)  # half a second each is the clock's
+    assert found["cells: state"] == (2, 4.0)
+    assert found["dendrites"] == (1, 0.5)
