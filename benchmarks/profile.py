@@ -25,7 +25,6 @@ KINDS = {  # by the end of a code object's name, the first that fits
     "cells: reset": ("", "resetter"),
     "spikes to synapses": ("", "push_spikes"),
     "synapses": ("", "pre"),
-    "synapses, rates": ("", "summed_variable"),
     "records": ("", ""),
 }
 
@@ -33,6 +32,7 @@ KINDS = {  # by the end of a code object's name, the first that fits
 def kind_of(name):
     """What a code object does, by its name."""
     stem = name.split("_codeobject")[0]
+    stem = "pre" if "_summed_variable" in stem else stem  # synapses of rates
     return next(kind for kind, (start, end) in KINDS.items() if stem.startswith(start) and stem.endswith(end))
 
 

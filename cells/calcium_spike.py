@@ -5,7 +5,8 @@ Soma:      C_s dV_s/dt = (E_L - V_s) / R_s + (V_d - V_s) / R_T + g_K (E_K - V_s)
 Dendrite:  C_d dV_d/dt = (E_d - V_d) / R_d + (V_soma - V_d) / R_T + g_Ca m h (E_Ca - V_d) + I_d
            tau_m dm/dt = 1 / (1 + exp(-(V_d - V_m) / D)) - m,  tau_h dh/dt = 1 / (1 + exp((V_d - V_h) / D)) - h
 A spike holds the soma at V_peak for `refractory`, as the dendrite sees it; then the soma is reset to V_reset, and the
-dendrite raised by `kick`. Noise, shunts, bursts and synapses are those of `cells.two_compartment`.
+dendrite raised by `kick`; both last a step less than said, since a spike is found at the end of a step. Noise, shunts,
+bursts and synapses are those of `cells.two_compartment`.
 
 The paper itself could not be had. All constants but those of the gates were read in one public re-implementation, which is
 of students and has the reversal of calcium from elsewhere; those of the gates in two, the second of which says that they
@@ -29,8 +30,8 @@ MEMBRANE = """
     dm/dt = (1 / (1 + exp(-(V_d - V_m) / D)) - m) / tau_m : 1
     dh/dt = (1 / (1 + exp((V_d - V_h) / D)) - h) / tau_h : 1
     I_Ca = g_Ca * m * h * (E_Ca - V_d) : amp
-    V_soma = V_s + (V_peak - V_s) * int(t - last < refractory) : volt
-    raised = kick / dt * int(t - last >= refractory) * int(t - last < refractory + dt) : volt / second
+    V_soma = V_s + (V_peak - V_s) * int(t - last < refractory - 0.5*dt) : volt   # half a step: times are not exact
+    raised = kick / dt * int(t - last >= refractory - 0.5*dt) * int(t - last < refractory + 0.5*dt) : volt / second
 """
 
 

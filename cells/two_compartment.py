@@ -16,6 +16,7 @@ were read, of the dendrite four. Where two or more state a constant they agree, 
 read in one place only, and the refractory time is said in one to be 1 ms longer than the original. The paper itself could
 not be had. The shunts, the facilitation and a weaker noise are ours.
 
+K is compared with times that are not exact, so that it lasts 3 to 5 steps of 0.5 ms, 4.1 on average, where 4 are meant.
 There is no closed form: `surface` measures the table.
 """
 

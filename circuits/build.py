@@ -42,7 +42,9 @@ SKIP = """for (size_t _block = 0; _block < N; _block += 8)
     SPIKES[N] = _count;"""
 VECTOR_EXP = """#include <cmath>
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if __GLIBC_PREREQ(2, 22)
 extern "C" __attribute__((simd("notinbranch"))) double exp(double) noexcept;
+#endif
 #endif"""  # glibc has an exp of many numbers at once, but declares it only where all arithmetic is taken to be finite
 FEW = 4  # files that are compiled sooner than the headers are
 HEADERS = ("objects.h", "network.h", "synapses_classes.h", "brianlib/common_math.h", "brianlib/stdint_compat.h")

@@ -97,6 +97,8 @@ def choose(target, work):
     if compiler() is None:
         return "numpy", "no C++ compiler found"
     expected = estimate(work)
+    if _threads():
+        del expected["cpp"]
     said = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in expected.items())
     return min(expected, key=expected.get), f"expected with nothing compiled yet: {said}"
 
@@ -118,6 +120,11 @@ def device(target):
         yield
 
 
+def _threads():
+    """Threads that were asked of C++ standalone, of which the compiled target has none."""
+    return brian2.prefs.devices.cpp_standalone.openmp_threads
+
+
 @contextmanager
 def _at_run_time(target):
     before = brian2.prefs.codegen.target
@@ -134,9 +141,8 @@ def _at_run_time(target):
 
 @contextmanager
 def _compiled():
-    threads = brian2.prefs.devices.cpp_standalone.openmp_threads
-    if threads:
-        raise RunError(f"the target cpp has one thread, but brian2's openmp_threads is {threads}: set it to 0")
+    if _threads():
+        raise RunError(f"the target cpp has one thread, but brian2's openmp_threads is {_threads()}: set it to 0")
     gc.collect()  # Brian2 names things after those that live: the next run of a circuit is to be the same text
     with tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder:
         brian2.set_device("compiled", directory=folder, build_on_run=True)

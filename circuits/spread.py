@@ -55,7 +55,7 @@ def spread(
     start = time.perf_counter()
     names = stages(plan.circuit)
     refuse_noise(plan, form, cells, names.areas)
-    chosen, reason = engine.choose(target, work(plan, form, dt, cells))
+    chosen, reason = engine.choose(target, work(plan, form, dt, cells, shared))
     options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed}
     whole = _Whole(plan, form, unit_rates, cells, drawn(plan, form, cells, seed, record), options)
     told = _Told(report, whole, 2 + n_head_of(plan.circuit))

@@ -30,12 +30,25 @@ public:
         of_cell.resize(n_synapse);
         for (int k = 0; k < n_synapse; k++)
             of_cell[next[source[k] - start]++] = k;
+        one_each = start == 0 && n_synapse == stop;
+        for (int cell = 0; cell < n_synapse && one_each; cell++)
+            one_each = of_cell[cell] == cell && first[cell] == cell;
     }
 
     void advance() { reached.clear(); }
 
     void push(int *spikes, int n_spike)
     {
+        if (one_each) {
+            reached.resize(n_spike);
+            int n = 0;
+            for (int k = 0; k < n_spike; k++) {
+                reached[n] = spikes[k];
+                n += spikes[k] < stop;
+            }
+            reached.resize(n);
+            return;
+        }
         for (int k = 0; k < n_spike; k++)
             if (spikes[k] >= start && spikes[k] < stop)
                 for (int n = first[spikes[k] - start]; n < first[spikes[k] - start + 1]; n++)
@@ -46,6 +59,7 @@ public:
 
 private:
     int start, stop;
+    bool one_each = false; // whether cell k makes synapse k and no other
     std::vector<int> first, of_cell, reached; // where the synapses of a cell begin in `of_cell`; those reached in this step
 };
 

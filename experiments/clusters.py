@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 from experiments.options import OptionError
 
-TIMEOUT = 10  # s; chosen: for a scheduler to answer
-
 
 @contextmanager
 def local(n_worker, **options):
@@ -32,8 +30,8 @@ def local(n_worker, **options):
         yield client
 
 
-def connected(address):
-    """Client of the scheduler at an address.
+def connected(address, timeout=10):
+    """Client of the scheduler at an address, which is given so long to answer (s).
 
     Raises
     ------
@@ -43,6 +41,6 @@ def connected(address):
     from distributed import Client
 
     try:
-        return Client(address, timeout=TIMEOUT)
+        return Client(address, timeout=timeout)
     except (OSError, ValueError, TypeError) as error:
         raise OptionError(f"--scheduler is '{address}' but no dask scheduler answers there") from error

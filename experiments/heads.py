@@ -66,7 +66,7 @@ def _dask():
 @contextmanager
 def _cluster(workers, scheduler):
     """Client of a cluster whose workers are there."""
-    with connected(scheduler) as client:
+    with connected(scheduler, WAIT) as client:
         try:
             client.wait_for_workers(max(1, workers), timeout=WAIT)
         except TimeoutError as error:

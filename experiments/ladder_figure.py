@@ -3,6 +3,7 @@
 import numpy as np
 from rich.table import Column, Table
 
+from circuits.attend import FORMS
 from experiments.comparison import NULLS
 from experiments.pictures import NULLS_TITLE, nulls_of
 from experiments.tables import number, per_cent, shares
@@ -14,7 +15,7 @@ KEYS = "rung", "wiring", "suite"
 def draw(rows):
     """Error against rung: every answer a dot, the median a line, the nulls' medians as levels."""
     kinds = list(dict.fromkeys((row["wiring"], row["suite"]) for row in rows))
-    rungs = list(dict.fromkeys(row["rung"] for row in rows))
+    rungs = [rung for rung in FORMS if any(row["rung"] == rung for row in rows)]  # from the most ideal on
     with style():
         figure = new_figure(5.2, width=9.0)
         panel = figure.subplots()

@@ -10,7 +10,8 @@ from experiments.attribution import BELOW, INTERACTION, RUNGS, WHOLE, Network, j
 
 def errors(rung, whole, below, **less):
     """Squared errors by network, those of the parts being that of the whole unless given."""
-    return {name: less.get(name.replace(" ", "_"), whole) for name in RUNGS[rung]} | {WHOLE: whole, BELOW: below}
+    found = {name: less.get(name.replace(" ", "_"), whole) for name in RUNGS[rung]} | {WHOLE: whole, BELOW: below}
+    return {name: np.full(2, each) for name, each in found.items()}
 
 
 def rows(rung, *given, **less):
@@ -31,13 +32,17 @@ def test_parts_and_interaction_are_the_whole():
     ("rung", "held", "missed"),
     [
         ("adaptive", {"noise": 4.0, "saturation": 7.0}, {"adaptation": 2.0}),
-        ("spiking", {"few_cells": 1.0}, {"ripple": 1.0}),
-        ("biophysical", {"L5_IT_dendrite": 1.0}, {"shunt": 1.0}),
+        ("spiking", {"few_cells": 1.0}, {"nuclei": 1.0}),
     ],
 )
 def test_the_predictions_can_be_missed(rung, held, missed):
     assert all(each.held for each in judge(rows(rung, 9.0, 1.0, **held)))
     assert not any(each.held for each in judge(rows(rung, 9.0, 1.0, **missed)))
+
+
+def test_what_the_rung_below_leaves_is_not_of_the_dendrites():
+    assert [each.held for each in judge(rows("biophysical", 9.0, 1.0))] == [True, True]
+    assert [each.held for each in judge(rows("biophysical", 9.0, 6.0, shunt=1.0))] == [False, False]
 
 
 @pytest.mark.parametrize(("rung", "part"), [(rung, part) for rung in RUNGS for part in RUNGS[rung]])
@@ -47,7 +52,10 @@ def test_a_part_puts_one_thing_back(rung, part):
     if part in (WHOLE, BELOW):
         return
     changed = [name for name in network.form._fields if getattr(network.form, name) != getattr(whole.form, name)]
-    if part == "leaky soma":  # that of another rung, on the dendrites of this one
+    if part == "besides: noise, 0.25 ms":
+        assert network.form == RUNGS[rung]["noise"].form._replace(dt=network.form.dt)
+        return
+    if part == "besides: whole soma":  # that of another rung, on the dendrites of this one
         assert network.form.dendrite == whole.form.dendrite
         assert network.form.conductance == whole.form.conductance
         return
@@ -65,7 +73,7 @@ def test_every_network_is_asked(monkeypatch):
     def measured(case, rung, network, given, n_seed, report):
         asked.append(network)
         run = type("Run", (), {"interrupted": len(asked) > len(RUNGS["spiking"])})
-        return attribution.Measured(run, float(len(asked)), len(asked) != 2)
+        return attribution.Measured(run, np.full(2, float(len(asked))), len(asked) != 2)
 
     monkeypatch.setattr(attribution, "measure", measured)
     case = attribution.suite_cases()[0]
@@ -81,7 +89,7 @@ def test_exact_numbers_in_rates_give_the_answer_of_the_circuit(exact):
     case = attribution.suite_cases()[0]
     found = attribution.measure(case, "rate", Network(RATE, exact=exact), {"target": "numpy"}, 1)
     assert found.settled
-    assert np.sqrt(found.error) < 1e-6
+    assert np.sqrt(found.errors.max()) < 1e-6
 
 
 @pytest.mark.parametrize("slope", [-0.5, 0.0])

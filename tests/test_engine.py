@@ -22,8 +22,9 @@ def test_target_follows_the_work(monkeypatch):
     assert choose("auto", large)[0] == "numpy"
 
 
-def test_stored_synapses_are_work():
+def test_stored_synapses_are_work(tmp_path, monkeypatch):
     """One synapse a pair takes longer than shared dendrites do, on every target."""
+    monkeypatch.chdir(tmp_path)
     shared, explicit = (
         json.loads(run("compare", saved(), "--plan", "--json", "--dendrites", kind).stdout)
         for kind in ("shared", "explicit")
@@ -50,6 +51,8 @@ def test_threads_that_a_target_does_not_have_are_refused(monkeypatch):
     monkeypatch.setitem(brian2.prefs, "devices.cpp_standalone.openmp_threads", 2)
     with pytest.raises(RunError, match="one thread, but brian2's openmp_threads is 2"), engine.device("cpp"):
         pass
+    monkeypatch.setattr(engine, "compiler", lambda: "g++")
+    assert choose("auto", Work(50, 300_000, 8000))[0] != "cpp"
 
 
 def test_plan_of_a_case(tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ def test_bursts_interact_more_than_spikes_do():
 
 def test_the_calcium_spike_fires_as_fine_steps_do():
     """As many spikes as an integration by hand of the same equations in steps of 0.02 ms (mV, nA, nF, uS, Mohm)."""
-    basal, apical = np.array([300, 700, 300, 700, 0]), np.array([0, 0, 600, 600, 1500])
+    basal, apical = np.array([300, 700, 300, 700, 0, 200]), np.array([0, 0, 600, 600, 1500, 1200])
     found = counts(basal * pA, apical * pA, CalciumSpike(sigma=0 * pA), 1 * second)["total"]
     wanted = [integrated(*each) for each in zip(basal / 1e3, apical / 1e3, strict=True)]
     assert found == pytest.approx(wanted, rel=0.05, abs=1)

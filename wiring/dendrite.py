@@ -6,7 +6,7 @@ import numpy as np
 from brian2 import NeuronGroup
 from brian2.utils.stringtools import word_substitute
 
-from cells.kernels import KERNELS
+from cells.kernels import KERNELS, phi
 from wiring.dense import projected
 from wiring.expand import expand_input
 from wiring.numbers import weight_of_rate
@@ -92,6 +92,7 @@ def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):
     if activation:
         kernel = word_substitute(KERNELS[activation.kernel], {"x": "(filtered + input)"})
         dendrite.input = activation.input
+        dendrite.activation = phi(activation.kernel)(activation.input)  # what is recorded before the first step
         dendrite.run_regularly(f"activation = {kernel}", when="groups", order=0)  # after it decays, before it is read
     if form.conductance is not None:
         dendrite.conductance = 0 if port in form.unsaturated else form.conductance
