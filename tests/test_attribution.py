@@ -5,7 +5,8 @@ import pytest
 
 from cells.forms.rate import RATE
 from experiments import attribution, averaging
-from experiments.attribution import BELOW, INTERACTION, RUNGS, WHOLE, Network, judge, row
+from experiments.attribution import INTERACTION, judge, row
+from experiments.put_back import BELOW, RUNGS, WHOLE, Network
 
 
 def errors(rung, whole, below, **less):

@@ -1,0 +1,78 @@
+"""Networks of a rung with one thing put back that its cells are without in the ideal (`experiments.attribution`)."""
+
+from typing import NamedTuple
+
+from brian2 import ms, pA
+
+from cells.forms.adaptive import ADAPTIVE
+from cells.forms.biophysical import BIOPHYSICAL, CELL, biophysical
+from cells.forms.form import Form
+from cells.forms.rate import RATE
+from cells.forms.spiking import SPIKING
+
+WHOLE, BELOW = "all of them", "rung below"
+
+
+class Network(NamedTuple):
+    """A form, how many times the cells a number that its rung has, and what is given as numbers (`experiments.causes`)."""
+
+    form: Form
+    cells: int = 1
+    exact: tuple = ()
+
+
+def with_membranes(**changes):
+    """The adaptive form with other constants of every membrane."""
+    return ADAPTIVE._replace(membranes={name: each._replace(**changes) for name, each in ADAPTIVE.membranes.items()})
+
+
+def only(*names):
+    """The biophysical form with two compartments in these cell types only."""
+    return BIOPHYSICAL._replace(of_cell={name: BIOPHYSICAL.of_cell[name] for name in names})
+
+
+def ideals(form):
+    """What can be put back at every rung: exact numbers, and more cells."""
+    return {
+        "nuclei": Network(form, exact=("nuclei",)),
+        "shunt": Network(form, exact=("shunt",)),
+        "few cells": Network(form, cells=4),
+    }
+
+
+FINE = 0.25 * ms
+IN_SATURATING = {
+    name: getattr(ADAPTIVE, name) for name in ("dendrite", "held", "synapse", "conductance", "unsaturated")
+}
+RUNGS = {
+    "spiking": {
+        WHOLE: Network(SPIKING),
+        BELOW: Network(RATE),
+        **ideals(SPIKING),
+        "time step": Network(SPIKING._replace(dt=FINE)),
+    },
+    "adaptive": {
+        WHOLE: Network(ADAPTIVE),
+        BELOW: Network(SPIKING._replace(ceiling=ADAPTIVE.ceiling)),
+        **ideals(ADAPTIVE),
+        "noise": Network(with_membranes(sigma=0.0)),
+        "adaptation": Network(with_membranes(b=0.0)),
+        "refractory": Network(with_membranes(refractory=0 * ms)),
+        "saturation": Network(ADAPTIVE._replace(conductance=0.0)),
+        "time step": Network(ADAPTIVE._replace(dt=FINE)),
+        "besides: noise, 0.25 ms": Network(with_membranes(sigma=0.0)._replace(dt=FINE)),
+        "besides: whole soma": Network(
+            SPIKING._replace(ceiling=ADAPTIVE.ceiling, constants=ADAPTIVE.constants, **IN_SATURATING)
+        ),
+    },
+    "biophysical": {
+        WHOLE: Network(BIOPHYSICAL),
+        BELOW: Network(ADAPTIVE._replace(dt=BIOPHYSICAL.dt)),
+        **ideals(BIOPHYSICAL),
+        "L2/3 dendrite": Network(only("intratelencephalic")),
+        "L5 IT dendrite": Network(only("superficial")),
+        "noise": Network(biophysical(cell=CELL._replace(sigma=0 * pA))),
+        "adaptation": Network(biophysical(cell=CELL._replace(b=0 * pA))),
+        "facilitation": Network(biophysical("burst")),
+    },
+}
