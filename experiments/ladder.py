@@ -203,6 +203,7 @@ def summarise(rows):
                 **dict(zip(("rung", "wiring", "suite"), key, strict=True)),
                 "median_relative_l2": float(np.median(column["relative_l2"])),
                 "interval": cluster_interval(column["relative_l2"], column["seed"], **PROTOCOL["intervals"]),
+                "ahead": {null: _ahead(column, null) for null in NULLS},
                 "largest_relative_l2": max(column["relative_l2"]),
                 **{f"{null}_relative_l2": float(np.median(column[f"{null}_relative_l2"])) for null in NULLS},
                 "least_skill": min(column["skill"]),
@@ -213,6 +214,12 @@ def summarise(rows):
             }
         )
     return found
+
+
+def _ahead(column, null):
+    """Interval over seeds of how far the error lies below that of a null."""
+    ahead = np.subtract(column[f"{null}_relative_l2"], column["relative_l2"])
+    return cluster_interval(ahead, column["seed"], **PROTOCOL["intervals"])
 
 
 def agreeing_null():

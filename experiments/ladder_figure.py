@@ -67,4 +67,6 @@ def say_more(summaries, console):
             console.print(f"{said}; {null} by the null that ignores the query", highlight=False)
         if each["interval"] is not None:
             between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in KEYS)
-            console.print(f"{name}: mean error {between}, 95 % over seeds", highlight=False)
+            ahead = " to ".join(number(bound) for bound in each["ahead"]["key_only"])
+            said = f"{name}: mean error {between}; {ahead} below the null that ignores the query (95 % over seeds)"
+            console.print(said, highlight=False, soft_wrap=True)
