@@ -155,6 +155,8 @@ def simulate(
         stepping = engine.run_time() or time.perf_counter() - stepping
         interrupted = bool(network.t < asked - dt / 2)
         readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
+        # a compiled program that gets the interruption itself stops early, and says nothing
+        interrupted |= any(len(reading) <= plan.protocol.n_phase for reading in readings.values())
         sent = {name: _sent(monitor, dt) for name, monitor in listening.items()}
         records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
         if not interrupted:
