@@ -9,7 +9,7 @@ pathway with its own inhibition nothing was predicted; of its stages, see `burst
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite` and on
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
 
-Run time, with eight seeds on one core: half an hour for biophysical cells on the inputs of up to 8 tokens, and more than an
+Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, and more than an
 hour for all else. Biophysical cells on 16 tokens and on digits have not been run. A stopped ladder goes on where it was.
 """
 
