@@ -16,7 +16,6 @@ were read, of the dendrite four. Where two or more state a constant they agree, 
 read in one place only, and the refractory time is said in one to be 1 ms longer than the original. The paper itself could
 not be had. The shunts, the facilitation and a weaker noise are ours.
 
-K is compared with times that are not exact, so that it lasts 3 to 5 steps of 0.5 ms, 4.1 on average, where 4 are meant.
 There is no closed form: `surface` measures the table.
 """
 
@@ -35,7 +34,7 @@ MEMBRANE = """
     dV_d/dt = -(V_d - E_L) / tau_d + (g_d * plateau + c_d * K + I_d + w_d + noise_d + shunt_d) / C_d : volt
     dw_d/dt = (-w_d - a * (V_d - E_L)) / tau_wd : amp
     plateau = 1 / (1 + exp(-(V_d - E_d) / D_d)) : 1
-    K = int(t - last >= 0.5*ms) * int(t - last < 2.5*ms) : 1
+    K = int(t - last > 0.5*ms - 0.5*dt) * int(t - last < 2.5*ms - 0.5*dt) : 1   # half a step: times are not exact
 """
 SURROUNDINGS = """
     shunt_s = -g_shunt_s * (V_s - E_I) : amp
@@ -43,19 +42,20 @@ SURROUNDINGS = """
     dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
     dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream_d)) / tau_noise : amp
     last : second            # time of the last spike
+    close = int(t - last < together - 0.5*dt) : 1
     bursting : 1             # whether the last spike was in a burst, not its first
     du/dt = -u / tau_f : 1   # facilitation of the synapses it makes
 """  # of any cell with two compartments
 THRESHOLD = "V_s > V_T"
 SENT = {  # what a spike counts for, in each read-out, before it is added to the state
     "total": "1",
-    "burst": "int(t - last < together) * (1 - bursting)",
-    "event": "int(t - last >= together)",
+    "burst": "close * (1 - bursting)",
+    "event": "1 - close",
     "facilitated": "u",
 }
 BOOK = """
     u += U * (1 - u)
-    bursting = int(t - last < together)
+    bursting = close
     last = t
 """  # what every cell notes at a spike, after its own reset
 SETTLE = 0.5 * second  # chosen: five times the longest time constant
@@ -121,6 +121,28 @@ class TwoCompartment(NamedTuple):
     )
 
 
+def cells_under(basal, apical, cell, seed):
+    """Cells under constant drives, at rest (NeuronGroup); the arguments are those of `counts`."""
+    streams = np.random.SeedSequence(seed).generate_state(2).tolist()
+    constants = cell._asdict()
+    own = {name: constants.pop(name) for name in ("g_shunt_s", "g_shunt_d")}
+    state = (
+        "I_s : amp (constant)\n I_d : amp (constant)\n g_shunt_s : siemens (constant)\n g_shunt_d : siemens (constant)"
+    )
+    kind = cell.membrane
+    group = NeuronGroup(
+        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}", threshold=THRESHOLD,
+        reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
+        refractory=cell.refractory, method="euler", clock=Clock(kind.step),
+        namespace={**constants, "noise": noise, "stream": streams[0], "stream_d": streams[1]},
+    )  # fmt: skip
+    group.V_s, group.V_d, group.last = cell.E_L, cell.E_L, LONG_AGO
+    group.I_s, group.I_d = basal, apical
+    for name, conductance in own.items():
+        setattr(group, name, conductance)
+    return group
+
+
 def counts(basal, apical, cell, window, seed=0, report=None):
     """What cells count under constant drives, simulated in Brian2.
 
@@ -146,28 +168,12 @@ def counts(basal, apical, cell, window, seed=0, report=None):
     KeyboardInterrupt
         If it was interrupted.
     """
-    streams = np.random.SeedSequence(seed).generate_state(2).tolist()
-    constants = cell._asdict()
-    own = {name: constants.pop(name) for name in ("g_shunt_s", "g_shunt_d")}
-    state = (
-        "I_s : amp (constant)\n I_d : amp (constant)\n g_shunt_s : siemens (constant)\n g_shunt_d : siemens (constant)"
-    )
-    kind, clock = cell.membrane, Clock(cell.membrane.step)
-    group = NeuronGroup(
-        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}", threshold=THRESHOLD,
-        reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
-        refractory=cell.refractory, method="euler", clock=clock,
-        namespace={**constants, "noise": noise, "stream": streams[0], "stream_d": streams[1]},
-    )  # fmt: skip
-    group.V_s, group.V_d, group.last = cell.E_L, cell.E_L, LONG_AGO
-    group.I_s, group.I_d = basal, apical
-    for name, conductance in own.items():
-        setattr(group, name, conductance)
+    group = cells_under(basal, apical, cell, seed)
     network, read = Network(group), []
     for span in (SETTLE, window):
         network.run(span, report=report, report_period=1 * second, namespace={})
         read.append({name: np.array(getattr(group, name)) for name in READOUTS})
-        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - kind.step / 2:
+        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - cell.membrane.step / 2:
             raise KeyboardInterrupt
     return {name: read[1][name] - read[0][name] for name in READOUTS}
 

@@ -4,11 +4,11 @@ from math import exp
 
 import numpy as np
 import pytest
-from brian2 import nS, pA, second
+from brian2 import Network, ms, nS, pA, second
 
 from cells.calcium_spike import F_I, CalciumSpike
 from cells.product import map_product
-from cells.two_compartment import Surface, TwoCompartment, counts, surface
+from cells.two_compartment import Surface, TwoCompartment, cells_under, counts, surface
 from circuits.engine import device
 from experiments import bursts
 from experiments.suite import random_case
@@ -54,6 +54,19 @@ def test_apical_drive_turns_spikes_into_bursts():
     assert together["burst"] > 0.8 * together["event"]
     without = QUIET._replace(g_s=0 * pA)  # negative control: a plateau that does not reach the soma
     assert one(600, 400, without)["burst"] == 0
+
+
+def test_a_spike_comes_back_for_two_milliseconds():
+    """In a dendrite that only integrates, each spike leaves c_d 2 ms / C_d, whenever it comes: 4 steps of 0.5 ms."""
+    integrating = QUIET._replace(tau_d=1e9 * second, g_d=0 * pA, a=0 * nS)
+    group = cells_under(np.linspace(500, 1400, 40) * pA, np.zeros(40) * pA, integrating, 0)
+    network = Network(group)
+    network.run(1 * second)
+    group.I_s = -1000 * pA  # what has fired comes back before it is looked at
+    network.run(5 * ms)
+    each = QUIET.c_d * 2 * ms / QUIET.C_d
+    assert group.total[:].min() > 10
+    assert np.asarray((group.V_d - QUIET.E_L) / each) == pytest.approx(group.total[:], rel=1e-9)
 
 
 def test_spikes_make_events_and_bursts():
