@@ -27,9 +27,13 @@ MAX_KEPT = 4000  # chosen: objects of some 20 kB, about 130 a circuit; the ones 
 LOOP = "for(int _idx=0; _idx<_N; _idx++)\n    {"
 IVDEP = "#pragma GCC ivdep"  # no cell of a group writes what another one reads
 INDEX = r"const int64_t _(\w+)_indices = _ptr_\w+\[_idx\];"
+OWN = r"(const double (\w+) = _ptr_\w+)\[_idx\];"
 PATHWAY = Path(__file__).with_name("synapses_classes.h")
 SHORT = 8  # chosen: doubles of the widest vectors
 FIRES = "long _count = 0;\n    static char _fires[N + 8];"
+CHECK = re.compile(r"for\(size_t _idx=0; _idx<N; _idx\+\+\)\s*\{[^;]*;(.*?_fires)(\[_idx\] = _cond;)\s*\}", re.S)
+START = "\n    const int _N = N;"
+STORED = re.compile(r"\n *_ptr_\w+\[_idx\] = \w+;(?!.*_ptr_\w+\[_idx\] = )", re.S)  # the last
 SKIP = """for (size_t _block = 0; _block < N; _block += 8)
     {
         uint64_t _any;
@@ -76,6 +80,13 @@ class Compiled(CPPStandaloneDevice):
             if what == "thresholder":
                 code = listed(code, name.removesuffix("_recorded")) if name.endswith("_recorded") else blockwise(code)
             path.write_text(code, encoding="utf-8")
+        for update in folder.glob("*_stateupdater_codeobject.cpp"):
+            group = update.name.removesuffix("_stateupdater_codeobject.cpp")
+            check = update.with_name(f"{group}_spike_thresholder_codeobject.cpp")
+            if check.exists() and not update.with_name(f"{group}_run_regularly_codeobject.cpp").exists():
+                codes = fused(update.read_text(encoding="utf-8"), check.read_text(encoding="utf-8"), group)
+                for path, code in zip((update, check), codes, strict=True):
+                    path.write_text(code, encoding="utf-8")
 
     def generate_synapses_classes_source(self, writer):
         """How spikes find their synapses: without delays, of which no circuit has any."""
@@ -130,7 +141,7 @@ def nested(code, shape, strides):
     shape : tuple of int
         Sizes of the axes of the cells, in C order.
     strides : dict of str to tuple of int
-        By linked variable: how far apart its values lie along each axis.
+        By linked variable, or constant that cells have in common: how far apart its values lie along each axis.
 
     Returns
     -------
@@ -146,6 +157,7 @@ def nested(code, shape, strides):
     outer = axes[: -len(joined)]
     place = {name: _place(shape, steps, outer, joined) for name, steps in strides.items()}
     body = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", body)
+    body = re.sub(OWN, lambda match: f"{match[1]}[{place[match[2]]}];" if match[2] in place else match[0], body)
     fixed = "|".join(name for name, steps in strides.items() if not any(steps[k] for k in joined)) or "-"
     once = rf"\n *const (?:int|double) _?(?:{fixed})(?:_\w+)? = .*"  # what the innermost loop reads, it divides by
     held = "".join(found[0] for found in re.finditer(once, body))
@@ -190,6 +202,21 @@ def blockwise(code):
     spikes = found[1]
     code = code.replace(found[0], "_fires[_idx] = _cond;").replace("long _count = 0;", FIRES)
     return code.replace(f"{spikes}[N] = _count;", SKIP.replace("SPIKES", spikes))
+
+
+def fused(update, check, group):
+    """State update and threshold of a group (a pair of str), in which the update notes who is beyond the threshold while it
+    holds the cell, and the threshold goes through the notes; as they were where either is not as this knows it."""
+    found, stored, size = CHECK.search(check), STORED.search(update), re.search(r"const int64_t N = (\d+);", check)
+    known = found and stored and size and START in update
+    if not known or not all(f"{each} =" in update for each in re.findall(r"_ptr_\w+", found[1])):
+        return update, check
+    notes = f"_fires_{group}"
+    update = f"{update[: stored.end()]}\n        {{{found[1]}{found[2]}}}{update[stored.end() :]}"
+    pointer = f"\n    char* __restrict _fires = {notes};\n    const int _N = N;"  # an array would keep it from vectors
+    update = f"extern char {notes}[];\n{update.replace(START, pointer)}"
+    check = check.replace(found[0], "").replace(FIRES, "long _count = 0;").replace("_fires", notes)
+    return update, f"char {notes}[{size[1]} + 8];\n{check}"
 
 
 def _starts_clock(line):

@@ -58,8 +58,12 @@ def test_brian2_writes_what_is_rewritten(form, tmp_path):
         update = found[f"code_objects/{name}_stateupdater_codeobject.cpp"]
         assert "for (int _a2 = 0; _a2 < 3; _a2++)" in update
         assert "_indices[_idx]" not in update
+        assert "_unit_rate[0]" in update
     if form.spikes:
-        assert "_fires[_idx] = _cond" in found["code_objects/superficial_spike_thresholder_codeobject.cpp"]
+        check = found["code_objects/superficial_spike_thresholder_codeobject.cpp"]
+        assert "memcpy(&_any, _fires_superficial" in check
+        assert "_cond" not in check
+        assert "_fires[_idx] = _cond;" in found["code_objects/superficial_stateupdater_codeobject.cpp"]
     else:
         assert not any("synapses_create" in name for name in found)
 
@@ -74,6 +78,10 @@ def test_code_that_is_not_known_is_left_alone():
     assert build.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
     unknown = f"{build.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
     assert build.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
+    stored, check = "\n    _ptr_v[_idx] = v;\n", "a; _fires[_idx] = _cond;"
+    assert build.fused(stored, check, "x") == (stored, check)
+    reads = "const int64_t N = 3;\n for(size_t _idx=0; _idx<N; _idx++) { a; b = _ptr_w[_idx]; _fires[_idx] = _cond; }"
+    assert build.fused(stored, reads, "x") == (stored, reads)  # what the update does not know
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ class Wired(NamedTuple):
     dense : dict of projection name to int
         Synapses of the projections that are not stored.
     layout : dict of str to (shape, dict of str to tuple of int)
-        By population: sizes of its axes, and how far apart the dendrites lie that cells read along each axis, by the name of
-        the variable that reads them.
+        By population: sizes of its axes, and how far apart what cells read lies along each axis, by the name of the variable
+        that reads it: dendrites, and unit rates.
     """
 
     groups: dict
@@ -140,6 +140,7 @@ def wire(circuit, settings):
         reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
         activated |= activations(concrete[name], reaching, wires, settings)
         wired.groups[name] = _cells(concrete[name], reaching, activated, settings)
+        wired.layout[name][1]["unit_rate"] = _strides(concrete[name].shape, settings.unit_rates[name].size)
     for k, pathway in enumerate(pathways):
         _connect(wired, k, pathway, wires[k], activated.get(k), settings)
     return wired
@@ -211,6 +212,12 @@ def highest(form, unit_rate):
 def each_cell(values, n_cell):
     """A value an input (batch,), or an index (batch, *sizes), for every one of `n_cell` cells, which lie in that order."""
     return np.repeat(values.ravel(), n_cell // values.size)
+
+
+def _strides(shape, n_value):
+    """How far apart values lie along each axis of cells, if the first axes have a value each (`each_cell`)."""
+    steps = [int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
+    return tuple(step if step * n_value >= np.prod(shape) else 0 for step in steps)
 
 
 def _port(population, port, reaching):
