@@ -116,6 +116,8 @@ def main(
     out: Annotated[Path | None, typer.Option(help="File of the figures.")] = None,
 ):
     """Measure one run and print its figures."""
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     settings = Settings(FORMS[form], window=duration * second, settle=settle * second, target=target)
     start = time.perf_counter()
 

@@ -137,6 +137,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Runs of each size, of which the fastest is kept.")] = 1,
 ):
     """Measure every size and fit the exponents."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     console, found, more = Console(), [], git_state(Path(__file__).parent)
     asked = axes.split(","), wirings.split(","), forms.split(",")
     for names, known in zip(asked, (SIZES, WIRINGS, FORMS), strict=True):

@@ -135,6 +135,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Rounds, of which the best is kept.")] = 3,
 ):
     """Run every peer side by side."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     console, names = Console(width=None if Console().is_terminal else 130), only.split(",")
     if not set(names) <= set(PEERS) or form not in (None, *FORMS):
         raise typer.BadParameter(f"peers are {', '.join(PEERS)}; forms are {', '.join(FORMS)}")

@@ -72,6 +72,7 @@ def main(
     only: Annotated[str, typer.Option(help="Some of numpy,cpp.")] = "numpy,cpp",
 ):
     """Measure what the targets cost."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     found, console = {}, Console()
     table = Table(
         "target", "start (s)", "compile an object (s)", "call (us)", "cell and step (ns)", "synapse (ns)", "worst ratio"

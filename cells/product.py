@@ -34,6 +34,8 @@ class Mapping(NamedTuple):
         What the cell sends for the product one.
     loss : float
         Squared error of the product over its square, counting included.
+    ranges : tuple of (float, float)
+        Least and largest current (pA) of the surface, into soma and dendrite.
     """
 
     I_s0: Quantity
@@ -42,10 +44,12 @@ class Mapping(NamedTuple):
     I_d1: Quantity
     unit_rate: Quantity
     loss: float
+    ranges: tuple
 
     def currents(self, basal, apical):
-        """Currents (pA) of numbers at the two ports."""
-        return (self.I_s0 + self.I_s1 * basal) / pA, (self.I_d0 + self.I_d1 * apical) / pA
+        """Currents (pA) of numbers at the two ports, which end where the surface ends."""
+        currents = (self.I_s0 + self.I_s1 * basal) / pA, (self.I_d0 + self.I_d1 * apical) / pA
+        return tuple(np.clip(each, *ends) for each, ends in zip(currents, self.ranges, strict=True))
 
 
 def density(numbers):
@@ -96,7 +100,8 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
 
     starts = sorted(_starts(surface, np.abs(x).max(), np.abs(y).max()), key=loss)[:BEST]
     best = min((minimize(loss, each, method="Nelder-Mead") for each in starts), key=lambda result: result.fun)
-    return Mapping(*(best.x * pA), 1 / gain(best.x) * Hz, float(best.fun))
+    ranges = tuple((each[0], each[-1]) for each in (surface.basal, surface.apical))
+    return Mapping(*(best.x * pA), 1 / gain(best.x) * Hz, float(best.fun), ranges)
 
 
 def _starts(surface, *largest):
@@ -110,8 +115,14 @@ def _starts(surface, *largest):
     return parts.reshape(-1, 4)
 
 
+def rates(surface, readout, basal, apical):
+    """Rates (Hz) at currents (pA) within the surface, which are broadcast."""
+    table = RegularGridInterpolator((surface.basal, surface.apical), surface.rates[readout])
+    return table(tuple(np.broadcast_arrays(basal, apical)))
+
+
 def _reader(surface, readout):
-    """Rates (n_x, n_y) of numbers x and y under the constants p; beyond the surface, those of its edge."""
+    """Rates (n_x, n_y) of numbers x and y under the constants p; currents end where the surface ends."""
     table = RegularGridInterpolator((surface.basal, surface.apical), surface.rates[readout])
 
     def sent(p, x, y):

@@ -6,9 +6,10 @@ Dendrite:  C_d dV_d/dt = -C_d (V_d - E_L) / tau_d + g_d f(V_d) + c_d K(t - t_spi
            tau_wd dw_d/dt = -w_d - a (V_d - E_L)
 Plateau:   f(V) = 1 / (1 + exp(-(V - E_d) / D_d))
 K is the back-propagated spike, 1 from 0.5 to 2.5 ms after it. To both currents comes noise of its own, an
-Ornstein-Uhlenbeck process of standard deviation `sigma`. Spikes closer than 16 ms make a burst; an event is a burst or a
-spike that stands alone. A facilitating synapse releases the more, the shorter the interval: du/dt = -u / tau_f,
-u += U (1 - u) at each spike, which releases what u was before (Naud & Sprekeler read bursts so).
+Ornstein-Uhlenbeck process of standard deviation `sigma` (at any step: less 1 under its root). Spikes closer than 16 ms make
+a burst; an event is a burst or a spike that stands alone. A facilitating synapse releases the more, the shorter the
+interval: du/dt = -u / tau_f, u += U (1 - u) at each spike, which releases what u was before (Naud & Sprekeler read bursts
+so).
 
 The equations and constants are those of Naud & Sprekeler (2018), as public re-implementations give them: of the soma two
 were read, of the dendrite four. Where two or more state a constant they agree, and so they do on a background noise of
@@ -39,8 +40,8 @@ MEMBRANE = """
 SURROUNDINGS = """
     shunt_s = -g_shunt_s * (V_s - E_I) : amp
     shunt_d = -g_shunt_d * (V_d - E_I) : amp
-    dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
-    dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt) * noise(i, t_in_timesteps, stream_d)) / tau_noise : amp
+    dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
+    dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream_d)) / tau_noise : amp
     last : second            # time of the last spike
     close = int(t - last < together - 0.5*dt) : 1
     bursting : 1             # whether the last spike was in a burst, not its first
@@ -61,7 +62,8 @@ BOOK = """
 SETTLE = 0.5 * second  # chosen: five times the longest time constant
 LONG_AGO = -1 * second
 COUNTERS = "\n".join(f"{name} : 1" for name in READOUTS)
-COUNT = "\n".join(f"{name} += {SENT[name]}" for name in READOUTS)
+SAMPLED = {**SENT, "facilitated": "passed"}  # what synapses find at the beginning of the step
+COUNT = "\n".join(f"{name} += {SAMPLED[name]}" for name in READOUTS)
 
 
 class Membrane(NamedTuple):
@@ -121,6 +123,18 @@ class TwoCompartment(NamedTuple):
     )
 
 
+class Summing(TwoCompartment):
+    """Control: a cell of one compartment that receives both currents, so that nothing in it multiplies."""
+
+    membrane = TwoCompartment.membrane._replace(
+        equations="""
+    dV_s/dt = -(V_s - E_L) / tau_s + (I_s + I_d + w_s + noise_s + shunt_s) / C_s : volt (unless refractory)
+    dw_s/dt = -w_s / tau_ws : amp
+    V_d : volt
+"""
+    )
+
+
 def cells_under(basal, apical, cell, seed):
     """Cells under constant drives, at rest (NeuronGroup); the arguments are those of `counts`."""
     streams = np.random.SeedSequence(seed).generate_state(2).tolist()
@@ -131,7 +145,8 @@ def cells_under(basal, apical, cell, seed):
     )
     kind = cell.membrane
     group = NeuronGroup(
-        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}", threshold=THRESHOLD,
+        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}\n passed = u : 1 (constant over dt)",
+        threshold=THRESHOLD,
         reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
         refractory=cell.refractory, method="euler", clock=Clock(kind.step),
         namespace={**constants, "noise": noise, "stream": streams[0], "stream_d": streams[1]},

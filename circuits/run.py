@@ -4,46 +4,15 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, EventMonitor, Hz, Network, Quantity, SpikeMonitor, StateMonitor, ms, second
+from brian2 import Clock, Hz, Network, Quantity, second
 
 from circuits import engine
 from circuits.drawn import drawn
+from circuits.monitors import SAMPLE_PERIOD, every, listening_to, monitors_of, read, record_of, sampled, sent_of
 from circuits.protocol import RunError
-from wiring.circuit import Sent
-from wiring.network import Settings, each_cell, wire
+from wiring.network import Settings, wire
 from wiring.numbers import numbers_of_count, numbers_of_rate
-
-SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
-
-
-class Record(NamedTuple):
-    """What was recorded of one population; units are Brian2's.
-
-    Attributes
-    ----------
-    name, cell_type, layer : str
-    axes : tuple of (kind, size)
-        Hidden axes included, in C order of the flat index.
-    unit_rate : Quantity (Hz)
-        Where each cell has its own, their mean.
-    cells : ndarray of int
-        Flat indices of the recorded cells.
-    spike_index, spike_time : ndarray of int and Quantity (s), or None in a form without spikes
-    sample_time : Quantity (s), shape (n_sample,)
-    rate : Quantity (Hz), shape (n_sample, n_recorded)
-        What drives the cell to fire (spiking form), or its rate (rate form).
-    """
-
-    name: str
-    cell_type: str
-    layer: str
-    axes: tuple
-    unit_rate: Quantity
-    cells: np.ndarray
-    spike_index: np.ndarray | None
-    spike_time: Quantity | None
-    sample_time: Quantity
-    rate: Quantity
+from wiring.soma import each_cell
 
 
 class Run(NamedTuple):
@@ -130,54 +99,56 @@ def simulate(
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     with engine.device(target):
-        clock, dense = Clock(dt, name="circuit_clock"), target != "cython"
-        part = {
-            name: given.recorded[name] for name, each in given.phases.items() if each.size > given.recorded[name].size
-        }
-        part = {name: recorded for name, recorded in part.items() if name not in send}
         settings = Settings(
-            form, unit_rates, plan.batch, cells, shared, clock, plan.protocol.phase, seed, dense, part, given.first
-        )
-        wired = wire(plan.circuit, settings)
-        engine.lay_out(wired.layout)
-        if form.spikes:
-            _scatter(wired, form, given.phases)
-        clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
-        monitors = {
-            name: _monitors(wired, name, clocks, form, given.recorded[name], name not in part) for name in wired.groups
-        }
-        listening = {name: _listening(monitors[name], wired.groups[name], form) for name in send}
-        every = {each for group in (*monitors.values(), listening.values()) for each in group if each is not None}
-        network = Network(*wired.objects, *every, name="circuit")
-        asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
-        stepping = time.perf_counter()
-        network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
-        stepping = engine.run_time() or time.perf_counter() - stepping
-        interrupted = bool(network.t < asked - dt / 2)
-        readings = {name: _read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
+            form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed,
+            target != "cython", sampled(given, send), given.first,
+        )  # fmt: skip
+        wired, monitors, listening = _prepare(plan, settings, given, send)
+        t_stop, stepping = _step(plan, dt, [*wired.objects, *every(monitors, listening)], target, report)
+        readings = {name: read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         # a compiled program that gets the interruption itself stops early, and says nothing
+        interrupted = t_stop < plan.protocol.duration + dt / 2
         interrupted |= any(len(reading) <= plan.protocol.n_phase for reading in readings.values())
-        sent = {name: _sent(monitor, dt) for name, monitor in listening.items()}
-        records = tuple(_record(wired, name, monitors[name], unit_rates) for name in wired.groups)
+        sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
+        records = tuple(record_of(wired, name, monitors[name], unit_rates) for name in wired.groups)
+        counted = {name: read(monitors, name, "count") for name in monitors} if form.spikes else readings
         if not interrupted:
             _refuse_what_failed(wired, readings, form)
-            if form.spikes:
-                counted = {name: _read(monitors, name, "count") for name in monitors}
-                crowded = {name: _read(monitors, name, "crowded") for name in monitors}
-                _refuse_crowding(crowded, plan.protocol, form)
-        n_cell = sum(group.N for group in wired.groups.values())
-        n_synapse = wired.n_synapse
-        t_stop = Quantity(network.t)
-    numbers, peaks = {}, {}
-    for name, reading in readings.items():
-        numbers[name] = _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
-        if not interrupted:
-            peaks[name] = _peak(counted[name] if form.spikes else reading, plan.protocol, form)
+            _refuse_crowding(monitors, plan.protocol, form)
+        n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
+    numbers = {
+        name: _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
+        for name, reading in readings.items()
+    }
+    peaks = {} if interrupted else {name: _peak(each, plan.protocol, form) for name, each in counted.items()}
     wall = time.perf_counter() - start
     return Run(
-        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
+        records, numbers, peaks, unit_rates, t_stop, bool(interrupted), seeds, n_cell, n_synapse, target, reason, wall,
         stepping, sent,
     )  # fmt: skip
+
+
+def _prepare(plan, settings, given, send):
+    """Network in its first state (Wired), its monitors by population, and those of all that is sent."""
+    form = settings.form
+    wired = wire(plan.circuit, settings)
+    engine.lay_out(wired.layout)
+    if form.spikes:
+        _scatter(wired, form, given.phases)
+    clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
+    monitors = {
+        name: monitors_of(wired, name, clocks, form, given.recorded[name], name not in settings.recorded)
+        for name in wired.groups
+    }
+    return wired, monitors, {name: listening_to(monitors[name], wired.groups[name], form) for name in send}
+
+
+def _step(plan, dt, objects, target, report):
+    """Run a network: the time that it came to, and the seconds that its steps took."""
+    network, start = Network(*objects, name="circuit"), time.perf_counter()
+    asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
+    network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
+    return Quantity(network.t), engine.run_time() or time.perf_counter() - start
 
 
 def _measure_cells(plan, form, dt):
@@ -207,60 +178,10 @@ def _cell(wired, name):
     return wired.concrete[name].population.cell
 
 
-def _read(monitors, name, variable):
-    """Readings (n_phase + 1, n_cell) of a variable of every cell."""
-    return np.array(getattr(monitors[name][0], variable)).T
-
-
 def _scatter(wired, form, phases):
     """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
     for name, group in wired.groups.items():
         form.of(_cell(wired, name)).scatter(group, phases[name])
-
-
-def _monitors(wired, name, clocks, form, recorded, whole):
-    """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
-    phases, samples = clocks
-    group, concrete = wired.groups[name], wired.concrete[name]
-    read = sorted({form.of(concrete.population.cell).reading, "count", "crowded"}) if form.spikes else form.reading
-    reading = StateMonitor(group, read, record=True, clock=phases, name=f"reading_of_{name}")
-    rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
-    if not form.spikes:
-        return reading, rate, None
-    named = {"name": f"spikes_of_{name}"}
-    return reading, rate, SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
-
-
-def _listening(monitors, group, form):
-    """Monitor of all that a population sends."""
-    if form.spikes:
-        return monitors[2]
-    return StateMonitor(group, "rate", record=True, clock=group.clock, name=f"sent_by_{group.name}")
-
-
-def _sent(monitor, dt):
-    """Sent, of what was listened to."""
-    if isinstance(monitor, StateMonitor):
-        return Sent(None, None, np.array(monitor.rate).T)
-    cells, steps = np.array(monitor.i), np.round(np.asarray(monitor.t / dt)).astype(np.int32)
-    order = np.lexsort((cells, steps))
-    return Sent(cells[order], steps[order], None)
-
-
-def _record(wired, name, monitors, unit_rates):
-    """Record of one population."""
-    concrete = wired.concrete[name]
-    _, rate, spikes = monitors
-    index, times = None, None
-    if spikes is not None:
-        index, times = np.array(spikes.i), Quantity(spikes.t)
-        kept = np.isin(index, rate.record)
-        index, times = index[kept], times[kept]
-    cell = concrete.population.cell
-    return Record(
-        name, cell.name, cell.layer, concrete.axes, np.mean(unit_rates[name][0]), np.array(rate.record), index, times,
-        Quantity(rate.t), Quantity(rate.rate).T,
-    )  # fmt: skip
 
 
 def _refuse_what_failed(wired, readings, form):
@@ -271,11 +192,12 @@ def _refuse_what_failed(wired, readings, form):
             raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
 
 
-def _refuse_crowding(crowded, protocol, form):
-    """Raise RunError where a cell was asked, in a measured window, for more than it can give."""
+def _refuse_crowding(monitors, protocol, form):
+    """Raise RunError where a cell that spikes was asked, in a measured window, for more than it can give."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
-    for name, counts in crowded.items():
-        times = int((counts[last] - counts[first]).sum())
+    for name in monitors if form.spikes else ():
+        crowded = read(monitors, name, "crowded")
+        times = int((crowded[last] - crowded[first]).sum())
         if times:
             raise RunError(f"{name} was asked for {form.crowding}, {times} times; lower the unit rate or the time step")
 

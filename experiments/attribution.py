@@ -6,8 +6,11 @@ them: spiking nuclei, shunts, few cells, noise, adaptation, refractory time, sat
 Prediction: written before the runs of each rung. *adaptive* (8 cells, conductance ratio 0.001): noise and saturation carry
 most of it at scale 1 and 2; adaptation and refractory time, which the measured f-I table takes out, less than a tenth each.
 *spiking*: counting, so that four cells a number take away more than half. *biophysical*: the two-compartment cells of L2/3
-and L5 IT carry more than half of it together, the shunt less than a tenth. The parts, what the rung below leaves, and the
-interaction are the whole, by definition; the table prints the sum.
+and L5 IT carry more than half of it together, the shunt less than a tenth; inhibition by a conductance of the soma or of
+the apical dendrite, in place of division at the terminals, adds to the error in most cases, and so do the cell of Larkum,
+Senn & Luescher (2004) and, in place of either, a cell that only sums its inputs. Setting the circuit elsewhere at most
+doubles the squared error of either rung. The parts, what the rung below leaves, and the interaction are the whole, by
+definition; the table prints the sum.
 
 Found, of the adaptive rung, before other rungs were asked: the first prediction is missed, and its sign is wrong: without
 noise the error grows. A cell without noise fires at whole fractions of the time step only, so that some rates of the table
@@ -15,8 +18,9 @@ it cannot reach; "noise, 0.25 ms" asks whether that is the reason.
 
 What is switched off together: "nuclei" gives what the nuclei send as numbers, so that their ripple, their noise and the
 saturation of what they reach are gone; "whole soma" takes a cell that only counts, without leak, noise, adaptation and
-refractory time. Rows "besides" are such bundles of other rows, and are no part of the sum. Two-compartment cells are
-calibrated anew for each network.
+refractory time; "set elsewhere" finds unit rates, and calibrates cells, on other inputs than the one that is then
+presented. Rows "besides" are such bundles of other rows, or other cells of the same rung, and are no part of the
+sum. Two-compartment cells are calibrated anew for each network.
 
 Reference: `reference.linear_attention` on the cases with 4 tokens of `experiments.suite`. A part is the squared error of
 the rung less that of the rung without it, the mean over seeds with an interval over them; the interaction is what is then
@@ -43,8 +47,9 @@ from experiments.comparison import reference_of
 from experiments.in_turn import Prediction, ask, ask_in_turn, say, write
 from experiments.ladder import PROTOCOL
 from experiments.progress import progress
-from experiments.put_back import BELOW, RUNGS, WHOLE
+from experiments.put_back import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE
 from experiments.suite import cases as suite_cases
+from experiments.suite import random_case
 from experiments.tables import console_for, per_cent
 from readout.agreement import relative_l2
 from readout.files import check_folder, result_folder
@@ -52,7 +57,8 @@ from readout.provenance import provenance
 from readout.statistics import cluster_interval
 from readout.style import CYCLE, MARKERS, new_figure, style
 
-INTERACTION = "interaction"
+INTERACTION, BESIDES = "interaction", "besides"
+OTHERS = 1000  # seed of the first of the other inputs
 
 
 # Protocol
@@ -74,7 +80,8 @@ def measure(case, rung, network, given, n_seed, report=None):
     if network.exact:
         normaliser = gains(case, n_seed) if "shunt" in network.exact else None
         options = options._replace(wiring=exactly(network.exact, normaliser))
-    answer = ask([case] * n_seed, options._replace(settings=settings), report)
+    pilot = others(case, n_seed) if network.elsewhere else None
+    answer = ask([case] * n_seed, options._replace(settings=settings), report, pilot)
     if answer.output is None:
         raise KeyboardInterrupt
     right = reference_of(case, options.kernel).attention.output
@@ -85,6 +92,15 @@ def measure(case, rung, network, given, n_seed, report=None):
 def exactly(exact, normaliser):
     """The mask wiring with exact numbers in place of some cells, as `circuits.attend.attend` takes it."""
     return lambda times, tokens, **block: idealised(mask_wiring(times, tokens, **block), exact, normaliser)
+
+
+def others(case, n_seed):
+    """The rate form on as many other inputs, with the block of a case of self-attention."""
+    drawn = (random_case(OTHERS + k, *case.tokens.shape[:1], d_model=case.tokens.shape[1]) for k in range(n_seed))
+    answer = ask([case._replace(tokens=each.tokens) for each in drawn], o.check(target="numpy"))
+    if answer.output is None:
+        raise KeyboardInterrupt
+    return answer
 
 
 def gains(case, n_seed):
@@ -104,6 +120,7 @@ def run(cases, rungs, given, n_seed, report=None):
     for rung in rungs:
         for case in cases:
             found = {name: swept.done.get(label(case, rung, name)) for name in RUNGS[rung]}
+            found = {name: each for name, each in found.items() if each or not name.startswith(BESIDES)}
             if None not in found.values():
                 unsettled = [name for name, each in found.items() if not each.settled]
                 errors = {name: each.errors for name, each in found.items()}
@@ -125,7 +142,7 @@ def row(name, errors):
     is left out of the sum is `besides`; `intervals` are over seeds, of all of them."""
     whole, below = errors[WHOLE], errors[BELOW]
     less = {part: whole - error for part, error in errors.items() if part not in (WHOLE, BELOW)}
-    parts = {BELOW: below, **{part: each for part, each in less.items() if not part.startswith("besides")}}
+    parts = {BELOW: below, **{part: each for part, each in less.items() if not part.startswith(BESIDES)}}
     parts[INTERACTION] = whole - sum(parts.values())
     besides = {part: each for part, each in less.items() if part not in parts}
     seeds, how = range(whole.size), PROTOCOL["intervals"]
@@ -151,18 +168,25 @@ def judge(rows):
         if easy:
             said = "adaptive: noise and saturation more than half at scale 1 and 2"
             found.append(Prediction(said, per_cent(min(easy)), min(easy) > 0.5))
+    there = [1 - each["besides"][ELSEWHERE] / each["squared_error"] for each in rows if ELSEWHERE in each["besides"]]
+    if there:
+        said = "set on other inputs, at most twice the squared error"
+        found.append(Prediction(said, f"{max(there):.2f} times", max(there) <= 2))
     if _of(rows, "spiking"):
         least = min(_share(each, "few cells") for each in _of(rows, "spiking"))
         found.append(Prediction("spiking: few cells more than half", per_cent(least), least > 0.5))
     if _of(rows, "biophysical"):
-        least = 1 - max(
-            _share(each, BELOW) for each in _of(rows, "biophysical")
-        )  # both are one-compartment cells there
+        least = min(_share(each, "L2/3 dendrite", "L5 IT dendrite") for each in _of(rows, "biophysical"))
         most = max(_share(each, "shunt") for each in _of(rows, "biophysical"))
         found += [
             Prediction("biophysical: the two dendrites more than half together", per_cent(least), least > 0.5),
             Prediction("biophysical: the shunt less than a tenth", per_cent(most), most < 0.1),
         ]
+        for name in (f"{BESIDES}: {each}" for each in OTHER_CELLS):
+            known = [each["intervals"][name] for each in _of(rows, "biophysical") if name in each["besides"]]
+            worse = [between is not None and between[1] < 0 for between in known]
+            said = f"biophysical, {name}: the error is larger in most cases, by the interval"
+            found.append(Prediction(said, f"{sum(worse)} of {len(worse)}", sum(worse) > len(worse) / 2))
     return found
 
 
@@ -216,7 +240,7 @@ def _table(rows):
         for part in first["parts"]:
             line(part, lambda each, part=part: _shown(each, part))
         line("sum", lambda each: f"{100 * _share(each, *each['parts']):.0f}")
-        for part in first["besides"]:
+        for part in dict.fromkeys(part for each in own.values() for part in each["besides"]):
             line(part, lambda each, part=part: _shown(each, part))
         table.add_section()
     return table
@@ -224,7 +248,9 @@ def _table(rows):
 
 def _shown(row, part):
     """Share of a part and its interval, per cent."""
-    value, between = {**row["parts"], **row["besides"]}[part], row["intervals"][part]
+    value, between = {**row["parts"], **row["besides"]}.get(part), row["intervals"].get(part)
+    if value is None:  # the network failed
+        return "-"
     shares = [f"{100 * each / row['squared_error']:.0f}" for each in (value, *(between or ()))]
     return shares[0] + (f" ({' to '.join(shares[1:])})" if between else "")
 

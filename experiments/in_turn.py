@@ -79,11 +79,11 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
     return [case._replace(block=block) for case in drawn]
 
 
-def ask(cases, options, report=None):
-    """Answer (circuits.attend) to cases with one block and one mask, side by side in one network."""
+def ask(cases, options, report=None, pilot=None):
+    """Answer (circuits.attend) to cases with one block and one mask, side by side in one network; `pilot` as there."""
     tokens, context = stacked(cases)
     return attend(
-        options.wiring, tokens, options.settings, report, context=context, mask=cases[0].mask, kernel=options.kernel,
+        options.wiring, tokens, options.settings, report, pilot, context=context, mask=cases[0].mask, kernel=options.kernel,
         normalisation=options.normalisation, **cases[0].block._asdict(),
     )  # fmt: skip
 

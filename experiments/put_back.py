@@ -4,21 +4,25 @@ from typing import NamedTuple
 
 from brian2 import ms, pA
 
+from cells.calcium_spike import CalciumSpike
 from cells.forms.adaptive import ADAPTIVE
 from cells.forms.biophysical import BIOPHYSICAL, CELL, biophysical
 from cells.forms.form import Form
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
+from cells.two_compartment import Summing, TwoCompartment
 
-WHOLE, BELOW = "all of them", "rung below"
+WHOLE, BELOW, ELSEWHERE = "all of them", "rung below", "besides: set elsewhere"
 
 
 class Network(NamedTuple):
-    """A form, how many times the cells a number that its rung has, and what is given as numbers (`experiments.causes`)."""
+    """A form, how many times the cells a number that its rung has, what is given as numbers (`experiments.causes`), and
+    whether unit rates and cells are set by what other inputs do to the circuit."""
 
     form: Form
     cells: int = 1
     exact: tuple = ()
+    elsewhere: bool = False
 
 
 def with_membranes(**changes):
@@ -44,6 +48,20 @@ FINE = 0.25 * ms
 IN_SATURATING = {
     name: getattr(ADAPTIVE, name) for name in ("dendrite", "held", "synapse", "conductance", "unsaturated")
 }
+
+
+class FineSteps(TwoCompartment):
+    """The cell of the rung, in half its time step."""
+
+    membrane = TwoCompartment.membrane._replace(step=FINE)
+
+
+OTHER_CELLS = {  # as real as the cells of the rung, but otherwise
+    "shunt of the soma": biophysical(inhibited="soma"),
+    "shunt of the dendrite": biophysical(inhibited="dendrite"),
+    "calcium spike": biophysical(cell=CalciumSpike()),
+    "cell that sums": biophysical("total", Summing()),
+}
 RUNGS = {
     "spiking": {
         WHOLE: Network(SPIKING),
@@ -60,6 +78,7 @@ RUNGS = {
         "refractory": Network(with_membranes(refractory=0 * ms)),
         "saturation": Network(ADAPTIVE._replace(conductance=0.0)),
         "time step": Network(ADAPTIVE._replace(dt=FINE)),
+        ELSEWHERE: Network(ADAPTIVE, elsewhere=True),
         "besides: noise, 0.25 ms": Network(with_membranes(sigma=0.0)._replace(dt=FINE)),
         "besides: whole soma": Network(
             SPIKING._replace(ceiling=ADAPTIVE.ceiling, constants=ADAPTIVE.constants, **IN_SATURATING)
@@ -74,5 +93,8 @@ RUNGS = {
         "noise": Network(biophysical(cell=CELL._replace(sigma=0 * pA))),
         "adaptation": Network(biophysical(cell=CELL._replace(b=0 * pA))),
         "facilitation": Network(biophysical("burst")),
+        "time step": Network(biophysical(cell=FineSteps())),
+        ELSEWHERE: Network(BIOPHYSICAL, elsewhere=True),
+        **{f"besides: {name}": Network(form) for name, form in OTHER_CELLS.items()},
     },
 }

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import t as student
 
 
 class Slope(NamedTuple):
@@ -62,8 +62,8 @@ def summary(values):
     return Summary(float(np.median(values)), float(values.min()), float(values.max()))
 
 
-def cluster_interval(values, clusters, confidence=0.95, resamples=9999, seed=0):
-    """Percentile bootstrap interval of the mean, whole clusters being drawn.
+def cluster_interval(values, clusters, confidence=0.95):
+    """Interval of the mean by Student's t over the means of the clusters, of which there may be few (decision 0013).
 
     Parameters
     ----------
@@ -71,7 +71,6 @@ def cluster_interval(values, clusters, confidence=0.95, resamples=9999, seed=0):
     clusters : array_like, shape (n,)
         The cluster of each value; clusters of one size.
     confidence : float
-    resamples, seed : int
 
     Returns
     -------
@@ -81,7 +80,5 @@ def cluster_interval(values, clusters, confidence=0.95, resamples=9999, seed=0):
     means = np.array([values[clusters == each].mean() for each in np.unique(clusters)])
     if len(means) < 2:
         return None
-    found = bootstrap(
-        (means,), np.mean, confidence_level=confidence, n_resamples=resamples, method="percentile", rng=seed
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    half = student.ppf((1 + confidence) / 2, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+    return float(means.mean() - half), float(means.mean() + half)

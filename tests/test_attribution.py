@@ -6,7 +6,7 @@ import pytest
 from cells.forms.rate import RATE
 from experiments import attribution, averaging
 from experiments.attribution import INTERACTION, judge, row
-from experiments.put_back import BELOW, RUNGS, WHOLE, Network
+from experiments.put_back import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE, Network
 
 
 def errors(rung, whole, below, **less):
@@ -32,7 +32,7 @@ def test_parts_and_interaction_are_the_whole():
 @pytest.mark.parametrize(
     ("rung", "held", "missed"),
     [
-        ("adaptive", {"noise": 4.0, "saturation": 7.0}, {"adaptation": 2.0}),
+        ("adaptive", {"noise": 4.0, "saturation": 7.0}, {"adaptation": 2.0, "besides:_set_elsewhere": 20.0}),
         ("spiking", {"few_cells": 1.0}, {"nuclei": 1.0}),
     ],
 )
@@ -41,9 +41,22 @@ def test_the_predictions_can_be_missed(rung, held, missed):
     assert not any(each.held for each in judge(rows(rung, 9.0, 1.0, **missed)))
 
 
-def test_what_the_rung_below_leaves_is_not_of_the_dendrites():
-    assert [each.held for each in judge(rows("biophysical", 9.0, 1.0))] == [True, True]
-    assert [each.held for each in judge(rows("biophysical", 9.0, 6.0, shunt=1.0))] == [False, False]
+def test_what_is_said_of_dendrites_and_shunt():
+    dendrites = {"L2/3_dendrite": 6.0, "L5_IT_dendrite": 7.0}
+    assert [each.held for each in judge(rows("biophysical", 9.0, 1.0, **dendrites))][1:3] == [True, True]
+    assert [each.held for each in judge(rows("biophysical", 9.0, 6.0, shunt=1.0))][1:3] == [False, False]
+
+
+def test_other_cells_are_worse_where_the_error_grows():
+    worse = {f"besides:_{name.replace(' ', '_')}": 12.0 for name in OTHER_CELLS}
+    assert all(each.held for each in judge(rows("biophysical", 9.0, 1.0, **worse))[3:])
+    assert not any(each.held for each in judge(rows("biophysical", 9.0, 1.0))[3:])
+
+
+def test_a_network_that_fails_besides_leaves_the_row():
+    found = {name: each for name, each in errors("adaptive", 9.0, 1.0).items() if name != ELSEWHERE}
+    shown = attribution._shown(row("scale1", found), ELSEWHERE)
+    assert (shown, attribution._shown(row("scale1", found), "noise")[:2]) == ("-", "0 ")
 
 
 @pytest.mark.parametrize(("rung", "part"), [(rung, part) for rung in RUNGS for part in RUNGS[rung]])
@@ -59,6 +72,12 @@ def test_a_part_puts_one_thing_back(rung, part):
     if part == "besides: whole soma":  # that of another rung, on the dendrites of this one
         assert network.form.dendrite == whole.form.dendrite
         assert network.form.conductance == whole.form.conductance
+        return
+    if part == ELSEWHERE:
+        assert network == whole._replace(elsewhere=True)
+        return
+    if part in ("besides: calcium spike", "time step") and rung == "biophysical":
+        assert set(changed) == {"dt", "of_cell"}
         return
     assert len(changed) + (network.cells != whole.cells) + (network.exact != whole.exact) == 1
     if changed == ["membranes"]:

@@ -98,7 +98,7 @@ def test_the_constants_are_those_of_the_forms():
         known = (form.tau_slow, form.tau_fast, form.tau_pool, form.tau_soma, form.tau_loop)
         assert tuple(map(float, known)) == pytest.approx(of.TAUS[form.name], rel=1e-12)
     assert float(SPIKING.ceiling) == of.CEILING
-    assert (PARAMETERS["sigma"], PARAMETERS["pool_max"]) == (of.SIGMA, of.POOL_MAX)
+    assert (PARAMETERS["sigma_g"], PARAMETERS["pool_max"]) == (of.SIGMA, of.POOL_MAX)
     assert float(PARAMETERS["tau_start"]) == of.TAU_START
     assert pytest.approx((of.PEAK, of.PEAK_OF_INHIBITION)) == (
         pilot.PEAK * of.CEILING,

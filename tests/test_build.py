@@ -196,9 +196,9 @@ def test_a_program_that_stopped_early_was_interrupted(monkeypatch):
     """A compiled program to which the terminal sends Ctrl-C ends as if it were done: its readings are too few."""
     from circuits import run
 
-    plan, read = plan_of(), run._read
+    plan, read = plan_of(), run.read
     whole = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
-    monkeypatch.setattr(run, "_read", lambda *given: read(*given)[:-1])
+    monkeypatch.setattr(run, "read", lambda *given: read(*given)[:-1])
     cut = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
     assert (whole.interrupted, cut.interrupted) == (False, True)
     assert cut.peak_rates == {}

@@ -212,9 +212,9 @@ def test_the_divisive_loop_holds_z_over_ten_decades():
     g, s, drive = divided(PARAMETERS["pool_max"])
     held = cells.interneuron.steady_rate(100.0, drive.sum(axis=(1, 2)))
     assert np.all(np.abs(g / held - 1) < unsettled(Z))
-    shares = cells.superficial.steady_rate(100.0, drive, 1.0, shunt=(PARAMETERS["sigma"] + Z)[:, None, None])
+    shares = cells.superficial.steady_rate(100.0, drive, 1.0, shunt=(PARAMETERS["sigma_g"] + Z)[:, None, None])
     assert np.all(np.abs(s / shares - 1) < unsettled(Z)[:, None, None])
-    assert np.all(np.abs(s.sum(axis=(1, 2)) / 100 - 1) < unsettled(Z) + PARAMETERS["sigma"] / Z)
+    assert np.all(np.abs(s.sum(axis=(1, 2)) / 100 - 1) < unsettled(Z) + PARAMETERS["sigma_g"] / Z)
     assert unsettled(Z).max() < 1e-4  # the tolerance itself is a tight one
 
 

@@ -95,10 +95,17 @@ def test_the_interval_is_over_clusters():
     means = rng.normal(size=12)
     values, clusters = np.repeat(means, 10), np.repeat(np.arange(12), 10)
     low, high = cluster_interval(values, clusters)
-    # the bootstrap's standard error is that of the mean with n instead of n - 1, and 1.96 of it lie on each side
-    assert (high - low) / 2 == pytest.approx(1.96 * means.std() / np.sqrt(12), rel=0.1)
-    assert low < means.mean() < high
+    assert (high - low) / 2 == pytest.approx(2.201 * means.std(ddof=1) / np.sqrt(12), rel=1e-3)  # t table, 11 degrees
+    assert (high + low) / 2 == pytest.approx(means.mean())
     assert cluster_interval([1.0, 2.0], [0, 0]) is None
+
+
+@pytest.mark.parametrize("n_seed", [2, 3, 8])
+def test_the_interval_covers_what_it_says(n_seed):
+    """Of 2000 intervals of normal means 95 % hold zero, to four standard deviations of such a count."""
+    drawn = np.random.default_rng(1).normal(size=(2000, n_seed))
+    held = np.mean([low < 0 < high for low, high in (cluster_interval(each, range(n_seed)) for each in drawn)])
+    assert held == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 2000))
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", "[{}]", "[1]", '"x"'])

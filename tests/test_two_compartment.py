@@ -4,11 +4,11 @@ from math import exp
 
 import numpy as np
 import pytest
-from brian2 import Network, ms, nS, pA, second
+from brian2 import Network, SpikeMonitor, StateMonitor, ms, nS, pA, second
 
 from cells.calcium_spike import F_I, CalciumSpike
 from cells.product import map_product
-from cells.two_compartment import Surface, TwoCompartment, cells_under, counts, surface
+from cells.two_compartment import Summing, Surface, TwoCompartment, cells_under, counts, surface
 from circuits.engine import device
 from experiments import bursts
 from experiments.suite import random_case
@@ -198,3 +198,32 @@ def test_the_answer_of_the_algebras_kappa_is_the_algebras():
     case = random_case(1, 4, 6)
     right = linear_attention(case.tokens, case.block, context=case.context)
     assert bursts.answer(case, bursts.ideal(case, right.kappa)) == pytest.approx(right.output, rel=1e-12)
+
+
+def test_synapses_release_in_the_circuit_what_is_counted_of_the_cell():
+    """What is measured of facilitating synapses is what they send, to rounding."""
+    group = cells_under(np.full(40, 700) * pA, np.full(40, 300) * pA, TwoCompartment(), 0)
+    held = StateMonitor(group, "passed", record=True, when="synapses")
+    spikes = SpikeMonitor(group, when="after_synapses")
+    Network(group, held, spikes).run(0.5 * second)
+    steps = np.round(np.asarray(spikes.t / group.dt)).astype(int)
+    released = np.bincount(spikes.i, held.passed[spikes.i, steps], minlength=40)
+    assert released.sum() > 50
+    assert np.asarray(group.facilitated) == pytest.approx(released, rel=1e-9)
+
+
+def test_noise_has_its_standard_deviation_at_any_step():
+    for step in (0.25, 0.5, 1.0):
+        cell = type("Stepped", (TwoCompartment,), {"membrane": TwoCompartment.membrane._replace(step=step * ms)})()
+        group = cells_under(np.zeros(4000) * pA, np.zeros(4000) * pA, cell, 0)
+        Network(group).run(30 * ms)
+        assert np.std(group.noise_s / pA) == pytest.approx(300, rel=0.04)  # 3.5 standard deviations of that of 4000
+
+
+def test_a_cell_that_sums_does_not_multiply():
+    """What it sends depends on the sum of its currents alone, to four standard deviations of its counts."""
+    basal = np.repeat([200, 500, 800], 100) * pA
+    found = counts(basal, 1000 * pA - basal, Summing(), 1 * second)["total"].reshape(3, 100)
+    means, error = found.mean(axis=1), found.std(axis=1).max() / 10
+    assert np.ptp(means) < 4 * 2**0.5 * error
+    assert means.min() > 5

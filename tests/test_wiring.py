@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cells.cell import CellType
+from cells.forms.adaptive import ADAPTIVE
 from cells.forms.dale import DALE
 from cells.forms.rate import RATE
 from cells.forms.spiking import SPIKING
@@ -303,3 +304,11 @@ def test_two_projections_to_one_port_are_refused():
     doubled = circuit._replace(projections=(*circuit.projections, circuit.projections[0]))
     with pytest.raises(WiringError, match="is there twice"):
         doubled.check()
+
+
+def test_a_constant_of_a_cell_type_does_not_take_the_place_of_one_of_the_form():
+    clashing = CellType("superficial", "L2/3", {"soma": 0.0}, "soma", parameters={"sigma": 1.0})
+    circuit = Circuit("clash", {"cells": Population("cells", clashing, (("token", 2),))}, ())
+    how = Settings(ADAPTIVE, {"cells": np.ones(1) * UNIT}, 1, 1, True, Clock(1 * ms), 100 * ms)
+    with pytest.raises(WiringError, match="'cells': sigma is a constant of the cell type and of the form"):
+        wire(circuit, how)

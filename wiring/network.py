@@ -4,18 +4,15 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from brian2 import Equations, NeuronGroup, Synapses, TimedArray, linked_var
-from brian2.utils.stringtools import word_substitute
+from brian2 import NeuronGroup, Synapses, linked_var
 
-from cells.kernels import KERNELS
 from cells.noise import shifted
 from wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
-from wiring.expand import expand_input, expand_population, expand_projection
-from wiring.expressions import WiringError, connect
+from wiring.expand import expand_population, expand_projection
+from wiring.expressions import connect
 from wiring.numbers import weight_of_rate, weight_of_spike
 from wiring.play import play
-
-UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
+from wiring.soma import cells_of, each_cell, highest
 
 
 class Settings(NamedTuple):
@@ -139,100 +136,17 @@ def wire(circuit, settings):
             continue
         reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
         activated |= activations(concrete[name], reaching, wires, settings)
-        wired.groups[name] = _cells(concrete[name], reaching, activated, settings)
+        wired.groups[name] = cells_of(concrete[name], reaching, activated, settings)
         wired.layout[name][1]["unit_rate"] = _strides(concrete[name].shape, settings.unit_rates[name].size)
     for k, pathway in enumerate(pathways):
         _connect(wired, k, pathway, wires[k], activated.get(k), settings)
     return wired
 
 
-def _cells(concrete, reaching, activated, settings):
-    """NeuronGroup of a population; `reaching` maps the number of each pathway that reaches it to the pathway."""
-    population, cell = concrete.population, concrete.population.cell
-    form = settings.form.of(cell)
-    done = {pathway.port for k, pathway in reaching.items() if k in activated}  # kernel and input are in the dendrite
-    if form.calibrate is not None:  # the cell's own thresholds stand for its kernels
-        population = population._replace(kernels={})
-    population = population._replace(
-        kernels={port: kernel for port, kernel in population.kernels.items() if port not in done},
-        inputs={port: numbers for port, numbers in population.inputs.items() if port not in done},
-    )
-    ports = [_port(population, port, [k for k in reaching if reaching[k].port == port]) for port in cell.ports]
-    chosen = settings.recorded.get(population.name)
-    more = [] if chosen is None else ["chosen : boolean (constant)"]
-    equations = "\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, form.soma, *more])
-    inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
-    moving = {
-        f"{port}_schedule": TimedArray(rows, settings.phase, name=f"{port}_schedule_of_{population.name}")
-        for port, rows in inputs.items() if rows.ndim == 2
-    }  # fmt: skip
-    group = NeuronGroup(
-        concrete.n_cell,
-        Equations(equations),
-        threshold=form.threshold,
-        events={} if chosen is None else {"recorded": f"{form.fired} and chosen"},
-        reset=form.reset,
-        method="euler",
-        refractory=form.refractory,
-        namespace={
-            **form.constants,
-            **(form.constants_of(settings.form, cell, settings.clock.dt) if form.constants_of else {}),
-            "stream": settings.stream(population.name),
-            "stream_d": settings.stream(population.name, "dendrites of "),
-            "tau_soma": form.tau_soma,
-            "tau_g": form.tau_loop,
-            **cell.parameters,
-            **population.parameters,
-            **moving,
-        },
-        clock=settings.clock,
-        name=population.name,
-        order=1,
-    )
-    for port, numbers in inputs.items():
-        if numbers.ndim == 1:
-            setattr(group, f"{port}_input", numbers)
-    if chosen is not None:
-        group.chosen = np.isin(np.arange(group.N), chosen)
-    group.unit_rate = each_cell(settings.unit_rates[population.name], concrete.n_cell)
-    if cell.starts_high:
-        start = each_cell(highest(form, settings.unit_rates[population.name]), concrete.n_cell)
-        setattr(group, cell.variable, start)
-        setattr(group, f"{cell.variable}_start", start)
-        if not form.spikes:
-            group.rate = group.unit_rate[:]
-    return group
-
-
-def highest(form, unit_rate):
-    """The number at which a variable that starts high starts: the ceiling of the cell, or one without any."""
-    return np.asarray(form.ceiling / unit_rate) if form.ceiling is not None else np.ones(unit_rate.shape)
-
-
-def each_cell(values, n_cell):
-    """A value an input (batch,), or an index (batch, *sizes), for every one of `n_cell` cells, which lie in that order."""
-    return np.repeat(values.ravel(), n_cell // values.size)
-
-
 def _strides(shape, n_value):
     """How far apart values lie along each axis of cells, if the first axes have a value each (`each_cell`)."""
     steps = [int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
     return tuple(step if step * n_value >= np.prod(shape) else 0 for step in steps)
-
-
-def _port(population, port, reaching):
-    """Equations of one port: what reaches it, and its number after the kernel."""
-    kernel = population.kernels.get(port, "identity")
-    if kernel not in KERNELS:
-        raise WiringError(f"population '{population.name}': kernel '{kernel}' of {port} is none of {sorted(KERNELS)}")
-    lines = [f"{port}_{k} : 1 (linked)" for k in reaching]
-    terms = [f"{port}_{k}" for k in reaching]
-    if port in population.inputs:
-        changes = np.ndim(population.inputs[port]) == len(population.axes) + 2
-        lines.append(f"{port}_input = {port}_schedule(t, i) : 1" if changes else f"{port}_input : 1 (constant)")
-        terms.append(f"{port}_input")
-    drive = " + ".join(terms) or repr(population.cell.ports[port])
-    return "\n".join([*lines, f"{port} = {word_substitute(KERNELS[kernel], {'x': f'({drive})'})} : 1"])
 
 
 def _connect(wired, k, pathway, wires, activation, settings):

@@ -3,38 +3,52 @@
 The rule of the cell type is given up for these two: nothing multiplies, and no kernel is applied. The numbers that reach
 the two ports become currents into soma and apical dendrite (`cells.product`), and what the cell makes of them is what its
 synapses send: bursts, all spikes, or what facilitating synapses pass on. Inhibition divides what the terminals release,
-after the spike; what it does to the cell itself is asked by `experiments.division`.
+after the spike; or it is a conductance of the soma (parvalbumin-like) or of the apical dendrite (somatostatin-like), in
+which case the number of the interneurons is that conductance in nS, and L2/3 cells are set so that the least driven
+macrocolumn needs none (`experiments.division` asks what that does).
 
 The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spike`), those of all others in
 `cells.forms.adaptive`.
 """
 
-from brian2 import ms, nA
+from functools import partial
+
+from brian2 import Hz, ms, nA, pA
 
 from cells.forms.adaptive import ADAPTIVE
 from cells.kernels import phi
 from cells.noise import noise
-from cells.product import map_product
+from cells.product import map_product, rates
 from cells.two_compartment import BOOK, LONG_AGO, SENT, SURROUNDINGS, THRESHOLD, TwoCompartment, surface_of
 
 CELL = TwoCompartment()
 TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together
 SOMA = """
-    I_s = I_s0 + I_s1 * basal - (1 - gate) * closed : amp   # a closed microcolumn is silent
-    I_d = I_d0 + I_d1 * apical : amp
-    sent = {sent} / shunt : 1 (constant over dt)            # what a spike releases
+    I_s = clip(I_s0 + I_s1 * basal, least_s, most_s) - (1 - gate) * closed : amp   # a closed microcolumn is silent
+    I_d = clip(I_d0 + I_d1 * apical, least_d, most_d) : amp                        # where the surface ends
+    {inhibition}
     drate/dt = -rate / tau_rate : Hz                        # of its spikes, over the last tenth of a second
     released : 1                                            # so far
     count : 1                                               # spikes so far
-    crowded : 1                                             # never: this cell has no table to leave
+    crowded : 1                                             # never: currents end where the surface ends
 """
+INHIBITION = {  # what a spike releases, and what inhibition does
+    "terminals": "sent = {sent} / shunt : 1 (constant over dt)",
+    "soma": "sent = {sent} : 1 (constant over dt)\n g_shunt_s = shunt * nS : siemens",
+    "dendrite": "sent = {sent} : 1 (constant over dt)\n g_shunt_d = shunt * nS : siemens",
+}
+SHUNTS = {"terminals": "", "soma": "g_shunt_s", "dendrite": "g_shunt_d"}
+TONIC = 0.1  # nS, chosen: costs a hundredth of the sum of attention at 10 nS
+LARGEST = 160  # nS, chosen: of interneurons at their ceiling, seven times the leak of the soma
 
 
-def two_compartment(readout, cell):
+def two_compartment(readout, cell, inhibited="terminals"):
     """The form of the two-compartment cells, whose synapses send what a read-out counts."""
+    constants = {name: value for name, value in cell._asdict().items() if name != SHUNTS[inhibited]}
+    inhibition = INHIBITION[inhibited].format(sent=SENT[readout])
     return ADAPTIVE._replace(
         name=f"two compartments, {readout}",
-        soma=SOMA.format(sent=SENT[readout]) + cell.membrane.equations + SURROUNDINGS,
+        soma=SOMA.format(inhibition=inhibition) + cell.membrane.equations + SURROUNDINGS,
         threshold=THRESHOLD,
         reset=f"released += sent\n count += 1\n rate += 1 / tau_rate\n {cell.membrane.reset}\n {BOOK}",
         synapse={
@@ -44,10 +58,18 @@ def two_compartment(readout, cell):
         reading="released",
         membrane="V_s",
         scatter=lambda group, uniform: scatter(cell, group, uniform),
-        constants={**ADAPTIVE.constants, **cell._asdict(), "tau_rate": TAU_RATE, "closed": CLOSED},
+        constants={**ADAPTIVE.constants, **constants, **ends(cell), "tau_rate": TAU_RATE, "closed": CLOSED},
         constants_of=lambda form, cell_type, dt: {"noise": noise},
-        calibrate=lambda population, drives, counted: calibrate(cell, readout, population, drives, counted),
+        calibrate=partial(calibrate, cell, readout, inhibited),
     )
+
+
+def ends(cell):
+    """Least and largest current into soma and dendrite, at which the cell is measured."""
+    found = {"s": cell.membrane.basal, "d": cell.membrane.apical}
+    return {
+        f"{name}_{place}": each[k] * pA for place, each in found.items() for name, k in (("least", 0), ("most", -1))
+    }
 
 
 def scatter(cell, group, uniform):
@@ -56,13 +78,13 @@ def scatter(cell, group, uniform):
     group.V_d, group.last = cell.E_L, LONG_AGO
 
 
-def calibrate(cell, readout, population, drives, counted):
+def calibrate(cell, readout, inhibited, population, drives, counted):
     """Constants of the soma, and the unit rate, of a population.
 
     Parameters
     ----------
     cell : TwoCompartment or CalciumSpike
-    readout : str
+    readout, inhibited : str
     population : Population
         Its kernels are what the thresholds of the cell stand for.
     drives : dict of str to ndarray
@@ -78,18 +100,39 @@ def calibrate(cell, readout, population, drives, counted):
     kernels = [phi(population.kernels.get(port, "identity")) for port in ("basal", "apical")]
     signed = population.signed == "basal"
     found = map_product(surface_of(cell), readout, drives["basal"], drives["apical"], *kernels, signed, counted)
-    return {name: getattr(found, name) for name in ("I_s0", "I_s1", "I_d0", "I_d1")}, found.unit_rate
+    constants = {name: getattr(found, name) for name in ("I_s0", "I_s1", "I_d0", "I_d1")}
+    if inhibited == "terminals":
+        return constants, found.unit_rate
+    sent = rates(surface_of(cell), readout, *found.currents(drives["basal"], drives["apical"])) * Hz
+    return constants, (population.inputs.get("gate", 1.0) * sent).sum(axis=(-1, -2)).min()
 
 
-def biophysical(readout="facilitated", cell=CELL):
-    """The form with a read-out and a cell; by default what facilitating synapses pass on, which a target can receive."""
-    soma = two_compartment(readout, cell)
-    return ADAPTIVE._replace(
-        name="biophysical",
-        dt=cell.membrane.step,
-        of_cell={"superficial": soma, "intratelencephalic": soma},
-        wirings=("mask",),
-    )
+def conductance(population, drives, counted):
+    """Constants and unit rate of interneurons whose number is a conductance in nS, which never falls to nothing."""
+    return {"sigma_g": TONIC}, ADAPTIVE.ceiling / LARGEST
+
+
+def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
+    """The form with a read-out, a cell, and a place of L2/3 cells on which inhibition acts.
+
+    Parameters
+    ----------
+    readout : {"total", "burst", "event", "facilitated"}
+        By default what facilitating synapses pass on, which a target can receive.
+    cell : TwoCompartment or CalciumSpike
+    inhibited : {"terminals", "soma", "dendrite"}
+
+    Returns
+    -------
+    Form
+    """
+    of_cell = {
+        "superficial": two_compartment(readout, cell, inhibited),
+        "intratelencephalic": two_compartment(readout, cell),
+    }
+    if inhibited != "terminals":
+        of_cell["interneuron"] = ADAPTIVE._replace(calibrate=conductance)
+    return ADAPTIVE._replace(name="biophysical", dt=cell.membrane.step, of_cell=of_cell, wirings=("mask",))
 
 
 BIOPHYSICAL = biophysical()
