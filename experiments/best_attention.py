@@ -8,6 +8,8 @@ Prediction: written before any run. Of the controls, a circuit of ideal rates is
 gain (the key's weights cut, so that the query scales a sum of values) is outside, for 8 of 8 blocks; inside means that the
 best linear attention leaves at most `inside` (`experiments/protocol.toml`) of what is tested. Cells that are less ideal are
 nearer to the best linear attention than to the paper's. Of the rungs themselves, whether they are inside is the result.
+A row of ideal rates with a tenth of white noise added says what the free families, which are fitted to each answer, make of
+noise alone.
 
 Reference: Granier & Senn (2025), Algorithm 1; `experiments.families`. Inputs with one block, side by side in one network.
 
@@ -38,6 +40,7 @@ from readout.style import CYCLE, MARKERS, new_figure, style
 
 # Parameters
 BUILT, GAIN = "rate", "pure gain"  # the controls
+NOISY, NOISE = "rate and noise", 0.1  # the norm of the noise over that of the answer
 N_TOKEN, N_INPUT, SCALE = 4, 12, 2.0
 INSIDE = PROTOCOL["best_attention"]["inside"]
 
@@ -91,6 +94,12 @@ def residuals(cases, answers):
     return {name: relative_l2(np.array(found), wanted) for name, found in members.items()}
 
 
+def noisy(output, seed):
+    """An answer with white noise added, whose norm is `NOISE` of its own."""
+    added = np.random.default_rng(seed).normal(size=output.shape)
+    return output + NOISE * np.linalg.norm(output) / np.linalg.norm(added) * added
+
+
 def judge(rows):
     """The predictions."""
     found = []
@@ -99,7 +108,7 @@ def judge(rows):
         said = f"{circuit}: {'inside' if inside else 'outside'} linear attention, each block"
         if own:
             found.append(Prediction(said, f"{own.count(inside)} of {len(own)}", own.count(inside) == len(own)))
-    others = [row for row in rows if row["circuit"] not in (BUILT, GAIN)]
+    others = [row for row in rows if row["circuit"] not in (BUILT, GAIN, NOISY)]
     if others:
         nearer = sum(row["linear"] < row["paper"] for row in others)
         said = "other circuits: nearer to the best linear attention than to the paper's"
@@ -172,6 +181,10 @@ def main(
     rows = [
         {"circuit": circuit, "seed": each, **residuals(inputs(each), swept.done[label].output)}
         for label, (circuit, each) in zip(runs, asked, strict=True) if label in swept.done
+    ]  # fmt: skip
+    rows += [
+        {"circuit": NOISY, "seed": each, **residuals(inputs(each), noisy(swept.done[label].output, each))}
+        for label, (circuit, each) in zip(runs, asked, strict=True) if circuit == BUILT and label in swept.done
     ]  # fmt: skip
     given = {"rungs": chosen, "seeds": seeds, "target": target, "seed": seed}
     folder, result = result_folder("best_attention", given, out, overwrite), swept.result(rows)

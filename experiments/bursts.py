@@ -36,37 +36,32 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 from brian2 import Quantity, pA, second
-from rich.table import Column, Table
 
 from cells.calcium_spike import CalciumSpike
 from cells.product import map_product
 from cells.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
 from circuits.engine import compiler, device
 from experiments import options as o
+from experiments.bursts_figure import CONTROL, LABELS, STAGES, WORDS, draw, median, tables_of
 from experiments.command import DONE, INTERRUPTED, script
-from experiments.comparison import NULLS, figures_of, reference_of
+from experiments.comparison import figures_of, reference_of
 from experiments.families import drives
 from experiments.in_turn import Prediction, Seed, part_of, say_predictions
 from experiments.ladder import PROTOCOL
-from experiments.pictures import NULLS_TITLE, nulls_of
+from experiments.pictures import nulls_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
 from experiments.suite import random_case
-from experiments.tables import console_for, number, per_cent, shares
+from experiments.tables import console_for, number
 from readout.factors import factors
 from readout.files import check_folder, result_folder, write_json
 from readout.provenance import jsonable, provenance
 from readout.statistics import cluster_interval
-from readout.style import CYCLE, MARKERS, SEQUENTIAL, new_figure, save, style
+from readout.style import save
 from reference.kernels import KERNELS
 
 # Parameters
 CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}
-STAGES = "L2/3", "L2/3 and IT"
-CONTROL = "sum"
-WORDS = {
-    "burst": "bursts", "total": "all spikes", "facilitated": "facilitating synapses", CONTROL: "a cell that sums",
-}  # fmt: skip
 INPUTS = "suite", "development"
 LARGEST = 16  # tokens
 SECOND = 2**31  # added to a seed for the noise of the second stage
@@ -185,7 +180,7 @@ def _judge_control(bursts, control):
 
 def _judge_first(rows):
     asked, own = PROTOCOL["biophysical_L23"], [row for row in rows if row["stage"] == STAGES[0]]
-    error, kappa = (_median(own, name) for name in ("relative_l2", "kappa_correlation"))
+    error, kappa = (median(own, name) for name in ("relative_l2", "kappa_correlation"))
     return [
         Prediction(
             f"L2/3: a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]
@@ -201,7 +196,7 @@ def _judge_first(rows):
 
 def _judge_both(rows):
     asked, own = PROTOCOL["biophysical_both"], [row for row in rows if row["stage"] == STAGES[1]]
-    error = _median(own, "relative_l2")
+    error = median(own, "relative_l2")
     return [
         Prediction(
             f"both: a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]
@@ -221,66 +216,8 @@ def _ahead(said, rows, null):
     return Prediction(f"{said}, by an interval over seeds above 0", found, interval is not None and interval[0] > 0)
 
 
-def _median(rows, name):
-    return float(np.median([row[name] for row in rows]))
-
-
-# Figure
-def draw(surface, rows):
-    """Surfaces of the cell, and the error of both stages beside the nulls of every case."""
-    names, readouts = (list(dict.fromkeys(row[name] for row in rows)) for name in ("case", "readout"))
-    with style():
-        figure = new_figure(4.6, width=12.0)
-        panels = figure.subplots(1, 4, width_ratios=(1, 1, 1.1, 1.1))
-        for panel, name in zip(panels, ("burst", "total"), strict=False):
-            _draw_surface(figure, panel, surface, name)
-        for panel, stage in zip(panels[2:], STAGES, strict=True):
-            for k, readout in enumerate(readouts):
-                own = [row for row in rows if (row["readout"], row["stage"]) == (readout, stage)]
-                places = [names.index(row["case"]) for row in own]
-                errors, look = [row["relative_l2"] for row in own], {"color": CYCLE[k], "marker": MARKERS[k]}
-                panel.plot(errors, places, linestyle="", alpha=0.8, label=WORDS[readout], **look)
-            _draw_nulls(panel, names, rows)
-            panel.set(xscale="log", xlabel="relative L2 error", xlim=(0.01, 1), title=f"{stage} in spikes")
-            panel.set_yticks(range(len(names)), names if panel is panels[2] else [])
-            panel.invert_yaxis()
-        figure.legend(*panels[2].get_legend_handles_labels(), loc="outside upper center", ncols=6)
-    return figure
-
-
-def _draw_surface(figure, panel, surface, name):
-    drawn = {"cmap": SEQUENTIAL, "shading": "nearest", "rasterized": True}
-    image = panel.pcolormesh(surface.apical, surface.basal, surface.rates[name], **drawn)
-    panel.set(xlabel="apical current (pA)", ylabel="basal current (pA)", title=f"{name} rate (Hz)")
-    figure.colorbar(image, ax=panel)
-
-
-def _draw_nulls(panel, names, rows):
-    for null, look in zip(NULLS, ("+", "x", "1"), strict=True):
-        first = [next(row for row in rows if row["case"] == name) for name in names]
-        values = [row[f"{null}_relative_l2"] for row in first]
-        panel.plot(values, range(len(names)), look, color="#777777", label=f"null: {null.replace('_', ' ')}")
-
-
-def _tables(surface, rows, title):
-    one = Table("read-out", "interaction", "product leaves", "sum leaves", title=title)
-    for name in READOUTS:
-        one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))
-    two = Table(
-        Column("case", no_wrap=True), Column("read-out", no_wrap=True), STAGES[0], "both",
-        Column(NULLS_TITLE, min_width=11), "kappa",
-        title="relative L2 with L2/3, and both stages, in two compartments: median over seeds",
-    )  # fmt: skip
-    for case, readout in dict.fromkeys((row["case"], row["readout"]) for row in rows):
-        own = [row for row in rows if (row["case"], row["readout"]) == (case, readout)]
-        errors = [_median([row for row in own if row["stage"] == stage], "relative_l2") for stage in STAGES]
-        kappa = number(_median(own, "kappa_correlation"))
-        two.add_row(case, readout, *map(per_cent, errors), shares(nulls_of(own[0])), kappa)
-    return one, two
-
-
 def main(
-    readouts: Annotated[str, typer.Option(help=f"Some of {','.join(WORDS)}.")] = "burst,total,sum",
+    readouts: Annotated[str, typer.Option(help=f"Some of {','.join(LABELS)}.")] = "burst,total,sum",
     inputs: Annotated[str, typer.Option(help="suite, or development: inputs to choose constants on.")] = INPUTS[0],
     cell: Annotated[
         str, typer.Option(help="naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
@@ -301,7 +238,7 @@ def main(
     o.one_of("--cell", cell, CELLS)
     o.one_of("--inputs", inputs, INPUTS)
     sigma = float(CELLS[cell].sigma / pA) if sigma is None else sigma
-    given = {"readouts": o.some_of("--readouts", readouts, tuple(WORDS)), "cell": cell, "inputs": inputs, "sigma": sigma,
+    given = {"readouts": o.some_of("--readouts", readouts, tuple(LABELS)), "cell": cell, "inputs": inputs, "sigma": sigma,
              "tokens": tokens,             "cells": cells, "duration": duration, "seeds": seeds, "seed": seed}  # fmt: skip
     o.check(cells=cells, duration=duration, seed=seed)
     for limits in (("--sigma", sigma, 0, 5000), ("--tokens", tokens, 4, LARGEST), ("--seeds", seeds, 1, 1000)):
@@ -324,7 +261,7 @@ def main(
         save(draw(surface, rows), folder / "bursts.png")
     if json:
         print(json_module.dumps(result))
-    for table in _tables(surface, rows, f"{cell}, noise of {sigma:g} pA"):
+    for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):
         console.print(table)
     if cell == "naud":
         say_predictions(judge(rows), console)

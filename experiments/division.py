@@ -30,7 +30,8 @@ from cells.product import map_product
 from cells.two_compartment import TwoCompartment, surface
 from circuits.engine import compiler, device
 from experiments import options as o
-from experiments.bursts import WORDS, answer, phi
+from experiments.bursts import answer, phi
+from experiments.bursts_figure import WORDS
 from experiments.command import DONE, script
 from experiments.comparison import reference_of
 from experiments.families import drives

@@ -60,3 +60,11 @@ def test_judging_counts_both_controls():
     assert [each.held for each in best_attention.judge(rows)] == [True, True]
     rows[1]["linear"] = 0.01
     assert [each.held for each in best_attention.judge(rows)] == [True, False]
+
+
+def test_noise_alone_is_mostly_within_the_free_families():
+    """What is fitted to each answer follows its noise; what is fitted to other answers cannot, and leaves all of it."""
+    built = np.array([linear_attention(case.tokens, case.block).output for case in CASES])
+    found = best_attention.residuals(CASES, best_attention.noisy(built, 0))
+    assert found["matrix"] < found["weighing"] < 0.09 < found["linear"]
+    assert found["paper"] == pytest.approx(best_attention.NOISE, rel=0.05)

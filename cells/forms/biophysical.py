@@ -11,8 +11,6 @@ The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spik
 `cells.forms.adaptive`.
 """
 
-from functools import partial
-
 from brian2 import Hz, ms, nA, pA
 
 from cells.forms.adaptive import ADAPTIVE
@@ -60,7 +58,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
         scatter=lambda group, uniform: scatter(cell, group, uniform),
         constants={**ADAPTIVE.constants, **constants, **ends(cell), "tau_rate": TAU_RATE, "closed": CLOSED},
         constants_of=lambda form, cell_type, dt: {"noise": noise},
-        calibrate=partial(calibrate, cell, readout, inhibited),
+        calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked),
     )
 
 
