@@ -67,4 +67,4 @@ def test_noise_alone_is_mostly_within_the_free_families():
     built = np.array([linear_attention(case.tokens, case.block).output for case in CASES])
     found = best_attention.residuals(CASES, best_attention.noisy(built, 0))
     assert found["matrix"] < found["weighing"] < 0.09 < found["linear"]
-    assert found["paper"] == pytest.approx(best_attention.NOISE, rel=0.05)
+    assert found["paper"] == pytest.approx(best_attention.NOISE, rel=0.2)  # half of the inputs
