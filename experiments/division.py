@@ -175,9 +175,12 @@ def draw(cells, rows):
 
 def _table(rows):
     names = [name for name in rows[0] if name != "case" and not name.endswith("nS")]
-    table = Table(Column("case", no_wrap=True), *names, title="relative L2 by where the division is")
+    title = f"relative L2 by where the division is (*: a macrocolumn would need more than {LEVELS[-1]} nS)"
+    table = Table(Column("case", no_wrap=True), *names, title=title)
     for row in rows:
-        table.add_row(row["case"], *(per_cent(row[name]) for name in names))
+        table.add_row(
+            row["case"], *(per_cent(row[name]) + "*" * (row.get(f"{name} nS", 0) >= LEVELS[-1]) for name in names)
+        )
     return table
 
 

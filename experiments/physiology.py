@@ -96,15 +96,12 @@ def judge(curves):
     """The findings."""
     gains = [np.array([gain(rates) for rates in curves[name]]) for name in ("no apical input", "apical input")]
     more = cluster_interval(gains[1] - gains[0], SEEDS, **PROTOCOL["intervals"])
+    fits, words = zip(*(_left_by(place, curves) for place in ("soma", "dendrite")), strict=True)
+    (a, b), (c, d) = (each.mean(axis=0) for each in fits)
     curves = {name: rates.mean(axis=0) for name, rates in curves.items()}
     evoked = {name: float(rates[BASAL >= 600].mean()) for name, rates in curves.items()}
     flip = [level for level in RECRUITED if evoked[f"recruited {level} nS"] < evoked["no apical input"]]
-    (a, b), (c, d) = (
-        divided_and_subtracted(curves["apical input"], curves[f"shunt of the {place}"])
-        for place in ("soma", "dendrite")
-    )
-    mean = evoked["apical input"]
-    words = [f"soma: times {a:.2f}, less {b:.1f} Hz", f"dendrite: times {c:.2f}, less {d:.1f} Hz"]
+    mean, both = evoked["apical input"], all(_does_both(each) for each in fits)
     return [
         Finding(
             "apical input raises the gain", "Larkum 2004",
@@ -120,8 +117,22 @@ def judge(curves):
         ),
         Finding("PV divides", "Wilson 2012", words[0], (1 - a) * mean > b),
         Finding("SOM subtracts", "Wilson 2012", words[1], d > (1 - c) * mean),
-        Finding("each does both", "Seybold 2015", "; ".join(words), min(1 - a, 1 - c) > 0 and min(b, d) > 0),
+        Finding("each does both", "Seybold 2015", "; ".join(words), both),
     ]  # fmt: skip
+
+
+def _left_by(place, curves):
+    """Factor and constant of a shunt for each seed (n_seed, 2), and their intervals in words."""
+    pairs = zip(curves["apical input"], curves[f"shunt of the {place}"], strict=True)
+    found = np.array([divided_and_subtracted(*each) for each in pairs])
+    (a, b), (c, d) = (cluster_interval(each, SEEDS, **PROTOCOL["intervals"]) for each in found.T)
+    return found, f"{place}: times {a:.2f} to {b:.2f}, less {c:.1f} to {d:.1f} Hz"
+
+
+def _does_both(fits):
+    """Whether, by intervals over seeds, the factor is below one and the constant above zero."""
+    factor, constant = (cluster_interval(each, SEEDS, **PROTOCOL["intervals"]) for each in fits.T)
+    return factor[1] < 1 and constant[0] > 0
 
 
 # Figure

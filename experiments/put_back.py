@@ -91,7 +91,7 @@ RUNGS = {
         "L2/3 dendrite": Network(only("intratelencephalic")),
         "L5 IT dendrite": Network(only("superficial")),
         "noise": Network(biophysical(cell=CELL._replace(sigma=0 * pA))),
-        "adaptation": Network(biophysical(cell=CELL._replace(b=0 * pA))),
+        "soma's adaptation": Network(biophysical(cell=CELL._replace(b=0 * pA))),
         "facilitation": Network(biophysical("burst")),
         "time step": Network(biophysical(cell=FineSteps())),
         ELSEWHERE: Network(BIOPHYSICAL, elsewhere=True),
