@@ -58,6 +58,7 @@ def _draw_nulls(panel, names, rows):
 
 
 def tables_of(surface, rows, title):
+    """What a product and a sum leave of each read-out of the surface, and the errors of every case."""
     one = Table("read-out", "interaction", "product leaves", "sum leaves", title=title)
     for name in READOUTS:
         one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))

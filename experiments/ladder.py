@@ -10,10 +10,10 @@ Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and 
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
 
 Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, and more than an
-hour for all else. Biophysical cells on 16 tokens and on digits have not been run. A stopped ladder goes on where it was.
+hour for all else. Biophysical cells on 16 tokens and on digits have not been run. A stopped ladder goes on where it was; it
+knows other settings from its own, but not other code: after a change of the code give it a new folder.
 """
 
-import csv
 import json as json_module
 import sys
 import time
@@ -31,15 +31,14 @@ from experiments.cases import Case
 from experiments.command import DONE, FAILED, INTERRUPTED, script
 from experiments.comparison import NULLS, content_of, figures_of, reference_of
 from experiments.digits_data import load_digits_tokens, load_weights, predict, split
-from experiments.in_turn import Prediction, part_of, say_predictions
+from experiments.in_turn import Prediction, part_of, say, write
 from experiments.ladder_figure import draw, say_more, table_of
 from experiments.progress import progress
 from experiments.suite import cases as suite_cases
-from experiments.tables import console_for, per_cent
-from readout.files import check_folder, replacing, settings_hash, write_json
-from readout.provenance import jsonable, provenance
+from experiments.tables import console_for, per_cent, write_csv
+from readout.files import check_folder, settings_hash, write_json
+from readout.provenance import provenance
 from readout.statistics import cluster_interval
-from readout.style import save
 
 PROTOCOL = tomllib.loads(Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8"))
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least
@@ -243,14 +242,6 @@ def judge(rows):
     return found
 
 
-def write_csv(rows, path):
-    """ladder.csv; a number that does not apply is empty."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main(
     rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = ",".join(RUNGS),
     wirings: Annotated[str, typer.Option(help="Some of mask,memory.")] = ",".join(WIRINGS),
@@ -279,27 +270,14 @@ def main(
     with progress(f"{len(every)} circuits", quiet) as report:
         rows, failed, interrupted = climb(every, given, seeds, out, report)
     summaries = summarise(rows)
-    write_csv(rows, out / "ladder.csv")
-    result = {"schema_version": 1, "rows": summaries, "failed": failed, "interrupted": interrupted}
-    write_json(out / "ladder.json", result)
+    result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
     parameters = dict(zip(("rungs", "wirings", "suites"), chosen, strict=True))
     parameters |= {"tokens": tokens, "seeds": seeds, **given}
-    write_json(
-        out / "run.json", provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
-    )
-    (out / "ladder.png").unlink(missing_ok=True)
-    if rows:
-        save(draw(rows), out / "ladder.png")
-    if json:
-        print(json_module.dumps(jsonable(result)))
-    console.print(table_of(summaries))
+    content = provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    write("ladder", out, result, draw(rows) if rows else None, content)
+    write_csv(rows, COLUMNS, out / "ladder.csv")
+    say(result, table_of(summaries), judge(rows), out, console, json)
     say_more(summaries, console)
-    say_predictions(judge(rows), console)
-    for name, sentence in failed.items():
-        console.print(f"failed: {name}: {sentence}", highlight=False)
-    if interrupted:
-        console.print("interrupted; the units that were done until then are written", highlight=False)
-    console.print(f"written to {out}; the same command goes on from there", highlight=False, soft_wrap=True)
     if interrupted:
         return INTERRUPTED
     return DONE if rows and not failed and all(row["settled"] for row in rows) else FAILED

@@ -1,16 +1,26 @@
 """Tables that the commands print."""
 
+import csv
 import json
 
 from rich.console import Console
 from rich.table import Table
 
 from circuits.engine import COSTS
+from readout.files import replacing
 
 
 def console_for(as_json):
     """Where people read: standard output, or standard error when that carries JSON."""
     return Console(stderr=as_json)
+
+
+def write_csv(rows, columns, path):
+    """Rows (dict) as CSV; a number that does not apply is empty."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def number(value, digits=3):

@@ -8,6 +8,7 @@ import pytest
 from experiments import ladder
 from experiments.options import OptionError
 from experiments.suite import random_case
+from experiments.tables import write_csv
 from readout.statistics import cluster_interval
 
 GIVEN = {"cells": None, "target": "numpy", "seed": 0}
@@ -63,7 +64,7 @@ def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):
 
 def test_the_table_has_the_columns_of_the_contract(one, tmp_path):
     rows = climb(tmp_path)[0]
-    ladder.write_csv(rows, tmp_path / "ladder.csv")
+    write_csv(rows, ladder.COLUMNS, tmp_path / "ladder.csv")
     with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert tuple(read[0]) == ladder.COLUMNS
