@@ -5,7 +5,8 @@ the two ports become currents into soma and apical dendrite (`cells.product`), a
 synapses send: bursts, all spikes, or what facilitating synapses pass on. Inhibition divides what the terminals release,
 after the spike; or it is a conductance of the soma (parvalbumin-like) or of the apical dendrite (somatostatin-like), in
 which case the number of the interneurons is that conductance in nS, and L2/3 cells are set so that the least driven
-macrocolumn needs none (`experiments.division` asks what that does).
+macrocolumn needs none (what that does is asked by `experiments.division` of the cell, by `experiments.attribution` of the
+network).
 
 The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spike`), those of all others in
 `cells.forms.adaptive`.
@@ -102,7 +103,8 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     if inhibited == "terminals":
         return constants, found.unit_rate
     sent = rates(surface_of(cell), readout, *found.currents(drives["basal"], drives["apical"])) * Hz
-    return constants, (population.inputs.get("gate", 1.0) * sent).sum(axis=(-1, -2)).min()
+    sums = (population.inputs.get("gate", 1.0) * sent).sum(axis=(-1, -2))
+    return constants, sums[sums > 0 * Hz].min()
 
 
 def conductance(population, drives, counted):
