@@ -169,13 +169,19 @@ def judge(rows):
 
 
 def _judge_control(bursts, control):
-    key = "case", "seed", "stage"
-    summed = {tuple(row[name] for name in key): row["relative_l2"] for row in control}
+    summed = {_key(row): row["relative_l2"] for row in control}
+    both = [row for row in bursts if _key(row) in summed]  # an interrupted run may have one without the other
     return [
-        _ahead(f"{stage}: an error below that of a cell that sums", own, lambda row: summed[tuple(row[n] for n in key)])
+        _ahead(
+            f"{stage}: an error below that of a cell that sums", [row for row in both if row["stage"] == stage],
+            lambda row: summed[_key(row)],
+        )
         for stage in STAGES if control
-        for own in [[row for row in bursts if row["stage"] == stage]]
     ]  # fmt: skip
+
+
+def _key(row):
+    return row["case"], row["seed"], row["stage"]
 
 
 def _judge_first(rows):

@@ -11,6 +11,7 @@ from cells.product import map_product
 from cells.two_compartment import Summing, Surface, TwoCompartment, cells_under, counts, surface
 from circuits.engine import device
 from experiments import bursts
+from experiments.comparison import NULLS
 from experiments.suite import random_case
 from readout.factors import factors
 from reference import linear_attention
@@ -227,3 +228,23 @@ def test_a_cell_that_sums_does_not_multiply():
     means, error = found.mean(axis=1), found.std(axis=1).max() / 10
     assert np.ptp(means) < 4 * 2**0.5 * error
     assert means.min() > 5
+
+
+def made_up_rows(readout, error, seeds):
+    """Rows of one case, whose nulls are all one."""
+    nulls = {f"{null}_relative_l2": 1.0 for null in NULLS}
+    return [
+        {"case": "a", "readout": readout, "stage": stage, "seed": seed, "relative_l2": error + 0.001 * seed,
+         "kappa_correlation": 0.99, **nulls}
+        for stage in bursts.STAGES for seed in seeds
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("summed", "held"), [(0.3, True), (0.04, False)])
+def test_bursts_are_judged_beside_a_cell_that_sums(summed, held):
+    """By pairs of one case and seed; of an interrupted run by those that are there."""
+    rows = [*made_up_rows("burst", 0.05, range(4)), *made_up_rows("sum", summed, range(3))]
+    *others, first, both = bursts.judge(rows)
+    assert all(each.held for each in others)
+    assert (first.held, both.held) == (held, held)
+    assert len(bursts.judge(rows[:8])) == len(others)
