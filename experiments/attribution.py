@@ -217,6 +217,8 @@ def draw(rows):
             panel.grid(axis="y", color="#EEEEEE")
             panel.set_axisbelow(True)
             panel.set(xlabel="share of the squared error (%)", title=f"{rung} cells")
+            panel.set_xscale("symlog", linthresh=100, linscale=1)  # one part may outweigh all others
+            panel.margins(x=0.08)
             panel.set_yticks(range(len(names)), names)
             panel.invert_yaxis()
         looks = [Line2D([], [], color=CYCLE[k], marker=MARKERS[k], linestyle="") for k in range(len(cases))]
