@@ -27,7 +27,8 @@ the rung less that of the rung without it, the mean over seeds with an interval 
 left. The exact shunt takes Z from the circuit's own rate form.
 
 Run time: two minutes for the spiking rung, once compiled, where the prediction holds. The other two have not been run to
-their end with eight seeds; the adaptive one takes longer than half an hour beside other work.
+their end with eight seeds; the adaptive one takes longer than half an hour beside other work, the biophysical one with
+three seeds an hour for two of the three inputs (where its predictions hold).
 """
 
 import sys
