@@ -178,9 +178,8 @@ def _table(rows):
     title = f"relative L2 by where the division is (*: a macrocolumn would need more than {LEVELS[-1]} nS)"
     table = Table(Column("case", no_wrap=True), *names, title=title)
     for row in rows:
-        table.add_row(
-            row["case"], *(per_cent(row[name]) + "*" * (row.get(f"{name} nS", 0) >= LEVELS[-1]) for name in names)
-        )
+        capped = [name for name in names if row.get(f"{name} nS", 0) >= LEVELS[-1]]
+        table.add_row(row["case"], *(per_cent(row[name]) + ("*" if name in capped else "") for name in names))
     return table
 
 

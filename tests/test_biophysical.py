@@ -161,6 +161,12 @@ def test_division_tells_dividing_cells_from_subtracting_ones(monkeypatch):
     assert subtracted["soma"] / subtracted["exact"] - 1 > 10 * BETWEEN_LEVELS
 
 
+def test_division_marks_where_a_shunt_does_not_suffice():
+    rows = [{"case": "a", "soma": 0.1, "soma nS": float(level), "exact": 0.05} for level in (division.LEVELS[-1], 1)]
+    shown = division._table(rows).columns
+    assert [list(each.cells) for each in shown] == [["a", "a"], ["10.00 %*", "10.00 %"], ["5.00 %", "5.00 %"]]
+
+
 def test_physiology_reads_factor_and_constant():
     before = np.linspace(0, 50, physiology.BASAL.size)
     after = np.clip(0.7 * before - 4, 0, None)
