@@ -14,7 +14,7 @@ other read-outs: reported, no prediction.
 
 Control: the same cell without its dendrite, whose soma receives both currents and so only sums them before its threshold, by
 all its spikes, calibrated in the same way. Medians that it meets too do not show that anything multiplies. Written before
-it was run, and after a reviewer had run it on surfaces alone (8.7 and 11.5 per cent): bursts are nearer to attention with
+it was run in spikes, and after it had been tried on surfaces alone: bursts are nearer to attention with
 L2/3 alone, by the interval of the difference; with both stages, whichever way it falls is the result.
 
 Of the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): that its medians are larger, since its spikes raise the
