@@ -59,6 +59,7 @@ from readout.statistics import cluster_interval
 from readout.style import CYCLE, MARKERS, new_figure, style
 
 INTERACTION, BESIDES = "interaction", "besides"
+CASES = tuple(case.name for case in suite_cases() if case.name.startswith("self_n4"))
 OTHERS = 1000  # seed of the first of the other inputs
 
 
@@ -260,6 +261,7 @@ def _shown(row, part):
 
 def main(
     rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = "adaptive",
+    cases: Annotated[str, typer.Option(help=f"Some of {','.join(CASES)}.")] = ",".join(CASES),
     seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
     target: o.Target = "auto",
     seed: o.Seed = 0,
@@ -270,14 +272,14 @@ def main(
 ):
     """Attribute the error of a rung."""
     start, given = time.perf_counter(), {"target": target, "seed": seed}
-    chosen = o.some_of("--rungs", rungs, tuple(RUNGS))
+    chosen, inputs = o.some_of("--rungs", rungs, tuple(RUNGS)), o.some_of("--cases", cases, CASES)
     o.within("--seeds", seeds, 1, 1000)
     o.check(**given)
     check_folder(out, overwrite)
-    console, cases = console_for(json), [case for case in suite_cases() if case.name.startswith("self_n4")]
-    with progress(f"{len(cases) * sum(len(RUNGS[rung]) for rung in chosen)} circuits", quiet) as report:
-        rows, swept = run(cases, chosen, given, seeds, report)
-    asked = given | {"rungs": chosen, "seeds": seeds}
+    console, every = console_for(json), [case for case in suite_cases() if case.name in inputs]
+    with progress(f"{len(every) * sum(len(RUNGS[rung]) for rung in chosen)} circuits", quiet) as report:
+        rows, swept = run(every, chosen, given, seeds, report)
+    asked = given | {"rungs": chosen, "cases": inputs, "seeds": seeds}
     folder, result = result_folder("attribution", asked, out, overwrite), swept.result(rows)
     forms = {
         rung: {name: each._replace(form=each.form._asdict()) for name, each in RUNGS[rung].items()} for rung in chosen

@@ -59,6 +59,7 @@ class FineSteps(TwoCompartment):
 OTHER_CELLS = {  # as real as the cells of the rung, but otherwise
     "shunt of the soma": biophysical(inhibited="soma"),
     "shunt of the dendrite": biophysical(inhibited="dendrite"),
+    "shunt of both": biophysical(inhibited="both"),
     "calcium spike": biophysical(cell=CalciumSpike()),
     "cell that sums": biophysical("total", Summing()),
 }

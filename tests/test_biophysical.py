@@ -5,7 +5,7 @@ import pytest
 from brian2 import second
 from typer.testing import CliRunner
 
-from cells.forms.biophysical import BIOPHYSICAL, LARGEST, biophysical
+from cells.forms.biophysical import BIOPHYSICAL, LARGEST, biophysical, two_compartment
 from cells.forms.rate import RATE
 from cells.intratelencephalic import INTRATELENCEPHALIC
 from cells.kernels import phi
@@ -46,8 +46,8 @@ def test_inhibition_divides_what_the_terminals_release(answered):
     assert answer.run.peak_rates["superficial"] / (1 / second) > 5
 
 
-@pytest.mark.parametrize("place", ["soma", "dendrite"])
-def test_inhibition_by_a_conductance_takes_attention_down_to_one(place):
+@pytest.mark.parametrize(("place", "needed"), [("soma", 10), ("dendrite", 10), ("both", 4)])
+def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
     """With the conductance that the interneurons find attention sums to nearly one where it would be more without them."""
     case = random_case(3, 2, **TINY)
     settings = Settings(
@@ -61,8 +61,15 @@ def test_inhibition_by_a_conductance_takes_attention_down_to_one(place):
     answer = attend("mask", case.tokens[None], settings, **case.block._asdict())
     free = attend("mask", case.tokens[None], settings, normalisation=None, **case.block._asdict())
     conductance = answer.run.numbers["interneuron"][-1]
-    assert conductance.min() < 5 < 10 < conductance.max() < LARGEST  # nS
+    assert conductance.min() < needed / 2 < needed < conductance.max() < LARGEST  # nS
     assert answer.attention_sum.max() < 1.3 < 2 < free.attention.sum(axis=-1).max()
+
+
+@pytest.mark.parametrize("readout", ["total", "burst", "event", "facilitated"])
+def test_twice_the_inhibition_halves_what_a_spike_releases(readout):
+    equation = two_compartment(readout, TwoCompartment()).soma.split("sent = ")[1].split(" : ")[0]
+    state = {"close": 0.25, "bursting": 0.5, "u": 0.5}
+    assert eval(equation, state | {"shunt": 2.0}) == eval(equation, state | {"shunt": 1.0}) / 2
 
 
 def test_a_closed_microcolumn_is_silent(answered):
@@ -101,6 +108,7 @@ def test_the_memory_wiring_is_refused(tmp_path):
     [
         (["ladder", "--rungs", "biophysical", "--wirings", "memory"], "--wirings"),
         (["ladder", "--tokens", "2"], "--tokens"),
+        (["attribution", "--cases", "self_n16_scale1"], "--cases"),
         (["bursts", "--sigma", "-1"], "--sigma"),
         (["division", "--readout", "burst,total"], "--readout"),
         (["best_attention", "--rungs", "rate"], "--rungs"),

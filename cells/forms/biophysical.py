@@ -3,10 +3,10 @@
 The rule of the cell type is given up for these two: nothing multiplies, and no kernel is applied. The numbers that reach
 the two ports become currents into soma and apical dendrite (`cells.product`), and what the cell makes of them is what its
 synapses send: bursts, all spikes, or what facilitating synapses pass on. Inhibition divides what the terminals release,
-after the spike; or it is a conductance of the soma (parvalbumin-like) or of the apical dendrite (somatostatin-like), in
-which case the number of the interneurons is that conductance in nS, and L2/3 cells are set so that the least driven
-macrocolumn needs none (what that does is asked by `experiments.division` of the cell, by `experiments.attribution` of the
-network).
+after the spike; or it is a conductance of the soma (parvalbumin-like), of the apical dendrite (somatostatin-like), or of
+both. The number of the interneurons is then that conductance in nS, at each place, and L2/3 cells are set so that the least
+driven macrocolumn needs none (what that does is asked by `experiments.division` of the cell, by `experiments.attribution`
+of the network).
 
 The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spike`), those of all others in
 `cells.forms.adaptive`.
@@ -31,23 +31,25 @@ SOMA = """
     count : 1                                               # spikes so far
     crowded : 1                                             # never: currents end where the surface ends
 """
-INHIBITION = {  # what a spike releases, and what inhibition does
-    "terminals": "sent = {sent} / shunt : 1 (constant over dt)",
-    "soma": "sent = {sent} : 1 (constant over dt)\n g_shunt_s = shunt * nS : siemens",
-    "dendrite": "sent = {sent} : 1 (constant over dt)\n g_shunt_d = shunt * nS : siemens",
+SHUNTS = {  # the conductances that inhibition sets, by its place
+    "terminals": (),
+    "soma": ("g_shunt_s",),
+    "dendrite": ("g_shunt_d",),
+    "both": ("g_shunt_s", "g_shunt_d"),
 }
-SHUNTS = {"terminals": "", "soma": "g_shunt_s", "dendrite": "g_shunt_d"}
 TONIC = 0.1  # nS, chosen: costs a hundredth of the sum of attention at 10 nS
 LARGEST = 160  # nS, chosen: of interneurons at their ceiling, seven times the leak of the soma
 
 
 def two_compartment(readout, cell, inhibited="terminals"):
     """The form of the two-compartment cells, whose synapses send what a read-out counts."""
-    constants = {name: value for name, value in cell._asdict().items() if name != SHUNTS[inhibited]}
-    inhibition = INHIBITION[inhibited].format(sent=SENT[readout])
+    shunts = SHUNTS[inhibited]
+    constants = {name: value for name, value in cell._asdict().items() if name not in shunts}
+    sent = SENT[readout] if shunts else f"({SENT[readout]}) / shunt"
+    inhibition = [f"sent = {sent} : 1 (constant over dt)", *(f"{name} = shunt * nS : siemens" for name in shunts)]
     return ADAPTIVE._replace(
         name=f"two compartments, {readout}",
-        soma=SOMA.format(inhibition=inhibition) + cell.membrane.equations + SURROUNDINGS,
+        soma=SOMA.format(inhibition="\n".join(inhibition)) + cell.membrane.equations + SURROUNDINGS,
         threshold=THRESHOLD,
         reset=f"released += sent\n count += 1\n rate += 1 / tau_rate\n {cell.membrane.reset}\n {BOOK}",
         synapse={
@@ -120,7 +122,7 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
     readout : {"total", "burst", "event", "facilitated"}
         By default what facilitating synapses pass on, which a target can receive.
     cell : TwoCompartment or CalciumSpike
-    inhibited : {"terminals", "soma", "dendrite"}
+    inhibited : {"terminals", "soma", "dendrite", "both"}
 
     Returns
     -------
