@@ -369,7 +369,7 @@ def test_the_command_spreads_heads_and_writes_its_files(working_directory, monke
 def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
     import distributed
 
-    monkeypatch.setattr(experiments.heads, "WAIT", 1)
+    monkeypatch.setattr(experiments.heads, "WAIT", 5)  # s; a busy machine takes more than one to answer
     at = {"processes": False, "protocol": "tcp", "dashboard_address": None, "threads_per_worker": 2}
     with distributed.LocalCluster(n_workers=1, **at) as cluster:
         for workers, message in ((1, "workers of 2 threads"), (2, "has 1 workers but needs to have 2")):
