@@ -62,6 +62,14 @@ def test_judging_counts_both_controls():
     assert [each.held for each in best_attention.judge(rows)] == [True, False]
 
 
+def test_each_rung_is_judged_for_itself():
+    rows = [
+        {"circuit": name, "linear": left, "paper": 0.1} for name, left in (("adaptive", 0.2), ("biophysical", 0.05))
+    ]
+    rows.append({"circuit": best_attention.NOISY, "linear": 0.2, "paper": 0.1})  # neither rung nor control
+    assert [each.held for each in best_attention.judge(rows)] == [False, True]
+
+
 def test_noise_alone_is_mostly_within_the_free_families():
     """What is fitted to each answer follows its noise; what is fitted to other answers cannot, and leaves all of it."""
     built = np.array([linear_attention(case.tokens, case.block).output for case in CASES])
