@@ -19,6 +19,7 @@ from experiments.heads import executor_of
 from experiments.suite import random_case
 from readout.agreement import relative_l2
 from readout.files import write_json
+from readout.provenance import git_state, processor, versions
 from reference.attention import linear_attention
 
 PERIOD = 0.2  # s, between two looks at the memory
@@ -127,9 +128,10 @@ def main(
 
     found = measure(heads, n, settings, workers, scheduler, report)
     for name, value in found.items():
-        print(f"{name:26}{value}")
+        print(f"{name:26}{f'{value:.4g}' if isinstance(value, float) else value}")
     if out is not None:
-        write_json(out, found)
+        more = {"machine": processor(), "versions": versions(), **git_state(Path(__file__).parent)}
+        write_json(out, found | more)
 
 
 if __name__ == "__main__":
