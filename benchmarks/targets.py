@@ -41,6 +41,8 @@ POINTS = (  # form, tokens, seconds, shared dendrites
     ("spiking", 24, 1.0, True),
     ("spiking", 24, 4.0, True),
     ("spiking", 24, 2.0, False),
+    ("dale", 12, 1.0, True),
+    ("adaptive", 12, 1.0, True),
 )
 
 
@@ -77,6 +79,7 @@ def main(
     table = Table(
         "target", "start (s)", "compile an object (s)", "call (us)", "cell and step (ns)", "synapse (ns)", "worst ratio"
     )
+    measure("numpy", "adaptive", 4, 0.1, shared=True)  # measures the f-I tables, which are then known
     for target in only.split(","):
         points = [measure(target, *point) for point in POINTS]
         cost = fit(points)
