@@ -41,6 +41,7 @@ POINTS = (  # form, tokens, seconds, shared dendrites
     ("spiking", 24, 1.0, True),
     ("spiking", 24, 4.0, True),
     ("spiking", 24, 2.0, False),
+    ("spiking", 48, 16.0, True),  # long enough for what a step costs once compiled
     ("dale", 12, 1.0, True),
     ("adaptive", 12, 1.0, True),
 )
