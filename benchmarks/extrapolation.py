@@ -70,8 +70,9 @@ def shares(points, wiring):
 
 
 def project(system, wiring, points):
-    """What a system takes (dict)."""
-    cells, synapses, shown = counts(wiring, system.n, system.d, system.d_model)
+    """What a system takes (dict); a head has its part of the nuclei, which the heads of a layer share."""
+    layer = counts(wiring, system.n, system.d, system.d_model, system.heads)
+    cells, synapses, shown = (each / system.heads for each in layer)
     pace, memory = shares(points, wiring)
     seconds = ANSWER if wiring == "mask" else TOKEN * system.n
     hours = float(pace @ [1, cells, synapses]) * seconds / 3600

@@ -2,7 +2,8 @@
 
     python -m benchmarks.pathway --heads 8 --n 33 --workers 2 --out pathway.json
 
-A head has n x n microcolumns, as many as there are tokens; d_model, d_key and d_value are n, too.
+A head has n x n microcolumns, n for each of n tokens; d_model, d_key and d_value are n, too. The memory of workers that a
+dask cluster started is not seen.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """What the error of a rung is made of: one idealisation at a time is put back.
 
 Question: how much of the squared error of spiking, adaptive and biophysical cells goes with each thing that is not ideal in
-them: spiking nuclei, shunts, few cells, noise, adaptation, refractory time, saturation, the calcium dendrite?
+them: spiking nuclei, shunts, few cells, noise, adaptation, refractory time, saturation, cells of two compartments?
 
 Prediction: written before the runs of each rung. *adaptive* (8 cells, conductance ratio 0.001): noise and saturation carry
 most of it at scale 1 and 2; adaptation and refractory time, which the measured f-I table takes out, less than a tenth each.
@@ -20,7 +20,8 @@ What is switched off together: "nuclei" gives what the nuclei send as numbers, s
 saturation of what they reach are gone; "whole soma" takes a cell that only counts, without leak, noise, adaptation and
 refractory time; "set elsewhere" finds unit rates, and calibrates cells, on other inputs than the one that is then
 presented. Rows "besides" are such bundles of other rows, or other cells of the same rung, and are no part of the
-sum. Two-compartment cells are calibrated anew for each network.
+sum. "L2/3 cell" and "L5 IT cell" take, for that type, the adaptive cell that multiplies by rule. Two-compartment cells are
+calibrated anew for each network.
 
 Reference: `reference.linear_attention` on the cases with 4 tokens of `experiments.suite`. A part is the squared error of
 the rung less that of the rung without it, the mean over seeds with an interval over them; the interaction is what is then
@@ -178,10 +179,10 @@ def judge(rows):
         least = min(_share(each, "few cells") for each in _of(rows, "spiking"))
         found.append(Prediction("spiking: few cells more than half", per_cent(least), least > 0.5))
     if _of(rows, "biophysical"):
-        least = min(_share(each, "L2/3 dendrite", "L5 IT dendrite") for each in _of(rows, "biophysical"))
+        least = min(_share(each, "L2/3 cell", "L5 IT cell") for each in _of(rows, "biophysical"))
         most = max(_share(each, "shunt") for each in _of(rows, "biophysical"))
         found += [
-            Prediction("biophysical: the two dendrites more than half together", per_cent(least), least > 0.5),
+            Prediction("biophysical: L2/3 and L5 IT cells more than half together", per_cent(least), least > 0.5),
             Prediction("biophysical: the shunt less than a tenth", per_cent(most), most < 0.1),
         ]
         for name in (f"{BESIDES}: {each}" for each in OTHER_CELLS):

@@ -1,7 +1,8 @@
 """Families of attention, from the paper's to any matrix, and the member of each that is nearest to an answer.
 
-Each is a wider one than the one before, but for `paper` and `linear`, which are fitted on some inputs and tested on others;
-the free ones are fitted to the very answer that they are held against, so that what they leave is what no member has.
+`linear` holds `paper`, and is fitted on some inputs and tested on others. Of the free ones each holds the one before; they
+are fitted to the very answer that they are held against, so that what they leave is what no member has, and they follow
+its noise. `weighing` holds `paper`, but not `linear`, which has a gain.
 
 paper         kappa_ij = phi(k_j).phi(q_i) / Z_i                            nothing is fitted
 linear        the same with any monotone phi_q and phi_k >= 0, one feature a component, and one gain a head

@@ -1,4 +1,4 @@
-"""Networks of a rung with one thing put back that its cells are without in the ideal (`experiments.attribution`)."""
+"""Networks of a rung without one thing that is not ideal in its cells (`experiments.attribution`)."""
 
 from typing import NamedTuple
 
@@ -89,8 +89,8 @@ RUNGS = {
         WHOLE: Network(BIOPHYSICAL),
         BELOW: Network(ADAPTIVE._replace(dt=BIOPHYSICAL.dt)),
         **ideals(BIOPHYSICAL),
-        "L2/3 dendrite": Network(only("intratelencephalic")),
-        "L5 IT dendrite": Network(only("superficial")),
+        "L2/3 cell": Network(only("intratelencephalic")),
+        "L5 IT cell": Network(only("superficial")),
         "noise": Network(biophysical(cell=CELL._replace(sigma=0 * pA))),
         "soma's adaptation": Network(biophysical(cell=CELL._replace(b=0 * pA))),
         "facilitation": Network(biophysical("burst")),

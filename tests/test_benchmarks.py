@@ -214,6 +214,8 @@ def test_extrapolation_gives_back_what_it_was_fitted_to():
     cells, synapses, _ = counts("mask", 100, 50, 500)
     assert row["worker_hours"] == pytest.approx((1e-6 * cells + 2e-9 * synapses) * 4 / 3600, rel=1e-6)
     assert row["head_gb"] == pytest.approx(1e-7 * cells, rel=1e-6)
+    together = project(System("heads that share their nuclei", 3, 2, 100, 50, 500), "mask", points)
+    assert together["cells"] == 3 * counts("mask", 100, 50, 500, heads=2)[0] < 6 * cells
 
 
 def test_a_profile_sorts_code_objects_and_takes_the_clocks_off():

@@ -2,11 +2,12 @@
 
 The rule of the cell type is given up for these two: nothing multiplies, and no kernel is applied. The numbers that reach
 the two ports become currents into soma and apical dendrite (`cells.product`), and what the cell makes of them is what its
-synapses send: bursts, all spikes, or what facilitating synapses pass on. Inhibition divides what the terminals release,
-after the spike; or it is a conductance of the soma (parvalbumin-like), of the apical dendrite (somatostatin-like), or of
-both. The number of the interneurons is then that conductance in nS, at each place, and L2/3 cells are set so that the least
-driven macrocolumn needs none (what that does is asked by `experiments.division` of the cell, by `experiments.attribution`
-of the network).
+synapses send: bursts, events, all spikes, or what facilitating synapses pass on.
+
+Inhibition divides what the terminals release, after the spike; or it is a conductance of the soma (parvalbumin-like), of
+the apical dendrite (somatostatin-like), or of both. The number of the interneurons is then that conductance in nS, at each
+place (1 nS without interneurons), and L2/3 cells are set so that the least driven macrocolumn needs nearly none. What it
+does is asked by `experiments.division` of the cell, by `experiments.attribution` of the network.
 
 The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spike`), those of all others in
 `cells.forms.adaptive`.
@@ -37,7 +38,7 @@ SHUNTS = {  # the conductances that inhibition sets, by its place
     "dendrite": ("g_shunt_d",),
     "both": ("g_shunt_s", "g_shunt_d"),
 }
-TONIC = 0.1  # nS, chosen: costs a hundredth of the sum of attention at 10 nS
+TONIC = 0.1  # nS, chosen: attention sums to one less TONIC over the conductance
 LARGEST = 160  # nS, chosen: of interneurons at their ceiling, seven times the leak of the soma
 
 
@@ -97,6 +98,7 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     -------
     dict of str to Quantity
     Quantity (Hz)
+        Where inhibition is a conductance: what the least driven macrocolumn sends in all.
     """
     kernels = [phi(population.kernels.get(port, "identity")) for port in ("basal", "apical")]
     signed = population.signed == "basal"
