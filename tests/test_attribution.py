@@ -41,9 +41,9 @@ def test_the_predictions_can_be_missed(rung, held, missed):
     assert not any(each.held for each in judge(rows(rung, 9.0, 1.0, **missed)))
 
 
-def test_what_is_said_of_dendrites_and_shunt():
-    dendrites = {"L2/3_dendrite": 6.0, "L5_IT_dendrite": 7.0}
-    assert [each.held for each in judge(rows("biophysical", 9.0, 1.0, **dendrites))][1:3] == [True, True]
+def test_what_is_said_of_whole_cells_and_shunt():
+    whole = {"L2/3_cell": 6.0, "L5_IT_cell": 7.0}
+    assert [each.held for each in judge(rows("biophysical", 9.0, 1.0, **whole))][1:3] == [True, True]
     assert [each.held for each in judge(rows("biophysical", 9.0, 6.0, shunt=1.0))][1:3] == [False, False]
 
 
