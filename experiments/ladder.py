@@ -9,11 +9,11 @@ pathway with its own inhibition nothing was predicted; of its stages, see `burst
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite` and on
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
 
-Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on those
-of 16 tokens, and more than an hour for all else. Biophysical cells on digits have not been run with the protocol's 40 cells
-a number, which would take longer than all of this; with 10 the run fails, since L5 PT cells are asked for more than they can
-give. A stopped ladder goes on where it was; it knows other settings from its own, but not other code: after a change of the
-code give it a new folder.
+Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
+those of 16, and more than an hour for all else. Biophysical cells on digits have not been run with the protocol's 40 cells a
+number, which would take as long again; with 10 cells L5 PT cells are asked for more than they can give, and the run fails.
+A stopped ladder goes on where it was; it knows other settings from its own, but not other code: after a change of the code
+give it a new folder.
 """
 
 import json as json_module
