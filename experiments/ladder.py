@@ -207,6 +207,7 @@ def summarise(rows):
                 "largest_relative_l2": max(column["relative_l2"]),
                 **{f"{null}_relative_l2": float(np.median(column[f"{null}_relative_l2"])) for null in NULLS},
                 "least_skill": min(column["skill"]),
+                "better": int(np.sum(np.array(column["skill"]) > 0)),
                 "settled": sum(column["settled"]),
                 "agreement": sum(column["agreement"]) if key[2] == "digits" else None,
                 "key_only_agreement": agreeing_null() * len(set(column["seed"])) if key[2] == "digits" else None,

@@ -69,4 +69,5 @@ def say_more(summaries, console):
             between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in KEYS)
             ahead = " to ".join(number(bound) for bound in each["ahead"]["key_only"])
             said = f"{name}: mean error {between}; {ahead} below the null that ignores the query (95 % over seeds)"
+            said += f"; better than each null in {each['better']} of {each['answers']} answers"
             console.print(said, highlight=False, soft_wrap=True)
