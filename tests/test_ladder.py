@@ -34,6 +34,9 @@ def test_every_wiring_and_seed_has_a_row_that_agrees(one, tmp_path):
     assert (failed, interrupted) == ({}, False)
     assert all(row["relative_l2"] < 1e-6 and row["settled"] for row in rows)
     assert min(row["key_only_relative_l2"] for row in rows) > 1e-3  # negative control: another answer is told apart
+    assert [each["better"] for each in ladder.summarise(rows)] == [2, 2]
+    worse = [row | {"skill": -0.1} if row["seed"] else row for row in rows]
+    assert [each["better"] for each in ladder.summarise(worse)] == [1, 1]
 
 
 def test_a_ladder_goes_on_where_it_was(one, tmp_path, monkeypatch):
