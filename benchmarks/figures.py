@@ -1,6 +1,7 @@
 """Figures of the benchmarks: wall times side by side, and cost against size."""
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from readout.style import CYCLE, MARKERS, new_figure, save, style
 
@@ -51,7 +52,8 @@ def curves(points, fits, path):
     names = list(dict.fromkeys(point["axis"] for point in points))
     with style():
         figure = new_figure(6.4)
-        for row, quantity in zip(figure.subplots(2, len(names), squeeze=False, sharex="col"), QUANTITIES, strict=True):
+        panels = figure.subplots(2, len(names), squeeze=False, sharex="col", sharey="row")
+        for row, quantity in zip(panels, QUANTITIES, strict=True):
             for axes, name in zip(row, names, strict=True):
                 _curves(
                     axes, quantity, [p for p in points if p["axis"] == name], [f for f in fits if f["axis"] == name]
@@ -78,4 +80,6 @@ def _curves(axes, quantity, points, fits):
     sizes = sorted({point["size"] for point in points})
     axes.set_xticks(sizes, list(map(str, sizes)))
     axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(fontsize=7, title="wiring, form: exponent", title_fontsize=7)
