@@ -27,7 +27,7 @@ Reference: `reference.linear_attention` on the cases with 4 tokens of `experimen
 the rung less that of the rung without it, the mean over seeds with an interval over them; the interaction is what is then
 left. The exact shunt takes Z from the circuit's own rate form.
 
-Run time, on one core with `--target cpp`: two minutes for the spiking rung, where the prediction holds, once compiled; a
+Run time: on one core with `--target cpp`, two minutes for the spiking rung, where the prediction holds, once compiled; a
 quarter of an hour for the adaptive one; half an hour an input for the biophysical one with three seeds (`--cases`), where it
 holds but for the shunt of the soma, which at scale 3 does as well as division.
 """
