@@ -39,10 +39,10 @@ class Cost(NamedTuple):
         return once + calls * self.call + cells * self.cell + sent * self.synapse
 
 
-COSTS = {  # by `python -m benchmarks.targets`, but for call and cell of C++ (`benchmarks.scaling`) and Cython
-    "numpy": Cost(1.0, 0.016, 8.3e-6, 8.8e-9, 1.4e-8),
-    "cython": Cost(2.0, 1.5, 1e-5, 5e-9, 4e-9),  # the order only
-    "cpp": Cost(7.2, 0.33, 2e-7, 1e-9, 3.8e-8),
+COSTS = {  # by an earlier `benchmarks.targets` and single runs (see docs/barrel.md); of Cython, and of synapses, the order only
+    "numpy": Cost(0.0, 0.06, 4.3e-5, 1.9e-8, 1e-8),
+    "cython": Cost(2.0, 1.5, 1e-5, 5e-9, 4e-9),
+    "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9, 4e-9),
 }
 
 

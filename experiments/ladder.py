@@ -10,8 +10,8 @@ Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and 
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
 
 Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
-those of 16, and more than an hour for all else. Biophysical cells on digits have not been run with the protocol's 40 cells a
-number, which would take as long again; with 10 cells L5 PT cells are asked for more than they can give, and the run fails.
+those of 16, and more than an hour for all else. Biophysical cells take four minutes for a seed of one digit (`--images 1`),
+and have not been asked for more; with 10 cells a number L5 PT cells are asked for more than they can give, and it fails.
 A stopped ladder goes on where it was; it knows other settings from its own, but not other code: after a change of the code
 give it a new folder.
 """
@@ -68,10 +68,10 @@ class Unit(NamedTuple):
 
 
 # Protocol
-def units(rungs=RUNGS, wirings=tuple(WIRINGS), suites=SUITES, tokens=LARGEST):
-    """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens."""
+def units(rungs=RUNGS, wirings=tuple(WIRINGS), suites=SUITES, tokens=LARGEST, images=N_DIGIT):
+    """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits."""
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
-    groups = {"random": [(case,) for case in chosen], "digits": [digit_cases()]}
+    groups = {"random": [(case,) for case in chosen], "digits": [digit_cases(images)]}
     return [
         Unit(rung, wiring, suite, cases)
         for rung in rungs for wiring in wirings if runs(rung, wiring) for suite in suites for cases in groups[suite]
@@ -88,10 +88,10 @@ def runs(rung, wiring):
     return FORMS[rung].wirings is None or wiring in FORMS[rung].wirings
 
 
-def digit_cases():
+def digit_cases(images=N_DIGIT):
     """The first test images."""
     tokens, labels, _ = load_digits_tokens()
-    return tuple(Case(tokens[k], load_weights(), name=f"digit {k}") for k in split(labels)[1][:N_DIGIT])
+    return tuple(Case(tokens[k], load_weights(), name=f"digit {k}") for k in split(labels)[1][:images])
 
 
 def options_of(unit, given):
@@ -210,7 +210,7 @@ def summarise(rows):
                 "better": int(np.sum(np.array(column["skill"]) > 0)),
                 "settled": sum(column["settled"]),
                 "agreement": sum(column["agreement"]) if key[2] == "digits" else None,
-                "key_only_agreement": agreeing_null() * len(set(column["seed"])) if key[2] == "digits" else None,
+                "key_only_agreement": agreeing_null(column) if key[2] == "digits" else None,
                 "answers": len(chosen),
             }
         )
@@ -223,11 +223,11 @@ def _ahead(column, null):
     return cluster_interval(ahead, column["seed"], **PROTOCOL["intervals"])
 
 
-def agreeing_null():
-    """On how many of the digits the null that ignores the query predicts as attention does."""
-    found = [reference_of(case, "elu+1") for case in digit_cases()]
+def agreeing_null(column):
+    """On how many of the digits of rows the null that ignores the query predicts as attention does."""
+    found = [reference_of(case, "elu+1") for case in digit_cases(len(set(column["case"])))]
     null, right = ([each.nulls["key_only"] for each in found], [each.attention.output for each in found])
-    return int((predict(np.stack(null)) == predict(np.stack(right))).sum())
+    return int((predict(np.stack(null)) == predict(np.stack(right))).sum()) * len(set(column["seed"]))
 
 
 def judge(rows):
@@ -250,6 +250,7 @@ def main(
     wirings: Annotated[str, typer.Option(help="Some of mask,memory.")] = ",".join(WIRINGS),
     suite: Annotated[str, typer.Option(help="Some of random,digits.")] = ",".join(SUITES),
     tokens: Annotated[int, typer.Option(help="Cases of the random suite up to this many tokens.")] = LARGEST,
+    images: Annotated[int, typer.Option(help="Digits, side by side.")] = N_DIGIT,
     seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
     cells: Annotated[int | None, typer.Option(help="Cells that share one number; the protocol's unless given.")] = None,
     target: o.Target = "auto",
@@ -264,7 +265,9 @@ def main(
     chosen = [o.some_of(*each) for each in asked]
     o.within("--seeds", seeds, 1, 1000)
     o.within("--tokens", tokens, 4, LARGEST)
-    given, every, console = {"cells": cells, "target": target, "seed": seed}, units(*chosen, tokens), console_for(json)
+    o.within("--images", images, 1, 360)
+    given, console = {"cells": cells, "target": target, "seed": seed}, console_for(json)
+    every = units(*chosen, tokens, images)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but the rungs {rungs} need mask")
     for unit in every:
@@ -275,7 +278,7 @@ def main(
     summaries = summarise(rows)
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
     parameters = dict(zip(("rungs", "wirings", "suites"), chosen, strict=True))
-    parameters |= {"tokens": tokens, "seeds": seeds, **given}
+    parameters |= {"tokens": tokens, "images": images, "seeds": seeds, **given}
     content = provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("ladder", out, result, draw(rows) if rows else None, content)
     write_csv(rows, COLUMNS, out / "ladder.csv")

@@ -108,6 +108,7 @@ def test_the_memory_wiring_is_refused(tmp_path):
     [
         (["ladder", "--rungs", "biophysical", "--wirings", "memory"], "--wirings"),
         (["ladder", "--tokens", "2"], "--tokens"),
+        (["ladder", "--images", "0"], "--images"),
         (["attribution", "--cases", "self_n16_scale1"], "--cases"),
         (["bursts", "--sigma", "-1"], "--sigma"),
         (["division", "--readout", "burst,total"], "--readout"),
