@@ -1,4 +1,4 @@
-"""What each code-generation target costs: the constants of `circuits.engine.COSTS`, of numpy and C++.
+"""What each code-generation target costs: a fit of what `circuits.engine.COSTS` has constants for.
 
 Circuits of several sizes and durations run on each target with nothing compiled before; the wall time of each is fitted by
 

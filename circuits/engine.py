@@ -39,7 +39,7 @@ class Cost(NamedTuple):
         return once + calls * self.call + cells * self.cell + sent * self.synapse
 
 
-COSTS = {  # by earlier runs of `benchmarks.targets` (docs/barrel.md says why); of Cython, and of synapses, the order only
+COSTS = {  # numpy by an earlier `benchmarks.targets`; C++ from single runs; of Cython, and of synapses, the order only
     "numpy": Cost(0.0, 0.06, 4.3e-5, 1.9e-8, 1e-8),
     "cython": Cost(2.0, 1.5, 1e-5, 5e-9, 4e-9),
     "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9, 4e-9),

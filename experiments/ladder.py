@@ -284,9 +284,8 @@ def main(
     write_csv(rows, COLUMNS, out / "ladder.csv")
     say(result, table_of(summaries), judge(rows), out, console, json)
     say_more(summaries, console)
-    if interrupted:
-        return INTERRUPTED
-    return DONE if rows and not failed and all(row["settled"] for row in rows) else FAILED
+    done = rows and not failed and all(row["settled"] for row in rows)
+    return INTERRUPTED if interrupted else DONE if done else FAILED
 
 
 if __name__ == "__main__":
