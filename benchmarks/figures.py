@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import LogLocator
 
-from readout.style import CYCLE, MARKERS, new_figure, save, style
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, save, style
 
 
 def bars(rows, path):

@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from readout.agreement import relative_l2
-from reference.attention import Block, linear_attention
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.reference.attention import Block, linear_attention
 
 DT, WINDOW = 0.5e-3, 1.0  # s
 GATE = 0.25  # s; the interneurons hold the strength they start with for so long: one phase of `circuits.protocol`
 SETTLE = 2.0  # s; as in cells.forms
 UNIT_RATE, CEILING = 100.0, 300.0  # Hz
-PEAK, PEAK_OF_INHIBITION = 280.0, 200.0  # Hz; of the largest number of a population, as in circuits.pilot
+PEAK, PEAK_OF_INHIBITION = 280.0, 200.0  # Hz; of the largest number of a population, as in simulation.calibrate
 SIGMA, POOL_MAX, TAU_START = 1e-9, 3.0, 5e-3  # the last in s; as in cells.interneuron
 POPULATIONS = (
     "core", "matrix", "higher_order", "intratelencephalic", "pyramidal_tract", "superficial", "interneuron",
@@ -190,7 +190,7 @@ def start_of_inhibition(model, form):
 
 
 def phases(model, seed=0):
-    """Where the membranes of each population start, uniform in [0, 1), by name; the streams of `circuits.run`."""
+    """Where the membranes of each population start, uniform in [0, 1), by name; the streams of `simulation.run`."""
     children = np.random.SeedSequence(seed).spawn(len(POPULATIONS))
     sizes = {name: each.size for name, each in numbers(model).items()}
     drawn = zip(POPULATIONS, children, strict=True)

@@ -10,12 +10,12 @@ from brian2 import Hz, second
 
 from benchmarks import model as of
 from benchmarks.standalone import clocked
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from circuits.mask import mask_wiring
-from circuits.protocol import Times
-from circuits.run import simulate
-from circuits.settled import slots
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import Times
+from cortical_attention.simulation.run import simulate
+from cortical_attention.simulation.settle import slots
 
 FORMS = {"rate": RATE, "spiking": SPIKING._replace(paired=False)}
 TIMES = Times(of.SETTLE * second, of.WINDOW * second, of.GATE * second, of.DT * second)

@@ -15,13 +15,13 @@ import psutil
 import typer
 from brian2 import second
 
-from circuits.attend import FORMS, Settings, attend
-from experiments.heads import executor_of
-from experiments.suite import random_case
-from readout.agreement import relative_l2
-from readout.files import write_json
-from readout.provenance import git_state, processor, versions
-from reference.attention import linear_attention
+from cortical_attention.command.heads import executor_of
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import write_json
+from cortical_attention.readout.provenance import git_state, processor, versions
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.simulation.attend import FORMS, Settings, attend
 
 PERIOD = 0.2  # s, between two looks at the memory
 
@@ -68,7 +68,7 @@ def measure(n_head, n, settings, workers, scheduler=None, report=None):
     ----------
     n_head, n : int
         Heads; tokens, and all sizes of a head.
-    settings : circuits.attend.Settings
+    settings : simulation.attend.Settings
     workers : int
         0: the whole in this process.
     scheduler : str, optional

@@ -14,11 +14,11 @@ from benchmarks.model import DT, GATE, PEAK, PEAK_OF_INHIBITION, UNIT_RATE, phi
 from benchmarks.ours import FORMS
 from benchmarks.peers import peak_mb
 from benchmarks.standalone import clocked
-from circuits.attend import WIRINGS
-from circuits.pilot import rate_units
-from circuits.protocol import Times
-from circuits.run import simulate
-from reference.attention import Block
+from cortical_attention.circuits.protocol import Times
+from cortical_attention.reference.attention import Block
+from cortical_attention.simulation.attend import WIRINGS
+from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.run import simulate
 
 TIMES = Times(0.5 * second, 0.5 * second, GATE * second, DT * second)
 NUCLEI = ("core", "matrix", "higher_order")

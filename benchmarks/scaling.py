@@ -24,8 +24,8 @@ from scipy.stats import linregress, t
 
 from benchmarks.figures import QUANTITIES, curves
 from benchmarks.point import FORMS, WIRINGS, Size
-from readout.files import replacing
-from readout.provenance import git_state, processor, versions
+from cortical_attention.readout.files import replacing
+from cortical_attention.readout.provenance import git_state, processor, versions
 
 BASE = Size(n=33, d=16, head=1, batch=1)
 SIZES = {"n": (8, 16, 33, 66, 132), "d": (8, 16, 32, 64), "head": (1, 2, 4), "batch": (1, 2, 4)}

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from benchmarks.figures import bars
 from benchmarks.peers import FORMS, PEERS
-from readout.files import replacing
-from readout.provenance import git_state, processor, versions
+from cortical_attention.readout.files import replacing
+from cortical_attention.readout.provenance import git_state, processor, versions
 
 PACKAGES = ("cortical-attention", "brian2", "numpy", "brainpy", "jax", "nest-simulator", "nengo")
 SMALL = ("plain_brian2", "c_limit", "shared")  # run too at the size of a peer that has its own

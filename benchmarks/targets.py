@@ -1,4 +1,4 @@
-"""What each code-generation target costs: a fit of what `circuits.engine.COSTS` has constants for.
+"""What each code-generation target costs: a fit of what `simulation.engine.COSTS` has constants for.
 
 Circuits of several sizes and durations run on each target with nothing compiled before; the wall time of each is fitted by
 
@@ -22,15 +22,15 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import nnls
 
-from circuits.attend import FORMS
-from circuits.engine import Cost
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units
-from circuits.protocol import Times
-from circuits.run import simulate, work
-from experiments.suite import random_case
-from readout.files import write_json
-from readout.provenance import git_state, processor
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import Times
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.files import write_json
+from cortical_attention.readout.provenance import git_state, processor
+from cortical_attention.simulation.attend import FORMS
+from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.engine import Cost
+from cortical_attention.simulation.run import simulate, work
 
 POINTS = (  # form, tokens, seconds, shared dendrites
     ("rate", 4, 1.0, True),

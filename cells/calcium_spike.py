@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Mohm, Quantity, ms, mV, nF, nS, pA
 
-from cells.two_compartment import Membrane
+from cortical_attention.cells.two_compartment import Membrane
 
 MEMBRANE = """
     dV_s/dt = ((E_L - V_s) / R_s + (V_d - V_s) / R_T + g_K * (E_K - V_s) + I_s + noise_s + shunt_s) / C_s

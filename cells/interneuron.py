@@ -15,7 +15,7 @@ fire before the inhibition has come, g runs away exponentially, and a network wi
 
 from brian2 import ms
 
-from cells.cell import CellType
+from cortical_attention.cells.cell import CellType
 
 PARAMETERS = {
     "sigma_g": 1e-9,  # chosen: costs sigma_g / Z of the output, 1e-6 at Z = 1e-3

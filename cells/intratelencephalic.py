@@ -5,7 +5,7 @@ In the memory wiring (our reading of the paper's version 3) the apical dendrite 
 one phi(query), and the shunt divides the product; elsewhere nothing reaches the shunt.
 """
 
-from cells.cell import CellType
+from cortical_attention.cells.cell import CellType
 
 INTRATELENCEPHALIC = CellType(
     "intratelencephalic",

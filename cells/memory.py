@@ -4,7 +4,7 @@ Ours: the economical reading of version 3 of Granier & Senn, of which only the a
 one entry M_ab = sum_j v_ja phi(k_jb); with `apical` at the constant 1 it holds z_b = sum_j phi(k_jb).
 """
 
-from cells.cell import CellType
+from cortical_attention.cells.cell import CellType
 
 MEMORY = CellType(
     "memory",

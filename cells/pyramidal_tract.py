@@ -1,6 +1,6 @@
 """Pyramidal tract (L5b) cell: sums the attention-modulated values (Granier & Senn 2025, Algorithm 1, line 17)."""
 
-from cells.cell import CellType
+from cortical_attention.cells.cell import CellType
 
 PYRAMIDAL_TRACT = CellType("pyramidal tract", "L5 PT", {"soma": 0.0}, "soma")
 

@@ -3,7 +3,7 @@
 Tonic mode only; the T-current and its bursts belong to the thalamic experiments.
 """
 
-from cells.cell import CellType
+from cortical_attention.cells.cell import CellType
 
 FIRST_ORDER = CellType("relay", "thalamus", {"soma": 0.0}, "soma")
 HIGHER_ORDER = CellType("relay", "higher-order thalamus", {"soma": 0.0}, "soma")

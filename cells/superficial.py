@@ -4,7 +4,7 @@ Granier & Senn (2025), Algorithm 1, line 13: s = phi(k) * phi(q) / Z. The key re
 basal one, Z is the inhibition of the cell's macrocolumn. `gate` closes a microcolumn (0) that a mask leaves out.
 """
 
-from cells.cell import CellType
+from cortical_attention.cells.cell import CellType
 
 SUPERFICIAL = CellType(
     "superficial",

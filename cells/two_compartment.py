@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Clock, Network, NeuronGroup, Quantity, ms, mV, nS, pA, pF, second
 
-from cells.noise import noise
+from cortical_attention.cells.noise import noise
 
 READOUTS = ("total", "burst", "event", "facilitated")
 MEMBRANE = """

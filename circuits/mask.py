@@ -15,14 +15,14 @@ core (tokens), matrix (tokens; the context in cross-attention)
 
 import numpy as np
 
-from cells.interneuron import POOLING, RECURRENT
-from cells.intratelencephalic import INTRATELENCEPHALIC
-from cells.pyramidal_tract import PYRAMIDAL_TRACT
-from cells.relay import FIRST_ORDER, HIGHER_ORDER
-from cells.superficial import SUPERFICIAL
-from circuits.plan import Plan, axes_of, given, named
-from circuits.protocol import Protocol, phase_of
-from wiring.circuit import Circuit, Population, Projection
+from cortical_attention.cells.interneuron import POOLING, RECURRENT
+from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
+from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
+from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
+from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.circuits.plan import Plan, axes_of, given, named
+from cortical_attention.circuits.protocol import Protocol, phase_of
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
 
 def mask_wiring(

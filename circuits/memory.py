@@ -26,14 +26,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cells.interneuron import POOLING, RECURRENT
-from cells.intratelencephalic import INTRATELENCEPHALIC
-from cells.memory import MEMORY
-from cells.pyramidal_tract import PYRAMIDAL_TRACT
-from cells.relay import FIRST_ORDER, HIGHER_ORDER
-from circuits.plan import Plan, axes_of, given, named
-from circuits.protocol import Protocol, phase_of
-from wiring.circuit import Circuit, Population, Projection
+from cortical_attention.cells.interneuron import POOLING, RECURRENT
+from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
+from cortical_attention.cells.memory import MEMORY
+from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
+from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
+from cortical_attention.circuits.plan import Plan, axes_of, given, named
+from cortical_attention.circuits.protocol import Protocol, phase_of
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
 
 def memory_wiring(

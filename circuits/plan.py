@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from circuits.protocol import Protocol
-from wiring.circuit import Circuit
+from cortical_attention.circuits.protocol import Protocol
+from cortical_attention.wiring.circuit import Circuit
 
 
 class Plan(NamedTuple):

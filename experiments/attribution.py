@@ -23,7 +23,7 @@ presented. Rows "besides" are such bundles of other rows, or other cells of the 
 sum. "L2/3 cell" and "L5 IT cell" take, for that type, the adaptive cell that multiplies by rule. Two-compartment cells are
 calibrated anew for each network.
 
-Reference: `reference.linear_attention` on the cases with 4 tokens of `experiments.suite`. A part is the squared error of
+Reference: `reference.linear_attention` on the cases with 4 tokens of `inputs.suite`. A part is the squared error of
 the rung less that of the rung without it, the mean over seeds with an interval over them; the interaction is what is then
 left. The exact shunt takes Z from the circuit's own rate form.
 
@@ -41,23 +41,24 @@ import typer
 from matplotlib.lines import Line2D
 from rich.table import Column, Table
 
-from circuits.mask import mask_wiring
-from experiments import options as o
-from experiments.causes import idealised
-from experiments.command import script
-from experiments.comparison import reference_of
-from experiments.in_turn import Prediction, ask, ask_in_turn, say, write
-from experiments.ladder import PROTOCOL
-from experiments.progress import progress
-from experiments.put_back import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE
-from experiments.suite import cases as suite_cases
-from experiments.suite import random_case
-from experiments.tables import console_for, per_cent
-from readout.agreement import relative_l2
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.statistics import cluster_interval
-from readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, write
+from cortical_attention.trials.comparison import reference_of
+from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.spike_error_sources import idealised
 
 INTERACTION, BESIDES = "interaction", "besides"
 CASES = tuple(case.name for case in suite_cases() if case.name.startswith("self_n4"))
@@ -93,7 +94,7 @@ def measure(case, rung, network, given, n_seed, report=None):
 
 
 def exactly(exact, normaliser):
-    """The mask wiring with exact numbers in place of some cells, as `circuits.attend.attend` takes it."""
+    """The mask wiring with exact numbers in place of some cells, as `simulation.attend.attend` takes it."""
     return lambda times, tokens, **block: idealised(mask_wiring(times, tokens, **block), exact, normaliser)
 
 
@@ -293,7 +294,7 @@ def main(
             console.print(
                 f"not settled: {each['rung']}, {each['case']}: {', '.join(each['unsettled'])}", highlight=False
             )
-    return swept.status([not each["unsettled"] for each in rows])
+    return status_of(swept, [not each["unsettled"] for each in rows])
 
 
 if __name__ == "__main__":

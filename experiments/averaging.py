@@ -6,7 +6,7 @@ Prediction: written before any run. It is noise, and falls as 1 / sqrt(P T), slo
 not average out (saturation, what noise does to products) is reached; with 32 cells and 2 s it is at most 5 per cent on each
 input of scale 1 and 2. Slopes within 0.15 of -1/2 are taken as held.
 
-Reference: `reference.linear_attention` on the inputs with 4 tokens of `experiments.suite`.
+Reference: `reference.linear_attention` on the inputs with 4 tokens of `inputs.suite`.
 
 Run time: six minutes.
 """
@@ -19,19 +19,20 @@ import numpy as np
 import typer
 from rich.table import Column, Table
 
-from circuits.settled import slots
-from experiments import options as o
-from experiments.command import script
-from experiments.comparison import reference_of
-from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, say, write
-from experiments.progress import progress
-from experiments.suite import cases as suite_cases
-from experiments.tables import console_for, number, per_cent
-from readout.agreement import relative_l2
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.statistics import slope_of_log_log
-from readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.statistics import slope_of_log_log
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.simulation.settle import slots
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, write
+from cortical_attention.trials.comparison import reference_of
 
 # Parameters
 CELLS, SECONDS = (2, 8, 32), (0.5, 1.0, 2.0, 4.0)
@@ -114,7 +115,7 @@ def _table(rows):
 
 def main(
     target: Annotated[str, typer.Option(help="Code generation: auto, numpy, cython or cpp.")] = "auto",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -141,7 +142,7 @@ def main(
     content = provenance(sys.argv, given, {"phases": seed, "noise": seed}, wall_time_s=time.perf_counter() - start)
     write("averaging", folder, result, draw(rows) if rows else None, content)
     say(result, _table(rows), judge(rows), folder, console, json)
-    return swept.status([])
+    return status_of(swept, [])
 
 
 if __name__ == "__main__":

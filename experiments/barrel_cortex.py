@@ -19,20 +19,21 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from circuits.attend import WIRINGS
-from experiments import options as o
-from experiments.cases import Case
-from experiments.command import script
-from experiments.comparison import compare, content_of, open_folder, plan_of
-from experiments.comparison import write as write_comparison
-from experiments.in_turn import Prediction, Seed, ask_in_turn, run_json, say, write
-from experiments.photograph import PATCH, photograph_tokens
-from experiments.pictures import NULLS_TITLE, null_series, nulls_of
-from experiments.progress import progress
-from experiments.suite import random_case
-from experiments.tables import console_for, number, per_cent, print_plans, shares
-from readout.files import check_folder
-from readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, print_plans, say
+from cortical_attention.inputs.cases import Case
+from cortical_attention.inputs.photograph import PATCH, photograph_tokens
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.files import check_folder
+from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.simulation.attend import WIRINGS
+from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, write
+from cortical_attention.trials.comparison import compare, content_of, open_folder, plan_of
+from cortical_attention.trials.comparison import write as write_comparison
+from cortical_attention.trials.pictures import NULLS_TITLE, null_series, nulls_of
 
 SIZE = 33  # whiskers, and so barrels, of a mouse: Granier & Senn (2025), section 5
 LARGEST = PATCH**2  # components of a patch
@@ -144,7 +145,7 @@ def main(
     dt: o.Dt = DT,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     plan: o.Plan = False,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
@@ -177,7 +178,7 @@ def main(
     write("barrel_cortex", folder, result, draw(rows) if rows else None, content)
     say(result, _table(rows), judge(rows), folder, console, json)
     console.print(f"peak memory: {result['peak_mb']:.0f} MB, of a program {result['peak_of_children_mb']:.0f} MB")
-    return swept.status([each["settled"] for each in rows])
+    return status_of(swept, [each["settled"] for each in rows])
 
 
 if __name__ == "__main__":

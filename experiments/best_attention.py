@@ -7,12 +7,12 @@ noise.
 
 Prediction: written before any run. Of the controls, a circuit of ideal rates is inside linear attention, and one of pure
 gain (the key's weights cut, so that the query scales a sum of values) is outside, for 8 of 8 blocks; inside means that the
-best linear attention leaves at most `inside` (`experiments/protocol.toml`) of what is tested. Cells that are less ideal are
+best linear attention leaves at most `inside` (`trials/protocol.toml`) of what is tested. Cells that are less ideal are
 nearer to the best linear attention than to the paper's. Of the rungs themselves, whether they are inside is the result.
 A row of ideal rates with a tenth of white noise added says what the free families, which are fitted to each answer, make of
 noise alone.
 
-Reference: Granier & Senn (2025), Algorithm 1; `experiments.families`. Inputs with one block, side by side in one network.
+Reference: Granier & Senn (2025), Algorithm 1; `trials.families`. Inputs with one block, side by side in one network.
 
 Found: adaptive cells are inside linear attention, biophysical cells outside, on 8 of 8 blocks each. Biophysical cells are
 nearer to the best linear attention than to the paper's, by little; adaptive cells are on 6 of 8 blocks only. An error of a
@@ -29,19 +29,20 @@ import numpy as np
 import typer
 from rich.table import Column, Table
 
-from circuits.attend import FORMS
-from experiments import options as o
-from experiments.command import script
-from experiments.comparison import reference_of
-from experiments.families import FAMILIES, FREE, LinearFamily, nearest
-from experiments.in_turn import Prediction, ask, ask_in_turn, say, side_by_side, write
-from experiments.ladder import PROTOCOL
-from experiments.progress import progress
-from experiments.tables import console_for, per_cent
-from readout.agreement import relative_l2
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.simulation.attend import FORMS
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, side_by_side, write
+from cortical_attention.trials.comparison import reference_of
+from cortical_attention.trials.families import FAMILIES, FREE, LinearFamily, nearest
+from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
 BUILT, GAIN = "rate", "pure gain"  # the controls
@@ -205,7 +206,7 @@ def main(
     content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("best_attention", folder, result, draw(rows) if rows else None, content)
     say(result, _table(rows), judge(rows), folder, console, json)
-    return swept.status([])
+    return status_of(swept, [])
 
 
 if __name__ == "__main__":

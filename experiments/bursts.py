@@ -6,7 +6,7 @@ the cell's own thresholds in place of phi), and the rest ideal (Z exact, L5 and 
 from attention, read by bursts, by all spikes, and through facilitating synapses? And if the L5 IT stage is biophysical too
 (attention to the apical dendrite, values to the soma, an on cell and an off cell for each)?
 
-Prediction: `experiments/protocol.toml`. By bursts, 40 cells a number and 4 s. L2/3 alone: a median relative L2 of at most
+Prediction: `trials/protocol.toml`. By bursts, 40 cells a number and 4 s. L2/3 alone: a median relative L2 of at most
 0.12, a median correlation of kappa of at least 0.93, and an error below that of the best null (uniform, query ignored,
 additive) with its 95 per cent interval over seeds (noises; the inputs are fixed). Both stages: a median of at most 0.25,
 and below uniform attention with the interval; whether it is below the null that ignores the query is the result. By the
@@ -20,7 +20,7 @@ L2/3 alone, by the interval of the difference; with both stages, whichever way i
 Of the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): that its medians are larger, since its spikes raise the
 dendrite whatever drives them; written before any run, and for the reader to judge from both tables.
 
-Reference: `reference.linear_attention` and its nulls on `experiments.suite`; cells of Naud & Sprekeler (2018),
+Reference: `reference.linear_attention` and its nulls on `inputs.suite`; cells of Naud & Sprekeler (2018),
 `cells.two_compartment`, or `cells.calcium_spike`. How drives are mapped to currents is fitted on a surface of the cell that
 is measured beforehand (`cells.product`), and knows of a case how its queries, keys, values and measured attention are
 distributed.
@@ -37,28 +37,29 @@ import numpy as np
 import typer
 from brian2 import Quantity, pA, second
 
-from cells.calcium_spike import CalciumSpike
-from cells.product import map_product
-from cells.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
-from circuits.engine import compiler, device
-from experiments import options as o
-from experiments.bursts_figure import CONTROL, LABELS, STAGES, WORDS, draw, median, tables_of
-from experiments.command import DONE, INTERRUPTED, script
-from experiments.comparison import figures_of, reference_of
-from experiments.families import drives
-from experiments.in_turn import Prediction, Seed, part_of, say_predictions
-from experiments.ladder import PROTOCOL
-from experiments.pictures import nulls_of
-from experiments.progress import progress
-from experiments.suite import cases as suite_cases
-from experiments.suite import random_case
-from experiments.tables import console_for, number
-from readout.factors import factors
-from readout.files import check_folder, result_folder, write_json
-from readout.provenance import jsonable, provenance
-from readout.statistics import cluster_interval
-from readout.style import save
-from reference.kernels import KERNELS
+from cortical_attention.cells.calcium_spike import CalciumSpike
+from cortical_attention.cells.product import map_product
+from cortical_attention.cells.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import DONE, INTERRUPTED, script
+from cortical_attention.command.tables import console_for, say_predictions
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.factors import factors
+from cortical_attention.readout.files import check_folder, result_folder, write_json
+from cortical_attention.readout.formats import number
+from cortical_attention.readout.provenance import jsonable, provenance
+from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.style import save
+from cortical_attention.reference.kernels import KERNELS
+from cortical_attention.simulation.engine import compiler, device
+from cortical_attention.trials.batch import Prediction, part_of
+from cortical_attention.trials.bursts_figure import CONTROL, LABELS, STAGES, WORDS, draw, median, tables_of
+from cortical_attention.trials.comparison import figures_of, reference_of
+from cortical_attention.trials.families import answer, drives
+from cortical_attention.trials.pictures import nulls_of
+from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
 CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}
@@ -137,11 +138,6 @@ def development():
     return [
         random_case(2000 + k, 4, scale=scale, name=f"development {k}") for k, scale in enumerate((1, 2, 3, 1, 2, 3))
     ]
-
-
-def answer(case, sums):
-    """What ideal L5 PT and higher-order cells make of that (n_token, d_model)."""
-    return np.einsum("hmv, hiv -> im", case.block.W_O, sums)
 
 
 def run(cases, stages, seeds, report=None):
@@ -233,7 +229,7 @@ def main(
     cells: o.Cells = 40,
     duration: Annotated[float, typer.Option(help="Measured window, s.")] = 4.0,
     seeds: Annotated[int, typer.Option(help="Noises of each case.")] = 1,
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,

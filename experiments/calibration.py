@@ -17,17 +17,18 @@ import numpy as np
 from brian2 import Clock, Hz, Network, NeuronGroup, ms, second
 from rich.table import Table
 
-from cells.forms.adaptive import ADAPTIVE, MEMBRANE, MEMBRANES, RESOLUTION, TOP, f_i_table, inverse
-from cells.noise import noise
-from cells.two_compartment import TwoCompartment, surface_of
-from circuits.engine import device
-from experiments import options as o
-from experiments.command import DONE, script
-from experiments.in_turn import Prediction, say, write
-from experiments.tables import console_for, number, per_cent
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.style import CYCLE, new_figure, style
+from cortical_attention.cells.forms.adaptive import ADAPTIVE, MEMBRANE, MEMBRANES, RESOLUTION, TOP, f_i_table, inverse
+from cortical_attention.cells.noise import noise
+from cortical_attention.cells.two_compartment import TwoCompartment, surface_of
+from cortical_attention.command import options as o
+from cortical_attention.command.status import DONE, script
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.style import CYCLE, new_figure, style
+from cortical_attention.simulation.engine import device
+from cortical_attention.trials.batch import Prediction, write
 
 # Parameters
 ASKED = np.array([10, 20, 40, 60, 80, 100])  # Hz

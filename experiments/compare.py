@@ -16,14 +16,14 @@ from typing import Annotated
 
 import typer
 
-from experiments import options as o
-from experiments.cases import load
-from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import compare, content_of, open_folder, plan_of, write
-from experiments.heads import executor_of
-from experiments.progress import progress
-from experiments.tables import console_for, print_comparison, print_plans
-from readout.files import check_folder
+from cortical_attention.command import options as o
+from cortical_attention.command.heads import executor_of
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.tables import console_for, print_comparison, print_plans
+from cortical_attention.inputs.cases import load
+from cortical_attention.readout.files import check_folder
+from cortical_attention.trials.comparison import compare, content_of, open_folder, plan_of, write
 
 
 def main(

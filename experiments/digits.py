@@ -22,11 +22,20 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from circuits.attend import FORMS, attend
-from experiments import options as o
-from experiments.cases import Case, sizes
-from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import (
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.tables import console_for, judgement, say_predictions
+from cortical_attention.inputs.cases import Case, sizes
+from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
+from cortical_attention.readout.files import RESULT_FILES, check_folder, result_folder, write_array, write_json
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.maps import attention_over_digit
+from cortical_attention.readout.statistics import summary
+from cortical_attention.readout.style import save
+from cortical_attention.simulation.attend import FORMS, attend
+from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.comparison import (
     Comparison,
     content_of,
     describe,
@@ -36,14 +45,6 @@ from experiments.comparison import (
     run_json,
     write_recording,
 )
-from experiments.digits_data import load_digits_tokens, load_weights, predict, split
-from experiments.in_turn import Prediction, say_predictions
-from experiments.progress import progress
-from experiments.tables import console_for, judgement, number, per_cent
-from readout.files import RESULT_FILES, check_folder, result_folder, write_array, write_json
-from readout.maps import attention_over_digit
-from readout.statistics import summary
-from readout.style import save
 
 BATCH = 20  # images side by side in one network; chosen: 300,000 cells
 FILES = (*RESULT_FILES, "comparisons.json", "attention.png")  # of each form

@@ -8,7 +8,7 @@ to a share of it, and attention that it normalises is further from the algebra t
 shunt of the dendrite is nearer to division than one of the soma. Division in L5 PT, algebraically the same, costs no more
 than 1.5 times the error of exact division, by cells that multiply unnormalised attention by a value.
 
-Reference: `reference.linear_attention` on `experiments.suite`; shunting: Wilson et al. (2012) and Seybold et al. (2015), of
+Reference: `reference.linear_attention` on `inputs.suite`; shunting: Wilson et al. (2012) and Seybold et al. (2015), of
 which only the abstracts could be read. Rates are those of measured surfaces, without the noise of counting: each macrocolumn
 gets the conductance at which its cells sum to what those of the least driven one do.
 
@@ -26,27 +26,29 @@ from rich.table import Column, Table
 from scipy.interpolate import RegularGridInterpolator
 from scipy.optimize import brentq, minimize_scalar
 
-from cells.product import map_product
-from cells.two_compartment import TwoCompartment, surface
-from circuits.engine import compiler, device
-from experiments import options as o
-from experiments.bursts import answer, phi
-from experiments.bursts_figure import WORDS
-from experiments.command import DONE, script
-from experiments.comparison import reference_of
-from experiments.families import drives
-from experiments.in_turn import Prediction, say, write
-from experiments.suite import cases as suite_cases
-from experiments.tables import console_for, per_cent
-from readout.agreement import relative_l2
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.cells.product import map_product
+from cortical_attention.cells.two_compartment import TwoCompartment, surface
+from cortical_attention.command import options as o
+from cortical_attention.command.status import DONE, script
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.reference.kernels import KERNELS
+from cortical_attention.simulation.engine import compiler, device
+from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.bursts_figure import WORDS
+from cortical_attention.trials.comparison import reference_of
+from cortical_attention.trials.families import answer, drives
 
 # Parameters
 LEVELS = np.array([0, 2, 5, 10, 20, 40, 80, 160])  # nS
 PLACES = {"soma": "g_shunt_s", "dendrite": "g_shunt_d"}
 EXACT, PT = "exact", "L5 PT"
+phi = KERNELS["elu+1"].phi
 COUNTED = 160 * second  # 40 cells for 4 s, for which the cells are calibrated
 
 

@@ -14,7 +14,7 @@ little: the last one has held or been missed, each time by little, as the unit r
 reasons.
 
 Reference: `reference.linear_attention`; the rate form answers the same to 1e-6. Counting:
-`circuits.settled.spike_variance`.
+`simulation.settle.spike_variance`.
 
 Run time: six minutes; with --quick half a minute.
 """
@@ -27,17 +27,28 @@ from brian2 import ms
 from rich.console import Group
 from rich.table import Table
 
-from experiments import options as o
-from experiments.causes import CAUSES, LONG, READ, RIPPLE, SHORT, curves, settings, synapses, without
-from experiments.command import script
-from experiments.comparison import content_of, open_folder
-from experiments.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
-from experiments.in_turn import Prediction, Seed, ask_in_turn, run_json, say, side_by_side, write
-from experiments.progress import progress
-from experiments.tables import console_for, number, per_cent
-from readout.figures import curve
-from readout.files import check_folder
-from readout.statistics import slope_of_log_log
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.readout.figures import curve
+from cortical_attention.readout.files import check_folder
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.statistics import slope_of_log_log
+from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, side_by_side, write
+from cortical_attention.trials.comparison import content_of, open_folder
+from cortical_attention.trials.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
+from cortical_attention.trials.spike_error_sources import (
+    CAUSES,
+    LONG,
+    READ,
+    RIPPLE,
+    SHORT,
+    curves,
+    settings,
+    synapses,
+    without,
+)
 
 # Parameters. One block, so that all inputs, each from several starting phases, lie side by side in one network.
 SIZES = {"n_token": 4, "n_head": 2, "d_model": 8, "d_key": 4, "d_value": 4, "scale": 2.0}
@@ -167,7 +178,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Four networks, two seconds, few inputs.")] = False,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -191,7 +202,7 @@ def main(
     )
     shown = [_windows_table(rows), _causes_table(rows), _settings_table(rows)] if rows else []
     say(result, Group(*shown), judge(rows, rate), folder, console, json)
-    return swept.status([each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])
+    return status_of(swept, [each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])
 
 
 if __name__ == "__main__":

@@ -20,18 +20,19 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from experiments import options as o
-from experiments.cases import CaseError, load, sizes
-from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import content_of, open_folder
-from experiments.in_turn import Prediction, say, write
-from experiments.pictures import against
-from experiments.progress import progress
-from experiments.tables import console_for, number
-from readout.files import replacing
-from readout.provenance import provenance
-from reference.attention import linear_attention
-from reference.gradients import gradients
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.cases import CaseError, load, sizes
+from cortical_attention.readout.files import replacing
+from cortical_attention.readout.formats import number
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.reference.gradients import gradients
+from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.comparison import content_of, open_folder
+from cortical_attention.trials.pictures import against
 
 # Parameters
 TOLERANCE = 1e-5  # of the largest entry of a gradient

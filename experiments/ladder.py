@@ -2,11 +2,11 @@
 
 Question: at which rung does the circuit stop answering as attention does, and by how much?
 
-Prediction: `experiments/protocol.toml`, asked for before there was a ladder. Rates agree to 1e-6, rates under Dale's law
+Prediction: `trials/protocol.toml`, asked for before there was a ladder. Rates agree to 1e-6, rates under Dale's law
 to 1e-5, idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2. Of the biophysical
 pathway with its own inhibition nothing was predicted; of its stages, see `bursts`.
 
-Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite` and on
+Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite` and on
 handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
 
 Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
@@ -19,30 +19,30 @@ give it a new folder.
 import json as json_module
 import sys
 import time
-import tomllib
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
 
-from circuits.attend import FORMS, WIRINGS, attend
-from circuits.protocol import RunError
-from experiments import options as o
-from experiments.cases import Case
-from experiments.command import DONE, FAILED, INTERRUPTED, script
-from experiments.comparison import NULLS, content_of, figures_of, reference_of
-from experiments.digits_data import load_digits_tokens, load_weights, predict, split
-from experiments.in_turn import Prediction, part_of, say, write
-from experiments.ladder_figure import draw, say_more, table_of
-from experiments.progress import progress
-from experiments.suite import cases as suite_cases
-from experiments.tables import console_for, per_cent, write_csv
-from readout.files import check_folder, settings_hash, write_json
-from readout.provenance import provenance
-from readout.statistics import cluster_interval
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.tables import console_for, say, write_csv
+from cortical_attention.inputs.cases import Case
+from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.readout.files import check_folder, settings_hash, write_json
+from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.simulation.attend import FORMS, WIRINGS, attend
+from cortical_attention.trials.batch import Prediction, part_of, write
+from cortical_attention.trials.comparison import NULLS, content_of, figures_of, reference_of
+from cortical_attention.trials.ladder_figure import draw, say_more, table_of
+from cortical_attention.trials.protocol import PROTOCOL
 
-PROTOCOL = tomllib.loads(Path(__file__).with_name("protocol.toml").read_text(encoding="utf-8"))
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least
 SUITES = ("random", "digits")
 N_DIGIT, LARGEST = 4, 16  # images; tokens of the suite

@@ -8,7 +8,7 @@ two seconds: at most 1 per cent on each (asked for were 2.5, and 1 in the median
 the median. Negative control, W_Q and W_K handed on to the next head: the
 error of the same mistake in the algebra, to the tolerances above.
 
-Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `experiments.suite`.
+Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite`.
 
 Run time: twenty seconds; the suite one minute in the rate form, three in spikes.
 """
@@ -20,19 +20,20 @@ import typer
 from brian2 import second
 from rich.table import Column, Table
 
-from experiments import options as o
-from experiments.cases import sizes
-from experiments.command import script
-from experiments.comparison import content_of, describe, open_folder, reference_of
-from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, run_json, say, write
-from experiments.pictures import NULLS_TITLE, dots, null_series, nulls_of
-from experiments.progress import progress
-from experiments.suite import cases as suite_cases
-from experiments.suite import random_case
-from experiments.tables import console_for, number, per_cent, shares
-from readout.agreement import relative_l2
-from readout.files import check_folder
-from readout.statistics import summary
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.cases import sizes
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder
+from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.statistics import summary
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, write
+from cortical_attention.trials.comparison import content_of, describe, open_folder, reference_of
+from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
 
 # Parameters
 N_TOKEN, SCALE = 6, 2.0  # scale 2: attention far from uniform
@@ -158,7 +159,7 @@ def _table(rows, options):
 
 
 def main(
-    suite: Annotated[bool, typer.Option("--suite", help="The twelve inputs of experiments.suite.")] = False,
+    suite: Annotated[bool, typer.Option("--suite", help="The twelve inputs of inputs.suite.")] = False,
     control: Annotated[bool, typer.Option(help="Simulate the negative control too.")] = True,
     wiring: o.Wiring = "mask",
     form: o.Form = "rate",
@@ -168,7 +169,7 @@ def main(
     cells: o.Cells = 1,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -190,7 +191,7 @@ def main(
         run_json(options, swept, suite=suite, control=control),
     )
     say(result, _table(rows, options), judge(rows, options), folder, console, json)
-    return swept.status([each["settled"] for each in rows])
+    return status_of(swept, [each["settled"] for each in rows])
 
 
 if __name__ == "__main__":

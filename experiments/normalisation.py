@@ -15,17 +15,18 @@ Run time: ten seconds in the rate form, a minute in spikes.
 import numpy as np
 from rich.table import Column, Table
 
-from experiments import options as o
-from experiments.cases import sizes
-from experiments.command import script
-from experiments.comparison import content_of, describe, open_folder, reference_of
-from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, run_json, say, write
-from experiments.pictures import against
-from experiments.progress import progress
-from experiments.suite import random_case
-from experiments.tables import console_for, number, per_cent
-from readout.agreement import relative_l2
-from readout.files import check_folder
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.cases import sizes
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, write
+from cortical_attention.trials.comparison import content_of, describe, open_folder, reference_of
+from cortical_attention.trials.pictures import against
 
 # Parameters
 N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
@@ -151,7 +152,7 @@ def main(
     dt: o.Dt = None,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -167,7 +168,7 @@ def main(
     result = swept.result(rows, form=form, wiring=wiring)
     write("normalisation", folder, result, draw(rows) if rows else None, run_json(options, swept))
     say(result, _table(rows, options), judge(rows), folder, console, json)
-    return swept.status([each["settled"] for each in rows if each["normalisation"] != WRONG])
+    return status_of(swept, [each["settled"] for each in rows if each["normalisation"] != WRONG])
 
 
 if __name__ == "__main__":

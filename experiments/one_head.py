@@ -20,17 +20,18 @@ from typing import NamedTuple
 import numpy as np
 from rich.table import Column, Table
 
-from circuits.attend import WIRINGS
-from experiments import options as o
-from experiments.cases import sizes
-from experiments.command import script
-from experiments.comparison import NULLS, content_of, describe, open_folder, reference_of
-from experiments.in_turn import Prediction, Seed, ask, ask_in_turn, run_json, say, side_by_side, write
-from experiments.pictures import NULLS_TITLE, dots, null_series, nulls_of
-from experiments.progress import progress
-from experiments.tables import console_for, number, per_cent, shares
-from readout.agreement import relative_l2
-from readout.files import check_folder
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.cases import sizes
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder
+from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.simulation.attend import WIRINGS
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, side_by_side, write
+from cortical_attention.trials.comparison import NULLS, content_of, describe, open_folder, reference_of
+from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
 
 # Parameters. Few tokens: the memory wiring hears them one after another. Scale 2: attention far from uniform.
 N_TOKEN, N_CONTEXT = 4, 6
@@ -177,7 +178,7 @@ def main(
     dt: o.Dt = None,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -193,7 +194,7 @@ def main(
     folder, result = open_folder("one_head", options, content, out, overwrite), swept.result(rows, form=form)
     write("one_head", folder, result, draw(rows, form) if rows else None, run_json(options, swept))
     say(result, _table(rows, form), judge(rows, form), folder, console, json)
-    return swept.status([each["settled"] for each in rows])
+    return status_of(swept, [each["settled"] for each in rows])
 
 
 if __name__ == "__main__":

@@ -24,17 +24,18 @@ from brian2 import nS, pA, second
 from rich.table import Column, Table
 from scipy.optimize import least_squares
 
-from cells.two_compartment import TwoCompartment, counts
-from circuits.engine import compiler, device
-from experiments import options as o
-from experiments.command import DONE, script
-from experiments.in_turn import Prediction, say, write
-from experiments.ladder import PROTOCOL
-from experiments.tables import console_for, number
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.statistics import cluster_interval
-from readout.style import CYCLE, new_figure, style
+from cortical_attention.cells.two_compartment import TwoCompartment, counts
+from cortical_attention.command import options as o
+from cortical_attention.command.status import DONE, script
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import number
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.style import CYCLE, new_figure, style
+from cortical_attention.simulation.engine import compiler, device
+from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
 BASAL = np.linspace(0, 1200, 25)  # pA

@@ -9,7 +9,7 @@ number where a tenth of the synapses exists (slope -1), and with the measured pr
 less than missing synapses of the same share, since normalisation rescales what is left. (Written before any run but for the
 slope of -1: a pilot let one cell stand for all P of the target, and had -1/2.)
 
-Reference: `reference.linear_attention`, on the inputs with 4 and 8 tokens at scale 2 of `experiments.suite`. Ideal rates, so
+Reference: `reference.linear_attention`, on the inputs with 4 and 8 tokens at scale 2 of `inputs.suite`. Ideal rates, so
 that all error is that of the disorder. P cells a number, each of whose P x P synapses onto another number exists with
 probability p, multiply a weight by Binomial(P^2, p) / (P^2 p), to first order in what is missing; synapses that exist are
 scaled up, as homeostasis does. A shunt keeps a tenth at least.
@@ -26,25 +26,26 @@ import typer
 from brian2 import second
 from rich.table import Column, Table
 
-from cells.forms.rate import RATE
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units
-from circuits.protocol import Times
-from circuits.run import simulate
-from circuits.settled import slots
-from experiments import options as o
-from experiments.command import script
-from experiments.comparison import reference_of
-from experiments.in_turn import Prediction, Seed, Swept, part_of, say, write
-from experiments.progress import progress
-from experiments.suite import cases as suite_cases
-from experiments.tables import console_for, number, per_cent
-from readout.agreement import relative_l2
-from readout.files import check_folder, result_folder
-from readout.provenance import provenance
-from readout.statistics import slope_of_log_log
-from readout.style import CYCLE, MARKERS, new_figure, style
-from wiring.expressions import parse
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import Times
+from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
+from cortical_attention.command.status import script, status_of
+from cortical_attention.command.tables import console_for, say
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.statistics import slope_of_log_log
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.run import simulate
+from cortical_attention.simulation.settle import slots
+from cortical_attention.trials.batch import Prediction, Swept, part_of, write
+from cortical_attention.trials.comparison import reference_of
+from cortical_attention.wiring.expressions import parse
 
 # Parameters
 CASES = "self_n4_scale2", "self_n8_scale2"
@@ -208,7 +209,7 @@ def _table(rows):
 def main(
     seeds: Annotated[int, typer.Option(help="Disorders of each kind and level.")] = 3,
     target: o.Target = "numpy",
-    seed: Seed = 0,
+    seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,
@@ -227,7 +228,7 @@ def main(
     content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("robustness", folder, swept.result(rows), draw(rows) if rows else None, content)
     say(swept.result(rows), _table(rows), judge(rows), folder, console, json)
-    return swept.status([])
+    return status_of(swept, [])
 
 
 if __name__ == "__main__":

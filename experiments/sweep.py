@@ -20,15 +20,25 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from experiments import options as o
-from experiments import sweep_folder
-from experiments.command import DONE, EXPERIMENTS, FAILED, INTERRUPTED, script
-from experiments.grid import grid
-from experiments.progress import counted
-from experiments.tables import console_for, number
-from experiments.workers import INSTALL, check_scheduler, check_shared, client_of, slurm_cluster, slurm_options, spread
-from readout.files import write_json
-from readout.provenance import jsonable, provenance
+from cortical_attention.command import options as o
+from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.command.progress import counted
+from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.tables import console_for
+from cortical_attention.readout.files import write_json
+from cortical_attention.readout.formats import number
+from cortical_attention.readout.provenance import jsonable, provenance
+from cortical_attention.sweep import folder as sweep_folder
+from cortical_attention.sweep.grid import grid
+from cortical_attention.sweep.workers import (
+    INSTALL,
+    check_scheduler,
+    check_shared,
+    client_of,
+    slurm_cluster,
+    slurm_options,
+    spread,
+)
 
 SCHEMA_VERSION = 1
 NEEDS = ("distributed", "pandas", "pyarrow")

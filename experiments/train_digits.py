@@ -12,7 +12,7 @@ the last of those choices: 95.7 % on three held-out parts (standard error 0.7 %)
 the pixel noise, 94.7 % with twice as much, 93.2 to 94.1 % with three times the weight decay. The weights in the package
 are those of
 
-    python -m experiments.train_digits experiments/digits.npz
+    python -m cortical_attention.experiments.train_digits experiments/digits.npz
 
 Notes
     Every token of an image has the same target, so the task asks nothing of the query, and training finds that out:
@@ -28,10 +28,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.digits_data import D_MODEL, N_CLASS, N_PIXEL, hold_out, load_digits_tokens, predict, split, targets
-from reference.attention import Block, linear_attention
-from reference.gradients import gradients
-from reference.nulls import key_only_attention, uniform_attention
+from cortical_attention.inputs.digits import (
+    D_MODEL,
+    N_CLASS,
+    N_PIXEL,
+    hold_out,
+    load_digits_tokens,
+    predict,
+    split,
+    targets,
+)
+from cortical_attention.reference.attention import Block, linear_attention
+from cortical_attention.reference.gradients import gradients
+from cortical_attention.reference.nulls import key_only_attention, uniform_attention
 
 # Parameters
 
@@ -181,7 +190,9 @@ def magnitudes(block: Block) -> dict[str, float]:
 
 def main() -> None:
     """Train, print the accuracies and the magnitudes, write the weights."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.train_digits", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m cortical_attention.experiments.train_digits", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("file", nargs="?", type=Path, default=Path("results/train_digits/digits.npz"))
     parser.add_argument("--select", action="store_true", help="print validation accuracies of other settings instead")
     options = parser.parse_args()

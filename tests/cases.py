@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from experiments.cases import AXES, CaseError
+from cortical_attention.inputs.cases import AXES, CaseError
 
 SIZES = {"n_token": 3, "n_context": 4, "n_head": 2, "d_model": 5, "d_key": 6, "d_value": 7}  # all different
 WRITERS = {"npz": lambda path, held: np.savez(path, **held), "safetensors": lambda path, held: save_file(held, path)}

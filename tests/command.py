@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 
-from experiments.command import build
+from cortical_attention.command.line import build
 
 ROOT = Path(__file__).parents[1]
 SIZES = {"n_token": 2, "n_context": 2, "n_head": 1, "d_model": 3, "d_key": 2, "d_value": 2}

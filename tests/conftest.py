@@ -35,7 +35,7 @@ def brian_state():
 
 
 def hooks():
-    """What importing Brian2 lays hold of, and what `circuits.engine` takes back."""
+    """What importing Brian2 lays hold of, and what `simulation.engine` takes back."""
     handlers = logging.getLogger("brian2").handlers
     files = {each.baseFilename for each in handlers if isinstance(each, logging.FileHandler)}
     files -= {os.devnull}  # pytest's own
@@ -44,12 +44,12 @@ def hooks():
 
 @pytest.fixture(autouse=True)
 def nothing_leaks():
-    """Fail a test that leaves Brian2 changed, or its hooks in place once `circuits.engine` is imported."""
+    """Fail a test that leaves Brian2 changed, or its hooks in place once `simulation.engine` is imported."""
     before, held, imported = brian_state(), hooks(), "brian2" in sys.modules
     yield
     after, expected = brian_state(), before or FRESH
     changed = [f"{name}: {after[name]}, not {expected[name]}" for name in after if after[name] != expected[name]]
-    if "circuits.engine" in sys.modules:
+    if "cortical_attention.simulation.engine" in sys.modules:
         held = {"hook of uncaught errors": sys.__excepthook__, "log files of Brian2": []}
     elif imported != ("brian2" in sys.modules):
         held = hooks()  # Brian2 imported by itself keeps what it takes

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from experiments.command import EXPERIMENTS
-from experiments.grid import grid
+from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.sweep.grid import grid
 from tests.command import ROOT
 
 TINY = '''
@@ -36,17 +36,19 @@ def main(value: float = 1.0, seed: int = 0, gated: bool = False, kilobytes: int 
     (out / "tiny.json").write_text(json.dumps({"rows": [{"square": value**2, "seed": seed + 1, "many": [1]}]}))
 
 
-module = types.ModuleType("experiments.tiny")
+module = types.ModuleType("cortical_attention.experiments.tiny")
 module.main = main
-sys.modules["experiments.tiny"] = module
+sys.modules["cortical_attention.experiments.tiny"] = module
 '''
 DRIVER = """
 import runpy, sys
 runpy.run_path("tiny.py")
-from experiments import command, sweep, workers
-sweep.EXPERIMENTS = (*command.EXPERIMENTS, "tiny")
-workers.PRELOAD = ["./tiny.py", "experiments.one_run"]  # Brian2 is not needed here, and takes seconds
-command.main()
+from cortical_attention.command import line
+from cortical_attention.experiments import sweep
+from cortical_attention.sweep import workers
+sweep.EXPERIMENTS = (*line.EXPERIMENTS, "tiny")
+workers.PRELOAD = ["./tiny.py", "cortical_attention.sweep.runs"]  # Brian2 is not needed here, and takes seconds
+line.main()
 """
 
 

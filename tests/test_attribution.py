@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cells.forms.rate import RATE
-from experiments import attribution, averaging
-from experiments.attribution import INTERACTION, judge, row
-from experiments.put_back import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE, Network
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.experiments import attribution, averaging
+from cortical_attention.experiments.attribution import INTERACTION, judge, row
+from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE, Network
 
 
 def errors(rung, whole, below, **less):

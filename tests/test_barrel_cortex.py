@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from circuits import engine
-from experiments.photograph import photograph_tokens
+from cortical_attention.inputs.photograph import photograph_tokens
+from cortical_attention.simulation import engine
 from tests.command import run
 
 

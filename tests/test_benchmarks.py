@@ -17,12 +17,12 @@ from benchmarks.peers import PEERS, ROW, Peer, row
 from benchmarks.point import Size, cost
 from benchmarks.profile import kind_of, shares
 from benchmarks.scaling import fit, fits
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from cells.interneuron import PARAMETERS
-from circuits import pilot
-from circuits.mask import mask_wiring
-from circuits.settled import RELATIVE
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.interneuron import PARAMETERS
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.simulation import calibrate
+from cortical_attention.simulation.settle import RELATIVE
 
 ROOT = Path(__file__).parents[1]
 ASKED = {"rate": RELATIVE, "spiking": 0.05}  # spiking: 0.025 in 2 s (test_circuits_spiking.py); it falls as 1 / T
@@ -101,10 +101,10 @@ def test_the_constants_are_those_of_the_forms():
     assert (PARAMETERS["sigma_g"], PARAMETERS["pool_max"]) == (of.SIGMA, of.POOL_MAX)
     assert float(PARAMETERS["tau_start"]) == of.TAU_START
     assert pytest.approx((of.PEAK, of.PEAK_OF_INHIBITION)) == (
-        pilot.PEAK * of.CEILING,
-        pilot.PEAK_OF_INHIBITION * of.CEILING,
+        calibrate.PEAK * of.CEILING,
+        calibrate.PEAK_OF_INHIBITION * of.CEILING,
     )
-    assert float(pilot.UNIT_RATE) == of.UNIT_RATE
+    assert float(calibrate.UNIT_RATE) == of.UNIT_RATE
     assert float(SPIKING.settle) == float(RATE.settle) == of.SETTLE
 
 

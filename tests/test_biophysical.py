@@ -5,23 +5,25 @@ import pytest
 from brian2 import second
 from typer.testing import CliRunner
 
-from cells.forms.biophysical import BIOPHYSICAL, LARGEST, biophysical, two_compartment
-from cells.forms.rate import RATE
-from cells.intratelencephalic import INTRATELENCEPHALIC
-from cells.kernels import phi
-from cells.pyramidal_tract import PYRAMIDAL_TRACT
-from cells.superficial import SUPERFICIAL
-from cells.two_compartment import Surface, TwoCompartment
-from circuits.attend import Settings, attend
-from circuits.mask import mask_wiring
-from circuits.pilot import drive_at, rate_units
-from circuits.protocol import Times
-from circuits.run import simulate
-from experiments import calibration, command, division, physiology, robustness
-from experiments.in_turn import side_by_side
-from experiments.suite import random_case
-from reference import KERNELS
-from reference.attention import linear_attention
+from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, LARGEST, biophysical, two_compartment
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
+from cortical_attention.cells.kernels import phi
+from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
+from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.cells.two_compartment import Surface, TwoCompartment
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import Times
+from cortical_attention.command import line
+from cortical_attention.command.status import BAD_INPUT
+from cortical_attention.experiments import calibration, division, physiology, robustness
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.reference import KERNELS
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.calibrate import drive_at, rate_units
+from cortical_attention.simulation.run import simulate
+from cortical_attention.trials.batch import side_by_side
 
 RANGES = TwoCompartment.membrane.basal, TwoCompartment.membrane.apical
 
@@ -97,8 +99,8 @@ def test_the_memory_wiring_is_refused(tmp_path):
         tmp_path / "case.npz", tokens=case.tokens, **{k: v for k, v in case.block._asdict().items() if v is not None}
     )
     arguments = ["compare", str(tmp_path / "case.npz"), "--form", "biophysical", "--wiring", "memory"]
-    result = CliRunner().invoke(command.build(arguments), arguments)
-    assert result.exit_code == command.BAD_INPUT
+    result = CliRunner().invoke(line.build(arguments), arguments)
+    assert result.exit_code == BAD_INPUT
     assert "--wiring" in result.stderr
     assert "mask" in result.stderr
 
@@ -117,8 +119,8 @@ def test_the_memory_wiring_is_refused(tmp_path):
     ],
 )
 def test_what_cannot_be_is_refused_by_name(arguments, named, tmp_path):
-    result = CliRunner().invoke(command.build(arguments), [*arguments, "--out", str(tmp_path / "none")])
-    assert result.exit_code == command.BAD_INPUT
+    result = CliRunner().invoke(line.build(arguments), [*arguments, "--out", str(tmp_path / "none")])
+    assert result.exit_code == BAD_INPUT
     assert named in result.stderr
     assert not (tmp_path / "none").exists()
 

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from brian2 import Clock, Network, NeuronGroup, Synapses, ms, second
 
-from cells.forms.adaptive import ADAPTIVE
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from circuits import build, drawn, engine
-from circuits.attend import Settings, attend
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units
-from circuits.protocol import RunError, Times
-from circuits.run import simulate
-from experiments.suite import random_case
-from wiring import network
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import RunError, Times
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.simulation import compile, engine, initial
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.run import simulate
+from cortical_attention.wiring import network
 
 TIMES = Times(200 * ms, 100 * ms, 250 * ms, 1 * ms)
-needs_compiler = pytest.mark.skipif(build.compiler() is None, reason="no C++ compiler")
+needs_compiler = pytest.mark.skipif(compile.compiler() is None, reason="no C++ compiler")
 
 
 def plan_of(seed=1):
@@ -74,14 +74,14 @@ def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
 
 
 def test_code_that_is_not_known_is_left_alone():
-    assert build.nested("for(int i=0;;) {}", (2, 3), {}) == "for(int i=0;;) {}"
-    assert build.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
-    unknown = f"{build.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
-    assert build.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
+    assert compile.nested("for(int i=0;;) {}", (2, 3), {}) == "for(int i=0;;) {}"
+    assert compile.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
+    unknown = f"{compile.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
+    assert compile.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
     stored, check = "\n    _ptr_v[_idx] = v;\n", "a; _fires[_idx] = _cond;"
-    assert build.fused(stored, check, "x") == (stored, check)
+    assert compile.fused(stored, check, "x") == (stored, check)
     reads = "const int64_t N = 3;\n for(size_t _idx=0; _idx<N; _idx++) { a; b = _ptr_w[_idx]; _fires[_idx] = _cond; }"
-    assert build.fused(stored, reads, "x") == (stored, reads)  # what the update does not know
+    assert compile.fused(stored, reads, "x") == (stored, reads)  # what the update does not know
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_code_that_is_not_known_is_left_alone():
 )
 def test_places_in_nested_loops_are_those_of_the_index(shape, strides):
     """The loops that are written, read as Python: every cell once, in order, with the dendrite that it reads."""
-    code = f"{build.LOOP}const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
-    written = build.nested(code, shape, {"x": strides})
+    code = f"{compile.LOOP}const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
+    written = compile.nested(code, shape, {"x": strides})
     loops = [(name, int(size)) for name, size in re.findall(r"(_a\d|_c) < (\d+);", written)]
     own, dendrite = (
         re.search(f"const int {name} = (.*?);", written)[1].replace("/", "//") for name in ("_idx", "_x_indices")
@@ -120,7 +120,7 @@ def test_sampled_cells_are_recorded_whole(form, target):
     case = random_case(1, 3, n_head=2, d_model=4, d_key=4, d_value=4)
     settings = Settings(form, 200 * ms, 300 * ms, target=target, record="sample")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(drawn.MAX_RECORDED, "sample", 5)
+        patch.setitem(initial.MAX_RECORDED, "sample", 5)
         sampled = attend("mask", case.tokens[None], settings, **case.block._asdict()).run
     whole = attend("mask", case.tokens[None], settings._replace(record="all"), **case.block._asdict()).run
     n_spike = 0
@@ -157,20 +157,20 @@ def test_keys_depend_on_source_header_flags_and_processor(tmp_path, monkeypatch)
     (folder / "b.cpp").write_text("int b;")
     (folder / "all.h").write_text("")
     (folder / "makefile").write_text("FLAGS = -O3")
-    before = build.keys(folder)
+    before = compile.keys(folder)
     (folder / "a.cpp").write_text("int a2;")
-    after = build.keys(folder)
+    after = compile.keys(folder)
     assert after[folder / "a.cpp"] != before[folder / "a.cpp"]
     assert after[folder / "b.cpp"] == before[folder / "b.cpp"]
     for name, text in (("all.h", "int c;"), ("makefile", "FLAGS = -O2")):
         (folder / name).write_text(text)
-        assert not set(build.keys(folder).values()) & set(after.values())
-        after = build.keys(folder)
-    assert b"__VERSION__" in build._said("-march=native", "-E", "-dM", "-x", "c++", os.devnull)
+        assert not set(compile.keys(folder).values()) & set(after.values())
+        after = compile.keys(folder)
+    assert b"__VERSION__" in compile._said("-march=native", "-E", "-dM", "-x", "c++", os.devnull)
     real = subprocess.run
     other = lambda asked, **more: real([each.replace("=native", "=x86-64") for each in asked], **more)  # noqa: E731
     monkeypatch.setattr(subprocess, "run", other)
-    assert not set(build.keys(folder).values()) & set(after.values())
+    assert not set(compile.keys(folder).values()) & set(after.values())
 
 
 @needs_compiler
@@ -187,14 +187,14 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
 def test_source_that_does_not_compile_fails_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     false = shutil.which("false")
-    monkeypatch.setattr(build, "compiler", lambda: false)
+    monkeypatch.setattr(compile, "compiler", lambda: false)
     with pytest.raises(RunError, match="does not compile"), engine.device("cpp"):
         Network(NeuronGroup(1, "v : 1", threshold="v > 1", name="group"), name="circuit").run(1 * ms, namespace={})
 
 
 def test_a_program_that_stopped_early_was_interrupted(monkeypatch):
     """A compiled program to which the terminal sends Ctrl-C ends as if it were done: its readings are too few."""
-    from circuits import run
+    from cortical_attention.simulation import run
 
     plan, read = plan_of(), run.read
     whole = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")

@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from experiments.cases import AXES, REQUIRED, Case, arrays, from_arrays, load, save, sizes
-from reference.attention import Block
+from cortical_attention.inputs.cases import AXES, REQUIRED, Case, arrays, from_arrays, load, save, sizes
+from cortical_attention.reference.attention import Block
 from tests.cases import SIZES, WRITERS, full, refusal, write
 
 # Accepted

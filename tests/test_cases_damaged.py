@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.cases import AXES, Case, arrays, from_arrays, load
+from cortical_attention.inputs.cases import AXES, Case, arrays, from_arrays, load
 from tests.cases import WRITERS, answered, full, refusal, write
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

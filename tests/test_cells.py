@@ -4,20 +4,15 @@ import numpy as np
 import pytest
 from brian2 import Clock, Hz, Network, NeuronGroup, ms, second
 
-import cells.interneuron
-import cells.intratelencephalic
-import cells.memory
-import cells.pyramidal_tract
-import cells.relay
-import cells.superficial
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from cells.interneuron import PARAMETERS, POOLING, RECURRENT
-from cells.kernels import KERNELS
-from cells.superficial import SUPERFICIAL
-from reference import KERNELS as ALGEBRA
-from wiring.circuit import Circuit, Population, Projection
-from wiring.network import Settings, wire
+from cortical_attention.cells import interneuron, intratelencephalic, memory, pyramidal_tract, relay, superficial
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.interneuron import PARAMETERS, POOLING, RECURRENT
+from cortical_attention.cells.kernels import KERNELS
+from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.reference import KERNELS as ALGEBRA
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
+from cortical_attention.wiring.network import Settings, wire
 
 EPS = np.finfo(float).eps
 UNIT = 100 * Hz
@@ -52,13 +47,17 @@ def drives(seed, *ports):
 @pytest.mark.parametrize(
     ("module", "cell", "ports"),
     [
-        (cells.relay, cells.relay.FIRST_ORDER, ["soma"]),
-        (cells.relay, cells.relay.HIGHER_ORDER, ["soma"]),
-        (cells.pyramidal_tract, cells.pyramidal_tract.PYRAMIDAL_TRACT, ["soma"]),
-        (cells.superficial, SUPERFICIAL, ["basal", "apical", "shunt", "gate"]),
-        (cells.superficial, SUPERFICIAL, ["basal", "apical"]),
-        (cells.intratelencephalic, cells.intratelencephalic.INTRATELENCEPHALIC, ["basal", "apical", "shunt"]),
-        (cells.intratelencephalic, cells.intratelencephalic.INTRATELENCEPHALIC, ["basal", "apical"]),
+        (relay, relay.FIRST_ORDER, ["soma"]),
+        (relay, relay.HIGHER_ORDER, ["soma"]),
+        (pyramidal_tract, pyramidal_tract.PYRAMIDAL_TRACT, ["soma"]),
+        (superficial, SUPERFICIAL, ["basal", "apical", "shunt", "gate"]),
+        (superficial, SUPERFICIAL, ["basal", "apical"]),
+        (
+            intratelencephalic,
+            intratelencephalic.INTRATELENCEPHALIC,
+            ["basal", "apical", "shunt"],
+        ),
+        (intratelencephalic, intratelencephalic.INTRATELENCEPHALIC, ["basal", "apical"]),
     ],
 )
 def test_a_cell_without_state_reaches_its_steady_rate(module, cell, ports):
@@ -78,9 +77,7 @@ def test_a_superficial_cell_reads_kernels_and_is_silent_behind_a_closed_gate():
     given["gate"] = np.array([[1.0, 1, 1, 1, 0]])
     phi = ALGEBRA["elu+1"].phi
     found = alone(SUPERFICIAL, given, 400 * ms, kernels={"basal": "elu+1", "apical": "elu+1"})
-    expected = cells.superficial.steady_rate(
-        100.0, phi(given["basal"][0]), phi(given["apical"][0]), gate=given["gate"][0]
-    )
+    expected = superficial.steady_rate(100.0, phi(given["basal"][0]), phi(given["apical"][0]), gate=given["gate"][0])
     assert found == pytest.approx(expected, rel=left(400 * ms, RATE.tau_soma) + 400 * EPS)
     assert found[4] == 0
 
@@ -97,14 +94,14 @@ def test_a_memory_cell_holds_what_was_written():
     gate = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0])[:, None, None] * np.ones((1, 1, 5))
     phase = 100 * ms
     more = {"phase": phase, "parameters": {"tau_write": phase}}
-    found = alone(cells.memory.MEMORY, {**inputs, "gate": gate}, 9 * phase, **more)
-    expected = cells.memory.steady_rate(100.0, basal, apical)
+    found = alone(memory.MEMORY, {**inputs, "gate": gate}, 9 * phase, **more)
+    expected = memory.steady_rate(100.0, basal, apical)
     # M is exact but for the rounding of 300 steps; the soma has followed it for three phases
     tolerance = left(3 * phase, RATE.tau_soma) + 900 * EPS
     assert found == pytest.approx(expected, rel=tolerance)
     # negative control: writing from the onset of each token counts every token twice
     always = alone(
-        cells.memory.MEMORY,
+        memory.MEMORY,
         {**inputs, "gate": np.where(np.arange(9) < 6, 1.0, 0)[:, None, None] + 0 * gate},
         9 * phase,
         **more,
@@ -116,7 +113,7 @@ def test_a_pooling_interneuron_holds_sigma_and_its_drive():
     drive = {"pool": np.array([[0.0, 1e-3, 1.0, 50.0, 1e4]])}
     duration = 25 * RATE.tau_loop
     found = alone(POOLING, drive, duration)
-    expected = cells.interneuron.steady_rate(100.0, drive["pool"][0])
+    expected = interneuron.steady_rate(100.0, drive["pool"][0])
     # g starts at one; its soma follows with a lag that has long passed: lambda exp(-lambda t) of two leaky stages
     slack = 2 * left(duration, RATE.tau_loop) * np.abs(100.0 - expected)
     assert np.all(np.abs(found - expected) <= slack + 1e4 * EPS * expected)
@@ -125,10 +122,16 @@ def test_a_pooling_interneuron_holds_sigma_and_its_drive():
 @pytest.mark.parametrize("form", [RATE, SPIKING])
 def test_what_must_follow_quickly_has_fast_synapses(form):
     """The loop of inhibition, and what a memory writes; everything else is slow, so that phi sees little ripple."""
-    memory, value = cells.memory.MEMORY, cells.intratelencephalic.INTRATELENCEPHALIC
-    fast = [(SUPERFICIAL, "shunt"), (value, "shunt"), (memory, "basal"), (memory, "apical")]
+    value, entry = intratelencephalic.INTRATELENCEPHALIC, memory.MEMORY
+    fast = [(SUPERFICIAL, "shunt"), (value, "shunt"), (entry, "basal"), (entry, "apical")]
     slow = [(SUPERFICIAL, "basal"), (SUPERFICIAL, "apical"), (value, "basal"), (value, "apical")]
-    somata = [(each, "soma") for each in (cells.relay.FIRST_ORDER, cells.pyramidal_tract.PYRAMIDAL_TRACT)]
+    somata = [
+        (each, "soma")
+        for each in (
+            relay.FIRST_ORDER,
+            pyramidal_tract.PYRAMIDAL_TRACT,
+        )
+    ]
     assert {form.tau(*port) / ms for port in fast} == {form.tau_fast / ms}
     assert {form.tau(*port) / ms for port in slow + somata} == {form.tau_slow / ms}
     assert form.tau(RECURRENT, "pool") == form.tau(POOLING, "pool") == form.tau_pool
@@ -210,9 +213,9 @@ def unsettled(z):
 
 def test_the_divisive_loop_holds_z_over_ten_decades():
     g, s, drive = divided(PARAMETERS["pool_max"])
-    held = cells.interneuron.steady_rate(100.0, drive.sum(axis=(1, 2)))
+    held = interneuron.steady_rate(100.0, drive.sum(axis=(1, 2)))
     assert np.all(np.abs(g / held - 1) < unsettled(Z))
-    shares = cells.superficial.steady_rate(100.0, drive, 1.0, shunt=(PARAMETERS["sigma_g"] + Z)[:, None, None])
+    shares = superficial.steady_rate(100.0, drive, 1.0, shunt=(PARAMETERS["sigma_g"] + Z)[:, None, None])
     assert np.all(np.abs(s / shares - 1) < unsettled(Z)[:, None, None])
     assert np.all(np.abs(s.sum(axis=(1, 2)) / 100 - 1) < unsettled(Z) + PARAMETERS["sigma_g"] / Z)
     assert unsettled(Z).max() < 1e-4  # the tolerance itself is a tight one

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from brian2 import ms, second
 
-from cells.forms.rate import RATE
-from cells.interneuron import PARAMETERS
-from circuits.attend import Settings, attend
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units
-from circuits.protocol import RunError
-from circuits.run import simulate
-from circuits.settled import RELATIVE, judge
-from reference import Block, key_only_attention, linear_attention
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.interneuron import PARAMETERS
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.reference import Block, key_only_attention, linear_attention
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.run import simulate
+from cortical_attention.simulation.settle import RELATIVE, judge
 
 EPS = np.finfo(float).eps
 AGREE = RELATIVE  # relative L2 error that is asked of the rate form; the default settling time leaves less

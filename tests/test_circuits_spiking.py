@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from brian2 import Hz, ms, second
 
-import circuits.attend
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from cells.relay import FIRST_ORDER
-from cells.superficial import SUPERFICIAL
-from circuits import engine
-from circuits.attend import Settings, attend
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units, unit_rates
-from circuits.plan import Plan, named
-from circuits.protocol import Protocol, RunError, Times
-from circuits.run import simulate
-from circuits.settled import SUMS, slots
-from reference import Block, key_only_attention, linear_attention
-from wiring.circuit import Circuit, Population, Projection
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.relay import FIRST_ORDER
+from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.plan import Plan, named
+from cortical_attention.circuits.protocol import Protocol, RunError, Times
+from cortical_attention.reference import Block, key_only_attention, linear_attention
+from cortical_attention.simulation import attend as attend_module
+from cortical_attention.simulation import engine
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.calibrate import rate_units, unit_rates
+from cortical_attention.simulation.run import simulate
+from cortical_attention.simulation.settle import SUMS, slots
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
 ASKED = 0.025  # relative L2 error asked of 2 s, where one spike of the busiest cell is 0.2 %
 CEILING = 300  # Hz: above it no cortical cell fires
@@ -234,10 +234,8 @@ def test_an_interrupted_run_answers_with_what_was_recorded():
 def test_an_interrupted_pilot_does_not_crash(monkeypatch):
     """Ctrl-C in the pilot: an interrupted answer, or KeyboardInterrupt; not a crash."""
     report = Interrupt()
-    monkeypatch.setattr(circuits.attend, "PILOT_SETTLE", 600 * second)
-    monkeypatch.setattr(
-        circuits.attend, "simulate", lambda *each, **more: simulate(*each, **{**more, "report": report})
-    )
+    monkeypatch.setattr(attend_module, "PILOT_SETTLE", 600 * second)
+    monkeypatch.setattr(attend_module, "simulate", lambda *each, **more: simulate(*each, **{**more, "report": report}))
     try:
         answer = ask("mask", draw(2, n_token=2, n_head=1))
     except KeyboardInterrupt:

@@ -13,12 +13,15 @@ import neo
 import numpy as np
 import pytest
 
-from circuits.attend import Settings
-from experiments import compare, comparison, options
-from experiments.cases import load
-from experiments.command import EXPERIMENTS, docstring, script
-from readout.files import RESULT_FILES
-from readout.recording import read_nix
+from cortical_attention.command import options
+from cortical_attention.command.line import EXPERIMENTS, docstring
+from cortical_attention.command.status import script
+from cortical_attention.experiments import compare
+from cortical_attention.inputs.cases import load
+from cortical_attention.readout.files import RESULT_FILES
+from cortical_attention.readout.recording import read_nix
+from cortical_attention.simulation.attend import Settings
+from cortical_attention.trials import comparison
 from tests.command import BRIEF, FIELDS, ROOT, SIZES, check_refused, python, run, saved, tree
 
 
@@ -171,14 +174,16 @@ def test_wrong_normalisation_does_not_settle():
 def test_help_is_quick():
     code = (
         "import sys; sys.argv = ['cortical-attention', '--help']\n"
-        "from experiments.command import main\n"
+        "from cortical_attention.command.line import main\n"
         "try: main()\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
     result = python("-c", code)
     assert result.returncode == 0
-    assert not {"brian2", "neo", "matplotlib", "numpy", "circuits.attend"} & set(result.stderr.split())
-    assert "experiments.command" in result.stderr.split()
+    assert not {"brian2", "neo", "matplotlib", "numpy", "cortical_attention.simulation.attend"} & set(
+        result.stderr.split()
+    )
+    assert "cortical_attention.command.line" in result.stderr.split()
     for name in (*EXPERIMENTS, "list"):
         assert re.search(rf"^\W*{name}\s", result.stdout, re.MULTILINE), name
 
@@ -197,7 +202,7 @@ def test_list_has_every_experiment(monkeypatch):
 
 
 def test_script():
-    result = python("-m", "experiments.compare", "--help")
+    result = python("-m", "cortical_attention.experiments.compare", "--help")
     assert result.returncode == 0
     assert "--normalisation" in result.stdout
 
@@ -216,7 +221,7 @@ def test_script_ends_as_the_command_does(monkeypatch, capsys):
 DRIVER = """
 import sys
 from brian2 import Network
-from experiments.command import main
+from cortical_attention.command.line import main
 simulate, count = Network.run, []
 def told(*given, **named):
     count.append(None)

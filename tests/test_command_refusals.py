@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import comparison, options
+from cortical_attention.command import options
+from cortical_attention.trials import comparison
 from tests.command import BRIEF, NUMBERS, check_refused, run, saved, tree
 
 
@@ -157,7 +158,7 @@ def test_not_enough_memory(monkeypatch):
     def fail(*_, **__):
         raise MemoryError("Unable to allocate 9 TiB")
 
-    monkeypatch.setattr("experiments.comparison.attend", fail)
+    monkeypatch.setattr("cortical_attention.trials.comparison.attend", fail)
     check_refused("compare", saved(), names="9 tib", status=1)
 
 

@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import train_digits
-from experiments.digits_data import (
+from cortical_attention.experiments import train_digits
+from cortical_attention.experiments.train_digits import Settings, accuracy, adam, fit
+from cortical_attention.inputs.digits import (
     hold_out,
     load_digits_tokens,
     load_weights,
@@ -15,9 +16,8 @@ from experiments.digits_data import (
     targets,
     tokenise,
 )
-from experiments.train_digits import Settings, accuracy, adam, fit
-from reference.attention import linear_attention
-from reference.nulls import uniform_attention
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.reference.nulls import uniform_attention
 
 PROMISED = 0.94
 CHANCE = 0.1

@@ -5,9 +5,9 @@ import json
 import brian2
 import pytest
 
-from circuits import engine
-from circuits.engine import Work, choose, estimate
-from circuits.protocol import RunError
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.simulation import engine
+from cortical_attention.simulation.engine import Work, choose, estimate
 from tests.command import run, saved
 
 

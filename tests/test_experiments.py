@@ -7,19 +7,22 @@ import pytest
 from brian2 import ms, second
 from typer.testing import CliRunner
 
-from cells.forms.rate import RATE
-from circuits.attend import Settings
-from circuits.mask import mask_wiring
-from circuits.pilot import rate_units
-from circuits.protocol import RunError
-from circuits.run import simulate
-from circuits.settled import slots
-from experiments import command, error_over_time, gradients, in_turn, multihead, normalisation, one_head
-from experiments import options as o
-from experiments.causes import SHORT, idealised, settings, synapses
-from experiments.suite import cases as suite_cases
-from experiments.suite import random_case
-from reference.attention import linear_attention
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.command import line
+from cortical_attention.command import options as o
+from cortical_attention.command.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, status_of
+from cortical_attention.experiments import error_over_time, gradients, multihead, normalisation, one_head
+from cortical_attention.inputs.suite import cases as suite_cases
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.simulation.attend import Settings
+from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.run import simulate
+from cortical_attention.simulation.settle import slots
+from cortical_attention.trials import batch
+from cortical_attention.trials.spike_error_sources import SHORT, idealised, settings, synapses
 
 AGREE = 1e-6  # relative L2 asked of the rate form
 MARGIN = 1e4  # times AGREE, at least, that an answer which is not the right one must miss by
@@ -40,7 +43,7 @@ def held(predictions):
 
 def call(*arguments):
     """Exit status, standard output and standard error of a command."""
-    result = CliRunner().invoke(command.build(list(arguments)), list(arguments))
+    result = CliRunner().invoke(line.build(list(arguments)), list(arguments))
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -51,7 +54,7 @@ def one_head_rows():
         one_head.Circuit("memory", "elu+1", "self"): rates(settle=1.5, duration=0.1),
     }
     found = [one_head.run(options, every=[circuit]) for circuit, options in asked.items()]
-    assert all(swept.status([rows[0]["settled"]]) == command.DONE for rows, swept in found)
+    assert all(status_of(swept, [rows[0]["settled"]]) == DONE for rows, swept in found)
     return [rows[0] for rows, _ in found]
 
 
@@ -92,7 +95,7 @@ def test_a_spiking_input_of_the_suite_keeps_to_the_requirement():
     rows, swept = multihead.run([case], options, control=False)
     assert rows[0]["relative_l2"] <= multihead.bounds(options).each
     assert rows[0]["skill"] >= multihead.SKILL
-    assert swept.status([rows[0]["settled"]]) == command.DONE
+    assert status_of(swept, [rows[0]["settled"]]) == DONE
     assert rows[0]["handed_on_predicted_relative_l2"] > 10 * multihead.bounds(options).each
 
 
@@ -127,7 +130,7 @@ def test_exact_numbers_in_place_of_nuclei_and_shunt_leave_the_answer_as_it_is():
 
 
 def test_the_spiking_error_falls_as_one_over_the_window_until_the_ripple_shows():
-    cases = in_turn.side_by_side(0, 2, **error_over_time.SIZES)
+    cases = batch.side_by_side(0, 2, **error_over_time.SIZES)
     options = o.check(form="spiking", target="numpy")
     rows, swept, rate_relative_l2 = error_over_time.run(cases, 4, settings(quick=True), options)
     assert not swept.failed
@@ -177,12 +180,12 @@ def test_gradients_that_are_zero_are_not_mistaken_for_wrong(n_token):
 
 
 def test_gradients_are_written_and_a_case_without_targets_is_refused(case_with_targets, tmp_path):
-    from experiments.cases import save
+    from cortical_attention.inputs.cases import save
 
     save(case_with_targets, tmp_path / "case.npz")
     save(case_with_targets._replace(targets=None), tmp_path / "none.npz")
     status, out, _ = call("gradients", str(tmp_path / "case.npz"), "--out", str(tmp_path / "a"), "--json", "--quiet")
-    assert status == command.DONE
+    assert status == DONE
     assert json.loads(out)["rows"][0]["gradient"] == "dE_dW_Q"
     assert {path.name for path in (tmp_path / "a").iterdir()} == {
         "gradients.npz", "gradients.json", "gradients.png", "run.json",
@@ -193,15 +196,15 @@ def test_gradients_are_written_and_a_case_without_targets_is_refused(case_with_t
         for name, value in found._asdict().items():
             np.testing.assert_array_equal(written[name], value)
     status, _, error = call("gradients", str(tmp_path / "none.npz"), "--out", str(tmp_path / "b"))
-    assert (status, error.count("\n")) == (command.BAD_INPUT, 1)
+    assert (status, error.count("\n")) == (BAD_INPUT, 1)
     assert "targets: is missing but gradients need it, (n_token, d_model) = (4, 4)" in error
     assert not (tmp_path / "b").exists()
-    assert call("gradients", str(tmp_path / "case.npz"), "--out", str(tmp_path / "a"))[0] == command.BAD_INPUT
+    assert call("gradients", str(tmp_path / "case.npz"), "--out", str(tmp_path / "a"))[0] == BAD_INPUT
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_states_what_it_asks_and_expects(name):
-    paragraphs = [each.partition(":")[0] for each in command.docstring(name).split("\n\n")]
+    paragraphs = [each.partition(":")[0] for each in line.docstring(name).split("\n\n")]
     for title in ("Question", "Prediction", "Reference", "Run time"):
         assert paragraphs.count(title) == 1
 
@@ -215,7 +218,7 @@ def test_an_experiment_states_what_it_asks_and_expects(name):
 )  # fmt: skip
 def test_a_bad_value_is_refused_in_one_sentence(name, option, value, tmp_path):
     status, _, error = call(name, option, value, "--out", str(tmp_path / "out"))
-    assert (status, error.count("\n")) == (command.BAD_INPUT, 1)
+    assert (status, error.count("\n")) == (BAD_INPUT, 1)
     assert option in error
     assert not (tmp_path / "out").exists()
 
@@ -227,11 +230,11 @@ def test_an_interrupted_sweep_writes_what_it_has(monkeypatch, tmp_path):
         asked.append(options.normalisation)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return in_turn.ask(cases, options, report)
+        return batch.ask(cases, options, report)
 
     monkeypatch.setattr(normalisation, "ask", ask)
     status, out, _ = call("normalisation", "--out", str(tmp_path), "--target", "numpy", "--json", "--quiet")
-    assert (status, asked) == (command.INTERRUPTED, ["recurrent", "feedforward"])
+    assert (status, asked) == (INTERRUPTED, ["recurrent", "feedforward"])
     written = json.loads((tmp_path / "normalisation.json").read_text())
     assert written == json.loads(out)
     assert (written["interrupted"], len(written["rows"])) == (True, 1)
@@ -246,23 +249,23 @@ def test_a_simulation_that_fails_does_not_take_the_others_with_it():
     def fail(report):
         raise RunError("it diverged")
 
-    swept = in_turn.ask_in_turn({"one": fail, "two": lambda report: Done})
+    swept = batch.ask_in_turn({"one": fail, "two": lambda report: Done})
     assert (swept.failed, list(swept.done), swept.interrupted) == ({"one": "it diverged"}, ["two"], False)
-    assert swept.status([True]) == command.FAILED
-    assert in_turn.Swept({}, {}, False).status([True, False]) == command.FAILED
-    assert in_turn.Swept({}, {}, False).status([True]) == command.DONE
+    assert status_of(swept, [True]) == FAILED
+    assert status_of(batch.Swept({}, {}, False), [True, False]) == FAILED
+    assert status_of(batch.Swept({}, {}, False), [True]) == DONE
 
 
 def test_progress_is_a_share_of_the_whole_sweep():
     shown = []
-    in_turn.part_of(lambda *given: shown.append(given[1]), 1, 4)(0, 0.5, 0, 0)
+    batch.part_of(lambda *given: shown.append(given[1]), 1, 4)(0, 0.5, 0, 0)
     assert shown == [0.375]
-    assert in_turn.part_of(None, 1, 4) is None
+    assert batch.part_of(None, 1, 4) is None
 
 
 def test_inputs_side_by_side_have_one_block_and_tokens_of_their_own():
-    first, second_ = in_turn.side_by_side(5, 2, 3, 4, **SMALL)
+    first, second_ = batch.side_by_side(5, 2, 3, 4, **SMALL)
     assert first.block is second_.block
     assert not np.array_equal(first.tokens, second_.tokens)
-    again = in_turn.side_by_side(5, 2, 3, 4, **SMALL)[1]
+    again = batch.side_by_side(5, 2, 3, 4, **SMALL)[1]
     np.testing.assert_array_equal(again.context, second_.context)

@@ -6,11 +6,11 @@ from brian2 import Clock, Hz, ms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cells.forms.rate import RATE
-from cells.relay import FIRST_ORDER
-from wiring.circuit import Circuit, Population, Projection
-from wiring.expressions import Expression, WiringError, connect, parse, sizes
-from wiring.network import Settings, wire
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.relay import FIRST_ORDER
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
+from cortical_attention.wiring.expressions import Expression, WiringError, connect, parse, sizes
+from cortical_attention.wiring.network import Settings, wire
 
 AXES = {"i": ("token", 4), "j": ("context", 3), "h": ("head", 2), "k": ("key", 5), "m": ("model", 6)}
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import best_attention
-from experiments.families import FREE, LinearFamily, columns, nearest
-from experiments.in_turn import side_by_side
-from reference.attention import linear_attention
+from cortical_attention.experiments import best_attention
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.trials.batch import side_by_side
+from cortical_attention.trials.families import FREE, LinearFamily, columns, nearest
 
 DRAW = np.random.default_rng(7)
 CASES = side_by_side(0, 8, 4, n_head=2, d_model=10, d_key=4, d_value=4, scale=2.0)

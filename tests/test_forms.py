@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from brian2 import Clock, Hz, Network, NeuronGroup, StateMonitor, ms, second
 
-from cells.forms import adaptive
-from cells.forms.adaptive import ADAPTIVE, f_i_table, inverse
-from cells.forms.dale import DALE
-from cells.noise import noise
-from cells.relay import FIRST_ORDER
-from circuits import engine
-from circuits.attend import Settings, attend
-from circuits.plan import Plan, named
-from circuits.protocol import Protocol, RunError
-from circuits.run import simulate
-from reference import linear_attention
+from cortical_attention.cells.forms import adaptive
+from cortical_attention.cells.forms.adaptive import ADAPTIVE, f_i_table, inverse
+from cortical_attention.cells.forms.dale import DALE
+from cortical_attention.cells.noise import noise
+from cortical_attention.cells.relay import FIRST_ORDER
+from cortical_attention.circuits.plan import Plan, named
+from cortical_attention.circuits.protocol import Protocol, RunError
+from cortical_attention.reference import linear_attention
+from cortical_attention.simulation import engine
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.run import simulate
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from tests.test_circuits_spiking import draw, relative
-from wiring.circuit import Circuit, Population, Projection
 
 UNIT = 100 * Hz
 

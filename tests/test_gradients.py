@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from autograd import grad
 
-from reference import Block, gradients, linear_attention
+from cortical_attention.reference import Block, gradients, linear_attention
 
 EPS = np.finfo(float).eps
 STEP = np.cbrt(EPS)  # of a central difference: truncation STEP^2 and rounding EPS / STEP are then alike, 4e-11

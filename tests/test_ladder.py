@@ -5,11 +5,11 @@ import csv
 import numpy as np
 import pytest
 
-from experiments import ladder
-from experiments.options import OptionError
-from experiments.suite import random_case
-from experiments.tables import write_csv
-from readout.statistics import cluster_interval
+from cortical_attention.command.options import OptionError
+from cortical_attention.command.tables import write_csv
+from cortical_attention.experiments import ladder
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.statistics import cluster_interval
 
 GIVEN = {"cells": None, "target": "numpy", "seed": 0}
 
@@ -77,7 +77,7 @@ def test_the_table_has_the_columns_of_the_contract(one, tmp_path):
 
 def test_the_memory_wiring_asked_by_all_tokens_at_once_answers_as_one_by_one(one):
     """Tokens that ask side by side give the answer of `compare`, where they ask one after another."""
-    from experiments.comparison import compare
+    from cortical_attention.trials.comparison import compare
 
     unit = ladder.Unit("rate", "memory", "random", (one,))
     options = ladder.options_of(unit, GIVEN)
@@ -87,7 +87,7 @@ def test_the_memory_wiring_asked_by_all_tokens_at_once_answers_as_one_by_one(one
 
 
 def test_unknown_rungs_are_refused():
-    from experiments.options import some_of
+    from cortical_attention.command.options import some_of
 
     with pytest.raises(OptionError, match="--rungs is 'nonsense' but needs to be one of rate, "):
         some_of("--rungs", "rate,nonsense", ladder.RUNGS)
@@ -134,7 +134,7 @@ def test_other_weights_are_another_run(one, tmp_path, monkeypatch):
 
 def test_a_form_with_measured_cells_has_a_hash(one):
     """Its functions and membranes are part of what names a unit."""
-    from readout.files import settings_hash
+    from cortical_attention.readout.files import settings_hash
 
     unit = ladder.Unit("adaptive", "mask", "random", (one,))
     options = ladder.options_of(unit, GIVEN)

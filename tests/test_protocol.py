@@ -6,9 +6,9 @@ from brian2 import ms, second
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuits.mask import mask_wiring
-from circuits.memory import memory_wiring
-from circuits.protocol import QUARTERS, Times, phase_of
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.memory import memory_wiring
+from cortical_attention.circuits.protocol import QUARTERS, Times, phase_of
 
 SMALLEST = 1e-6  # of a phase: times closer than that to a whole number of phases are whole
 

@@ -6,8 +6,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from readout.agreement import attention_max_abs, cosine, kappa_correlation, max_abs, relative_l2, skill
-from readout.statistics import slope_of_log_log, summary
+from cortical_attention.readout.agreement import (
+    attention_max_abs,
+    cosine,
+    kappa_correlation,
+    max_abs,
+    relative_l2,
+    skill,
+)
+from cortical_attention.readout.statistics import slope_of_log_log, summary
 
 RNG = np.random.default_rng(0)
 MEASURES = [relative_l2, cosine, max_abs]

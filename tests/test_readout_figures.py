@@ -7,11 +7,11 @@ from brian2 import Hz, mV, second
 from matplotlib.colors import to_hex
 from test_readout_recording import T_STOP, paired, record, run_of
 
-from readout.figures import comparison, curve, output_against_reference, save
-from readout.files import FolderError
-from readout.maps import attention_maps, attention_over_digit
-from readout.raster import raster
-from readout.style import LAYER_COLOURS, colour, lighter, style
+from cortical_attention.readout.figures import comparison, curve, output_against_reference, save
+from cortical_attention.readout.files import FolderError
+from cortical_attention.readout.maps import attention_maps, attention_over_digit
+from cortical_attention.readout.raster import raster
+from cortical_attention.readout.style import LAYER_COLOURS, colour, lighter, style
 
 RNG = np.random.default_rng(0)
 NULLS = {"uniform_relative_l2": 0.5, "additive_relative_l2": 0.2}

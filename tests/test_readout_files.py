@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from readout.files import (
+from cortical_attention.readout.files import (
     FolderError,
     check_folder,
     replacing,

@@ -10,7 +10,7 @@ import pytest
 import quantities as pq
 from brian2 import Hz, Quantity, ms, mV, nS
 
-from readout.provenance import git_state, jsonable, provenance, versions
+from cortical_attention.readout.provenance import git_state, jsonable, provenance, versions
 
 
 class Parameters(NamedTuple):
@@ -144,4 +144,4 @@ def test_what_json_cannot_hold_is_refused():
 
 
 def test_a_function_is_written_by_its_name():
-    assert jsonable({"f": jsonable}) == {"f": "readout.provenance.jsonable"}
+    assert jsonable({"f": jsonable}) == {"f": "cortical_attention.readout.provenance.jsonable"}

@@ -9,8 +9,8 @@ from brian2 import Hz, ms, mV, second
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readout.files import FolderError
-from readout.recording import annotation, read_nix, spikes_by_cell, to_block, write_nix
+from cortical_attention.readout.files import FolderError
+from cortical_attention.readout.recording import annotation, read_nix, spikes_by_cell, to_block, write_nix
 
 T_STOP = 2.0
 

@@ -7,7 +7,7 @@ from brian2 import Hz, Quantity, ms, mV, nS, second
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readout.units import magnitude, to_quantities, value_and_unit
+from cortical_attention.readout.units import magnitude, to_quantities, value_and_unit
 
 times = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=20)
 

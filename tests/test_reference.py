@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference import KERNELS, Block, algorithm_1, linear_attention, memory_attention, softmax_attention
+from cortical_attention.reference import (
+    KERNELS,
+    Block,
+    algorithm_1,
+    linear_attention,
+    memory_attention,
+    softmax_attention,
+)
 
 EPS = np.finfo(float).eps
 FORMS = [linear_attention, memory_attention]

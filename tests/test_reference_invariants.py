@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from reference import KERNELS, Block, algorithm_1, linear_attention, memory_attention, softmax_attention
+from cortical_attention.reference import (
+    KERNELS,
+    Block,
+    algorithm_1,
+    linear_attention,
+    memory_attention,
+    softmax_attention,
+)
 
 LINEAR = [linear_attention, memory_attention]
 FORMS = [*LINEAR, softmax_attention]

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from reference import KERNELS, Block, additive_attention, key_only_attention, linear_attention, uniform_attention
+from cortical_attention.reference import (
+    KERNELS,
+    Block,
+    additive_attention,
+    key_only_attention,
+    linear_attention,
+    uniform_attention,
+)
 
 NULLS = [uniform_attention, key_only_attention, additive_attention]
 # Exact statements; sums of at most 60 terms of size below 10 (see `draw`), each term known to a few eps.

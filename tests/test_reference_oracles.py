@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
 
-from reference import KERNELS, Block, linear_attention, softmax_attention
+from cortical_attention.reference import KERNELS, Block, linear_attention, softmax_attention
 
 N_HEAD, N_TOKEN, N_CONTEXT, D_MODEL, D_KEY = 4, 5, 7, 12, 3
 # The same sums in another order: the scores, of size below 20, are known to d_model + d_key eps each; what they lose

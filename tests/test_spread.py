@@ -10,29 +10,29 @@ import numpy as np
 import pytest
 from brian2 import Clock, Hz, ms
 
-import experiments.heads
-from cells.forms.adaptive import ADAPTIVE, Table
-from cells.forms.dale import DALE
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from cells.noise import noise, shifted
-from circuits.attend import Settings, attend
-from circuits.cut import Stages, part, stages
-from circuits.drawn import drawn
-from circuits.mask import mask_wiring
-from circuits.memory import memory_wiring
-from circuits.protocol import RunError, Times
-from circuits.run import simulate
-from circuits.spread import spread
-from experiments.heads import executor_of
-from experiments.options import OptionError
-from experiments.suite import random_case
+from cortical_attention.cells.forms.adaptive import ADAPTIVE, Table
+from cortical_attention.cells.forms.dale import DALE
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.noise import noise, shifted
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.memory import memory_wiring
+from cortical_attention.circuits.protocol import RunError, Times
+from cortical_attention.command import heads as command_heads
+from cortical_attention.command.heads import executor_of
+from cortical_attention.command.options import OptionError
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.cut import Stages, part, stages
+from cortical_attention.simulation.initial import drawn
+from cortical_attention.simulation.run import simulate
+from cortical_attention.simulation.spread import spread
+from cortical_attention.wiring.circuit import Population, Projection, Sent
+from cortical_attention.wiring.expand import expand_population
+from cortical_attention.wiring.expressions import WiringError
+from cortical_attention.wiring.replay import play
 from tests.command import BRIEF, check_refused, run, saved
 from tests.test_build import sources
-from wiring.circuit import Population, Projection, Sent
-from wiring.expand import expand_population
-from wiring.expressions import WiringError
-from wiring.play import play
 
 BRIEF_TIMES = Times(100 * ms, 80 * ms, 40 * ms, 1 * ms)
 SIZES = {"n_head": 2, "d_model": 4, "d_key": 3, "d_value": 2}
@@ -147,7 +147,7 @@ def test_spikes_are_those_of_one_process(made):
 
 def test_answers_are_those_of_one_process(monkeypatch):
     """Pilot, unit rates and judgement included."""
-    monkeypatch.setattr("circuits.attend.PILOT_SETTLE", 100 * ms)
+    monkeypatch.setattr("cortical_attention.simulation.attend.PILOT_SETTLE", 100 * ms)
     case, told = random_case(2, 2, n_head=2, d_model=3, d_key=2, d_value=2), []
     settings = Settings(SPIKING, window=80 * ms, settle=60 * ms, target="numpy")
     given = {"tokens": case.tokens[None], "settings": settings, **case.block._asdict()}
@@ -171,7 +171,7 @@ def test_rates_are_those_of_one_process(form):
 
 def test_noise_is_that_of_one_process(monkeypatch):
     made_up = Table(np.array([-1.0, 0.8, 16.0]), np.array([0.0, 0.1, 400.0]))  # nothing has to be measured
-    monkeypatch.setattr("cells.forms.adaptive.f_i_table", lambda *_: made_up)
+    monkeypatch.setattr("cortical_attention.cells.forms.adaptive.f_i_table", lambda *_: made_up)
     whole, parts = both(plan_of(), ADAPTIVE, unit=50)
     assert differences(whole, parts) == set()
 
@@ -260,7 +260,7 @@ def test_feedback_is_refused_by_name(given):
 
 
 def test_feedback_is_refused_before_anything_runs(monkeypatch):
-    monkeypatch.setattr("circuits.spread.simulate", None)
+    monkeypatch.setattr("cortical_attention.simulation.spread.simulate", None)
     looped = plan_of()._replace(circuit=with_projection(*LOOPS["to an area"]))
     with pytest.raises(WiringError, match="leads back"):
         in_parts(looped)
@@ -356,7 +356,9 @@ def test_local_workers_give_the_spikes_of_one_process_and_their_loss_fails_the_r
 
 def test_the_command_spreads_heads_and_writes_its_files(working_directory, monkeypatch):
     asked = []
-    monkeypatch.setattr("experiments.compare.executor_of", lambda *given: asked.append(given) or nullcontext(Here()))
+    monkeypatch.setattr(
+        "cortical_attention.experiments.compare.executor_of", lambda *given: asked.append(given) or nullcontext(Here())
+    )
     words = ("--out", "result", "--workers", 2, "--scheduler", "tcp://there", "--json")
     result = run("compare", two_heads(), *BRIEF, *words)
     assert result.exit_code == 1, result.output  # so short a run does not settle
@@ -369,7 +371,7 @@ def test_the_command_spreads_heads_and_writes_its_files(working_directory, monke
 def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
     import distributed
 
-    monkeypatch.setattr(experiments.heads, "WAIT", 5)  # s; a busy machine takes more than one to answer
+    monkeypatch.setattr(command_heads, "WAIT", 5)  # s; a busy machine takes more than one to answer
     at = {"processes": False, "protocol": "tcp", "dashboard_address": None, "threads_per_worker": 2}
     with distributed.LocalCluster(n_workers=1, **at) as cluster:
         for workers, message in ((1, "workers of 2 threads"), (2, "has 1 workers but needs to have 2")):
@@ -381,6 +383,6 @@ def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
 
 
 def test_bad_workers_are_refused(working_directory, monkeypatch):
-    monkeypatch.setattr(experiments.heads, "WAIT", 1)
+    monkeypatch.setattr(command_heads, "WAIT", 1)
     check_refused("compare", saved(), "--workers", "-1", names="--workers")
     check_refused("compare", saved(), "--scheduler", "tcp://127.0.0.1:1", names=["--scheduler", "127.0.0.1:1"])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from experiments import suite
-from experiments.cases import arrays, from_arrays, sizes
-from experiments.suite import cases, random_case, seeds
+from cortical_attention.inputs import suite
+from cortical_attention.inputs.cases import arrays, from_arrays, sizes
+from cortical_attention.inputs.suite import cases, random_case, seeds
 
 N_SIGMA = 5  # a Gaussian sample goes beyond once in two million
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import progress, sweep_folder
-from experiments.options import OptionError
+from cortical_attention.command import progress
+from cortical_attention.command.options import OptionError
 from tests.command import BRIEF, check_refused, python, run, saved
 from tests.sweeping import planned
 
@@ -117,9 +117,9 @@ def test_bad_input_is_one_sentence(words, names):
 
 def test_a_folder_of_another_sweep_is_refused_and_left_alone():
     folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
-    with sweep_folder.opened(folder, asked):
+    with folder.opened(folder, asked):
         pass
-    with sweep_folder.opened(folder, asked):  # the same is welcome
+    with folder.opened(folder, asked):  # the same is welcome
         pass
     same = "sweep multihead --over cells=1,2 --seeds 2 --out result"
     for words, names in {
@@ -153,7 +153,7 @@ def test_the_job_script():
     ):
         assert line in result.stdout.splitlines()
     assert f"{sys.executable} -m distributed.cli.dask_worker" in result.stdout
-    for word in ("--nthreads 1", "--preload brian2", "--preload experiments.one_run"):
+    for word in ("--nthreads 1", "--preload brian2", "--preload cortical_attention.sweep.runs"):
         assert word in result.stdout
     assert list(Path().iterdir()) == []
     assert signal.getsignal(signal.SIGINT) is before
@@ -169,7 +169,7 @@ def test_a_sweep_of_compare():
     """A run on a worker is that of the command alone, one that fails says why; asked again, what is done stays."""
     words = ["compare", saved(), "--over", "kernel=elu+1,nonsense", "--workers", "1", "--out", "result", "--json"]
     words += ["--", *BRIEF]
-    first = python("-m", "experiments.sweep", *words)
+    first = python("-m", "cortical_attention.experiments.sweep", *words)
     assert (first.returncode, "Traceback" in first.stderr) == (1, False), first.stderr
     right, wrong = json.loads(first.stdout)["rows"]
     assert (right["status"], right["error"]) == ("not settled", None)  # so short a run does not

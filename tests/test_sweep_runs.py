@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import one_run, sweep_folder
-from experiments.workers import spread
-from readout.files import FolderError
+from cortical_attention.readout.files import FolderError
+from cortical_attention.sweep import runs
+from cortical_attention.sweep.workers import spread
 from tests.sweeping import planned
 
 
@@ -31,8 +31,8 @@ def working_directory(tmp_path, monkeypatch):
 )
 def test_rows_of_every_kind_of_result(name, content, rows, tmp_path):
     (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    assert one_run.rows_of(tmp_path, name) == rows
-    assert one_run.rows_of(tmp_path, "nothing") == (rows if name == "comparison" else [])
+    assert runs.rows_of(tmp_path, name) == rows
+    assert runs.rows_of(tmp_path, "nothing") == (rows if name == "comparison" else [])
 
 
 def publish(asked, folder, status="done", rows=()):
@@ -40,7 +40,7 @@ def publish(asked, folder, status="done", rows=()):
     for k, each in enumerate(asked.runs):
         (folder / "runs").mkdir(parents=True, exist_ok=True)
         (folder / "made" / str(k)).mkdir(parents=True, exist_ok=True)
-        one_run.publish(each, folder, folder / "made" / str(k), status, None, 1.5, list(rows))
+        runs.publish(each, folder, folder / "made" / str(k), status, None, 1.5, list(rows))
 
 
 def test_the_tables_keep_types_and_have_a_row_for_each_row():
@@ -48,11 +48,11 @@ def test_the_tables_keep_types_and_have_a_row_for_each_row():
     rows = [{"seed": 9, "relative_l2": 1.0, "held": None, "mixed": 1}]
     rows += [{"relative_l2": None, "held": True, "mixed": "one"}]
     publish(asked, folder, rows=rows)
-    table = sweep_folder.rows(asked.runs, folder)
+    table = folder.rows(asked.runs, folder)
     assert [(row["cells"], row["seed"], row.get("figure.seed"), row["wall_s"]) for row in table] == [
         (1, 0, 9, 1.5), (1, 0, None, 1.5), (2, 0, 9, 1.5), (2, 0, None, 1.5),
     ]  # fmt: skip
-    sweep_folder.write_tables(table, folder)
+    folder.write_tables(table, folder)
     for frame in (pd.read_csv(folder / "sweep.csv"), pd.read_parquet(folder / "sweep.parquet")):
         assert list(frame.columns[:6]) == ["cells", "seed", "run", "status", "error", "wall_s"]
         assert frame.cells.tolist() == [1, 1, 2, 2]
@@ -65,13 +65,13 @@ def test_the_tables_keep_types_and_have_a_row_for_each_row():
 def test_only_what_is_missing_failed_or_damaged_is_done_again(content):
     folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
     publish(asked, folder, "not settled")
-    assert sweep_folder.missing(asked.runs, folder) == []
+    assert folder.missing(asked.runs, folder) == []
     (folder / "runs" / asked.runs[2].name / "outcome.json").write_text(content)
-    assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]
+    assert folder.missing(asked.runs, folder) == [asked.runs[2]]
     publish(asked, folder, "failed")
-    assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]  # a result is not replaced by a failure
+    assert folder.missing(asked.runs, folder) == [asked.runs[2]]  # a result is not replaced by a failure
     publish(asked, folder, "done")
-    assert sweep_folder.missing(asked.runs, folder) == []
+    assert folder.missing(asked.runs, folder) == []
 
 
 # Workers
@@ -95,7 +95,7 @@ def test_a_worker_that_cannot_write_stops_the_sweep_and_other_errors_do_not():
         spread(asked.runs, folder, Ends(FolderError("full")), lambda: 0)
     told = []
     spread(asked.runs, folder, Ends(RuntimeError("lost")), lambda: 2, lambda: told.append(1))
-    assert [row["error"] for row in sweep_folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
+    assert [row["error"] for row in folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
     assert len(told) == 3
 
 
@@ -104,13 +104,13 @@ def test_a_worker_whose_attempt_was_taken_away_publishes_nothing(monkeypatch):
     asked, folder = planned(), Path("result").resolve()
 
     def outlives(out, **_):
-        sweep_folder.clean(folder)
+        folder.clean(folder)
         out.mkdir(parents=True)
         return 0
 
-    monkeypatch.setattr("experiments.multihead.main", outlives)
+    monkeypatch.setattr("cortical_attention.experiments.multihead.main", outlives)
     with pytest.raises(FolderError, match="no such file"):
-        one_run.perform(asked.runs[0], folder)
+        runs.perform(asked.runs[0], folder)
     assert list((folder / "runs").iterdir()) == []
 
 
@@ -128,15 +128,15 @@ def test_a_worker_whose_attempt_was_taken_away_publishes_nothing(monkeypatch):
 )
 def test_how_a_run_ends(ends, status, error, monkeypatch):
     (asked,), folder = planned().runs, Path("result").resolve()
-    monkeypatch.setattr("experiments.multihead.main", ends)
-    one_run.perform(asked, folder)
-    (row,) = sweep_folder.rows([asked], folder)
+    monkeypatch.setattr("cortical_attention.experiments.multihead.main", ends)
+    runs.perform(asked, folder)
+    (row,) = folder.rows([asked], folder)
     assert row["status"] == status
     assert row["error"] == error or row["error"].startswith(error)
     assert ("Traceback" in (folder / "runs" / asked.name / "log.txt").read_text()) == (
         ":" in (error or "") and "memory" not in error
     )
-    assert sweep_folder.missing([asked], folder) == ([asked] if status == "failed" else [])
+    assert folder.missing([asked], folder) == ([asked] if status == "failed" else [])
     assert [path.name for path in (folder / "runs").iterdir()] == [asked.name]
 
 
@@ -151,10 +151,12 @@ def fails_to_write(out, **_):
 @pytest.mark.parametrize("where", ["the run", "its outcome"])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(where, monkeypatch):
     (asked,), folder = planned().runs, Path("result").resolve()
-    monkeypatch.setattr("experiments.multihead.main", fails_to_write if where == "the run" else lambda **_: 0)
-    monkeypatch.setattr(one_run, "write_json", lambda path, _: fails_to_write(path))
+    monkeypatch.setattr(
+        "cortical_attention.experiments.multihead.main", fails_to_write if where == "the run" else lambda **_: 0
+    )
+    monkeypatch.setattr(runs, "write_json", lambda path, _: fails_to_write(path))
     with pytest.raises(FolderError, match=rf"^{folder} cannot be written to: no space left on device$"):
-        one_run.perform(asked, folder)
+        runs.perform(asked, folder)
     assert list((folder / "runs").iterdir()) == []
 
 
@@ -166,16 +168,16 @@ def test_simulations_that_failed_inside_a_run_make_it_fail(monkeypatch):
         (out / "multihead.json").write_text(json.dumps({"rows": [{"case": "a"}], "failed": {"b": "it diverged"}}))
         return 1
 
-    monkeypatch.setattr("experiments.multihead.main", one_of_two)
-    one_run.perform(asked, folder)
-    (row,) = sweep_folder.rows([asked], folder)
+    monkeypatch.setattr("cortical_attention.experiments.multihead.main", one_of_two)
+    runs.perform(asked, folder)
+    (row,) = folder.rows([asked], folder)
     assert (row["status"], row["error"], row["case"]) == ("failed", "b: it diverged", "a")
 
 
 def test_a_full_disk_is_told_from_other_errors():
     wrapped = RuntimeError("cannot write")
     wrapped.__cause__ = OSError(errno.EDQUOT, "quota")
-    assert one_run.is_full(wrapped)
-    assert one_run.is_full(ValueError("HDF5: No space left on device"))
-    assert not one_run.is_full(OSError(errno.EACCES, "denied"))
-    assert not one_run.is_full(None)
+    assert runs.is_full(wrapped)
+    assert runs.is_full(ValueError("HDF5: No space left on device"))
+    assert not runs.is_full(OSError(errno.EACCES, "denied"))
+    assert not runs.is_full(None)

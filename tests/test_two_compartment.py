@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from brian2 import Network, SpikeMonitor, StateMonitor, ms, nS, pA, second
 
-from cells.calcium_spike import F_I, CalciumSpike
-from cells.product import map_product
-from cells.two_compartment import Summing, Surface, TwoCompartment, cells_under, counts, surface
-from circuits.engine import device
-from experiments import bursts
-from experiments.comparison import NULLS
-from experiments.suite import random_case
-from readout.factors import factors
-from reference import linear_attention
-from reference.kernels import KERNELS
+from cortical_attention.cells.calcium_spike import F_I, CalciumSpike
+from cortical_attention.cells.product import map_product
+from cortical_attention.cells.two_compartment import Summing, Surface, TwoCompartment, cells_under, counts, surface
+from cortical_attention.experiments import bursts
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.factors import factors
+from cortical_attention.reference import linear_attention
+from cortical_attention.reference.kernels import KERNELS
+from cortical_attention.simulation.engine import device
+from cortical_attention.trials.comparison import NULLS
 
 QUIET = TwoCompartment(sigma=0 * pA)
 RANGES = QUIET.membrane.basal, QUIET.membrane.apical

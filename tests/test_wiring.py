@@ -6,17 +6,23 @@ from brian2 import Clock, Hz, Network, SpikeMonitor, ms, second
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cells.cell import CellType
-from cells.forms.adaptive import ADAPTIVE
-from cells.forms.dale import DALE
-from cells.forms.rate import RATE
-from cells.forms.spiking import SPIKING
-from cells.relay import FIRST_ORDER
-from cells.superficial import SUPERFICIAL
-from wiring.circuit import Circuit, Population, Projection
-from wiring.expressions import Expression, WiringError
-from wiring.network import Settings, wire
-from wiring.numbers import numbers_of_count, numbers_of_rate, unit_rate_for, weight_of_rate, weight_of_spike
+from cortical_attention.cells.cell import CellType
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.forms.dale import DALE
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.relay import FIRST_ORDER
+from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
+from cortical_attention.wiring.expressions import Expression, WiringError
+from cortical_attention.wiring.network import Settings, wire
+from cortical_attention.wiring.numbers import (
+    numbers_of_count,
+    numbers_of_rate,
+    unit_rate_for,
+    weight_of_rate,
+    weight_of_spike,
+)
 
 EPS = np.finfo(float).eps
 UNIT = 100 * Hz

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cells.cell import CellType
-from wiring.expressions import WiringError, parse, sizes
+from cortical_attention.cells.cell import CellType
+from cortical_attention.wiring.expressions import WiringError, parse, sizes
 
 
 class Sent(NamedTuple):

@@ -6,10 +6,10 @@ import numpy as np
 from brian2 import NeuronGroup
 from brian2.utils.stringtools import word_substitute
 
-from cells.kernels import KERNELS, phi
-from wiring.dense import projected
-from wiring.expand import expand_input
-from wiring.numbers import weight_of_rate
+from cortical_attention.cells.kernels import KERNELS, phi
+from cortical_attention.wiring.dense import projected
+from cortical_attention.wiring.expand import expand_input
+from cortical_attention.wiring.numbers import weight_of_rate
 
 ACTIVATION = "\n activation : 1 \n input : 1 (constant)"
 

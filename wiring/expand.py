@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wiring.circuit import Population
-from wiring.expressions import parse
+from cortical_attention.wiring.circuit import Population
+from cortical_attention.wiring.expressions import parse
 
 SIGNS = np.array([1.0, -1.0])  # on cell, off cell
 

@@ -6,13 +6,13 @@ from zlib import crc32
 import numpy as np
 from brian2 import NeuronGroup, Synapses, linked_var
 
-from cells.noise import shifted
-from wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
-from wiring.expand import expand_population, expand_projection
-from wiring.expressions import connect
-from wiring.numbers import weight_of_rate, weight_of_spike
-from wiring.play import play
-from wiring.soma import cells_of, each_cell, highest
+from cortical_attention.cells.noise import shifted
+from cortical_attention.wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
+from cortical_attention.wiring.expand import expand_population, expand_projection
+from cortical_attention.wiring.expressions import connect
+from cortical_attention.wiring.numbers import weight_of_rate, weight_of_spike
+from cortical_attention.wiring.replay import play
+from cortical_attention.wiring.soma import cells_of, each_cell, highest
 
 
 class Settings(NamedTuple):
@@ -66,7 +66,7 @@ class Wired(NamedTuple):
     ----------
     groups : dict of str to NeuronGroup
     played : dict of str to SpikeGeneratorGroup or NeuronGroup
-        Populations that are played (`wiring.play`).
+        Populations that are played (`wiring.replay`).
     concrete : dict of str to Concrete
     synapses : dict of (projection, "excitation" or "inhibition") to Brian2 Synapses
     wires : dict of projection name to wiring.expressions.Synapses

@@ -4,9 +4,9 @@ import numpy as np
 from brian2 import Equations, NeuronGroup, TimedArray
 from brian2.utils.stringtools import word_substitute
 
-from cells.kernels import KERNELS
-from wiring.expand import expand_input
-from wiring.expressions import WiringError
+from cortical_attention.cells.kernels import KERNELS
+from cortical_attention.wiring.expand import expand_input
+from cortical_attention.wiring.expressions import WiringError
 
 UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
 

@@ -23,8 +23,8 @@ import numpy as np
 from brian2 import Clock, Hz, Network, NeuronGroup, Quantity, TimedArray, ms, second
 from scipy.optimize import isotonic_regression
 
-from cells.forms.spiking import SPIKING
-from cells.noise import noise
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.noise import noise
 
 MEMBRANE = """
     dv/dt = (current - v - w + sigma * sqrt(2 * tau_m / dt) * white) / tau_m : 1 (unless refractory)

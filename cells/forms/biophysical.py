@@ -15,11 +15,19 @@ The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spik
 
 from brian2 import Hz, ms, nA, pA
 
-from cells.forms.adaptive import ADAPTIVE
-from cells.kernels import phi
-from cells.noise import noise
-from cells.product import map_product, rates
-from cells.two_compartment import BOOK, LONG_AGO, SENT, SURROUNDINGS, THRESHOLD, TwoCompartment, surface_of
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.kernels import phi
+from cortical_attention.cells.noise import noise
+from cortical_attention.cells.product import map_product, rates
+from cortical_attention.cells.two_compartment import (
+    BOOK,
+    LONG_AGO,
+    SENT,
+    SURROUNDINGS,
+    THRESHOLD,
+    TwoCompartment,
+    surface_of,
+)
 
 CELL = TwoCompartment()
 TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together

@@ -7,7 +7,7 @@ number as it was: clip(x, 0, inf) - clip(-x, 0, inf) = x, and a relay holds the 
 
 from brian2 import ms
 
-from cells.forms.rate import RATE
+from cortical_attention.cells.forms.rate import RATE
 
 DALE = RATE._replace(
     name="dale",

@@ -65,7 +65,7 @@ class Form(NamedTuple):
     of_cell : dict of str to Form
         Somata, and what they send, of the cell types that run otherwise, by the name of the type.
     calibrate : callable or None
-        From the drives of a cell's ports (see `circuits.pilot.calibrated`) to constants of the soma, and its unit rate.
+        From the drives of a cell's ports (`simulation.calibrate.calibrated`) to constants of the soma, and its unit rate.
     wirings : tuple of str or None
         The wirings that the form can run; None: all.
     """

@@ -2,7 +2,7 @@
 
 from brian2 import ms, second
 
-from cells.forms.form import Form
+from cortical_attention.cells.forms.form import Form
 
 RATE = Form(
     name="rate",

@@ -7,7 +7,7 @@ the run.
 
 from brian2 import Hz, ms, second
 
-from cells.forms.form import Form
+from cortical_attention.cells.forms.form import Form
 
 
 def _scatter(group, uniform):

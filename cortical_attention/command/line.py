@@ -1,0 +1,95 @@
+"""The command line: every experiment is a subcommand and a script.
+
+Only the experiment that is named is imported; of the others the help shows the first line of their docstring.
+"""
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+import typer
+
+from cortical_attention import experiments
+from cortical_attention.command.status import INTERRUPTED, guarded, say
+
+EXPERIMENTS = (
+    "digits",
+    "compare",
+    "one_head",
+    "multihead",
+    "normalisation",
+    "error_over_time",
+    "gradients",
+    "ladder",
+    "attribution",
+    "averaging",
+    "bursts",
+    "best_attention",
+    "division",
+    "robustness",
+    "barrel_cortex",
+    "physiology",
+    "calibration",
+    "sweep",
+)
+
+
+def main():
+    """Run the command line."""
+    try:
+        application = build(sys.argv[1:])
+    except KeyboardInterrupt:  # while the experiment is imported
+        sys.exit(say("interrupted", INTERRUPTED))
+    application()
+
+
+def build(arguments):
+    """Typer application in which the experiment that the arguments name is real, and the others are shown only."""
+    app = typer.Typer(
+        help="Does a cortico-thalamic circuit compute multihead self-attention?",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    for name in EXPERIMENTS:
+        main_of = (
+            importlib.import_module(f"cortical_attention.experiments.{name}").main if name == named else _not_imported
+        )
+        app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
+    app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
+    return app
+
+
+def _not_imported():
+    """Place of an experiment that the command line does not name."""
+
+
+def docstring(name):
+    """Docstring of an experiment, read without importing it."""
+    source = (Path(experiments.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(source))
+
+
+def list_experiments():
+    """Print every experiment with its question and its run time."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("experiment", "question", "run time", show_lines=True)
+    for name in EXPERIMENTS:
+        table.add_row(name, _part(name, "Question"), _part(name, "Run time"))
+    Console().print(table)
+
+
+def _part(name, title):
+    """What stands behind `title:` in the docstring of an experiment, up to the next empty line."""
+    paragraphs = docstring(name).split("\n\n")
+    found = next(each for each in paragraphs if each.startswith(f"{title}:"))
+    return " ".join(found.removeprefix(f"{title}:").split())
+
+
+if __name__ == "__main__":
+    main()

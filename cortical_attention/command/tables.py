@@ -1,0 +1,93 @@
+"""Tables that the commands print."""
+
+import csv
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from cortical_attention.readout.files import replacing
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.provenance import jsonable
+from cortical_attention.simulation.engine import COSTS
+from cortical_attention.trials.batch import SCHEMA_VERSION
+
+
+def console_for(as_json):
+    """Where people read: standard output, or standard error when that carries JSON."""
+    return Console(stderr=as_json)
+
+
+def write_csv(rows, columns, path):
+    """Rows (dict) as CSV; a number that does not apply is empty."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def print_comparison(compared, folder, console, as_json):
+    """The figures of one comparison, and what they do not say."""
+    report = compared.report
+    if as_json:
+        print(json.dumps(report))
+    table = Table("circuit against algebra", "", title=f"{report['wiring']} wiring, {report['form']} form")
+    table.add_row("relative L2 error", per_cent(report["relative_l2"]))
+    for null in ("uniform", "key_only", "additive"):
+        table.add_row(f"  of the null: {null.replace('_', ' ')}", per_cent(report[f"{null}_relative_l2"]))
+    table.add_row("skill over the best null", number(report["skill"]))
+    table.add_row("cosine", number(report["cosine"], 6))
+    table.add_row("correlation of kappa", number(report["kappa_correlation"], 6))
+    table.add_row("linear from softmax attention", per_cent(report["softmax_relative_l2"]))
+    table.add_row("cells, synapses", f"{report['n_cell']}, {report['n_synapse']}")
+    table.add_row("biological time, wall time", f"{report['biological_s']:.2f} s, {report['wall_s']:.1f} s")
+    console.print(table)
+    for sentence in judgement(report):
+        console.print(sentence, highlight=False)
+    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+
+
+def print_plans(plans, console, as_json):
+    """What each circuit is expected to take on each target, by name; nothing was run."""
+    if as_json:
+        print(json.dumps(plans))
+    table = Table("circuit", "cells and dendrites, steps", *(f"{name} (s)" for name in COSTS), "choice")
+    for name, plan in plans.items():
+        seconds = [number(each, 2) for each in plan["expected_s"].values()]
+        table.add_row(name, f"{plan['n_cell']:.1e}, {plan['n_step']:.1e}", *seconds, plan["target"])
+    console.print(table)
+
+
+def judgement(report):
+    """Sentences on whether the circuit settled."""
+    if report["interrupted"]:
+        return [f"interrupted after {report['biological_s']:.2f} s of biological time; what was recorded is written"]
+    sentences = []
+    if report["silent"]:
+        sentences.append(f"{report['silent']} macrocolumns are silent: Z is zero there, and so is their output")
+    drift = report["drift"], report["drift_tolerance"], "the output drifts by"
+    missing = report["sum_error"], report["sum_tolerance"], "attention misses a sum of one by"
+    for error, tolerance, what in (drift, missing):
+        if error is None or (tolerance is not None and error > tolerance):
+            sentences.append(f"not settled: {what} {number(error, 2)}, tolerance {number(tolerance, 2)}")
+    return sentences or ["settled"]
+
+
+def say_predictions(predictions, console):
+    """Print every prediction beside what was measured."""
+    for each in predictions:
+        verdict = "held" if each.held else "missed"
+        console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
+
+
+def say(result, table, predictions, folder, console, as_json):
+    """Print the result as JSON if asked, its table, and every prediction beside what was measured."""
+    if as_json:
+        print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
+    console.print(table)
+    say_predictions(predictions, console)
+    for label, sentence in result.get("failed", {}).items():
+        console.print(f"failed: {label}: {sentence}", highlight=False)
+    if result["interrupted"]:
+        console.print("interrupted; what was computed until then is written", highlight=False)
+    console.print(f"written to {folder}", highlight=False, soft_wrap=True)

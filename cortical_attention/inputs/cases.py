@@ -1,0 +1,299 @@
+"""A case: the tokens and the weights of one comparison, and the file they come from.
+
+The file is somebody else's, so everything in it is checked here, once; what :func:`load` returns is float64, finite and
+of fitting shapes. A refusal is one sentence that names the array, what it has and what it needs.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import safe_open
+
+from cortical_attention.reference.attention import Block
+
+AXES = {
+    "tokens": ("n_token", "d_model"),
+    "W_Q": ("n_head", "d_key", "d_model"),
+    "W_K": ("n_head", "d_key", "d_model"),
+    "W_V": ("n_head", "d_value", "d_model"),
+    "W_O": ("n_head", "d_model", "d_value"),
+    "b_Q": ("n_head", "d_key"),
+    "b_K": ("n_head", "d_key"),
+    "b_V": ("n_head", "d_value"),
+    "context": ("n_context", "d_model"),
+    "mask": ("n_token", "n_context"),
+    "targets": ("n_token", "d_model"),
+}
+"""The arrays of a case in the order they are checked: the first that has an axis sets its size for the rest."""
+
+REQUIRED = ("tokens", "W_Q", "W_K", "W_V", "W_O")
+FLOATS = "floating point of 16, 32 or 64 bits"
+
+
+class CaseError(ValueError):
+    """A case that cannot be computed; the message is one sentence in one line."""
+
+
+class Case(NamedTuple):
+    """One input of attention, self-attention unless it has a context.
+
+    Attributes
+    ----------
+    tokens : ndarray, (n_token, d_model)
+        Where the queries come from.
+    block : Block
+        W_Q, W_K (n_head, d_key, d_model), W_V (n_head, d_value, d_model), W_O (n_head, d_model, d_value) and the
+        constant drives b_Q, b_K (n_head, d_key), b_V (n_head, d_value) or None.
+    context : ndarray, (n_context, d_model), or None
+        Where the keys and values come from; None: from the tokens.
+    mask : ndarray of bool, (n_token, n_context), or None
+        True where a token may attend.
+    targets : ndarray, (n_token, d_model), or None
+        What the output should be, for the gradients.
+    name : str
+        The file's name without its ending.
+    notices : tuple of str
+        What the reader of the result should know; each one sentence.
+    """
+
+    tokens: np.ndarray
+    block: Block
+    context: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    name: str = ""
+    notices: tuple[str, ...] = ()
+
+
+def load(path: str | Path) -> Case:
+    """Read a case from an ``.npz`` or a ``.safetensors`` file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Nothing in it is ever unpickled, and arrays that are no part of a case are not read.
+
+    Returns
+    -------
+    Case
+        All numbers in float64.
+
+    Raises
+    ------
+    CaseError
+        When the file is missing, damaged or of another kind, and for every reason :func:`from_arrays` gives.
+    """
+    path = Path(path)
+    _check_file(path)
+    known, others = _read(path)
+    return from_arrays(known, name=path.stem, others=others)
+
+
+def save(case: Case, path: str | Path) -> None:
+    """Write a case as an ``.npz`` file that :func:`load` reads back exactly.
+
+    Raises
+    ------
+    CaseError
+        When the ending is not ``.npz``, or when :func:`load` would refuse the file.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise CaseError(f"{_shown(path)}: ends in '{_shown(path.suffix)}' but needs to end in .npz")
+    stored = arrays(case)
+    from_arrays(stored)
+    with path.open("wb") as file:
+        np.savez(file, **stored)
+
+
+def arrays(case: Case) -> dict[str, np.ndarray]:
+    """The arrays that a case has, by the names of its file, in the order of :data:`AXES`."""
+    held = case._asdict() | {name: getattr(case.block, name) for name in AXES if name[:2] in ("W_", "b_")}
+    return {name: held[name] for name in AXES if held[name] is not None}
+
+
+def sizes(case: Case) -> dict[str, int]:
+    """n_token, n_context, n_head, d_model, d_key and d_value of a case; in self-attention n_context is n_token."""
+    found = {"n_token": len(case.tokens), "n_context": len(case.tokens)}
+    for name, array in arrays(case).items():
+        found.update(zip(AXES[name], array.shape, strict=True))
+    return {axis: found[axis] for axis in ("n_token", "n_context", "n_head", "d_model", "d_key", "d_value")}
+
+
+def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tuple[str, ...] = ()) -> Case:
+    """Check arrays and make a case of them.
+
+    Parameters
+    ----------
+    given : mapping of str to ndarray
+        By the names and with the axes of :data:`AXES`; names that are not there are treated as `others`.
+    name : str
+        What to call the case.
+    others : tuple of str
+        Names of arrays that the file has besides: each gets a notice.
+
+    Returns
+    -------
+    Case
+        Copies of the arrays, in float64 (the mask: bool).
+
+    Raises
+    ------
+    CaseError
+        When a needed array is missing, an unknown one looks like a weight or a drive (``W_``, ``b_``), or an array has
+        the wrong type, the wrong shape, no entries, or entries that are not finite.
+    """
+    others = tuple(dict.fromkeys((*others, *(key for key in given if key not in AXES))))
+    _check_names(given, others)
+    found: dict[str, tuple[int, str]] = {}
+    checked = {key: _checked(key, given[key], found) for key in AXES if key in given}
+    block = Block(**{key: checked.pop(key) for key in AXES if key in checked and key[:2] in ("W_", "b_")})
+    left_out = (f"{_shown(key)}: is not an array of a case and is left out" for key in others)
+    notices = (*left_out, *_closed_rows(checked.get("mask")))
+    return Case(**checked, block=block, name=name, notices=notices)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a path that is no readable kind of file, before anything opens it."""
+    try:
+        is_file, exists = path.is_file(), path.exists()
+    except OSError as error:
+        raise CaseError(f"{_shown(path)}: cannot be looked up ({error.strerror}) but needs to be a file") from error
+    if not exists:
+        raise CaseError(f"{_shown(path)}: does not exist; a case needs to be a .npz or .safetensors file")
+    if not is_file:
+        raise CaseError(f"{_shown(path)}: is a folder or a device; a case needs to be a .npz or .safetensors file")
+    if path.suffix.lower() not in FORMATS:
+        raise CaseError(f"{_shown(path)}: ends in '{_shown(path.suffix)}' but needs to end in .npz or .safetensors")
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The arrays of the file that belong to a case, and the names of the others."""
+    opened, read_one = FORMATS[path.suffix.lower()]
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(opened(path))
+            names = list(archive.keys())
+        except Exception as error:  # a damaged file can make the parsers raise almost anything
+            raise CaseError(
+                f"{_shown(path)}: cannot be read as {path.suffix.lower()} ({type(error).__name__}); "
+                "it needs to be a whole file of that format"
+            ) from error
+        known = {name: _array(archive, read_one, name) for name in names if name in AXES}
+    return known, tuple(name for name in names if name not in AXES)
+
+
+def _array(archive: Any, read_one: Any, name: str) -> np.ndarray:
+    """One array of an open file."""
+    try:
+        array = read_one(archive, name)
+    except CaseError:
+        raise
+    except Exception as error:  # as above; also what numpy raises for pickled objects
+        raise CaseError(
+            f"{name}: cannot be read ({type(error).__name__}); it needs to be a whole array of {_wanted(name)}, "
+            "not Python objects"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise CaseError(f"{name}: is stored as bare bytes but needs to be an array of {_wanted(name)}")
+    return array
+
+
+@contextmanager
+def _open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """An open ``.npz``; its arrays are read when asked for. Numpy leaves a damaged file open, so it is opened here."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # a bare array is refused by this with
+        yield archive
+
+
+def _open_safetensors(path: Path) -> Any:
+    """An open ``.safetensors``; its tensors are read when asked for."""
+    return safe_open(path, framework="numpy")
+
+
+def _read_tensor(archive: Any, name: str) -> np.ndarray:
+    """One tensor; types that numpy does not have (BF16, F8...) are refused by the name the format gives them."""
+    dtype = archive.get_slice(name).get_dtype()
+    if dtype not in ("F16", "F32", "F64", "BOOL"):
+        raise CaseError(f"{name}: has dtype {dtype} but needs {_wanted(name)}")
+    return archive.get_tensor(name)
+
+
+FORMATS = {
+    ".npz": (_open_npz, lambda archive, name: archive[name]),
+    ".safetensors": (_open_safetensors, _read_tensor),
+}
+"""How to open each kind of file and how to take one array out of it."""
+
+
+def _check_names(given: Mapping[str, np.ndarray], others: tuple[str, ...]) -> None:
+    """Refuse misspelt weights and drives, then missing arrays."""
+    for name in others:
+        if name.startswith(("W_", "b_")):
+            raise CaseError(
+                f"{_shown(name)}: is not an array of a case, which needs its weights to be called W_Q, W_K, W_V, W_O "
+                "and its constant drives b_Q, b_K, b_V"
+            )
+    missing = [name for name in REQUIRED if name not in given]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise CaseError(f"{', '.join(missing)}: {verb} missing but a case needs {', '.join(REQUIRED)}")
+
+
+def _checked(name: str, array: np.ndarray, found: dict[str, tuple[int, str]]) -> np.ndarray:
+    """A float64 (or, for the mask, boolean) copy of an array that fits; `found` learns the sizes it sets."""
+    array = np.asarray(array)
+    fits = array.dtype.kind == "b" if name == "mask" else array.dtype.kind == "f" and array.dtype.itemsize in (2, 4, 8)
+    if not fits:
+        raise CaseError(f"{name}: has dtype {array.dtype.name} but needs {_wanted(name)}")
+    if name == "mask":
+        found.setdefault("n_context", found["n_token"])
+    _check_shape(name, array.shape, found)
+    _check_finite(name, array)
+    for axis, size in zip(AXES[name], array.shape, strict=True):
+        found.setdefault(axis, (size, name))
+    return np.array(array, dtype=bool if name == "mask" else np.float64, order="C")
+
+
+def _check_shape(name: str, shape: tuple[int, ...], found: dict[str, tuple[int, str]]) -> None:
+    """Refuse a wrong number of axes, a size that differs from an earlier array's, and an axis of no entries."""
+    axes = AXES[name]
+    needs = f"{name}: has shape {shape} but needs ({', '.join(axes)})"
+    if len(shape) != len(axes):
+        raise CaseError(f"{needs}, that is {len(axes)} axes")
+    wrong = [axis for axis, size in zip(axes, shape, strict=True) if axis in found and found[axis][0] != size]
+    if wrong:
+        wanted = ", ".join(str(found[axis][0]) if axis in found else axis for axis in axes)
+        raise CaseError(f"{needs} = ({wanted})" + "".join(f", {axis} as in {found[axis][1]}" for axis in wrong))
+    if 0 in shape:
+        raise CaseError(f"{needs} of at least one each")
+
+
+def _check_finite(name: str, array: np.ndarray) -> None:
+    """Refuse an array with NaN or infinite entries; say how many and where the first is."""
+    where = np.argwhere(~np.isfinite(array))
+    if len(where):
+        first = ", ".join(str(int(index)) for index in where[0])
+        raise CaseError(f"{name}: has {len(where)} entries that are not finite, the first at [{first}], but needs none")
+
+
+def _closed_rows(mask: np.ndarray | None) -> list[str]:
+    """A notice when the mask leaves a token nothing to attend to."""
+    closed = [] if mask is None else np.flatnonzero(~mask.any(axis=1)).tolist()
+    if not closed:
+        return []
+    return [f"mask: closes the whole row of token {', '.join(map(str, closed))}, so that row of the output is zero"]
+
+
+def _wanted(name: str) -> str:
+    """The types an array may have, in words."""
+    return "booleans" if name == "mask" else FLOATS
+
+
+def _shown(name: str | Path) -> str:
+    """A name from outside in one printable line."""
+    name = str(name)
+    return name if name.isprintable() else ascii(name)

@@ -1,0 +1,101 @@
+"""The suite: the fixed random inputs that the experiments share.
+
+Nine cases of self-attention, 4, 8 and 16 tokens with query and key weights at one, two and three times their usual
+size, and three of cross-attention. At scale 1 attention is nearly uniform and easy to imitate; at 3 it is sharp.
+`python -m cortical_attention.experiments.suite` prints them.
+"""
+
+from zlib import crc32
+
+import numpy as np
+
+from cortical_attention.inputs.cases import Case, sizes
+from cortical_attention.reference.attention import Block
+
+SUITE_SEED = 20250917
+SELF = [(f"self_n{n}_scale{scale}", n, None, scale) for n in (4, 8, 16) for scale in (1, 2, 3)]
+CROSS = [(f"cross_n{n}_m{m}_scale{scale}", n, m, scale) for n, m, scale in ((4, 8, 1), (8, 16, 2), (16, 4, 3))]
+STREAMS = ("tokens", "context", "W_Q", "W_K", "W_V", "W_O")
+"""The arrays of a case that are drawn, each from a stream of its own: add new ones at the end."""
+
+
+def cases() -> tuple[Case, ...]:
+    """The cases of the suite; always the same, and none depends on the others."""
+    seed = seeds()
+    return tuple(random_case(seed[name], n, m, scale=scale, name=name) for name, n, m, scale in SELF + CROSS)
+
+
+def seeds() -> dict[str, np.random.SeedSequence]:
+    """The seed of each case: SUITE_SEED with the CRC-32 of the case's name as its spawn key."""
+    return {
+        name: np.random.SeedSequence(SUITE_SEED, spawn_key=(crc32(name.encode()),)) for name, _, _, _ in SELF + CROSS
+    }
+
+
+def random_case(
+    seed: int | np.random.SeedSequence,
+    n_token: int,
+    n_context: int | None = None,
+    n_head: int = 2,
+    d_model: int = 16,
+    d_key: int = 8,
+    d_value: int = 8,
+    scale: float = 1.0,
+    name: str = "random",
+) -> Case:
+    """A case of Gaussian numbers.
+
+    Parameters
+    ----------
+    seed : int or SeedSequence
+        The same seed gives the same case; it is not changed. Every array has a child of its own, so that the tokens
+        stay the same when, say, `d_value` changes.
+    n_token : int
+    n_context : int, optional
+        None: self-attention.
+    n_head, d_model, d_key, d_value : int
+    scale : float
+        Factor on W_Q and W_K: how sharp attention is.
+    name : str
+
+    Returns
+    -------
+    Case
+        Entries of tokens and context ~ N(0, 1); of a weight ~ N(0, 1 / fan-in), where the fan-in is d_model for W_Q,
+        W_K and W_V and d_value for W_O; W_Q and W_K then times `scale`.
+    """
+    stream = _streams(seed)
+    context = None if n_context is None else stream["context"].standard_normal((n_context, d_model))
+    block = Block(
+        W_Q=scale * _weight(stream["W_Q"], n_head, d_key, d_model),
+        W_K=scale * _weight(stream["W_K"], n_head, d_key, d_model),
+        W_V=_weight(stream["W_V"], n_head, d_value, d_model),
+        W_O=_weight(stream["W_O"], n_head, d_model, d_value),
+    )
+    return Case(stream["tokens"].standard_normal((n_token, d_model)), block, context, name=name)
+
+
+def _streams(seed: int | np.random.SeedSequence) -> dict[str, np.random.Generator]:
+    """A generator for each array; made by hand, because `SeedSequence.spawn` counts its calls."""
+    parent = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    keys = [(*parent.spawn_key, index) for index in range(len(STREAMS))]
+    children = [np.random.SeedSequence(parent.entropy, spawn_key=key) for key in keys]
+    return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
+
+
+def _weight(stream: np.random.Generator, n_head: int, n_to: int, n_from: int) -> np.ndarray:
+    """Weights (n_head, n_to, n_from) of variance 1 / n_from."""
+    return stream.standard_normal((n_head, n_to, n_from)) / np.sqrt(n_from)
+
+
+def main() -> None:
+    """Print name, sizes, scale and seed of every case."""
+    seed = seeds()
+    print(f"{'name':22}{'sizes':78}{'scale':7}seed")
+    for case, (name, _, _, scale) in zip(cases(), SELF + CROSS, strict=True):
+        found = "  ".join(f"{axis} {size}" for axis, size in sizes(case).items())
+        print(f"{name:22}{found:78}{scale:<7}{seed[name].entropy}, spawn key {seed[name].spawn_key}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Where a result comes from: the content of `run.json`."""
+
+import datetime
+import importlib.metadata
+import inspect
+import math
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cortical_attention.readout.units import value_and_unit
+
+SCHEMA_VERSION = 1
+PACKAGES = ("cortical-attention", "brian2", "numpy", "matplotlib", "neo", "nixio", "quantities", "safetensors")
+
+
+def provenance(command, parameters, seeds, unit_rates=None, code_generation=None, wall_time_s=None):
+    """All that is needed to say how a result came about, ready for JSON.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The command line, such as `sys.argv`.
+    parameters : dict or NamedTuple
+        Every parameter by name; Brian2 quantities keep their units.
+    seeds : dict of str to int
+        Every seed by its name.
+    unit_rates : dict of str to Quantity, optional
+        The rate that stands for the number one, by population.
+    code_generation : dict, optional
+        Target, flags, and why it was chosen.
+    wall_time_s : float, optional
+        Seconds the run took.
+
+    Returns
+    -------
+    dict
+        Of plain numbers, strings, lists and dicts. `commit` is None and `changed` too where the package does not stand
+        in a git clone; `changed` says whether the tree differs from the commit.
+    """
+    return jsonable(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "command": list(command),
+            "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            **git_state(Path(__file__).parent),
+            "parameters": parameters,
+            "unit_rates": unit_rates or {},
+            "seeds": seeds,
+            "code_generation": code_generation or {},
+            "processor": processor(),
+            "operating_system": f"{platform.system()} {platform.release()}",
+            "wall_time_s": wall_time_s,
+        }
+    )
+
+
+def versions(packages=PACKAGES):
+    """Version of Python and of every package by its distribution name, None where it is not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def git_state(folder):
+    """`{"commit": str, "changed": bool}` of the clone that `folder` belongs to, both None where it belongs to none.
+
+    A folder that merely lies inside a clone (an environment within it) does not belong to it: the clone has to track
+    files of the folder. Changed: a tracked file differs from the commit, or a Python file stands there untracked.
+    """
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD") if _git(folder, "ls-files") else None
+    if not commit:
+        return {"commit": None, "changed": None}
+    status = _git(folder, "status", "--porcelain", "--untracked-files=all", ":/") or ""
+    changed = any(not line.startswith("??") or line.rstrip('"').endswith(".py") for line in status.splitlines())
+    return {"commit": commit.strip(), "changed": changed}
+
+
+def _git(folder, *arguments):
+    """Answer of git in `folder`, or None; without the GIT_ variables with which a hook points git elsewhere."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def processor():
+    """Model of the processor as the system names it, and how many of its threads there are."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass  # not Linux
+    return {"model": model, "threads": os.cpu_count()}
+
+
+def jsonable(x):
+    """Turn `x` into what JSON can hold, or say why not.
+
+    Quantities become `{"value", "unit"}`, arrays and tuples lists, a NamedTuple a dict of its fields; a number
+    that is not finite becomes None, for JSON has no word for it. Raises TypeError on anything else.
+    """
+    if x is None or isinstance(x, bool | int | str):
+        return x
+    if _is_brian_quantity(x):
+        return jsonable(value_and_unit(x))
+    if hasattr(x, "dimensionality"):  # of the package quantities, which neo uses
+        return {"value": jsonable(x.magnitude), "unit": x.dimensionality.string}
+    if isinstance(x, float):
+        return float(x) if math.isfinite(x) else None
+    if isinstance(x, np.ndarray | np.generic):
+        return jsonable(x.tolist())
+    if hasattr(x, "_asdict"):
+        x = x._asdict()
+    if isinstance(x, dict):
+        return {str(key): jsonable(value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [jsonable(value) for value in x]
+    if isinstance(x, Path):
+        return str(x)
+    if inspect.isfunction(x):
+        return f"{x.__module__}.{x.__qualname__}"
+    raise TypeError(f"a {type(x).__name__} cannot be written as JSON.")
+
+
+def _is_brian_quantity(x):
+    """Told without importing Brian2 (2 s): where it was not imported, nothing can be its quantity."""
+    brian2 = sys.modules.get("brian2")
+    return brian2 is not None and isinstance(x, brian2.Quantity)

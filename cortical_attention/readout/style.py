@@ -1,0 +1,81 @@
+"""How figures look: one style, one colour a layer (Okabe and Ito 2008, told apart by colour-blind readers too)."""
+
+import matplotlib
+
+LAYER_COLOURS = {
+    "L2/3": "#0072B2",
+    "L2/3 interneuron": "#D55E00",
+    "L5 IT": "#009E73",
+    "L5 PT": "#CC79A7",
+    "thalamus": "#E69F00",
+    "higher-order thalamus": "#000000",
+    "inhibitory relay": "#999999",
+}  # from the surface of the cortex down to the thalamus, the order in which layers are drawn
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+CIRCUIT, ALGEBRA = "circuit", "algebra"
+SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
+DPI = 150
+WIDTH = 10.5  # inches: 1575 pixels
+
+SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "figure.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "image.interpolation": "nearest",
+    "figure.constrained_layout.use": True,
+}
+
+
+def style():
+    """The style as a context manager: `with style(): ...`. What the user has set elsewhere is neither used nor lost."""
+    return matplotlib.rc_context(matplotlib.rcParamsDefault | SETTINGS)
+
+
+def colour(layer):
+    """Colour of a layer; grey for a layer without one."""
+    return LAYER_COLOURS.get(layer, "#999999")
+
+
+def lighter(hexadecimal, share=0.42):
+    """The colour mixed with `share` of white."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    return to_hex([share + (1 - share) * part for part in to_rgb(hexadecimal)])
+
+
+def depth(layer):
+    """Place of a layer in the drawing, 0 at the top; layers without a colour come last."""
+    layers = list(LAYER_COLOURS)
+    return layers.index(layer) if layer in layers else len(layers)
+
+
+def new_figure(height, width=WIDTH):
+    """An empty matplotlib Figure that no window manager knows, so that nothing stays open; sizes in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure, path):
+    """Write `figure` as an image (type by the suffix of `path`); FolderError where it cannot be written."""
+    from cortical_attention.readout.files import replacing
+
+    with style(), replacing(path) as part:
+        figure.savefig(part)

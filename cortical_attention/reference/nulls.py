@@ -1,0 +1,63 @@
+"""Null models: attention with one ingredient taken out, in the signature of `linear_attention`.
+
+On gaussian inputs the output of linear attention is close to an average of the values, so that a small error alone says
+little. Each null keeps the values and the output weights and drops part of what makes the weights attention: an
+agreement counts by how far it beats the best of them. All three are ours, not the paper's. Parameters, their shapes,
+what is refused and the rule for Z_i = 0 are those of `linear_attention`.
+"""
+
+import numpy as np
+
+from cortical_attention.reference.attention import Attention, close, read_out, share
+from cortical_attention.reference.block import Block, check_problem, project
+from cortical_attention.reference.kernels import kernel_named
+
+
+def _features(tokens, block, context, mask, kernel):
+    """The problem, phi(q), phi(k) and v."""
+    phi = kernel_named(kernel).phi
+    problem = check_problem(tokens, block, context, mask)
+    query, key, value = project(problem)
+    return problem, phi(query), phi(key), value
+
+
+def uniform_attention(
+    tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
+) -> Attention:
+    """Neither query nor key: every open context token counts the same.
+
+    Normalised, kappa_ij = 1 / (number of open j), whatever the kernel, and the normaliser is that number. Not
+    normalised, every open kappa_ij of a head and a sequence is the mean of phi(k_j).phi(q_i) over the open pairs.
+    """
+    problem, query, key, value = _features(tokens, block, context, mask, kernel)
+    weight = close(query @ key.swapaxes(-1, -2), problem.mask)
+    opened = close(np.ones_like(weight), problem.mask)
+    if not normalised:
+        opened = opened * share(weight.sum(axis=(-2, -1), keepdims=True), opened.sum(axis=(-2, -1), keepdims=True))
+    return read_out(opened, value, problem.block.W_O, normalised)
+
+
+def key_only_attention(
+    tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
+) -> Attention:
+    """The key without the query: phi(q_i) is replaced by its mean over the tokens of the sequence.
+
+    The weights are phi(k_j).mean_i phi(q_i), the same for every token but for the mask. It is a strong null
+    that does not see the query: it weighs keys as the average query does.
+    """
+    problem, query, key, value = _features(tokens, block, context, mask, kernel)
+    query = np.broadcast_to(query.mean(axis=-2, keepdims=True), query.shape)
+    weight = close(query @ key.swapaxes(-1, -2), problem.mask)
+    return read_out(weight, value, problem.block.W_O, normalised)
+
+
+def additive_attention(
+    tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
+) -> Attention:
+    """Key and query summed, not multiplied: the weights are sum_a [phi(k_j)_a + phi(q_i)_a] over the d_key components.
+
+    What a cell would compute that adds its apical and basal drives.
+    """
+    problem, query, key, value = _features(tokens, block, context, mask, kernel)
+    weight = close(query.sum(axis=-1)[..., :, None] + key.sum(axis=-1)[..., None, :], problem.mask)
+    return read_out(weight, value, problem.block.W_O, normalised)

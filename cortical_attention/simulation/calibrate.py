@@ -1,0 +1,118 @@
+"""Unit rates of the spiking form, from a pilot: the circuit's own rate form on the same input."""
+
+import numpy as np
+from brian2 import Hz, Quantity
+
+from cortical_attention.wiring.expressions import parse
+from cortical_attention.wiring.numbers import unit_rate_for
+
+UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
+# chosen: the rate of the largest number of a population, as a share of the form's ceiling
+PEAK = 280 / 300
+PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
+
+
+def rate_units(plan):
+    """Unit rates of the rate form: one for all, since rates there have no bound."""
+    return {name: np.ones(plan.batch) * UNIT_RATE for name in plan.circuit.populations}
+
+
+def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
+    """Unit rate of each population for each input, so that the largest number it carries comes near the ceiling.
+
+    Interneurons have a unit each, since what divides one macrocolumn may be hundreds of times what divides another, and a
+    cell that fires at a few Hz shunts unevenly.
+
+    Parameters
+    ----------
+    plan : Plan
+    run : Run
+        Of that plan, in the rate form.
+    ceiling : Quantity
+        Highest rate that a cell of the form is asked for.
+    bound : Quantity
+        Upper bound for the nuclei.
+
+    Returns
+    -------
+    dict of str to Quantity, shape (batch,), or (batch, *sizes) for interneurons
+    """
+    circuit, last = plan.circuit, plan.protocol.windows[:, -1]
+    peaks = {name: _peak(np.abs(numbers[last])) for name, numbers in run.numbers.items()}
+    for name, population in circuit.populations.items():
+        if population.cell.starts_high:
+            peaks[name] = np.abs(run.numbers[name][last]).max(axis=0)
+        drives = population.inputs and population.cell.layer == "thalamus"
+        if drives or (population.cell.variable and not population.cell.starts_high):  # a memory may shrink again
+            peaks[name] = _peak(np.abs(run.numbers[name]))
+    for projection in circuit.projections:
+        if projection.like_signs:
+            target = projection.target.partition(".")[0]
+            peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
+    nuclei = {name for name, each in circuit.populations.items() if "thalamus" in each.cell.layer}
+    share = {name: PEAK_OF_INHIBITION if each.cell.starts_high else PEAK for name, each in circuit.populations.items()}
+    found = {name: unit_rate_for(peak, share[name] * ceiling) for name, peak in peaks.items()}
+    return {name: Quantity(np.minimum(unit, bound)) if name in nuclei else unit for name, unit in found.items()}
+
+
+def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
+    """Plan and unit rates, with the cells that a form calibrates set to the drives that the pilot has seen.
+
+    Parameters
+    ----------
+    plan : Plan
+    units : dict of str to Quantity, shape (batch,)
+    pilot_plan, pilot_run : Plan, Run
+        In the rate form.
+    form : Form
+    counted : Quantity (s)
+        Cells a number times the window.
+
+    Returns
+    -------
+    Plan
+    dict of str to Quantity, shape (batch,)
+    """
+    populations, units = dict(plan.circuit.populations), dict(units)
+    for name, population in plan.circuit.populations.items():
+        calibrate = form.of(population.cell).calibrate
+        if calibrate is not None:
+            drives = {port: drive_at(pilot_plan, pilot_run, name, port) for port in ("basal", "apical")}
+            constants, unit = calibrate(population, drives, counted)
+            populations[name] = population._replace(parameters={**population.parameters, **constants})
+            units[name] = np.ones(plan.batch) * unit
+    return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
+
+
+def drive_at(plan, run, name, port):
+    """Numbers that reach a port at the end of a run in the rate form, before the kernel; axes of copies have size one."""
+    last, total = plan.protocol.windows[:, -1], plan.circuit.populations[name].inputs.get(port, 0.0)
+    for projection in plan.circuit.projections:
+        if projection.target == f"{name}.{port}":
+            total = total + drive_of(projection, run.numbers[projection.source][last])
+    return total
+
+
+def drive_of(projection, numbers):
+    """What a projection brings to its target of the numbers of its source (..., *sizes), with axes of size one where it
+    brings copies."""
+    expression = parse(projection.expression)
+    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
+    drive = np.einsum(line, numbers, np.asarray(projection.weights, dtype=float))
+    lead = drive.ndim - len(expression.distinct)
+    copies = [lead + place for place, letter in enumerate(expression.target) if letter not in expression.distinct]
+    return np.expand_dims(drive, copies)
+
+
+def _peak(numbers):
+    """Largest of the numbers (n, batch, ...) of each input."""
+    return numbers.max(axis=(0, *range(2, numbers.ndim)))
+
+
+def _like_signed_peak(projection, numbers):
+    """Largest drive of an on or an off cell that hears its own sign only, from the signed numbers of the source."""
+    expression = parse(projection.expression)
+    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
+    weights = np.asarray(projection.weights, dtype=float)
+    drives = [np.einsum(line, np.clip(sign * numbers, 0, None), weights) for sign in (1, -1)]
+    return _peak(np.maximum(*drives))

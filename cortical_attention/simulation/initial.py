@@ -1,0 +1,72 @@
+"""What is settled of a circuit's cells before it runs: where membranes start, which cells are recorded, where noise begins.
+
+It is settled for a whole circuit, so that a part of it which is run on its own has the same cells.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cortical_attention.wiring.expand import expand_population
+
+RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
+MAX_RECORDED = {"default": 200, "sample": 32}
+MAX_WHOLE = 1000  # chosen: beyond it neo takes minutes to write the spike trains
+
+
+class Drawn(NamedTuple):
+    """By population.
+
+    Attributes
+    ----------
+    phases : dict of str to ndarray, shape (n_cell,)
+        Uniform number from which the membrane of each cell starts; empty in a form without spikes.
+    recorded : dict of str to ndarray of int
+        Flat indices of the recorded cells.
+    first : dict of str to int
+        What is added to the index of a cell for its noise; nothing unless named here.
+    """
+
+    phases: dict
+    recorded: dict
+    first: dict = {}
+
+
+def drawn(plan, form, cells, seed, record):
+    """Drawn of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    form : Form
+    cells : int
+        Cells that share one number.
+    seed : int
+        Of the phases.
+    record : {"default", "sample", "all"}
+        See `simulation.run.simulate`.
+
+    Returns
+    -------
+    Drawn
+    """
+    populations = plan.circuit.populations
+    concrete = {name: expand_population(each, form, plan.batch, cells) for name, each in populations.items()}
+    phases = {}
+    if form.spikes:
+        children = np.random.SeedSequence(seed).spawn(len(concrete))
+        phases = {
+            name: np.random.default_rng(child).random(each.n_cell)
+            for child, (name, each) in zip(children, concrete.items(), strict=True)
+        }
+    return Drawn(phases, {name: _recorded(each, record) for name, each in concrete.items()})
+
+
+def _recorded(concrete, record):
+    """Flat indices of the recorded cells, all of the first input."""
+    n_first = concrete.n_cell // concrete.shape[0]
+    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE and n_first <= MAX_WHOLE
+    if record == "all" or whole or n_first <= MAX_RECORDED[record]:
+        return np.arange(n_first)
+    sample = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis
+    return np.sort(sample.choice(n_first, MAX_RECORDED[record], replace=False))

@@ -1,0 +1,231 @@
+"""Running a plan: the network, what was recorded of it, and the numbers its cells stood for."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import Clock, Hz, Network, Quantity, second
+
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.simulation import engine
+from cortical_attention.simulation.initial import drawn
+from cortical_attention.simulation.monitors import (
+    SAMPLE_PERIOD,
+    every,
+    listening_to,
+    monitors_of,
+    read,
+    record_of,
+    sampled,
+    sent_of,
+)
+from cortical_attention.wiring.network import Settings, wire
+from cortical_attention.wiring.numbers import numbers_of_count, numbers_of_rate
+from cortical_attention.wiring.soma import each_cell
+
+
+class Run(NamedTuple):
+    """A finished simulation.
+
+    Attributes
+    ----------
+    records : tuple of Record
+    numbers : dict of str to ndarray, shape (n_phase, batch, *sizes)
+        What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
+    peak_rates : dict of str to Quantity
+        Highest rate of any cell over any phase of the run (in rates, at the end of any window); empty if interrupted.
+    unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
+    t_stop : Quantity
+        Biological time simulated.
+    interrupted : bool
+    seeds : dict of str to int
+    n_cell, n_synapse : int
+    target, target_reason : str
+    wall : float
+        Seconds.
+    stepping : float
+        Seconds of it that the time steps took, without the preparation where that is known (C++).
+    sent : dict of str to Sent
+        Of the populations that were asked for: all that their cells sent.
+    """
+
+    records: tuple
+    numbers: dict
+    peak_rates: dict
+    unit_rates: dict
+    t_stop: Quantity
+    interrupted: bool
+    seeds: dict
+    n_cell: int
+    n_synapse: int
+    target: str
+    target_reason: str
+    wall: float
+    stepping: float
+    sent: dict = {}
+
+
+def simulate(
+    plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
+    given=None, send=(),
+):  # fmt: skip
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    form : Form
+    unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
+    dt : Quantity
+    cells : int
+        Cells that share one number.
+    shared : bool
+        Shared dendrites, or one synapse a pair.
+    seed : int
+    target : {"auto", "numpy", "cython", "cpp"}
+    record : {"default", "sample", "all"}
+        Cells recorded of the first input: nuclei, interneurons and L5 PT as a whole unless they have more than 1000, and at
+        most 200 of another population; at most 32 of every population; or every cell.
+    report : callable or None
+        Brian2's progress report; left out where the target cannot call back.
+    given : Drawn, optional
+        What else the seed and `record` would settle, where the plan is a part of a larger one (`simulation.cut`).
+    send : tuple of str
+        Populations of which all that is sent is returned.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RunError
+        If a number is not finite, or a cell was asked for more than it can give while it was measured.
+    """
+    start = time.perf_counter()
+    target, reason = engine.choose(target, work(plan, form, dt, cells, shared))
+    given = drawn(plan, form, cells, seed, record) if given is None else given
+    seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
+    _measure_cells(plan, form, dt)
+    with engine.device(target):
+        settings = Settings(
+            form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed,
+            target != "cython", sampled(given, send), given.first,
+        )  # fmt: skip
+        wired, monitors, listening = _prepare(plan, settings, given, send)
+        t_stop, stepping = _step(plan, dt, [*wired.objects, *every(monitors, listening)], target, report)
+        readings = {name: read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
+        # a compiled program that gets the interruption itself stops early, and says nothing
+        interrupted = t_stop < plan.protocol.duration + dt / 2
+        interrupted |= any(len(reading) <= plan.protocol.n_phase for reading in readings.values())
+        sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
+        records = tuple(record_of(wired, name, monitors[name], unit_rates) for name in wired.groups)
+        counted = {name: read(monitors, name, "count") for name in monitors} if form.spikes else readings
+        if not interrupted:
+            _refuse_what_failed(wired, readings, form)
+            _refuse_crowding(monitors, plan.protocol, form)
+        n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
+    numbers = {
+        name: _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
+        for name, reading in readings.items()
+    }
+    peaks = {} if interrupted else {name: _peak(each, plan.protocol, form) for name, each in counted.items()}
+    wall = time.perf_counter() - start
+    return Run(
+        records, numbers, peaks, unit_rates, t_stop, bool(interrupted), seeds, n_cell, n_synapse, target, reason, wall,
+        stepping, sent,
+    )  # fmt: skip
+
+
+def _prepare(plan, settings, given, send):
+    """Network in its first state (Wired), its monitors by population, and those of all that is sent."""
+    form = settings.form
+    wired = wire(plan.circuit, settings)
+    engine.lay_out(wired.layout)
+    if form.spikes:
+        _scatter(wired, form, given.phases)
+    clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
+    monitors = {
+        name: monitors_of(wired, name, clocks, form, given.recorded[name], name not in settings.recorded)
+        for name in wired.groups
+    }
+    return wired, monitors, {name: listening_to(monitors[name], wired.groups[name], form) for name in send}
+
+
+def _step(plan, dt, objects, target, report):
+    """Run a network: the time that it came to, and the seconds that its steps took."""
+    network, start = Network(*objects, name="circuit"), time.perf_counter()
+    asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
+    network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
+    return Quantity(network.t), engine.run_time() or time.perf_counter() - start
+
+
+def _measure_cells(plan, form, dt):
+    """Let a form measure its cells before the target is set, since that is a run of its own."""
+    if form.constants_of is None:
+        return
+    with engine.device("numpy"):
+        for population in plan.circuit.populations.values():
+            form.of(population.cell).constants_of(form, population.cell, dt)
+
+
+def work(plan, form, dt, cells=1, shared=True):
+    """What a run will have to do, roughly (simulation.engine.Work); what is played is left out.
+
+    Synapses count where each has its own, one a pair; a spiking one sends at a tenth of the ceiling.
+    """
+    circuit, signs = plan.circuit, 2 if form.paired else 1
+    simulated = [each for each in circuit.populations.values() if each.sent is None]
+    n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
+    n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
+    n_synapse = 0 if shared else signs * plan.batch * cells**2 * sum(map(circuit.n_pair, circuit.projections))
+    sending = float(0.1 * form.ceiling * dt) if form.spikes else 1.0
+    return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)), sending * n_synapse)
+
+
+def _cell(wired, name):
+    return wired.concrete[name].population.cell
+
+
+def _scatter(wired, form, phases):
+    """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
+    for name, group in wired.groups.items():
+        form.of(_cell(wired, name)).scatter(group, phases[name])
+
+
+def _refuse_what_failed(wired, readings, form):
+    """Raise RunError for numbers that are not finite."""
+    for name, group in wired.groups.items():
+        state = np.array(getattr(group, form.of(_cell(wired, name)).membrane)) if form.spikes else readings[name]
+        if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
+            raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
+
+
+def _refuse_crowding(monitors, protocol, form):
+    """Raise RunError where a cell that spikes was asked, in a measured window, for more than it can give."""
+    first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
+    for name in monitors if form.spikes else ():
+        crowded = read(monitors, name, "crowded")
+        times = int((crowded[last] - crowded[first]).sum())
+        if times:
+            raise RunError(f"{name} was asked for {form.crowding}, {times} times; lower the unit rate or the time step")
+
+
+def _numbers(reading, concrete, unit_rate, protocol, form):
+    """Numbers (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
+    unit_rate = each_cell(unit_rate, concrete.n_cell)
+    if form.spikes:
+        numbers = numbers_of_count(np.diff(reading, axis=0), unit_rate, protocol.phase)
+    else:
+        numbers = numbers_of_rate(reading[1:] * Hz, unit_rate)
+    numbers = numbers.reshape(-1, *concrete.shape)
+    if concrete.axes[-1][0] == "sign":
+        numbers = numbers[..., 0] - numbers[..., 1]
+    return numbers.mean(axis=-1)
+
+
+def _peak(reading, protocol, form):
+    """Highest rate of any cell over any phase of the run (spikes), or at the end of any window (rates)."""
+    if not form.spikes:
+        return Quantity(np.abs(reading[protocol.windows[:, -1] + 1]).max() * Hz)
+    return Quantity(np.diff(reading, axis=0).max() / protocol.phase)

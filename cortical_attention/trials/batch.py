@@ -1,0 +1,142 @@
+"""What the experiments share that ask one circuit after another: inputs, runs and files."""
+
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.files import write_json
+from cortical_attention.readout.provenance import provenance
+from cortical_attention.readout.style import save
+from cortical_attention.simulation import engine
+from cortical_attention.simulation.attend import attend
+
+SCHEMA_VERSION = 1
+
+
+class Prediction(NamedTuple):
+    """What was predicted, what was measured, and whether the prediction held; each in words but the last."""
+
+    predicted: str
+    measured: str
+    held: bool
+
+
+class Swept(NamedTuple):
+    """What came of asking circuits one after another.
+
+    Attributes
+    ----------
+    done : dict of str
+        The answers by label.
+    failed : dict of str to str
+        Why a simulation failed, by label.
+    interrupted : bool
+        Whether the rest was not asked.
+    """
+
+    done: dict
+    failed: dict
+    interrupted: bool
+
+    def result(self, rows, **more):
+        """Content of the experiment's JSON file."""
+        return {**more, "rows": rows, "failed": self.failed, "interrupted": self.interrupted}
+
+
+def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
+    """Random cases with one block, so that one network can answer them all.
+
+    Parameters
+    ----------
+    seed : int
+        The block is that of `random_case(seed)`; each input draws from a child of it.
+    n_input, n_token : int
+    n_context : int, optional
+        None: self-attention.
+    **sizes
+        As in `inputs.suite.random_case`.
+
+    Returns
+    -------
+    list of Case
+    """
+    block = random_case(seed, n_token, n_context, **sizes).block
+    children = np.random.SeedSequence(seed, spawn_key=(1,)).spawn(n_input)
+    drawn = [random_case(child, n_token, n_context, **sizes, name=f"input {k}") for k, child in enumerate(children)]
+    return [case._replace(block=block) for case in drawn]
+
+
+def ask(cases, options, report=None, pilot=None):
+    """Answer (circuits.attend) to cases with one block and one mask, side by side in one network; `pilot` as there."""
+    tokens, context = stacked(cases)
+    return attend(
+        options.wiring, tokens, options.settings, report, pilot, context=context, mask=cases[0].mask, kernel=options.kernel,
+        normalisation=options.normalisation, **cases[0].block._asdict(),
+    )  # fmt: skip
+
+
+def stacked(cases):
+    """Tokens and context of cases, (batch, n, d_model); the context None in self-attention."""
+    tokens = np.stack([case.tokens for case in cases])
+    context = None if cases[0].context is None else np.stack([case.context for case in cases])
+    return tokens, context
+
+
+def ask_in_turn(asked, report=None):
+    """Ask circuits one after another, until one is interrupted.
+
+    Parameters
+    ----------
+    asked : dict of str to callable
+        By label: from a progress report to something with a finished or interrupted `run`.
+    report : callable, optional
+        Brian2's progress report.
+
+    Returns
+    -------
+    Swept
+    """
+    done, failed = {}, {}
+    for k, (label, ask_one) in enumerate(asked.items()):
+        try:
+            answer = ask_one(part_of(report, k, len(asked)))
+        except RunError as error:
+            failed[label] = str(error)
+            continue
+        except KeyboardInterrupt:  # between two runs, or in a pilot
+            return Swept(done, failed, True)
+        if answer.run.interrupted:
+            return Swept(done, failed, True)
+        done[label] = answer
+    return Swept(done, failed, False)
+
+
+def part_of(report, k, n):
+    """Report of run `k` of `n`, as a share of them all."""
+    if report is None:
+        return None
+    return lambda elapsed, completed, start, duration: report(elapsed, (k + completed) / n, start, duration)
+
+
+def write(name, folder, result, figure, content):
+    """Write NAME.json, NAME.png (unless there is nothing to draw) and run.json, of such `content`."""
+    write_json(folder / f"{name}.json", {"schema_version": SCHEMA_VERSION, **result})
+    (folder / f"{name}.png").unlink(missing_ok=True)
+    if figure is not None:
+        save(figure, folder / f"{name}.png")
+    write_json(folder / "run.json", content)
+
+
+def run_json(options, swept, **parameters):
+    """Content of run.json: the options, the `parameters` that an experiment has besides, and what each run was."""
+    settings, runs = options.settings, {label: answer.run for label, answer in swept.done.items()}
+    held = {**options._asdict(), **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
+    del held["settings"]
+    targets = {run.target: {"reason": run.target_reason, "flags": engine.flags(run.target)} for run in runs.values()}
+    return provenance(
+        sys.argv, held | parameters, {"inputs": settings.seed, "phases": settings.seed},
+        {label: run.unit_rates for label, run in runs.items()}, targets, sum(run.wall for run in runs.values()),
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""Families of attention, from the paper's to any matrix, and the member of each that is nearest to an answer.
+
+`linear` holds `paper`, and is fitted on some inputs and tested on others. Of the free ones each holds the one before; they
+are fitted to the very answer that they are held against, so that what they leave is what no member has, and they follow
+its noise. `weighing` holds `paper`, but not `linear`, which has a gain.
+
+paper         kappa_ij = phi(k_j).phi(q_i) / Z_i                            nothing is fitted
+linear        the same with any monotone phi_q and phi_k >= 0, one feature a component, and one gain a head
+weighing      kappa_ij >= 0 and sum_j kappa_ij = 1: attention with any kernel
+gain          kappa_ij >= 0: weighing whose total depends on the query
+matrix        any kappa_ij
+"""
+
+import numpy as np
+from scipy.optimize import least_squares, lsq_linear, nnls
+
+N_KNOT = 8  # chosen: of each monotone function
+FREE = "weighing", "gain", "matrix"
+FAMILIES = "paper", "linear", *FREE
+
+
+class LinearFamily:
+    """Linear attention with two monotone functions and a gain for each head, fitted to answers.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        With one block; their queries and keys say where the functions need values.
+    """
+
+    def __init__(self, cases):
+        self.knots = [_knots(each) for each in zip(*(drives(case)[:2] for case in cases), strict=True)]
+        start = (_rising(np.where(x > 0, x + 1, np.exp(np.minimum(x, 0)))) for x in self.knots)  # elu+1
+        self.parameters = np.concatenate([*start, np.zeros(len(cases[0].block.W_Q))])
+
+    def fit(self, cases, answers):
+        """Set the functions and gains to those that are nearest to answers (n_case, n_token, d_model)."""
+        stacked = np.ravel(answers)
+
+        def left(parameters):
+            return np.concatenate([self.output(case, parameters).ravel() for case in cases]) - stacked
+
+        self.parameters = least_squares(left, self.parameters, max_nfev=60).x
+        return self
+
+    def output(self, case, parameters=None):
+        """Answer (n_token, d_model) to a case."""
+        parameters = self.parameters if parameters is None else parameters
+        values = [np.cumsum(np.exp(part)) for part in (parameters[:N_KNOT], parameters[N_KNOT : 2 * N_KNOT])]
+        queries, keys = (
+            np.interp(each, knots, value)
+            for each, knots, value in zip(drives(case)[:2], self.knots, values, strict=True)
+        )
+        products = queries @ keys.swapaxes(-1, -2)
+        kappa = products / products.sum(axis=-1, keepdims=True)
+        gains = np.exp(parameters[2 * N_KNOT :])
+        return np.einsum("h, hij, hjm -> im", gains, kappa, columns(case))
+
+
+def drives(case):
+    """Queries (n_head, n_token, d_key), keys (n_head, n_context, d_key) and values (n_head, n_context, d_value) of a case
+    without biases."""
+    context = case.tokens if case.context is None else case.context
+    queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
+    keys, values = (np.einsum("hkm, jm -> hjk", W, context) for W in (case.block.W_K, case.block.W_V))
+    return queries, keys, values
+
+
+def columns(case):
+    """What one of kappa_hij adds to the answer, W_O v_hj (n_head, n_context, d_model)."""
+    return np.einsum("hmv, hjv -> hjm", case.block.W_O, drives(case)[2])
+
+
+def answer(case, sums):
+    """Answer (n_token, d_model) that ideal L5 PT and higher-order cells make of attention-weighed values `sums`, shape
+    (n_head, n_token, d_value)."""
+    return np.einsum("hmv, hiv -> im", case.block.W_O, sums)
+
+
+def nearest(family, case, answered):
+    """The member of a free family that is nearest to an answer, as its own answer (n_token, d_model).
+
+    Parameters
+    ----------
+    family : {"weighing", "gain", "matrix"}
+    case : Case
+    answered : ndarray, shape (n_token, d_model)
+    """
+    n_head, n_context, d_model = (parts := columns(case)).shape
+    A = parts.reshape(-1, d_model).T
+    if family == "matrix":
+        return (A @ np.linalg.lstsq(A, answered.T, rcond=None)[0]).T
+    if family == "gain":
+        return np.array([A @ nnls(A, row)[0] for row in answered])
+    sums = np.kron(np.eye(n_head), np.ones(n_context))
+    heavy = 1e3 * np.linalg.norm(A)  # the sums are held at one to about a part in a million
+    rows = [np.concatenate([row, heavy * np.ones(n_head)]) for row in answered]
+    return np.array([A @ lsq_linear(np.vstack([A, heavy * sums]), row, bounds=(0, np.inf)).x for row in rows])
+
+
+def _knots(samples):
+    """Where a monotone function has its values: quantiles, and both ends."""
+    samples = np.concatenate([each.ravel() for each in samples])
+    return np.quantile(samples, np.linspace(0, 1, N_KNOT))
+
+
+def _rising(values):
+    """Parameters at which the rising values are taken."""
+    return np.log(np.maximum(np.diff(values, prepend=0.0), 1e-6))

@@ -1,0 +1,73 @@
+"""The ladder of realism as people see it: a figure, a table, and what a table has no room for."""
+
+import numpy as np
+from rich.table import Column, Table
+
+from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.simulation.attend import FORMS
+from cortical_attention.trials.comparison import NULLS
+from cortical_attention.trials.pictures import NULLS_TITLE, nulls_of
+
+KEYS = "rung", "wiring", "suite"
+
+
+def draw(rows):
+    """Error against rung: every answer a dot, the median a line, the nulls' medians as levels."""
+    kinds = list(dict.fromkeys((row["wiring"], row["suite"]) for row in rows))
+    rungs = [rung for rung in FORMS if any(row["rung"] == rung for row in rows)]  # from the most ideal on
+    with style():
+        figure = new_figure(5.2, width=9.0)
+        panel = figure.subplots()
+        for k, kind in enumerate(kinds):
+            look = {"color": CYCLE[k], "marker": MARKERS[k]}
+            place = (k - (len(kinds) - 1) / 2) * 0.16
+            own = [row for row in rows if (row["wiring"], row["suite"]) == kind]
+            errors = [[row["relative_l2"] for row in own if row["rung"] == rung] for rung in rungs]
+            for x, values in enumerate(errors):
+                panel.plot(np.full(len(values), x + place), values, linestyle="", markersize=4, alpha=0.5, **look)
+            medians = [np.median(values) if values else np.nan for values in errors]
+            label = f"{kind[0]} wiring, {'random inputs' if kind[1] == 'random' else 'digits'}"
+            panel.plot(np.arange(len(rungs)) + place, medians, markersize=7, label=label, **look)
+        for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
+            level = np.median([row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"] or [np.nan])
+            panel.axhline(level, color="#777777", linestyle=line, linewidth=1, label=f"null: {null.replace('_', ' ')}")
+        panel.set(yscale="log", ylabel="relative L2 error", xlabel="cells, from ideal to real")
+        panel.set_xlim(-0.5, len(rungs) - 0.5)
+        panel.set_xticks(range(len(rungs)), rungs)
+        panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
+        panel.set_axisbelow(True)
+        figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def table_of(summaries):
+    """Rich table of `experiments.ladder.summarise`."""
+    fixed = {"no_wrap": True}
+    table = Table(
+        Column("rung", **fixed), Column("median", **fixed), Column("largest", **fixed),
+        Column(f"{NULLS_TITLE} (%)", min_width=8), "least skill", Column("settled", **fixed),
+        title="relative L2 error at each rung",
+    )  # fmt: skip
+    for each in summaries:
+        table.add_row(
+            " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]),
+            per_cent(each["largest_relative_l2"]), shares(nulls_of(each))[:-2], number(each["least_skill"]),
+            f"{each['settled']}/{each['answers']}",
+        )  # fmt: skip
+    return table
+
+
+def say_more(summaries, console):
+    """Print the mean of each row and its interval over seeds, where there are two at least; and what digits are read as."""
+    for each in summaries:
+        if each["agreement"] is not None:
+            name, null = " ".join(each[x] for x in KEYS), each["key_only_agreement"]
+            said = f"{name}: {each['agreement']} of {each['answers']} read as the algebra reads them"
+            console.print(f"{said}; {null} by the null that ignores the query", highlight=False)
+        if each["interval"] is not None:
+            between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in KEYS)
+            ahead = " to ".join(number(bound) for bound in each["ahead"]["key_only"])
+            said = f"{name}: mean error {between}; {ahead} below the null that ignores the query (95 % over seeds)"
+            said += f"; better than each null in {each['better']} of {each['answers']} answers"
+            console.print(said, highlight=False, soft_wrap=True)
