@@ -117,9 +117,9 @@ def test_bad_input_is_one_sentence(words, names):
 
 def test_a_folder_of_another_sweep_is_refused_and_left_alone():
     folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
-    with folder.opened(folder, asked):
+    with sweep_folder.opened(folder, asked):
         pass
-    with folder.opened(folder, asked):  # the same is welcome
+    with sweep_folder.opened(folder, asked):  # the same is welcome
         pass
     same = "sweep multihead --over cells=1,2 --seeds 2 --out result"
     for words, names in {
