@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cortical_attention.command import progress
 from cortical_attention.command.options import OptionError
+from cortical_attention.sweep import folder as sweep_folder
 from tests.command import BRIEF, check_refused, python, run, saved
 from tests.sweeping import planned
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cortical_attention.readout.files import FolderError
+from cortical_attention.sweep import folder as sweep_folder
 from cortical_attention.sweep import runs
 from cortical_attention.sweep.workers import spread
 from tests.sweeping import planned
