@@ -1,5 +1,6 @@
 """Small cases and the command line in this process; shared by the tests of the command."""
 
+import logging
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ AGREEMENT = {
 }  # fmt: skip
 FIELDS = AGREEMENT | {"schema_version", "settled", "peak_rate_hz", "form", "wiring", "seed", "biological_s", *SIZES}
 BRIEF = ("--target", "numpy", "--settle", "0.02", "--duration", "0.04")  # does not settle
+PATIENCE = 300  # s; chosen: that long, a process of a test does not take on any machine unless it hangs
 NUMBERS = ("--duration", "--settle", "--dt", "--unit-rate")
 
 
@@ -38,15 +40,20 @@ def saved(**arrays):
 
 
 def run(*arguments):
-    """Result of the command line in this process."""
-    words = [str(word) for word in arguments]
-    return CliRunner().invoke(build(words), words)
+    """Result of the command line in this process; libraries log nothing meanwhile, as behind its door."""
+    words, before = [str(word) for word in arguments], logging.root.manager.disable
+    logging.disable()
+    try:
+        return CliRunner().invoke(build(words), words)
+    finally:
+        logging.disable(before)
 
 
 def python(*arguments):
     """A Python of its own, finished."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=100)
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def tree():

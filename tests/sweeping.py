@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.sweep.grid import grid
-from tests.command import ROOT
+from tests.command import PATIENCE, ROOT
 
 TINY = '''
 """Registers `tiny` as an experiment; workers preload this file."""
@@ -87,7 +87,7 @@ class Sweeps:
 
 def finish(process):
     """Exit status, standard output and standard error of a sweep, without traceback."""
-    out, error = process.communicate(timeout=100)
+    out, error = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in error, error
     return process.returncode, out, error
 
@@ -99,14 +99,22 @@ def attempts(folder):
 
 
 def until(condition):
-    """What a condition gives, once it is something; fails after a minute."""
-    end = time.monotonic() + 60
+    """What a condition gives, once it is something; fails when patience ends."""
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = condition()
         if found:
             return found
         time.sleep(0.02)
-    raise AssertionError("waited for a minute")
+    raise AssertionError(f"waited for {PATIENCE} s")
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended may still be listed, where nobody asks how it ended."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def done(folder):

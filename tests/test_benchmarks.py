@@ -23,6 +23,7 @@ from cortical_attention.cells.interneuron import PARAMETERS
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.simulation import calibrate
 from cortical_attention.simulation.settle import RELATIVE
+from tests.command import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 ASKED = {"rate": RELATIVE, "spiking": 0.05}  # spiking: 0.025 in 2 s (test_circuits_spiking.py); it falls as 1 / T
@@ -192,7 +193,7 @@ def test_the_fit_leaves_small_sizes_out():
 def _python(*arguments):
     """Finished process of a Python of the clone."""
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
 
 

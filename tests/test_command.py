@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import neo
@@ -23,6 +22,7 @@ from cortical_attention.readout.recording import read_nix
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import comparison
 from tests.command import BRIEF, FIELDS, ROOT, SIZES, check_refused, python, run, saved, tree
+from tests.sweeping import finish, until
 
 
 @pytest.fixture(autouse=True)
@@ -210,6 +210,7 @@ def test_script():
 def test_script_ends_as_the_command_does(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["compare.py", "missing.npz"])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer takes hold of it
+    monkeypatch.setattr("cortical_attention.command.line.silence", lambda: None)  # would last as long as this process
     with pytest.raises(SystemExit) as end:
         script(compare.main)
     assert end.value.code == 2
@@ -219,38 +220,43 @@ def test_script_ends_as_the_command_does(monkeypatch, capsys):
 
 # Ctrl-C
 DRIVER = """
-import sys
+import threading
+import time
+from pathlib import Path
 from brian2 import Network
 from cortical_attention.command.line import main
 simulate, count = Network.run, []
-def told(*given, **named):
+def tell(network, begun):
+    while network.t_ <= begun:  # from its first step on Brian2 stops on SIGINT; before that it raises
+        time.sleep(0.01)
+    Path("running").touch()
+def told(network, *given, **named):
     count.append(None)
-    if len(count) == {nth}:  # Brian2 reports first when the loop over time begins
-        named["report"] = lambda *_: print("running", file=sys.stderr, flush=True)
-    return simulate(*given, **named)
+    if len(count) == {nth}:
+        threading.Thread(target=tell, args=(network, network.t_), daemon=True).start()
+    return simulate(network, *given, **named)
 Network.run = told
 main()
 """
 
 
-def interrupted(nth, *arguments, after=0.0):
-    """Exit status, standard output and error of a command that gets SIGINT in its `nth` simulation, `after` seconds."""
+def interrupted(nth, *arguments):
+    """Exit status, standard output and error of a command that gets SIGINT in its `nth` simulation."""
     command = [sys.executable, "-c", DRIVER.format(nth=nth), *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
-        assert process.stderr.readline() == "running\n"
-        time.sleep(after)  # Brian2 reports a moment before it begins to stop on SIGINT instead of raising
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=100)
-    error = "".join(line for line in error.splitlines(keepends=True) if line != "running\n")
-    assert "Traceback" not in error
-    return process.returncode, out, error
+        try:
+            until(Path("running").exists)
+            process.send_signal(signal.SIGINT)
+            return finish(process)
+        finally:
+            process.kill()
 
 
 def test_interrupted_in_spikes():
     words = ("--form", "spiking", "--target", "numpy", "--duration", "100", "--out", "result", "--json")
-    status, out, error = interrupted(2, "compare", saved(), *words, after=1.0)
+    status, out, error = interrupted(2, "compare", saved(), *words)
     assert status == 130
     report = json.loads(out)
     assert report == json.loads(Path("result/comparison.json").read_text())
@@ -272,7 +278,7 @@ def test_interrupted_in_the_pilot():
 @pytest.mark.slow
 def test_digits_interrupted_in_the_second_form_keep_the_first():
     words = ("--images", "1", "--settle", "0.05", "--duration", "20", "--target", "numpy", "--out", "result")
-    status, out, _ = interrupted(2, "digits", *words, after=1.0)
+    status, out, _ = interrupted(2, "digits", *words)
     assert status == 130
     assert np.load("result/rate/output.npy").shape[0] == 1
     assert json.loads(Path("result/spiking/comparisons.json").read_text())[0]["interrupted"] is True

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = "cortical_attention"
 TOP = {"cells", "wiring", "circuits", "experiments"}  # mapped into the package; all other rooms lie in its folder
@@ -189,7 +191,7 @@ def test_negative_control_the_guard_of_conftest_catches_each_leak(tmp_path):
     )  # of Nengo's, pytest 9 says that it is broken
     command = [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", ".", "."]
     answer = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=PATIENCE
     )
     assert "5 passed" in answer.stdout, answer.stdout
     assert "4 errors" in answer.stdout, answer.stdout

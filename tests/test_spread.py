@@ -31,7 +31,7 @@ from cortical_attention.wiring.circuit import Population, Projection, Sent
 from cortical_attention.wiring.expand import expand_population
 from cortical_attention.wiring.expressions import WiringError
 from cortical_attention.wiring.replay import play
-from tests.command import BRIEF, check_refused, run, saved
+from tests.command import BRIEF, PATIENCE, check_refused, run, saved
 from tests.test_build import sources
 
 BRIEF_TIMES = Times(100 * ms, 80 * ms, 40 * ms, 1 * ms)
@@ -371,10 +371,13 @@ def test_the_command_spreads_heads_and_writes_its_files(working_directory, monke
 def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
     import distributed
 
-    monkeypatch.setattr(command_heads, "WAIT", 5)  # s; a busy machine takes more than one to answer
     at = {"processes": False, "protocol": "tcp", "dashboard_address": None, "threads_per_worker": 2}
     with distributed.LocalCluster(n_workers=1, **at) as cluster:
-        for workers, message in ((1, "workers of 2 threads"), (2, "has 1 workers but needs to have 2")):
+        for workers, wait, message in (
+            (1, PATIENCE, "workers of 2 threads"),
+            (2, 10, "has 1 workers but needs to have 2"),  # waits in vain, so long
+        ):
+            monkeypatch.setattr(command_heads, "WAIT", wait)  # s
             with (
                 pytest.raises(OptionError, match=f"^--scheduler has .*{message.removeprefix('has ')}"),
                 executor_of(workers, cluster.scheduler_address),

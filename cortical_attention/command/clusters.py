@@ -3,31 +3,66 @@
 import logging
 import tempfile
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.command import terminal
 from cortical_attention.command.options import OptionError
 
 
 @contextmanager
-def local(n_worker, **options):
+def local(n_worker, preload=()):
     """Client of so many processes of this machine, of one thread each, that end with it.
+
+    They write nothing to the terminal, and Ctrl-C is for this process alone.
 
     Parameters
     ----------
     n_worker : int
-    **options
-        Of `distributed.LocalCluster`, besides.
+    preload : sequence of str
+        Modules that each worker imports before its first task.
+
+    Raises
+    ------
+    RunError
+        If the workers do not start.
     """
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     with (
         tempfile.TemporaryDirectory(prefix="cortical-attention-", ignore_cleanup_errors=True) as folder,
-        LocalCluster(
+        _loop() as loop,
+        _started(
             n_workers=n_worker, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=folder,
-            silence_logs=logging.CRITICAL + 10, **options,
+            silence_logs=logging.CRITICAL + 10, preload=[terminal.__name__, *preload], loop=loop,
         ) as cluster,
         Client(cluster) as client,
     ):  # fmt: skip
         yield client
+
+
+def _started(**options):
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(**options)
+    except RuntimeError as error:
+        raise RunError("the workers did not start; there may be too little memory") from error
+
+
+@contextmanager
+def _loop():
+    """Event loop of a cluster, from whose thread the workers start: Ctrl-C is withheld from them."""
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    resource_tracker.ensure_running()  # or else it is started by that thread, which gets Ctrl-C from then on
+    with terminal.interruption_withheld():
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 def connected(address, timeout=10):

@@ -1,10 +1,12 @@
 """Who runs the heads of a circuit: this process, local processes, or a cluster; the last two through dask.distributed."""
 
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command.clusters import connected, local
 from cortical_attention.command.options import OptionError, within
+from cortical_attention.command.terminal import ignore_interruption
 
 MAX_WORKERS = 1024  # chosen: far beyond what one machine takes
 WAIT = 60  # s; chosen: for the workers of a cluster to be there
@@ -29,7 +31,7 @@ def executor_of(workers=0, scheduler=None):
     ImportError
         If dask.distributed is not installed.
     RunError
-        If workers are lost.
+        If workers are lost, or their scheduler.
     """
     within("--workers", workers, 0, MAX_WORKERS)
     if not workers and scheduler is None:
@@ -44,6 +46,8 @@ def executor_of(workers=0, scheduler=None):
                 yield client.get_executor(pure=False)
             except distributed.scheduler.KilledWorker as error:
                 raise RunError("a worker was lost while it ran a head; it may have had too little memory") from error
+            except CancelledError as error:
+                raise RunError("the scheduler was lost while heads ran") from error
 
 
 def _dask():
@@ -87,11 +91,9 @@ def _starting(distributed, local):
 
         def setup(self, worker):
             """Import."""
-            import signal
-
             import cortical_attention.simulation.spread  # noqa: F401
 
             if local:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                ignore_interruption()
 
     return Starting()

@@ -12,6 +12,7 @@ import typer
 
 from cortical_attention import experiments
 from cortical_attention.command.status import INTERRUPTED, guarded, say
+from cortical_attention.command.terminal import silence
 
 EXPERIMENTS = (
     "digits",
@@ -37,6 +38,7 @@ EXPERIMENTS = (
 
 def main():
     """Run the command line."""
+    silence()
     try:
         application = build(sys.argv[1:])
     except KeyboardInterrupt:  # while the experiment is imported

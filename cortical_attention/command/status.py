@@ -5,11 +5,14 @@ import sys
 
 import typer
 
+from cortical_attention.command.terminal import silence
+
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def script(function):
     """Run an experiment as a script."""
+    silence()
     typer.run(guarded(function))
 
 

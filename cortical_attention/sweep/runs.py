@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -15,6 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
 from cortical_attention.command.status import DONE, FAILED, finished
+from cortical_attention.command.terminal import ignore_interruption
 from cortical_attention.readout.files import FolderError, write_json
 
 SCHEMA_VERSION = 1
@@ -51,7 +51,7 @@ class Run(NamedTuple):
 def dask_setup(worker):
     """Called in each worker before its first run: Ctrl-C is for the process that started it, which ends its workers."""
     if worker is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore_interruption()
 
 
 def has_brian2():

@@ -39,12 +39,12 @@ def client_of(n_worker, scheduler=None, slurm=None):
     import dask
     from distributed import Client
 
-    settings = {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.admin.log-format": "%(message)s"}
+    settings = {"distributed.scheduler.allowed-failures": DEATHS - 1}
     with dask.config.set(settings), ExitStack() as stack:
         if scheduler is not None:
             yield stack.enter_context(connected(scheduler))
         elif slurm is None:
-            yield stack.enter_context(local(n_worker, preload=PRELOAD))  # a worker without memory is started again
+            yield stack.enter_context(local(n_worker, PRELOAD))  # a worker without memory is started again
         else:
             cluster = stack.enter_context(slurm_cluster(slurm))
             cluster.scale(n_worker)
