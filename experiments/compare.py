@@ -25,9 +25,14 @@ from cortical_attention.inputs.cases import load
 from cortical_attention.readout.files import check_folder
 from cortical_attention.trials.comparison import compare, content_of, open_folder, plan_of, write
 
+CASE = (
+    "An .npz or .safetensors file with tokens, W_Q, W_K, W_V, W_O and, if need be, mask: boolean (n_token, n_context), "
+    "True where a token may attend, so ~attn_mask of torch.nn.MultiheadAttention."
+)
+
 
 def main(
-    case: Annotated[Path, typer.Argument(help="An .npz or .safetensors file with tokens, W_Q, W_K, W_V, W_O.")],
+    case: Annotated[Path, typer.Argument(help=CASE)],
     wiring: o.Wiring = "mask",
     form: o.Form = "rate",
     kernel: o.Kernel = "elu+1",

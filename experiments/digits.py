@@ -15,7 +15,6 @@ Run time: about two minutes for 20 images in both forms.
 """
 
 import json as json_module
-from contextlib import suppress
 from typing import Annotated
 
 import numpy as np
@@ -28,7 +27,7 @@ from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
 from cortical_attention.command.tables import console_for, judgement, say_predictions
 from cortical_attention.inputs.cases import Case, sizes
 from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
-from cortical_attention.readout.files import RESULT_FILES, check_folder, result_folder, write_array, write_json
+from cortical_attention.readout.files import check_folder, result_folder, write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary
@@ -47,7 +46,6 @@ from cortical_attention.trials.comparison import (
 )
 
 BATCH = 20  # images side by side in one network; chosen: 300,000 cells
-FILES = (*RESULT_FILES, "comparisons.json", "attention.png")  # of each form
 BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and share of the same predictions
 COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2")
 
@@ -91,7 +89,8 @@ def main(
             status = INTERRUPTED
             break
         if folder is None:
-            folder = _open(every[forms[-1]], {"images": images, **content_of(cases[0])}, out, overwrite)
+            content = {"images": images, **content_of(cases[0])}
+            folder = open_folder("digits", every[forms[-1]], content, out, overwrite)
         status = max(status, _status(results[each], len(cases)))
         _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
@@ -106,15 +105,6 @@ def main(
         console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
     return status
-
-
-def _open(options, content, out, overwrite):
-    """Folder of the result, without the files of an earlier one."""
-    folder = open_folder("digits", options, content, out, overwrite)
-    for name in ("digits.json", *(f"{form}/{name}" for form in FORMS for name in FILES)):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            (folder / name).unlink()
-    return folder
 
 
 def run(cases, options, report=None, pilots=()):

@@ -12,11 +12,9 @@ handwritten digits. Seeds are those of starting phases and noise; they lie side 
 Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
 those of 16, and more than an hour for all else. Biophysical cells take four minutes for a seed of one digit (`--images 1`),
 and have not been asked for more; with 10 cells a number L5 PT cells are asked for more than they can give, and it fails.
-A stopped ladder goes on where it was; it knows other settings from its own, but not other code: after a change of the code
-give it a new folder.
+A stopped ladder goes on where it was; what other settings gave is left alone, what other code gave is done again.
 """
 
-import json as json_module
 import sys
 import time
 from pathlib import Path
@@ -33,14 +31,15 @@ from cortical_attention.command.tables import console_for, say, write_csv
 from cortical_attention.inputs.cases import Case
 from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
 from cortical_attention.inputs.suite import cases as suite_cases
-from cortical_attention.readout.files import check_folder, settings_hash, write_json
+from cortical_attention.readout.files import check_folder, forget
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.simulation.attend import FORMS, WIRINGS, attend
 from cortical_attention.trials.batch import Prediction, part_of, write
-from cortical_attention.trials.comparison import NULLS, content_of, figures_of, reference_of
+from cortical_attention.trials.comparison import NULLS, figures_of, reference_of
 from cortical_attention.trials.ladder_figure import draw, say_more, table_of
+from cortical_attention.trials.ladder_folder import file_of, keep, of_other_code, stored
 from cortical_attention.trials.protocol import PROTOCOL
 
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least
@@ -71,7 +70,8 @@ class Unit(NamedTuple):
 def units(rungs=RUNGS, wirings=tuple(WIRINGS), suites=SUITES, tokens=LARGEST, images=N_DIGIT):
     """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits."""
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
-    groups = {"random": [(case,) for case in chosen], "digits": [digit_cases(images)]}
+    groups = {"random": [(case,) for case in chosen]}
+    groups |= {"digits": [digit_cases(images)]} if "digits" in suites else {}  # they need scikit-learn
     return [
         Unit(rung, wiring, suite, cases)
         for rung in rungs for wiring in wirings if runs(rung, wiring) for suite in suites for cases in groups[suite]
@@ -167,29 +167,16 @@ def climb(every, given, n_seed, folder, report=None):
     rows, failed = [], {}
     (folder / "units").mkdir(parents=True, exist_ok=True)
     for k, unit in enumerate(every):
-        options = options_of(unit, given)
-        content = [content_of(case) for case in unit.cases]
-        asked = options._replace(settings=options.settings._replace(target="any"))  # every target gives the same answer
-        file = folder / "units" / f"{unit.name}-{settings_hash([n_seed, asked, content])}.json"
+        file = file_of(unit, options_of(unit, given), n_seed, folder)
         try:
-            if not stored(file, n_seed * len(unit.cases)):
-                write_json(file, rows_of(unit, options, n_seed, part_of(report, k, len(every))))
-            rows += stored(file, n_seed * len(unit.cases))
+            if not stored(file, n_seed * len(unit.cases), COLUMNS):
+                keep(file, rows_of(unit, options_of(unit, given), n_seed, part_of(report, k, len(every))))
+            rows += stored(file, n_seed * len(unit.cases), COLUMNS)
         except RunError as error:
             failed[unit.name] = str(error)
         except KeyboardInterrupt:
             return rows, failed, True
     return rows, failed, False
-
-
-def stored(file, n_row):
-    """Rows of a unit as the file has them; none where there is no file, or one that is not whole."""
-    try:
-        rows = json_module.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return []
-    whole = isinstance(rows, list) and len(rows) == n_row
-    return rows if whole and all(isinstance(row, dict) and tuple(row) == COLUMNS for row in rows) else []
 
 
 def summarise(rows):
@@ -270,9 +257,14 @@ def main(
     every = units(*chosen, tokens, images)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but the rungs {rungs} need mask")
-    for unit in every:
-        options_of(unit, given)
+    kept = [file_of(unit, options_of(unit, given), seeds, out) for unit in every]
     check_folder(out, overwrite=(out / "units").is_dir())  # one that has a ladder, or nothing
+    if other := sum(map(of_other_code, kept)):
+        console.print(
+            f"notice: {other} of {len(every)} circuits were asked by other code and are asked again", highlight=False
+        )
+    if not all(stored(file, seeds * len(unit.cases), COLUMNS) for file, unit in zip(kept, every, strict=True)):
+        forget("ladder", out)  # the tables of what was there before
     with progress(f"{len(every)} circuits", quiet) as report:
         rows, failed, interrupted = climb(every, given, seeds, out, report)
     summaries = summarise(rows)

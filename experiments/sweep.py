@@ -3,16 +3,19 @@
 Question: how do the figures of an experiment depend on its options, and how much of it is the seed's doing?
 
 Prediction: none of its own; those of the experiment that is swept. A sweep that was stopped, killed or ran out of disk or
-memory and went on has the table of one that was not: no run lost, none doubled.
+memory and went on has the table of one that was not: no run lost, none doubled, and all of one code: what other code did is
+done again.
 
 Reference: that of the experiment that is swept.
 
 Run time: that of the runs over the number of workers, and five seconds to start the workers.
 """
 
+import importlib
 import importlib.util
 import json as json_module
 import os
+import shutil
 import sys
 import time
 from typing import Annotated
@@ -33,7 +36,7 @@ from cortical_attention.sweep.grid import grid
 from cortical_attention.sweep.workers import (
     INSTALL,
     check_scheduler,
-    check_shared,
+    check_workers,
     client_of,
     slurm_cluster,
     slurm_options,
@@ -42,6 +45,7 @@ from cortical_attention.sweep.workers import (
 
 SCHEMA_VERSION = 1
 NEEDS = ("distributed", "pandas", "pyarrow")
+JOBS = "dask_jobqueue"
 SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # figures, where a table has them
 ENDS = ("done", "not settled", "failed")
 MAX_WORKERS = 1000  # chosen
@@ -60,7 +64,8 @@ def run(planned, folder, workers, scheduler, slurm, quiet):
         return False
     try:
         with client_of(min(workers, len(todo)), scheduler, slurm) as client, counted("runs", len(todo), quiet) as told:
-            check_shared(client, place)
+            check_workers(client, place, planned.settings["experiment"])
+            sweep_folder.forget_tables(folder)
             spread(todo, place, client.get_executor(pure=False), lambda: len(client.nthreads()), told)
     except KeyboardInterrupt:
         return True
@@ -117,16 +122,23 @@ def main(
     planned = grid(
         experiment, arguments or (), over or (), seeds, seed, [name for name in EXPERIMENTS if name != "sweep"]
     )
-    _check_installed()
+    _check_installed([JOBS] if print_job_script else [*NEEDS, *([JOBS] if job else [])])
     if print_job_script:
         with slurm_cluster(job or slurm_options(["memory=4GB"])) as cluster:
             print(cluster.job_script())
         return DONE
+    if job is not None and shutil.which("sbatch") is None:
+        raise o.OptionError("--slurm needs the command sbatch of Slurm, and none was found")
     folder = sweep_folder.default_folder(planned.settings) if out is None else out
     sweep_folder.check(folder, planned.settings)
     if scheduler is not None:
         check_scheduler(scheduler)
     with sweep_folder.opened(folder, planned):
+        if other := sweep_folder.of_other_code(planned.runs, folder):
+            console.print(
+                f"notice: {len(other)} of {len(planned.runs)} runs are of other code and are done again",
+                highlight=False,
+            )
         try:
             interrupted = run(planned, folder, workers, scheduler, job, quiet)
         finally:  # also where the disk is full, if the table has room
@@ -143,10 +155,21 @@ def main(
     return DONE if all(row["status"] == "done" for row in rows) else FAILED
 
 
-def _check_installed():
-    absent = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+def _check_installed(names):
+    """Refuse a sweep without what it needs (OptionError), before anything is run or written."""
+    absent = [name for name in names if not _is_there(name)]
     if absent:
-        raise o.OptionError(f"sweep needs the package {absent[0]}, which is not installed: {INSTALL}")
+        raise o.OptionError(f"sweep needs the package {absent[0].replace('_', '-')}, which is not installed: {INSTALL}")
+
+
+def _is_there(name):
+    """Whether a package is installed and works; dask-jobqueue is not asked, for it takes hold of signals."""
+    try:
+        return importlib.util.find_spec(name) is not None and (
+            name == JOBS or importlib.import_module(name) is not None
+        )
+    except ImportError:
+        return False
 
 
 def _write_run_json(planned, folder, start, workers):

@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -125,6 +126,31 @@ def test_a_file_of_something_else_is_refused(tmp_path, kind, content):
     sentence = refusal(load, tmp_path / f"some.{kind}")
     assert f"cannot be read as .{kind}" in sentence
     assert "some." in sentence
+
+
+@pytest.mark.parametrize("entry", ["tokens.npy", "tokens"])
+def test_an_array_that_is_there_twice_is_refused(tmp_path, entry):
+    path = write(tmp_path, full())
+    stored = io.BytesIO()
+    np.save(stored, np.ones((3, 5)))
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr(entry, stored.getvalue())
+    assert refusal(load, path) == "tokens: is in the file 2 times but needs to be there once"
+
+
+@pytest.mark.parametrize(
+    "small", [{"context": 1e-320}, {"context": 1e-200, "W_V": 1e-200}, {"W_V": 1e-160, "W_O": 1e-160}]
+)
+def test_numbers_that_vanish_are_refused(small):
+    """Floating point would answer, but with few digits or none; a zero is what it is, and a drive of its own size."""
+    held = {name: array for name, array in full().items() if name != "b_V"}
+    scaled = held | {name: held[name] * factor for name, factor in small.items()}
+    assert "larger" in refusal(from_arrays, scaled)
+    from_arrays(scaled | {name: 0 * held[name] for name in small})
+    from_arrays(held | {name: held[name] * factor**0.4 for name, factor in small.items()})
+    if "W_O" not in small:
+        from_arrays(scaled | {"b_V": full()["b_V"]})
 
 
 def test_one_bare_array_is_refused(tmp_path):

@@ -21,7 +21,7 @@ from cortical_attention.readout.files import RESULT_FILES
 from cortical_attention.readout.recording import read_nix
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import comparison
-from tests.command import BRIEF, FIELDS, ROOT, SIZES, check_refused, python, run, saved, tree
+from tests.command import BRIEF, FIELDS, ROOT, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
 
 
@@ -149,6 +149,33 @@ def test_silent_rows_and_a_single_context():
     assert report["relative_l2"] is None
     assert "closes the whole row of token 1" in result.stderr
     np.testing.assert_array_equal(np.load("result/reference.npy"), 0)
+
+
+def test_a_mask_is_true_where_a_token_may_attend():
+    """A lower triangle is causal attention, held against a loop; its opposite, attn_mask of torch, is another answer."""
+    held = case(seed=3, mask=np.tril(np.ones((2, 2), dtype=bool)))
+    np.savez("case.npz", **held)
+    assert run("compare", "case.npz", "--target", "numpy", "--out", "causal").exit_code == 0
+    keys, queries = (held["tokens"] @ held[name][0].T for name in ("W_K", "W_Q"))
+    keys, queries = (np.where(x > 0, x + 1, np.exp(np.minimum(x, 0))) for x in (keys, queries))
+    values = held["tokens"] @ held["W_V"][0].T
+    expected = np.zeros((2, 3))
+    for i in range(2):
+        weights = [queries[i] @ keys[j] for j in range(i + 1)]
+        expected[i] = held["W_O"][0] @ sum(w * values[j] for j, w in enumerate(weights)) / sum(weights)
+    error = np.linalg.norm(np.load("causal/output.npy") - expected) / np.linalg.norm(expected)
+    assert error < 1e-6
+    np.savez("case.npz", **held | {"mask": ~held["mask"]})
+    run("compare", "case.npz", "--target", "numpy", "--out", "opposite")
+    assert np.linalg.norm(np.load("opposite/reference.npy") - expected) > 0.1 * np.linalg.norm(expected)
+
+
+def test_help_says_what_a_mask_means():
+    said = " ".join(run("compare", "--help").stdout.replace("│", " ").split())
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for text in (said, readme, " ".join(sys.modules["cortical_attention.inputs.cases"].__doc__.split())):
+        for words in ("boolean", "(n_token, n_context)", "True where a token may attend", "~attn_mask"):
+            assert words in text
 
 
 def test_wrong_normalisation_does_not_settle():

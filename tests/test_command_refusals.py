@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from cortical_attention.command import options
+from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.readout.files import locked
 from cortical_attention.trials import comparison
 from tests.command import BRIEF, NUMBERS, check_refused, run, saved, tree
 
@@ -171,3 +173,14 @@ def test_answer_that_is_not_finite(monkeypatch):
 
     monkeypatch.setattr(comparison, "attend", spoilt)
     check_refused("compare", saved(), *BRIEF, names="not finite", status=1)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_folder_that_another_run_writes_to_is_refused_before_anything_runs(name, monkeypatch):
+    """Of every experiment, with and without --overwrite."""
+    monkeypatch.setattr("brian2.Network.run", lambda *_, **__: pytest.fail("was simulated"))
+    words = [name, *([saved(targets=np.ones((2, 3)))] if name in ("compare", "gradients") else [])]
+    words += ["multihead"] if name == "sweep" else []
+    with locked(Path("same")):
+        for more in [[]] if name in ("ladder", "sweep") else [[], ["--overwrite"]]:
+            check_refused(*words, "--out", "same", *more, names="same is being written to by another")

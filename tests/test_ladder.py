@@ -1,6 +1,7 @@
 """The ladder: what is run, kept on disk, and gone on with."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -46,6 +47,48 @@ def test_a_ladder_goes_on_where_it_was(one, tmp_path, monkeypatch):
         assert climb(tmp_path) == first
     # another seed is another run
     assert [row["seed"] for row in climb(tmp_path, seed=5)[0]] == [5, 6, 5, 6]
+
+
+def words(folder):
+    """A ladder of the small suite on the command line."""
+    return ["ladder", "--rungs", "rate", "--suite", "random", "--seeds", "1", "--target", "numpy", "--out", str(folder)]
+
+
+def test_what_other_code_answered_is_asked_again(one, tmp_path, monkeypatch):
+    from tests.command import run
+
+    assert run(*words(tmp_path / "out")).exit_code == 0
+    again = run(*words(tmp_path / "out"))
+    assert (again.exit_code, "notice" in again.stdout) == (0, False)
+    monkeypatch.setattr("cortical_attention.trials.ladder_folder.tree", lambda: {"code": "other"})
+    monkeypatch.setattr(ladder, "rows_of", lambda *_: pytest.fail("is run again"))
+    with pytest.raises(pytest.fail.Exception, match="is run again"):
+        climb(tmp_path / "out", 1)
+    monkeypatch.undo()
+    file, other = sorted((tmp_path / "out" / "units").iterdir())
+    rows = json.loads(file.read_text())["rows"]
+    file.write_text(json.dumps({"code": "other", "rows": rows}))
+    other.write_text(json.dumps(rows))  # as files were before they named their code
+    changed = [row | {"relative_l2": 1.0} for row in rows]
+    for path in (file, other):
+        path.write_text(path.read_text().replace(json.dumps(rows), json.dumps(changed)))
+    monkeypatch.setattr(ladder, "suite_cases", lambda: (one,))
+    third = run(*words(tmp_path / "out"))
+    assert "notice: 2 of 2 circuits were asked by other code and are asked again" in third.stdout
+    table = list(csv.DictReader((tmp_path / "out" / "ladder.csv").read_text(encoding="utf-8").splitlines()))
+    assert all(float(row["relative_l2"]) < 1e-6 for row in table)
+
+
+def test_tables_go_before_a_ladder_goes_on(one, tmp_path, monkeypatch):
+    """So that one that is killed has no table beside rows that are not in it."""
+    from tests.command import run
+
+    out = tmp_path / "out"
+    assert run(*words(out)).exit_code == 0
+    monkeypatch.setattr(ladder, "climb", lambda *_: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception, match="killed"):
+        run(*words(out), "--seed", "1")
+    assert {path.name for path in out.iterdir()} == {"units"}
 
 
 def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):

@@ -3,20 +3,29 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.readout import files, names
 from cortical_attention.readout.files import (
+    LOCK,
     FolderError,
     check_folder,
+    locked,
     replacing,
+    reservations,
     result_folder,
     settings_hash,
     write_array,
     write_json,
 )
+from cortical_attention.simulation.attend import FORMS, WIRINGS
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +86,144 @@ def test_overwriting_removes_the_earlier_result_and_nothing_else():
     assert content("out") == ["notes.txt", "output.npy", "raster.png"]
     result_folder("compare", {}, "out", overwrite=True)
     assert content("out") == ["notes.txt"]
+
+
+def test_a_folder_never_shows_two_results():
+    """Whatever experiment wrote the earlier one, its subfolders too; a picture alone may be somebody else's."""
+    Path("out", "spiking").mkdir(parents=True)
+    for name in (
+        "digits.json",
+        "multihead.json",
+        "multihead.png",
+        "spiking/attention.png",
+        "ladder.png",
+        "spiking/mine",
+    ):
+        Path("out", name).write_text("earlier")
+    result_folder("compare", {}, "out", overwrite=True)
+    assert content("out") == ["ladder.png", "spiking"]
+    assert content("out/spiking") == ["mine"]
+    result_folder("ladder", {}, "out", overwrite=True)
+    assert content("out") == ["spiking"]
+
+
+def test_every_experiment_and_form_is_known():
+    assert {*names.NAMED, "compare", "sweep"} == set(EXPERIMENTS)
+    assert set(FORMS) == set(names.FORMS)
+    assert {part.partition("-")[2] for part in names.PARTS} == set(WIRINGS)
+
+
+# One run a folder
+@pytest.fixture
+def other():
+    """Another process that writes to `out`: it has reserved it, and made the files that the test asks for."""
+    code = """
+import sys
+from pathlib import Path
+from readout.files import check_folder, reservations
+with reservations():
+    check_folder("out", "--overwrite" in sys.argv)
+    for name in sys.argv[1:]:
+        Path("out", name).touch() if name[:2] != "--" else None
+    print(flush=True)
+    sys.stdin.read(1)
+    raise SystemExit("--fail" in sys.argv)
+"""
+    started = []
+
+    def start(*words):
+        command = [sys.executable, "-c", code, *words]
+        environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1])}
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment))
+        assert started[-1].stdout.readline() == b"\n"
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["output.npy", "notes.txt"])
+def test_a_folder_that_a_run_writes_to_is_refused(other, overwrite, name):
+    other(name)
+    before = content("out")
+    for out in ("out", Path("out").absolute(), "out/../out"):
+        with reservations(), pytest.raises(FolderError, match="out (is being written to by another|holds files)"):
+            check_folder(out, overwrite)
+    assert content("out") == before
+
+
+@pytest.mark.parametrize("written", [[], ["output.npy", ".raster.1234.png", "multihead.json"]])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, "--fail"])
+def test_a_run_that_did_not_end_well_is_in_nobodys_way(other, written, end):
+    process = other("--fail", *written) if end == "--fail" else other(*written)
+    process.communicate(b"x") if end == "--fail" else process.send_signal(end)
+    process.wait()
+    with reservations():
+        check_folder("out")
+        assert content(result_folder("compare", {}, "out")) == [LOCK]
+        write_array("out/output.npy", np.ones(2))
+    assert content("out") == ["output.npy"]
+    with pytest.raises(FolderError, match="out holds files already"):  # now it is a result
+        check_folder("out")
+
+
+def test_what_a_killed_run_did_not_write_is_not_lost(other):
+    """A result that it was to overwrite, and a ladder that can go on."""
+    for name, words in (("output.npy", ["--overwrite"]), ("units", [])):
+        Path("out").mkdir()
+        if words:
+            Path("out", name).touch()
+        process = other(*(words or [name]))
+        process.kill()
+        process.wait()
+        with reservations(), pytest.raises(FolderError, match="out holds files already"):
+            check_folder("out")
+        assert name in content("out")
+        for path in Path("out").iterdir():
+            path.unlink()
+        Path("out").rmdir()
+
+
+def test_a_refused_command_leaves_no_folder():
+    with reservations():
+        check_folder("new/and/deep")
+        assert content("new/and/deep") == [LOCK]
+    assert content(".") == []
+
+
+def test_a_reserved_folder_takes_the_result_whatever_came_into_it():
+    with reservations():
+        check_folder("out")
+        Path("out", "notes.txt").touch()
+        assert result_folder("compare", {}, "out") == Path("out")
+    assert content("out") == ["notes.txt"]
+
+
+def test_a_disk_without_locks_is_written_to(monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    with reservations():
+        check_folder("out")
+        write_array(result_folder("compare", {}, "out") / "output.npy", np.ones(2))
+    assert content("out") == ["output.npy"]
+
+
+def test_a_lock_that_is_removed_while_it_is_taken_is_taken_anew(monkeypatch):
+    flock = files.fcntl.flock
+
+    def removed_once(file, how):
+        monkeypatch.setattr(files.fcntl, "flock", flock)
+        flock(file, how)
+        Path("out", LOCK).unlink()
+
+    monkeypatch.setattr(files.fcntl, "flock", removed_once)
+    with locked(Path("out")) as held:
+        assert held
+        with pytest.raises(FolderError, match="being written to"), locked(Path("out")):
+            pass
+    assert content(".") == []
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -1,6 +1,7 @@
 """Where a result comes from, as JSON."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,18 @@ import pytest
 import quantities as pq
 from brian2 import Hz, Quantity, ms, mV, nS
 
-from cortical_attention.readout.provenance import git_state, jsonable, provenance, versions
+from cortical_attention.readout.provenance import (
+    AT_THE_TOP,
+    CODE,
+    PACKAGE,
+    code_hash,
+    git_state,
+    jsonable,
+    provenance,
+    tree,
+    versions,
+)
+from tests.command import ROOT
 
 
 class Parameters(NamedTuple):
@@ -82,6 +94,47 @@ def test_a_machine_without_git(clone, monkeypatch, tmp_path):
     assert git_state(clone) == {"commit": None, "changed": None}
 
 
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_hash_of_the_code_knows_every_file_that_decides_a_result(installed, tmp_path):
+    """Python, headers and data of our packages, by name and content; the same in a clone as installed."""
+    package, left_out = tmp_path / PACKAGE.name, shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, package, ignore=left_out)
+    for name in AT_THE_TOP:
+        shutil.copytree(ROOT / name, (package if installed else tmp_path) / name, ignore=left_out)
+    (tmp_path / "readout").mkdir()
+    (tmp_path / "readout" / "of_others.py").touch()
+    first, files = code_hash(package), [path for path in tmp_path.rglob("*") if path.suffix in CODE]
+    files = [path for path in files if path.name != "of_others.py"]
+    assert first == code_hash(PACKAGE)
+    assert {path.suffix for path in files} == set(CODE)
+    for path in files:
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n")
+        assert code_hash(package) != first, path
+        path.write_bytes(before)
+    files[0].rename(files[0].with_stem("other"))
+    assert code_hash(package) != first
+    files[0].with_stem("other").rename(files[0])
+    (package / "readout" / "__pycache__").mkdir()
+    (package / "readout" / "__pycache__" / "cell.pyc").touch()
+    (package / "readout" / ".#cell.py").symlink_to("an editor's")
+    assert code_hash(package) == first
+
+
+def test_every_folder_of_ours_at_the_top_is_hashed():
+    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks", PACKAGE.name}
+    assert tops == set(AT_THE_TOP)
+
+
+def test_a_tree_that_changes_during_a_run_is_not_taken_for_the_one_that_ran(monkeypatch):
+    before = tree()
+    monkeypatch.setattr("cortical_attention.readout.provenance.code_hash", lambda _: "changed")
+    monkeypatch.setattr(
+        "cortical_attention.readout.provenance.git_state", lambda _: {"commit": "new", "changed": False}
+    )
+    assert {name: provenance([], {}, {})[name] for name in before} == before
+
+
 def test_the_whole_record_survives_json():
     written = provenance(
         command=["cortical-attention", "compare", "case.npz"],
@@ -104,6 +157,7 @@ def test_the_whole_record_survives_json():
     assert read["wall_time_s"] == 1.5
     assert read["processor"]["model"]
     assert read["processor"]["threads"] >= 1
+    assert read["code"] == code_hash(PACKAGE)
     assert {"commit", "changed", "written", "operating_system"} <= set(read)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import sys
 from importlib.util import find_spec
@@ -138,7 +139,53 @@ def test_a_missing_package_is_named(monkeypatch):
     check_refused("sweep", "multihead", names=("pyarrow", "cortical-attention[sweep]"))
 
 
+BLOCKED = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in OPTIONAL:
+            raise ImportError(f"No module named {name!r}")
+OPTIONAL = set(sys.argv.pop(1).split(","))
+sys.meta_path.insert(0, Blocker())
+import brian2
+brian2.Network.run = lambda *_, **__: sys.exit("was simulated")
+from cortical_attention.command.line import main
+main()
+"""
+OPTIONAL = ("sklearn", "pandas", "pyarrow", "distributed", "dask", "dask_jobqueue")
+
+
+@pytest.mark.parametrize(
+    ("words", "absent", "said"),
+    [
+        ("ladder --suite random --rungs rate", OPTIONAL, "was simulated"),
+        ("compare case.npz", OPTIONAL, "was simulated"),
+        ("compare case.npz --workers 1", OPTIONAL, "distributed, .*cortical-attention[sweep]"),
+        ("digits", OPTIONAL, "scikit-learn, .*cortical-attention[digits]"),
+        ("ladder", OPTIONAL, "scikit-learn, .*cortical-attention[digits]"),
+        ("barrel_cortex --size 4", OPTIONAL, "scikit-learn: .*cortical-attention[digits]"),
+        ("sweep multihead", ["pandas"], "pandas, .*cortical-attention[sweep]"),
+        ("sweep multihead", ["dask"], "distributed, .*cortical-attention[sweep]"),
+        ("sweep multihead --slurm queue=long", ["dask_jobqueue"], "dask-jobqueue, .*cortical-attention[sweep]"),
+        ("sweep multihead --print-job-script", OPTIONAL, "dask-jobqueue, .*cortical-attention[sweep]"),
+    ],
+)
+def test_what_is_optional_is_imported_where_it_is_used(words, absent, said):
+    """And named, with what to install, where it is not there; nothing is written then."""
+    saved()
+    done = python("-c", BLOCKED, ",".join(absent), *words.split(), "--out", "result")
+    assert re.search(said.replace("[", r"\[").replace("]", r"\]"), done.stderr), done.stderr
+    assert done.stderr.count("\n") == 1
+    if said != "was simulated":
+        assert (done.returncode, [path.name for path in Path().iterdir()]) == (2, ["case.npz"])
+
+
 # Slurm
+def test_slurm_without_slurm(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    check_refused("sweep", "multihead", "--slurm", "queue=long", names="sbatch")
+
+
 @pytest.mark.skipif(find_spec("dask_jobqueue") is None, reason="needs dask-jobqueue")
 def test_the_job_script():
     before = signal.getsignal(signal.SIGINT)

@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cortical_attention.command.clusters import check_code
+from cortical_attention.command.options import OptionError
 from cortical_attention.readout.files import FolderError
+from cortical_attention.readout.provenance import tree
 from cortical_attention.sweep import folder as sweep_folder
 from cortical_attention.sweep import runs
 from cortical_attention.sweep.workers import spread
@@ -73,6 +76,35 @@ def test_only_what_is_missing_failed_or_damaged_is_done_again(content):
     assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]  # a result is not replaced by a failure
     publish(asked, folder, "done")
     assert sweep_folder.missing(asked.runs, folder) == []
+
+
+def test_runs_of_other_code_are_done_again(monkeypatch):
+    """They are in no table until then."""
+    folder, asked = Path("result"), planned(over=["cells=1,2"])
+    publish(asked, folder, rows=[{"figure": "old"}])
+    publish(planned(over=["cells=2"]), folder, "failed")
+    assert sweep_folder.of_other_code(asked.runs, folder) == []
+    other = {"commit": None, "changed": None, "code": "other"}
+    monkeypatch.setattr(runs, "tree", lambda: other)
+    assert sweep_folder.missing(asked.runs, folder) == sweep_folder.of_other_code(asked.runs, folder) == asked.runs
+    assert [row["status"] for row in sweep_folder.rows(asked.runs, folder)] == 2 * ["missing"]
+    publish(asked, folder, rows=[{"figure": "new"}])
+    assert [row["figure"] for row in sweep_folder.rows(asked.runs, folder)] == 2 * ["new"]
+    assert sweep_folder.missing(asked.runs, folder) == []
+
+
+@pytest.mark.parametrize("answers", [["other"], [AttributeError("no such function")], ["ours", "other"]])
+def test_workers_of_other_code_are_refused(answers):
+    class Client:
+        """Answers for its workers."""
+
+        def run(self, *_, **__):
+            return dict(enumerate(tree()["code"] if each == "ours" else each for each in answers))
+
+    with pytest.raises(OptionError, match="other code"):
+        check_code(Client(), None)
+    answers[:] = ["ours", "ours"]
+    check_code(Client(), None)
 
 
 # Workers

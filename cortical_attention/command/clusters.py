@@ -8,6 +8,7 @@ from multiprocessing import resource_tracker
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import terminal
 from cortical_attention.command.options import OptionError
+from cortical_attention.readout.provenance import tree
 
 
 @contextmanager
@@ -79,3 +80,10 @@ def connected(address, timeout=10):
         return Client(address, timeout=timeout)
     except (OSError, ValueError, TypeError) as error:
         raise OptionError(f"--scheduler is '{address}' but no dask scheduler answers there") from error
+
+
+def check_code(client, code_of, *given):
+    """Refuse workers of other code than this process (OptionError); `code_of(*given)` is asked of each."""
+    found = client.run(code_of, *given, on_error="return")
+    if any(code != tree()["code"] for code in found.values()):
+        raise OptionError("the workers run other code than this command; start workers that have the same")

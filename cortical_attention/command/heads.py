@@ -4,9 +4,10 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
 from cortical_attention.circuits.protocol import RunError
-from cortical_attention.command.clusters import connected, local
+from cortical_attention.command.clusters import check_code, connected, local
 from cortical_attention.command.options import OptionError, within
 from cortical_attention.command.terminal import ignore_interruption
+from cortical_attention.readout.provenance import tree
 
 MAX_WORKERS = 1024  # chosen: far beyond what one machine takes
 WAIT = 60  # s; chosen: for the workers of a cluster to be there
@@ -79,7 +80,12 @@ def _cluster(workers, scheduler):
         threads = max(client.nthreads().values())
         if threads > 1:
             raise OptionError(f"--scheduler has workers of {threads} threads but needs workers of one (--nthreads 1)")
+        check_code(client, _code)
         yield client
+
+
+def _code():
+    return tree()["code"]
 
 
 def _starting(distributed, local):

@@ -32,8 +32,13 @@ def finished(function, options):
     """Call an experiment: its exit status, and the sentence and the error that ended it, or None and None."""
     import numpy as np
 
+    from cortical_attention.readout.files import reservations
+    from cortical_attention.readout.provenance import tree
+
+    tree()  # may have changed when the run has ended
+    quiet = np.errstate(over="ignore", invalid="ignore")  # what is not finite is looked for where it matters
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked for where it matters
+        with quiet, reservations():
             return function(**options) or DONE, None, None
     except (Exception, KeyboardInterrupt) as error:
         known = _ending(error)

@@ -1,5 +1,8 @@
 """A case: the tokens and the weights of one comparison, and the file they come from.
 
+The mask is boolean, (n_token, n_context), and True where a token may attend, as in torch's `scaled_dot_product_attention`;
+the `attn_mask` of `torch.nn.MultiheadAttention` is the opposite, and `~attn_mask` is the mask of the case.
+
 The file is somebody else's, so everything in it is checked here, once; what :func:`load` returns is float64, finite and
 of fitting shapes. A refusal is one sentence that names the array, what it has and what it needs.
 """
@@ -30,6 +33,7 @@ AXES = {
 """The arrays of a case in the order they are checked: the first that has an axis sets its size for the rest."""
 
 REQUIRED = ("tokens", "W_Q", "W_K", "W_V", "W_O")
+SMALLEST = float(np.finfo(float).tiny)  # below it floating point loses digits
 FLOATS = "floating point of 16, 32 or 64 bits"
 
 
@@ -50,7 +54,7 @@ class Case(NamedTuple):
     context : ndarray, (n_context, d_model), or None
         Where the keys and values come from; None: from the tokens.
     mask : ndarray of bool, (n_token, n_context), or None
-        True where a token may attend.
+        True where a token may attend; `~attn_mask` of `torch.nn.MultiheadAttention`.
     targets : ndarray, (n_token, d_model), or None
         What the output should be, for the gradients.
     name : str
@@ -151,6 +155,7 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
     found: dict[str, tuple[int, str]] = {}
     checked = {key: _checked(key, given[key], found) for key in AXES if key in given}
     block = Block(**{key: checked.pop(key) for key in AXES if key in checked and key[:2] in ("W_", "b_")})
+    _check_not_too_small(checked["tokens"] if checked.get("context") is None else checked["context"], block)
     left_out = (f"{_shown(key)}: is not an array of a case and is left out" for key in others)
     notices = (*left_out, *_closed_rows(checked.get("mask")))
     return Case(**checked, block=block, name=name, notices=notices)
@@ -182,6 +187,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
                 f"{_shown(path)}: cannot be read as {path.suffix.lower()} ({type(error).__name__}); "
                 "it needs to be a whole file of that format"
             ) from error
+        twice = [name for name in AXES if names.count(name) > 1]
+        if twice:
+            raise CaseError(f"{twice[0]}: is in the file {names.count(twice[0])} times but needs to be there once")
         known = {name: _array(archive, read_one, name) for name in names if name in AXES}
     return known, tuple(name for name in names if name not in AXES)
 
@@ -278,6 +286,20 @@ def _check_finite(name: str, array: np.ndarray) -> None:
     if len(where):
         first = ", ".join(str(int(index)) for index in where[0])
         raise CaseError(f"{name}: has {len(where)} entries that are not finite, the first at [{first}], but needs none")
+
+
+def _check_not_too_small(context: np.ndarray, block: Block) -> None:
+    """Refuse numbers of which the values or the output lose digits, or vanish, because floating point ends there."""
+    factors = {"tokens or context": context, "W_V": block.W_V, "W_O": block.W_O}
+    size = {name: float(np.abs(array).max()) for name, array in factors.items()}
+    drive = 0.0 if block.b_V is None else float(np.abs(block.b_V).max())
+    whole = size["tokens or context"] * size["W_V"]
+    driven = size["W_O"] > 0 and (drive > 0 or (size["tokens or context"] > 0 and size["W_V"] > 0))
+    if driven and max(whole, drive) * size["W_O"] < SMALLEST:
+        largest = ", ".join(f"{each:.1g} in {name}" for name, each in size.items())
+        raise CaseError(
+            f"the largest numbers are {largest} but need to be larger, for their product is below {SMALLEST:.1e}"
+        )
 
 
 def _closed_rows(mask: np.ndarray | None) -> list[str]:

@@ -2,25 +2,29 @@
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
 
+from cortical_attention.readout.names import NAMED, RESULT_FILES, names_of
 from cortical_attention.readout.provenance import jsonable
 
-RESULT_FILES = (
-    "output.npy",
-    "reference.npy",
-    "comparison.json",
-    "recording.nix",
-    "raster.png",
-    "comparison.png",
-    "run.json",
-)
+try:
+    import fcntl
+except ImportError:  # Windows: no folder is reserved there
+    fcntl = None
+
+LOCK = ".cortical-attention-lock"  # in a folder that a run writes to
+NEW = "all files here are of one run\n"  # in the lock of a folder that was empty
+_RESERVED = ContextVar("reserved", default=None)
+HALF_WRITTEN = re.compile(r"\.\w+\.\d+\.\w+")  # as `replacing` calls a file
 
 
 class FolderError(ValueError):
@@ -33,8 +37,48 @@ def settings_hash(settings):
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+@contextlib.contextmanager
+def reservations():
+    """Let `check_folder` reserve folders, for as long as the block lasts: each command is one (`command.line`)."""
+    with contextlib.ExitStack() as stack:
+        token = _RESERVED.set((stack, set()))
+        try:
+            yield
+        finally:
+            _RESERVED.reset(token)
+
+
 def check_folder(out=None, overwrite=False):
-    """Refuse a folder that results cannot be written to; to be called before a long simulation. Creates nothing.
+    """Refuse a folder that results cannot be written to; to be called before a long simulation.
+
+    Within `reservations` the folder is kept for this command: another one is refused it. Elsewhere nothing is created.
+
+    Parameters
+    ----------
+    out, overwrite
+        As `check_writable` takes them. A default folder has a name of its own, and is not reserved.
+
+    Raises
+    ------
+    FolderError
+        As `check_writable` does, and where another run is writing to `out`.
+    """
+    check_writable(out, overwrite)
+    if out is None or _RESERVED.get() is None or _is_reserved(out):
+        return
+    stack, held = _RESERVED.get()
+    if stack.enter_context(locked(Path(out))):
+        check_writable(out, overwrite)  # again: now nobody else changes it
+        held.add(Path(out).resolve())
+
+
+def _is_reserved(out):
+    """Whether this command has reserved a folder."""
+    return _RESERVED.get() is not None and Path(out).resolve() in _RESERVED.get()[1]
+
+
+def check_writable(out=None, overwrite=False):
+    """Refuse a folder that results cannot be written to. Creates nothing.
 
     Parameters
     ----------
@@ -55,10 +99,25 @@ def check_folder(out=None, overwrite=False):
         existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path())
         if not existing.is_dir():
             raise FolderError(f"{folder} cannot be a result folder: {existing} is not a folder.")
-        if out is not None and existing == folder and any(folder.iterdir()) and not overwrite:
+        if out is not None and existing == folder and not overwrite and _others(folder) and not _unfinished(folder):
             raise FolderError(f"{folder} holds files already; choose another folder, or add --overwrite.")
         with tempfile.TemporaryFile(dir=existing):
             pass
+
+
+def _others(folder):
+    """What a folder holds besides the lock."""
+    return [path.name for path in folder.iterdir() if path.name != LOCK]
+
+
+def _unfinished(folder):
+    """Whether a folder holds nothing but what one run has written that was killed, failed, or is still there."""
+    try:
+        new = (folder / LOCK).read_text(encoding="utf-8") == NEW
+    except (OSError, ValueError):
+        return False
+    known = {name.partition("/")[0] for name in (*RESULT_FILES, *names_of(NAMED))}
+    return new and all(name in known or HALF_WRITTEN.fullmatch(name) for name in _others(folder))
 
 
 def result_folder(experiment, settings, out=None, overwrite=False):
@@ -86,15 +145,95 @@ def result_folder(experiment, settings, out=None, overwrite=False):
     FolderError
         As `check_folder` does.
     """
-    check_folder(out, overwrite)
     if out is None:
+        check_folder()
         return _default_folder(experiment, settings)
     folder = Path(out)
+    if not _is_reserved(folder):
+        check_folder(folder, overwrite)
     with _refusing(f"{folder} cannot be written to"):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in RESULT_FILES:
-            (folder / name).unlink(missing_ok=True)
+        forget(experiment, folder)
     return folder
+
+
+def forget(experiment, folder):
+    """Remove the files of an earlier result of this experiment, of `compare`, or of another that left its NAME.json."""
+    names = [name for name in NAMED if name == experiment or (folder / f"{name}.json").exists()]
+    halves = [path.name for path in folder.iterdir() if HALF_WRITTEN.fullmatch(path.name)]
+    for name in (*halves, *RESULT_FILES, *names_of(names)):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (folder / name).unlink()
+
+
+@contextlib.contextmanager
+def locked(folder, writer="run"):
+    """Make a folder, and keep other runs out of it until the block ends.
+
+    The system lets go of the lock when the process ends, however it ends. What is still empty is removed with the block.
+    The file stays where a run was killed, or failed and had written something: the next one knows by it that what the
+    folder holds is no result.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    writer : str
+        What another writer is called in the refusal.
+
+    Yields
+    ------
+    bool
+        Whether the lock is held; a disk, or a system, may have no locks.
+
+    Raises
+    ------
+    FolderError
+        Where another process holds the lock, or the folder cannot be written to.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        with _refusing(f"{folder} cannot be written to"):
+            file, held = _lock(folder)
+        if file is None:
+            raise FolderError(
+                f"{folder} is being written to by another {writer}; wait for it, or choose another folder"
+            )
+        with file:
+            done = False
+            try:
+                yield held
+                done = True
+            finally:
+                with contextlib.suppress(OSError):
+                    if done or not (_others(folder) and _unfinished(folder)):
+                        (folder / LOCK).unlink()  # before the lock is let go of
+    finally:
+        with contextlib.suppress(OSError):  # as soon as one is not empty
+            for path in missing:
+                path.rmdir()
+
+
+def _lock(folder):
+    """The open lock file of a folder, and whether it is locked; None where another process has locked it."""
+    path = folder / LOCK
+    for _ in range(100):  # others may be removing what they made
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("a"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None, False
+            except (OSError, AttributeError):  # a disk, or a system, without locks
+                stack.pop_all()
+                return file, False
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                stack.pop_all()
+                with contextlib.suppress(OSError):  # of a full disk results say more
+                    if not _others(folder):
+                        path.write_text(NEW, encoding="utf-8")
+                return file, True
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _default_folder(experiment, settings):
@@ -130,7 +269,7 @@ def replacing(path):
     Raises FolderError where the file cannot be written; what stood at `path` is then untouched.
     """
     path = Path(path)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # HALF_WRITTEN
     with _refusing(f"{path} cannot be written"):
         try:
             yield part

@@ -1,6 +1,8 @@
 """Where a result comes from: the content of `run.json`."""
 
 import datetime
+import functools
+import hashlib
 import importlib.metadata
 import inspect
 import math
@@ -16,6 +18,10 @@ from cortical_attention.readout.units import value_and_unit
 
 SCHEMA_VERSION = 1
 PACKAGES = ("cortical-attention", "brian2", "numpy", "matplotlib", "neo", "nixio", "quantities", "safetensors")
+
+PACKAGE = Path(__file__).parents[1]
+AT_THE_TOP = ("cells", "circuits", "experiments", "wiring")  # of a clone; installed, they lie in the package
+CODE = (".py", ".h", ".npz", ".toml")  # endings of what decides a result
 
 
 def provenance(command, parameters, seeds, unit_rates=None, code_generation=None, wall_time_s=None):
@@ -40,7 +46,8 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
     -------
     dict
         Of plain numbers, strings, lists and dicts. `commit` is None and `changed` too where the package does not stand
-        in a git clone; `changed` says whether the tree differs from the commit.
+        in a git clone; `changed` says whether the tree differs from the commit. `code` is the hash of what runs, clone or
+        not.
     """
     return jsonable(
         {
@@ -48,7 +55,7 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
             "command": list(command),
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "versions": versions(),
-            **git_state(Path(__file__).parent),
+            **tree(),
             "parameters": parameters,
             "unit_rates": unit_rates or {},
             "seeds": seeds,
@@ -58,6 +65,24 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
             "wall_time_s": wall_time_s,
         }
     )
+
+
+@functools.cache
+def tree():
+    """`commit`, `changed` and `code` of what runs, as they are when this is asked first: before a run, not after it."""
+    return {**git_state(Path(__file__).parent), "code": code_hash(PACKAGE)}
+
+
+def code_hash(package):
+    """Sixteen hexadecimal digits of the SHA-256 of all files that decide a result, of a package in a clone or installed."""
+    found, files = hashlib.sha256(), {}
+    for top in (package, *(package.parent / name for name in AT_THE_TOP if not (package / name).exists())):
+        root = package if top == package else package.parent
+        known = (path for path in top.rglob("*") if path.suffix in CODE and path.is_file())
+        files |= {path.relative_to(root).as_posix(): path for path in known}
+    for name, path in sorted(files.items()):
+        found.update(f"{name}\n{path.stat().st_size}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def versions(packages=PACKAGES):

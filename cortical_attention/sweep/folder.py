@@ -6,11 +6,19 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cortical_attention.readout.files import FolderError, check_folder, replacing, settings_hash, write_json
-from cortical_attention.sweep.runs import KEPT, outcome
+from cortical_attention.readout.files import (
+    LOCK,
+    FolderError,
+    check_writable,
+    locked,
+    replacing,
+    settings_hash,
+    write_json,
+)
+from cortical_attention.sweep.runs import KEPT, outcome, outcome_of_any
 
-LOCK = ".lock"
 FIXED = ("run", "status", "error", "wall_s")
+TABLES = ("sweep.csv", "sweep.parquet", "run.json")
 OURS = {LOCK, "inputs", "runs"}  # what there may be before sweep.json
 
 
@@ -29,7 +37,7 @@ def check(folder, settings):
     ours = folder.is_dir() and (_has_sweep(folder) or {path.name for path in folder.iterdir()} <= OURS)
     if folder.is_dir() and not ours:
         raise FolderError(f"{folder} holds files that are not of a sweep; choose another folder")
-    check_folder(folder, overwrite=True)
+    check_writable(folder, overwrite=True)
     if not _has_sweep(folder):
         return
     try:
@@ -56,26 +64,11 @@ def _brief(value):
 def opened(folder, grid):
     """The folder, made, and locked against another sweep; without what a killed one left half done.
 
-    The system lets go of the lock when the process ends, however it ends.
-
     Raises
     ------
     FolderError
     """
-    import fcntl
-
-    try:
-        (folder / "runs").mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a")
-    except OSError as error:
-        raise FolderError(f"{folder} cannot be written to: {(error.strerror or str(error)).lower()}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderError(
-                f"{folder} is being written to by another sweep; wait for it, or choose another folder"
-            ) from error
+    with locked(folder, "sweep"):
         check(folder, grid.settings)  # again: now nobody else changes it
         _write(folder, grid)
         try:
@@ -87,19 +80,24 @@ def opened(folder, grid):
 def _write(folder, grid):
     """sweep.json and copies of the input files, before any run."""
     clean(folder)
+    _make(folder / "runs")
     for place, content in grid.files.items():
         path = folder / place
         if not path.exists():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise FolderError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error
+            _make(path.parent)
             with replacing(path) as part:
                 part.write_bytes(content)
     if not _has_sweep(folder):
         write_json(
             folder / "sweep.json", {"schema_version": grid.settings["schema_version"], "settings": grid.settings}
         )
+
+
+def _make(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be written to: {(error.strerror or str(error)).lower()}") from error
 
 
 def clean(folder):
@@ -111,8 +109,20 @@ def clean(folder):
 
 
 def missing(runs, folder):
-    """The runs that are still to be done: those that are not there, or failed."""
+    """The runs that are still to be done: those that are not there, failed, or are of other code."""
     return [run for run in runs if outcome(folder, run.name).get("status") not in KEPT]
+
+
+def of_other_code(runs, folder):
+    """The runs that are done, but by code that is not the present one."""
+    return [run for run in missing(runs, folder) if outcome_of_any(folder, run.name).get("status") in KEPT]
+
+
+def forget_tables(folder):
+    """Remove what tells of the runs as they were."""
+    for name in TABLES:
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def rows(runs, folder):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cortical_attention.command.status import DONE, FAILED, finished
 from cortical_attention.command.terminal import ignore_interruption
 from cortical_attention.readout.files import FolderError, write_json
+from cortical_attention.readout.provenance import tree
 
 SCHEMA_VERSION = 1
 KEPT = ("done", "not settled")  # a run that failed is run again when the sweep goes on
@@ -50,8 +51,15 @@ class Run(NamedTuple):
 
 def dask_setup(worker):
     """Called in each worker before its first run: Ctrl-C is for the process that started it, which ends its workers."""
+    tree()  # as it is while the worker imports it
     if worker is not None:
         ignore_interruption()
+
+
+def code_of(experiment):
+    """Hash of the code of this worker, which has imported the experiment then."""
+    importlib.import_module(f"experiments.{experiment}")
+    return tree()["code"]
 
 
 def has_brian2():
@@ -150,7 +158,7 @@ def _judged(status, error, file):
 def publish(run, folder, result, status, error, wall_s, rows):
     """Give a finished run its place among the runs, unless it is there already."""
     content = {"schema_version": SCHEMA_VERSION, "run": run.name, "experiment": run.experiment, "swept": run.swept}
-    content |= {"status": status, "error": error, "wall_s": wall_s, "rows": rows}
+    content |= {"code": tree()["code"], "status": status, "error": error, "wall_s": wall_s, "rows": rows}
     write_json(result / "outcome.json", content)
     target = folder / "runs" / run.name
     if outcome(folder, run.name).get("status") not in KEPT:
@@ -167,7 +175,13 @@ def record_failure(run, folder, sentence):
 
 
 def outcome(folder, name):
-    """What came of a run; empty where there is none, or one that cannot be read."""
+    """What came of a run by the code that runs now; empty where there is none, or one that cannot be read."""
+    found = outcome_of_any(folder, name)
+    return found if found.get("code") == tree()["code"] else {}
+
+
+def outcome_of_any(folder, name):
+    """The same by whatever code."""
     try:
         content = _read(folder / "runs" / name / "outcome.json")
     except (OSError, ValueError):

@@ -6,10 +6,10 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from contextlib import ExitStack, contextmanager
 
 from cortical_attention.circuits.protocol import RunError
-from cortical_attention.command.clusters import connected, local
+from cortical_attention.command.clusters import check_code, connected, local
 from cortical_attention.command.options import OptionError
 from cortical_attention.readout.files import FolderError
-from cortical_attention.sweep.runs import has_brian2, perform, record_failure
+from cortical_attention.sweep.runs import code_of, has_brian2, perform, record_failure
 
 PRELOAD = ["brian2", "cortical_attention.sweep.runs"]  # Brian2 sets a signal handler, which only the main thread may
 DEATHS = 3  # of workers, after which a run is given up
@@ -69,11 +69,12 @@ def check_scheduler(address):
         )
 
 
-def check_shared(client, folder):
-    """Refuse workers that do not see the folder of the sweep (OptionError)."""
+def check_workers(client, folder, experiment):
+    """Refuse workers that do not see the folder of the sweep, or whose code is not that of this process (OptionError)."""
     seen = client.run(os.path.isdir, str(folder))
     if not all(seen.values()):
         raise OptionError(f"--out {folder} is not seen by every worker but needs to be on a disk that they share")
+    check_code(client, code_of, experiment)
 
 
 def slurm_options(given):
@@ -106,7 +107,15 @@ def slurm_cluster(options):
     finally:
         signal.signal(signal.SIGINT, before)  # dask-jobqueue makes an interruption an exit, as soon as it is imported
     extra = [word for name in PRELOAD for word in ("--preload", name)]
-    return SLURMCluster(cores=1, processes=1, job_name="cortical-attention", worker_extra_args=extra, **options)
+    dashboard = {"dashboard_address": ":0"}  # any free port: another cluster may be running on a shared login node
+    return SLURMCluster(
+        cores=1,
+        processes=1,
+        job_name="cortical-attention",
+        worker_extra_args=extra,
+        scheduler_options=dashboard,
+        **options,
+    )
 
 
 def spread(runs, folder, executor, room, told=lambda: None):

@@ -1,0 +1,30 @@
+"""What a result folder may hold: the files of every experiment."""
+
+RESULT_FILES = (
+    "output.npy",
+    "reference.npy",
+    "comparison.json",
+    "recording.nix",
+    "raster.png",
+    "comparison.png",
+    "run.json",
+)
+NAMED = (
+    "digits", "one_head", "multihead", "normalisation", "error_over_time", "gradients", "ladder", "attribution", "averaging",
+    "bursts", "best_attention", "division", "robustness", "barrel_cortex", "physiology", "calibration",
+)  # fmt: skip
+"""Experiments that write NAME.json and, most of them, NAME.png."""
+FORMS = ("rate", "dale", "spiking", "adaptive", "biophysical")
+PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory"))
+OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
+MORE_FILES = {
+    "gradients": ("gradients.npz",),
+    "ladder": ("ladder.csv",),
+    "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
+    "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),
+}
+
+
+def names_of(experiments):
+    """What experiments write into their folder besides; what is in a subfolder behind its name."""
+    return [each for name in experiments for each in (*MORE_FILES.get(name, ()), f"{name}.png", f"{name}.json")]
