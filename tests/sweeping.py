@@ -63,18 +63,18 @@ class Sweeps:
     def __init__(self):
         self.processes = []
 
-    def start(self, *words):
-        """A sweep, running."""
+    def start(self, *words, root=ROOT):
+        """A sweep, running, of the code below a folder."""
         Path("tiny.py").write_text(TINY, encoding="utf-8")
         command = [sys.executable, "-c", DRIVER, "sweep", "tiny", *map(str, words)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"PYTHONPATH": str(root)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.processes.append(subprocess.Popen(command, env=environment, **pipes))
         return self.processes[-1]
 
-    def run(self, *words):
+    def run(self, *words, root=ROOT):
         """Exit status, standard output and standard error of a sweep."""
-        return finish(self.start(*words))
+        return finish(self.start(*words, root=root))
 
     def __enter__(self):
         return self

@@ -1,12 +1,16 @@
 """A sweep loses nothing and doubles nothing, whatever dies: real processes, real signals, a full disk."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from cortical_attention.readout.provenance import AT_THE_TOP, PACKAGE, code_hash
+from tests.command import ROOT
 from tests.sweeping import Sweeps, alive, attempts, done, finish, table, until, whole
 
 GRID = ("--over", "value=1,2,3", "--seeds", "2", "--workers", "2", "--out", "result")
@@ -59,6 +63,27 @@ def test_one_sweep_a_folder_until_it_is_killed_and_another_goes_on(sweeps):
     whole("result", (1, 2, 3), 2)
     assert len(kept) > 2
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())  # were not done again
+
+
+def test_a_sweep_after_a_change_of_the_code(sweeps, tmp_path):
+    """Every row is of the new code, and so is run.json; the old table goes before the runs that replace its rows."""
+    copy = tmp_path / "copy"
+    for name in (PACKAGE.name, *AT_THE_TOP):
+        shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "setup.cfg", copy)
+    Path("gate").touch()
+    assert sweeps.run(*GATED, root=copy)[0] == 0
+    with (copy / "cells" / "interneuron.py").open("a") as file:
+        file.write("# changed\n")
+    assert "notice: 6 of 6 runs are of other code and are done again" in sweeps.run(*GATED, root=copy)[1]
+    whole("result", (1, 2, 3), 2)
+    for path in (Path("result/run.json"), *Path("result/runs").glob("*/outcome.json")):
+        assert json.loads(path.read_text())["code"] == code_hash(copy / PACKAGE.name)
+    Path("gate").unlink()
+    third = sweeps.start(*GATED)  # of the code as it was
+    until(lambda: len(attempts("result")) == 2)
+    third.kill()
+    assert not {"sweep.csv", "sweep.parquet", "run.json"} & {path.name for path in Path("result").iterdir()}
 
 
 def test_interrupted(sweeps):

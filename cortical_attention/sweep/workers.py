@@ -52,7 +52,7 @@ def client_of(n_worker, scheduler=None, slurm=None):
 
 
 def check_scheduler(address):
-    """Refuse a scheduler that does not answer, or whose workers have many threads or did not import Brian2 first.
+    """Refuse a scheduler that does not answer, or whose workers have many threads, other code, or no Brian2 from the start.
 
     Raises
     ------
@@ -60,13 +60,14 @@ def check_scheduler(address):
     """
     with connected(address) as client:
         threads, ready = client.nthreads(), client.run(has_brian2)
-    if not threads:
-        raise OptionError(f"--scheduler {address} has no workers but needs one at least")
-    if set(threads.values()) != {1} or not all(ready.values()):
-        raise OptionError(
-            f"--scheduler {address} has workers that cannot do runs; each needs to be started with "
-            f"--nthreads 1 {' '.join(f'--preload {name}' for name in PRELOAD)}"
-        )
+        if not threads:
+            raise OptionError(f"--scheduler {address} has no workers but needs one at least")
+        if set(threads.values()) != {1} or not all(ready.values()):
+            raise OptionError(
+                f"--scheduler {address} has workers that cannot do runs; each needs to be started with "
+                f"--nthreads 1 {' '.join(f'--preload {name}' for name in PRELOAD)}"
+            )
+        check_code(client, code_of, "command")
 
 
 def check_workers(client, folder, experiment):
