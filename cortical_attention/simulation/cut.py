@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cortical_attention.circuits.plan import Plan
 from cortical_attention.simulation.initial import Drawn
 from cortical_attention.wiring.expand import expand_population
 from cortical_attention.wiring.expressions import WiringError, parse
@@ -150,7 +151,7 @@ def part(plan, names, sent, heads=None):
             populations[name] = population._replace(inputs={}, sent=sent[name])
     projections = tuple(_cut_projection(each, circuit, heads) for each in projections)
     part_of = circuit._replace(populations=populations, projections=projections)
-    return plan._replace(circuit=part_of, output=None, attention=None, attention_sum=None, gain=None)
+    return Plan(part_of, plan.protocol, plan.batch)
 
 
 def _cut_population(population, heads):
