@@ -96,10 +96,8 @@ def test_the_error_falls_as_one_over_the_time_measured(sharp):
     drawn, answer = sharp
     phases, reference = answer.plan.protocol.windows, linear_attention(*drawn).output
     seconds = np.array([0.25, 0.5, 1, 2, 4])
-    errors = [
-        np.median(relative(answer.plan.read(answer.plan.output, slots(answer.run, SPIKING, phases[:, : int(each * 4)])), reference))
-        for each in seconds
-    ]
+    parts = [slots(answer.run, SPIKING, phases[:, : int(each * 4)]) for each in seconds]
+    errors = [np.median(relative(answer.plan.read(answer.plan.output, part), reference)) for part in parts]
     slope = np.polyfit(np.log(seconds), np.log(errors), 1)[0]
     assert -1.25 < slope < -0.75
     assert errors[-1] < errors[1] / 4

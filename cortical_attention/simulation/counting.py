@@ -16,8 +16,8 @@ from cortical_attention.simulation.rule import linear_gain
 from cortical_attention.wiring.expressions import parse
 
 ROUNDING = 1 / 6  # variance of rounding a number up or down to a whole one, on average over numbers
-LARGEST_DENSE = 2000  # chosen: cells of a loop per input whose matrix (32 MB) is held whole
-N_PROBE = 200  # chosen: draws for a larger loop, so that each variance is right to sqrt(2 / N_PROBE) = 10 %
+LARGEST_DENSE = 1000  # chosen: cells of a loop per input whose matrix is held whole and inverted (8 MB, about a second)
+N_PROBE = 50  # chosen: draws for a larger loop: a variance of one cell is right to sqrt(2 / N_PROBE) = 20 %, their sum far better
 LARGEST_GAIN = 1e6  # chosen: a loop that amplifies an error of its cells more has no fixed point that counts can tell
 
 
@@ -55,9 +55,7 @@ def spike_variance(plan, run, windows, cells):
             variance |= _of_loop(circuit, members, numbers, own, variance, inherited, within)
         else:
             variance[members[0]] = sum((_inherited(*each, variance) for each in inherited), own[members[0]])
-    return {
-        name: np.broadcast_to(variance[name], (len(windows), *numbers[name].shape[1:])) for name in run.numbers
-    }
+    return {name: np.broadcast_to(variance[name], (len(windows), *numbers[name].shape[1:])) for name in run.numbers}
 
 
 def one_spike(plan, run, name, windows):
@@ -133,7 +131,9 @@ class _Loop:
 
     def around(self, x):
         """W x of vectors (n, n_cell)."""
-        return self.into(self.within, {name: x[:, span].reshape(-1, *shape) for name, (span, shape) in self.place.items()})
+        return self.into(
+            self.within, {name: x[:, span].reshape(-1, *shape) for name, (span, shape) in self.place.items()}
+        )
 
     def settled(self, errors):
         """(I - W)^-1 of errors (n, n_cell), infinite where that does not exist."""

@@ -51,6 +51,11 @@ def stages(circuit):
     for projection in circuit.projections:
         _refuse_between_heads(circuit, projection)
     reached = _reached(circuit, areas)
+    for projection in _between_areas(circuit, set(areas)):
+        raise WiringError(
+            f"circuit '{circuit.name}': its heads cannot be spread at once, since its areas lie one behind another (by "
+            f"projection '{projection.name}')"
+        )
     for projection in _leading_back(circuit, set(areas)):
         raise WiringError(
             f"circuit '{circuit.name}': its heads cannot be spread, since projection '{projection.name}' leads back to "
@@ -82,6 +87,27 @@ def _refuse_between_heads(circuit, projection):
             f"circuit '{circuit.name}': its heads cannot be spread, since projection '{projection.name}' joins one to "
             "another"
         )
+
+
+def _between_areas(circuit, areas):
+    """Projections of nuclei that lead from areas to others behind them, which do not lead back, as in a stack."""
+    onwards = {name: _onwards(circuit, name) for name in circuit.populations}
+
+    def between(name):
+        """Whether a nucleus is heard by areas, hears areas, and none of the first is among the second."""
+        return (
+            any(name in onwards[each] for each in areas) and bool(onwards[name] & areas) and name not in onwards[name]
+        )
+
+    return [each for each in circuit.projections if each.source not in areas and between(each.source)]
+
+
+def _onwards(circuit, name):
+    """Populations that one reaches, directly or through others."""
+    found = {_target(each) for each in circuit.projections if each.source == name}
+    for _ in circuit.populations:
+        found |= {_target(each) for each in circuit.projections if each.source in found}
+    return found
 
 
 def _reached(circuit, areas):

@@ -1,4 +1,4 @@
-"""What the rule of a cell type asks of a population, given the numbers of those that reach it; and how it passes errors on."""
+"""What the rule of a cell type asks of a population, given the numbers that reach it, and which ports it passes on."""
 
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ def gain_of(rule, port):
 
 
 def linear_gain(circuit, projection):
-    """Constant factor with which the target of a projection passes it on, or None: neither a kernel nor a product follows."""
+    """Constant factor with which the target of a projection passes it on, or None where a kernel or a product follows."""
     target, port = circuit.ends(projection)[1], projection.target.partition(".")[2]
     return gain_of(target.cell.number, port) if target.kernels.get(port, "identity") == "identity" else None
 

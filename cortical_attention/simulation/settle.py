@@ -15,7 +15,10 @@ RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
 GROWTH = 2.0  # chosen: numbers that double from one quarter to the next, twice, run away
-SQUARES = 1e-100, 1e100  # chosen: numbers beyond are scaled before they are squared, so that no norm overflows or vanishes
+SQUARES = (
+    1e-100,
+    1e100,
+)  # chosen: numbers beyond are scaled before they are squared, so that no norm overflows or vanishes
 
 
 class Settled(NamedTuple):
@@ -102,7 +105,9 @@ def _clauses(found, b, runs_away, unresolved):
     elif not drift <= tolerance:
         clauses.append(f"the output drifts by {drift:.2g}, tolerance {tolerance:.2g}")
     if not found.sum_error[b] <= found.sum_tolerance[b]:
-        clauses.append(f"attention misses a sum of one by {found.sum_error[b]:.2g}, tolerance {found.sum_tolerance[b]:.2g}")
+        clauses.append(
+            f"attention misses a sum of one by {found.sum_error[b]:.2g}, tolerance {found.sum_tolerance[b]:.2g}"
+        )
     return [*clauses, unresolved] if unresolved else clauses
 
 
@@ -115,11 +120,10 @@ def slots(run, form, windows):
 
 
 def _norm(numbers):
-    """L2 norm of each input (batch,) of numbers (batch, ...)."""
-    flat = numbers.reshape(len(numbers), -1)
-    size = np.abs(flat).max(axis=1, initial=0)
+    """L2 norm of each input (batch,) of numbers (batch, n_token, d_model)."""
+    size = np.abs(numbers).max(axis=(1, 2), initial=0)
     scale = np.where((size == 0) | ((size > SQUARES[0]) & (size < SQUARES[1])) | ~np.isfinite(size), 1, size)
-    return scale * np.linalg.norm(flat / scale[:, None], axis=1)
+    return scale * np.linalg.norm(numbers / scale[:, None, None], axis=(1, 2))
 
 
 def _largest_norm(variance):
@@ -209,8 +213,9 @@ def _without_drive(total, gain, plan, measured):
 def _unresolved(plan, run, form, cells):
     """By input: what spikes do not resolve, though there is something to be told; empty if they do, and in rates.
 
-    An answer is resolved if its norm is larger than counting would make of zeros, and a population if it sends any spike in
-    the window. What is not resolved is all the same right where the rule of the cells asks for zero.
+    An answer is resolved if its norm is more than `SPIKES` times what counting would make of zeros (so that counting costs
+    less than a sixth of it), and a population if it sends any spike in the window. Where the rule of the cells asks for
+    exactly zero, silence is the right answer.
     """
     found = [""] * _n_input(plan)
     if not form.spikes:
@@ -227,7 +232,7 @@ def _unresolved(plan, run, form, cells):
         for b in np.flatnonzero(driven & mute):
             found[b] = f"{name} is driven but sends no spike: raise its unit rate or the window"
     answer = plan.read(plan.output, measured)
-    norm, resolution = _norm(answer), _largest_norm(_of_nothing(plan, run, form, cells))
+    norm, resolution = _norm(answer), SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2)))
     asked = asked_of(plan, exact, plan.output.population, windows)
     driven = asked is not None and (_of_input(plan, asked) != 0).any(axis=1)
     for b in np.flatnonzero((norm <= resolution) & driven):

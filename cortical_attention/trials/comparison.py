@@ -176,6 +176,7 @@ def _agreement(answer, reference, index):
         "settled": bool(answer.settled.settled[index]),
         **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
         "silent": int(answer.settled.silent[index]),
+        "reason": str(answer.settled.reason[index]),
     }
 
 
