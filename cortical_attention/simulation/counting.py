@@ -17,7 +17,7 @@ from cortical_attention.wiring.expressions import parse
 
 ROUNDING = 1 / 6  # variance of rounding a number up or down to a whole one, on average over numbers
 LARGEST_DENSE = 1000  # chosen: cells of a loop per input whose matrix is held whole and inverted (8 MB, about a second)
-N_PROBE = 50  # chosen: draws for a larger loop: a variance of one cell is right to sqrt(2 / N_PROBE) = 20 %, their sum far better
+N_PROBE = 50  # chosen: draws for a larger loop: the variance of a cell is right to sqrt(2 / N_PROBE) = 20 %
 LARGEST_GAIN = 1e6  # chosen: a loop that amplifies an error of its cells more has no fixed point that counts can tell
 
 
