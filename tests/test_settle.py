@@ -87,7 +87,7 @@ def ask_spikes(**scales):
 
 
 def test_an_answer_that_spikes_do_not_resolve_is_not_settled():
-    """A thousandth of W_O: its cells would fire once in ten seconds. As it is, the answer is resolved; W_O of zero is right."""
+    """With a thousandth of W_O its cells would fire once in ten seconds. With W_O of zero, zero is right."""
     small, error = ask_spikes(W_O=1e-3)
     assert error is None
     assert not small.settled.settled.any()
