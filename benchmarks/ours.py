@@ -59,7 +59,7 @@ def run(model, form, shared=True, paired=False, target="cpp"):
     units = {name: unit if name == "interneuron" else unit[:, 0] for name, unit in units.items()}
     with clocked() as seen:
         answer = simulate(plan, runs_as, units, dt=TIMES.dt, shared=shared, target=target, record="sample")
-    output = plan.output(slots(answer, runs_as, plan.protocol.windows))[0]
+    output = plan.read(plan.output, slots(answer, runs_as, plan.protocol.windows))[0]
     spikes = _spikes(answer, plan.protocol.phase) if runs_as.spikes else None
     run_s = answer.wall if seen.run_s is None else seen.run_s
     return of.Outcome(output, run_s, seen.compile_s, float(answer.t_stop / second), spikes, answer.n_cell, seen.program)

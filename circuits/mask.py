@@ -20,7 +20,7 @@ from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
 from cortical_attention.cells.superficial import SUPERFICIAL
-from cortical_attention.circuits.plan import Plan, axes_of, given, named
+from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
@@ -81,8 +81,14 @@ def mask_wiring(
         populations |= _inhibition(normalisation, superficial, protocol.n_phase)
         projections += _inhibitory_projections(normalisation, W_Q, W_K)
     circuit = Circuit("mask", populations, tuple(projections))
-    normalised = (_attention_sum, _gain) if normalisation else (None, None)
-    return Plan(circuit, protocol, len(tokens), _output, _attention, *normalised)
+    normalised = (ATTENTION_SUM, GAIN) if normalisation else (None, None)
+    return Plan(circuit, protocol, len(tokens), OUTPUT, ATTENTION, *normalised)
+
+
+OUTPUT = Reading("higher_order")
+ATTENTION = Reading("superficial", sum=("key",))  # kappa, as the L2/3 cells carry it
+ATTENTION_SUM = Reading("superficial", sum=("context", "key"))
+GAIN = Reading("interneuron")
 
 
 def _sizes(W_Q, W_V, tokens, context):
@@ -162,23 +168,3 @@ def _protocol(times):
     """One window, after settling."""
     phase, n_window, n_settle, _ = phase_of(times)
     return Protocol(phase, n_settle + n_window, np.arange(n_settle, n_settle + n_window)[None])
-
-
-def _output(slots):
-    """Answer (batch, n_token, d_model), of the higher-order nucleus."""
-    return slots["higher_order"][0]
-
-
-def _attention(slots):
-    """kappa (batch, n_head, n_token, n_context) as the L2/3 cells carry it."""
-    return slots["superficial"][0].sum(axis=-1)
-
-
-def _attention_sum(slots):
-    """Sum of kappa over the context (batch, n_head, n_token), which normalisation holds at one."""
-    return slots["superficial"][0].sum(axis=(-1, -2))
-
-
-def _gain(slots):
-    """What each interneuron holds (batch, n_head, n_token)."""
-    return slots["interneuron"][0]

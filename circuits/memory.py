@@ -31,7 +31,7 @@ from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.memory import MEMORY
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
-from cortical_attention.circuits.plan import Plan, axes_of, given, named
+from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
@@ -72,10 +72,15 @@ def memory_wiring(
     if normalisation is not None:
         populations |= _inhibition(normalisation, populations["normaliser"], schedule.asked >= 0)
         projections += _inhibitory_projections(normalisation, reads, W_Q)
-    answer = _Answer(row_of, len(rows))
-    normalised = (answer.attention_sum, answer.gain) if normalisation else (None, None)
+    normalised = (ATTENTION_SUM, GAIN) if normalisation else (None, None)
     circuit = Circuit("memory", populations, tuple(projections))
-    return Plan(circuit, schedule.protocol, len(tokens), answer.output, None, *normalised)
+    protocol = schedule.protocol._replace(memory_of=row_of, n_memory=len(rows))
+    return Plan(circuit, protocol, len(tokens), OUTPUT, None, *normalised)
+
+
+OUTPUT = Reading("higher_order")  # of token i in slot i
+ATTENTION_SUM = Reading("normaliser", sum=("key",))  # of the row of the constant 1
+GAIN = Reading("interneuron")
 
 
 class _Schedule(NamedTuple):
@@ -101,7 +106,8 @@ def _schedule(times, n_token, n_context):
     slots[:, 0] = -1
     asked = np.concatenate([np.full(n_writing, -1), slots.ravel()])
     starts = n_writing + 1 + n_settle + n_slot * np.arange(n_token)
-    protocol = Protocol(phase, n_writing + n_asking, starts[:, None] + np.arange(n_window))
+    windows = starts[:, None] + np.arange(n_window)
+    protocol = Protocol(phase, n_writing + n_asking, windows, np.arange(n_token))
     return _Schedule(protocol, written, gate, asked, n_write * phase)
 
 
@@ -199,27 +205,3 @@ def _inhibitory_projections(normalisation, nucleus, W_Q):
         Projection("interneuron", "intratelencephalic.shunt", "h -> hvk"),
         Projection("interneuron", "normaliser.shunt", "h -> hk"),
     ]
-
-
-class _Answer(NamedTuple):
-    """Which memory each token asks (n_token,), of how many."""
-
-    row_of: np.ndarray
-    n_memory: int
-
-    def output(self, slots):
-        """Answer (batch, n_token, d_model): row i is what the higher-order nucleus says in slot i."""
-        return self._asked(slots["higher_order"])
-
-    def attention_sum(self, slots):
-        """What the row of the constant 1 sums to (batch, n_head, n_token), held at one by normalisation."""
-        return self._asked(slots["normaliser"]).sum(axis=-1).swapaxes(1, 2)
-
-    def gain(self, slots):
-        """What each interneuron holds in each slot (batch, n_head, n_token)."""
-        return self._asked(slots["interneuron"]).swapaxes(1, 2)
-
-    def _asked(self, numbers):
-        """Each token's own slot and memory: (n_slot, batch * n_memory, ...) to (batch, n_token, ...)."""
-        by_memory = numbers.reshape(len(numbers), -1, self.n_memory, *numbers.shape[2:])
-        return by_memory[np.arange(len(numbers)), :, self.row_of].swapaxes(0, 1)

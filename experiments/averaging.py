@@ -52,7 +52,7 @@ def rows_of(case, cells, answer, form):
     rows = []
     for seconds in SECONDS:
         first = every[:, : round(every.shape[1] * seconds / SECONDS[-1])]
-        error = relative_l2(answer.plan.output(slots(answer.run, form, first))[0], reference)
+        error = relative_l2(answer.plan.read(answer.plan.output, slots(answer.run, form, first))[0], reference)
         rows.append({"case": case.name, "cells": cells, "seconds": seconds, "relative_l2": error})
     return rows
 

@@ -126,7 +126,7 @@ def error_of(case, kind, level, seed, target="numpy", report=None):
     run = simulate(plan, RATE, rate_units(plan), dt=TIMES.dt, target=target, record="sample", report=report)
     if run.interrupted:
         raise KeyboardInterrupt
-    output = plan.output(slots(run, RATE, plan.protocol.windows))[0]
+    output = plan.read(plan.output, slots(run, RATE, plan.protocol.windows))[0]
     return relative_l2(output, reference_of(case, "elu+1").attention.output)
 
 

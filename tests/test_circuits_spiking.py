@@ -96,10 +96,8 @@ def test_the_error_falls_as_one_over_the_time_measured(sharp):
     drawn, answer = sharp
     phases, reference = answer.plan.protocol.windows, linear_attention(*drawn).output
     seconds = np.array([0.25, 0.5, 1, 2, 4])
-    errors = [
-        np.median(relative(answer.plan.output(slots(answer.run, SPIKING, phases[:, : int(each * 4)])), reference))
-        for each in seconds
-    ]
+    parts = [slots(answer.run, SPIKING, phases[:, : int(each * 4)]) for each in seconds]
+    errors = [np.median(relative(answer.plan.read(answer.plan.output, part), reference)) for part in parts]
     slope = np.polyfit(np.log(seconds), np.log(errors), 1)[0]
     assert -1.25 < slope < -0.75
     assert errors[-1] < errors[1] / 4
@@ -183,7 +181,7 @@ def test_another_seed_gives_other_spikes_and_a_similar_answer(tiny, once):
     other = run_tiny(tiny, seed=1)
     assert all(spikes(other)[name] != train for name, train in spikes(once).items() if train[0])
     plan, _ = tiny
-    answers = [plan.output(slots(run, SPIKING, plan.protocol.windows)) for run in (once, other)]
+    answers = [plan.read(plan.output, slots(run, SPIKING, plan.protocol.windows)) for run in (once, other)]
     # each is asked for four times what is asked of 2 s, in a quarter of that time
     assert relative(*answers) <= 2 * 4 * ASKED
 
@@ -255,7 +253,7 @@ def divided_by_a_constant():
     )
     projections = (Projection("core", "superficial.basal", "m, km -> k", weights),)
     protocol = Protocol(500 * ms, 4, np.arange(4)[None])
-    return Plan(Circuit("small", populations, projections), protocol, 1, None, None, None, None)
+    return Plan(Circuit("small", populations, projections), protocol, 1)
 
 
 @pytest.mark.slow

@@ -125,7 +125,7 @@ def test_exact_numbers_in_place_of_nuclei_and_shunt_leave_the_answer_as_it_is():
     plan = idealised(plan, ("nuclei", "shunt"), reference.normaliser)
     assert not any(each.source in ("core", "matrix", "interneuron") for each in plan.circuit.projections)
     run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
-    output = plan.output(slots(run, RATE, plan.protocol.windows))
+    output = plan.read(plan.output, slots(run, RATE, plan.protocol.windows))
     assert np.linalg.norm(output - reference.output) <= AGREE * np.linalg.norm(reference.output)
 
 

@@ -93,7 +93,7 @@ def chain(numbers, cells=40):
         Population("second", FIRST_ORDER, axes),
     )
     circuit = Circuit("chain", populations, (Projection("first", "second.soma", "m -> m"),))
-    plan = Plan(circuit, Protocol(500 * ms, 8, np.arange(2, 8)[None]), 1, None, None, None, None)
+    plan = Plan(circuit, Protocol(500 * ms, 8, np.arange(2, 8)[None]), 1)
     units = {name: np.ones(1) * UNIT for name in populations}
     run = simulate(plan, ADAPTIVE._replace(conductance=0.0), units, dt=1 * ms, cells=cells, target="numpy")
     return {name: each[2:, 0] for name, each in run.numbers.items()}

@@ -146,7 +146,7 @@ def test_a_mask_makes_one_memory_a_distinct_row():
     # row i of the answer is read in slot i, in the memory of its own row of the mask
     memory = np.where(written.any(axis=0))[0][0]
     slots = {"higher_order": np.arange(3 * 2 * 4.0).reshape(3, 2, 4)}
-    answer = plan.output(slots)
+    answer = plan.read(plan.output, slots)
     assert answer.shape == (1, 3, 4)
     for i, row in enumerate(mask):
         assert np.array_equal(answer[0, i], slots["higher_order"][i, memory if row.any() else 1 - memory])

@@ -76,6 +76,8 @@ class Projection(NamedTuple):
         Numbers, with the axes that the expression gives them; 1 where it names no weight.
     like_signs : bool
         On cells reach on cells and off cells off cells only, as L5 IT cells reach L5 PT cells: by excitation alone.
+    same : tuple of (str, str)
+        Pairs of kinds that are one axis here, as tokens and context are in self-attention: a letter may join them.
     """
 
     source: str
@@ -83,6 +85,7 @@ class Projection(NamedTuple):
     expression: str
     weights: object = 1.0
     like_signs: bool = False
+    same: tuple = ()
 
     @property
     def name(self):
@@ -130,7 +133,7 @@ class Circuit(NamedTuple):
         if port not in target.cell.ports:
             raise WiringError(f"projection '{name}': a {target.cell.name} cell has ports {list(target.cell.ports)}")
         weights = np.asarray(projection.weights, dtype=float)
-        sizes(parse(projection.expression), source.axes, target.axes, weights.shape, name)
+        sizes(parse(projection.expression), source.axes, target.axes, weights.shape, name, projection.same)
         if not np.isfinite(weights).all():
             raise WiringError(f"projection '{name}': the weights are not finite")
         if projection.like_signs and (not source.signed or target.signed != port or (weights < 0).any()):
@@ -144,4 +147,4 @@ class Circuit(NamedTuple):
         """Pairs of a source and a target cell that a projection joins, hidden axes left out."""
         expression, (source, target) = parse(projection.expression), self.ends(projection)
         weights = np.shape(projection.weights)
-        return prod(sizes(expression, source.axes, target.axes, weights, projection.name).values())
+        return prod(sizes(expression, source.axes, target.axes, weights, projection.name, projection.same).values())

@@ -72,7 +72,7 @@ def parse(text):
     return expression
 
 
-def sizes(expression, source_axes, target_axes, weight_shape, name):
+def sizes(expression, source_axes, target_axes, weight_shape, name, same=()):
     """Size of every letter, after a check by kind and by size.
 
     Parameters
@@ -82,6 +82,8 @@ def sizes(expression, source_axes, target_axes, weight_shape, name):
     weight_shape : tuple of int
     name : str
         How the error message calls the projection.
+    same : sequence of (kind, kind)
+        Kinds that may share a letter although their names differ.
 
     Returns
     -------
@@ -101,11 +103,11 @@ def sizes(expression, source_axes, target_axes, weight_shape, name):
         (source_axes, target_axes, weight_axes),
         strict=True,
     ):
-        _bind(axes, role, letters, given, name)
+        _bind(axes, role, letters, given, name, same)
     return {letter: size for letter, (_, size) in axes.items()}
 
 
-def _bind(axes, role, letters, given, name):
+def _bind(axes, role, letters, given, name, same):
     """Add the axes of one operand to `axes`, refusing what does not fit."""
     if len(letters) != len(given):
         raise WiringError(
@@ -116,7 +118,7 @@ def _bind(axes, role, letters, given, name):
         if role == "weight" and letter not in axes:
             raise WiringError(f"projection '{name}': axis '{letter}' of the weights is unknown to source and target")
         known_kind, known_size = axes.setdefault(letter, (kind, size))
-        if kind not in (None, known_kind):
+        if kind not in (None, known_kind) and not {(kind, known_kind), (known_kind, kind)} & set(same):
             raise WiringError(
                 f"projection '{name}': axis '{letter}' is {known_kind} in one place and {kind} in the {role}"
             )

@@ -64,12 +64,8 @@ def judgement(report):
         return [f"interrupted after {report['biological_s']:.2f} s of biological time; what was recorded is written"]
     sentences = []
     if report["silent"]:
-        sentences.append(f"{report['silent']} macrocolumns are silent: Z is zero there, and so is their output")
-    drift = report["drift"], report["drift_tolerance"], "the output drifts by"
-    missing = report["sum_error"], report["sum_tolerance"], "attention misses a sum of one by"
-    for error, tolerance, what in (drift, missing):
-        if error is None or (tolerance is not None and error > tolerance):
-            sentences.append(f"not settled: {what} {number(error, 2)}, tolerance {number(tolerance, 2)}")
+        sentences.append(f"{report['silent']} macrocolumns are without drive: Z is zero there, and so is their output")
+    sentences += [f"not settled: {reason}" for reason in filter(None, report["reason"].split("; "))]
     return sentences or ["settled"]
 
 

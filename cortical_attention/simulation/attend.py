@@ -140,8 +140,8 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
     if run.interrupted:
         return Answer(None, None, None, None, run, plan)
     measured = slots(run, form, plan.protocol.windows)
-    attention, total = (read and read(measured) for read in (plan.attention, plan.attention_sum))
-    return Answer(plan.output(measured), attention, total, judge(plan, run, form, settings.cells), run, plan)
+    read = (plan.read(each, measured) for each in (plan.output, plan.attention, plan.attention_sum))
+    return Answer(*read, judge(plan, run, form, settings.cells), run, plan)
 
 
 def expected(wiring, tokens, settings, **block):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cortical_attention.circuits.plan import Plan
 from cortical_attention.simulation.initial import Drawn
 from cortical_attention.wiring.expand import expand_population
 from cortical_attention.wiring.expressions import WiringError, parse
@@ -50,6 +51,11 @@ def stages(circuit):
     for projection in circuit.projections:
         _refuse_between_heads(circuit, projection)
     reached = _reached(circuit, areas)
+    for projection in _between_areas(circuit, set(areas)):
+        raise WiringError(
+            f"circuit '{circuit.name}': its heads cannot be spread at once, since its areas lie one behind another (by "
+            f"projection '{projection.name}')"
+        )
     for projection in _leading_back(circuit, set(areas)):
         raise WiringError(
             f"circuit '{circuit.name}': its heads cannot be spread, since projection '{projection.name}' leads back to "
@@ -81,6 +87,27 @@ def _refuse_between_heads(circuit, projection):
             f"circuit '{circuit.name}': its heads cannot be spread, since projection '{projection.name}' joins one to "
             "another"
         )
+
+
+def _between_areas(circuit, areas):
+    """Projections of nuclei that lead from areas to others behind them, which do not lead back, as in a stack."""
+    onwards = {name: _onwards(circuit, name) for name in circuit.populations}
+
+    def between(name):
+        """Whether a nucleus is heard by areas, hears areas, and none of the first is among the second."""
+        return (
+            any(name in onwards[each] for each in areas) and bool(onwards[name] & areas) and name not in onwards[name]
+        )
+
+    return [each for each in circuit.projections if each.source not in areas and between(each.source)]
+
+
+def _onwards(circuit, name):
+    """Populations that one reaches, directly or through others."""
+    found = {_target(each) for each in circuit.projections if each.source == name}
+    for _ in circuit.populations:
+        found |= {_target(each) for each in circuit.projections if each.source in found}
+    return found
 
 
 def _reached(circuit, areas):
@@ -150,7 +177,7 @@ def part(plan, names, sent, heads=None):
             populations[name] = population._replace(inputs={}, sent=sent[name])
     projections = tuple(_cut_projection(each, circuit, heads) for each in projections)
     part_of = circuit._replace(populations=populations, projections=projections)
-    return plan._replace(circuit=part_of, output=None, attention=None, attention_sum=None, gain=None)
+    return Plan(part_of, plan.protocol, plan.batch)
 
 
 def _cut_population(population, heads):

@@ -1,4 +1,5 @@
-"""Whether an answer is a steady state: it no longer drifts, and the attention sums to one.
+"""Whether an answer is a steady state: nothing overflowed, it no longer drifts, the attention sums to one, and its spikes
+resolve it.
 
 Drift alone passes a network whose normaliser has died: its output is still, and zero.
 """
@@ -7,11 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cortical_attention.wiring.expressions import parse
+from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
+from cortical_attention.simulation.rule import asked_of, with_exact_inputs
 
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
+GROWTH = 2.0  # chosen: numbers that double from one quarter to the next, twice, run away
+SQUARES = (
+    1e-100,
+    1e100,
+)  # chosen: numbers beyond are scaled before they are squared, so that no norm overflows or vanishes
 
 
 class Settled(NamedTuple):
@@ -26,8 +33,10 @@ class Settled(NamedTuple):
         Distance from one of the attention of the head and token that misses its tolerance most, and that tolerance; 0
         without normalisation.
     silent : ndarray of int
-        Macrocolumns whose L2/3 cells and interneuron are both silent: without drive, their attention is zero by
-        definition and is left out of `sum_error`. (Where the normaliser has died, the interneuron is not silent.)
+        Macrocolumns without drive: what reaches their L2/3 cells is exactly zero after the kernels, so that their
+        attention is zero by definition and is left out of `sum_error`. A small Z is not zero.
+    reason : ndarray of str
+        Why the input is not settled; empty if it is.
     """
 
     settled: np.ndarray
@@ -36,6 +45,7 @@ class Settled(NamedTuple):
     sum_error: np.ndarray
     sum_tolerance: np.ndarray
     silent: np.ndarray
+    reason: np.ndarray
 
 
 def judge(plan, run, form, cells):
@@ -47,30 +57,58 @@ def judge(plan, run, form, cells):
     run : Run
     form : Form
     cells : int
-        Cells a number.
+        Cells per number.
 
     Returns
     -------
     Settled
     """
-    windows = plan.protocol.windows
-    third, fourth = np.array_split(windows, 4, axis=1)[2:]
-    before, after = (plan.output(slots(run, form, quarter)) for quarter in (third, fourth))
-    drift = np.linalg.norm(after - before, axis=(1, 2))
-    drift_tolerance = RELATIVE * np.linalg.norm(after, axis=(1, 2))
+    quarters = np.array_split(plan.protocol.windows, 4, axis=1)
+    read = [slots(run, form, quarter) for quarter in quarters]
+    before, after = (plan.read(plan.output, each) for each in read[2:])
+    drift, drift_tolerance = _norm(after - before), RELATIVE * _norm(after)
     if form.spikes:
-        variance = _variance(plan.output, plan, run, form, fourth, cells)
-        drift_tolerance = _largest_norm(2 * variance)
-    if plan.attention_sum is None:
-        nothing = np.zeros(len(drift))
-        return Settled(drift <= drift_tolerance, drift, drift_tolerance, nothing, nothing, nothing.astype(int))
-    error, tolerance, silent = _attention_sum(plan, run, form, cells)
-    worst = np.argmax((error / tolerance).reshape(len(drift), -1), axis=1)
-    sum_error, sum_tolerance = (
-        np.take_along_axis(each.reshape(len(drift), -1), worst[:, None], axis=1)[:, 0] for each in (error, tolerance)
-    )
-    still = (drift <= drift_tolerance) & (sum_error <= sum_tolerance)
-    return Settled(still, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=(1, 2)))
+        drift_tolerance = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
+    sums = _attention_sums(plan, run, form, cells) or [np.zeros((len(drift), 1))] * 3
+    error, tolerance, silent = sums
+    with np.errstate(invalid="ignore"):
+        missed = np.where(error > 0, error / np.where(error > 0, tolerance, 1), 0)
+    worst = np.argmax(missed, axis=1)[:, None]
+    sum_error, sum_tolerance = (np.take_along_axis(each, worst, axis=1)[:, 0] for each in (error, tolerance))
+    found = Settled(None, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=1).astype(int), None)
+    reason = reasons(found, _runs_away(plan, read, form), _unresolved(plan, run, form, cells))
+    return found._replace(settled=reason == "", reason=reason)
+
+
+def reasons(found, runs_away, unresolved):
+    """Why each input is not settled.
+
+    Parameters
+    ----------
+    found : Settled
+    runs_away, unresolved : list of str
+        By input: the populations whose numbers run away, and what spikes do not resolve; empty if nothing.
+
+    Returns
+    -------
+    ndarray of str, shape (batch,)
+        Clauses joined by semicolons; empty where there are none.
+    """
+    return np.array(["; ".join(_clauses(found, b, runs_away[b], unresolved[b])) for b in range(len(found.drift))])
+
+
+def _clauses(found, b, runs_away, unresolved):
+    drift, tolerance = found.drift[b], found.drift_tolerance[b]
+    clauses = [f"the numbers of {runs_away} run away"] if runs_away else []
+    if np.isposinf(tolerance) and np.isfinite(drift):
+        clauses.append("errors of counting grow without bound in a loop of its projections")
+    elif not drift <= tolerance:
+        clauses.append(f"the output drifts by {drift:.2g}, tolerance {tolerance:.2g}")
+    if not found.sum_error[b] <= found.sum_tolerance[b]:
+        clauses.append(
+            f"attention misses a sum of one by {found.sum_error[b]:.2g}, tolerance {found.sum_tolerance[b]:.2g}"
+        )
+    return [*clauses, unresolved] if unresolved else clauses
 
 
 def slots(run, form, windows):
@@ -81,6 +119,13 @@ def slots(run, form, windows):
     return {name: numbers[windows[:, -1]] for name, numbers in run.numbers.items()}
 
 
+def _norm(numbers):
+    """L2 norm of each input (batch,) of numbers (batch, n_token, d_model)."""
+    size = np.abs(numbers).max(axis=(1, 2), initial=0)
+    scale = np.where((size == 0) | ((size > SQUARES[0]) & (size < SQUARES[1])) | ~np.isfinite(size), 1, size)
+    return scale * np.linalg.norm(numbers / scale[:, None, None], axis=(1, 2))
+
+
 def _largest_norm(variance):
     """Largest norm (batch,) of numbers (batch, ...) with a variance each: `SPIKES` standard deviations beyond the mean of
     its square, which for Gaussian numbers are sum(variance) and sqrt(2 sum(variance**2))."""
@@ -88,67 +133,128 @@ def _largest_norm(variance):
     return np.sqrt(variance.sum(axis=1) + SPIKES * np.sqrt(2 * (variance**2).sum(axis=1)))
 
 
-def _variance(read, plan, run, form, windows, cells):
+def _variance(reading, plan, run, form, windows, cells):
     """Variance of a reading of the numbers over windows: by counting, or, where cells are not regular, from how much it
     changes from one pair of phases to the next (half of the mean square of successive differences, von Neumann 1941).
     Pairs, since slow synapses make a phase resemble the one before."""
     if form.regular:
-        return read(spike_variance(plan, run, windows, cells))
+        return plan.read(reading, spike_variance(plan, run, windows, cells))
     every = plan.protocol.windows
-    pairs = np.array([read(slots(run, form, every[:, [k, k + 1]])) for k in range(0, every.shape[1] - 1, 2)])
-    return np.mean(np.diff(pairs, axis=0) ** 2, axis=0) / windows.shape[1]
+    pairs = [plan.read(reading, slots(run, form, every[:, [k, k + 1]])) for k in range(0, every.shape[1] - 1, 2)]
+    return np.mean(np.diff(np.array(pairs), axis=0) ** 2, axis=0) / windows.shape[1]
 
 
-def spike_variance(plan, run, windows, cells):
-    """Variance of the number of each cell if its count in a window is right to one spike, shaped as `slots`.
-
-    The count of a regular train is its expectation rounded up or down, which happens with variance 1/6 on average over
-    expectations, and with no more than the expectation where that is below 1/6. A cell that sums (a soma port) inherits
-    the variance of its sources; a cell that multiplies starts anew.
-    """
-    span = windows.shape[1] * plan.protocol.phase
-    numbers = {name: np.abs(each[plan.protocol.windows].mean(axis=1)) for name, each in run.numbers.items()}
-    variance = {}
-
-    def of(name):
-        """Variance of one population, after those that it sums."""
-        if name not in variance:
-            summed = [each for each in plan.circuit.projections if each.target == f"{name}.soma"]
-            shape = plan.circuit.populations[name].shape
-            one_spike = np.asarray(1 / (run.unit_rates[name] * span))
-            one_spike = one_spike.reshape(*one_spike.shape, *(1 for _ in range(1 + len(shape) - one_spike.ndim)))
-            expected = numbers[name] / one_spike
-            own = one_spike**2 * np.minimum(expected, 1 / 6) / cells
-            variance[name] = sum((_inherited(each, of(each.source)) for each in summed), own)
-        return variance[name]
-
-    return {
-        name: np.broadcast_to(of(name), (len(windows), *numbers.shape[1:])) for name, numbers in run.numbers.items()
-    }
+def _runs_away(plan, read, form):
+    """By input: populations with a number that is not finite, or, in rates, whose largest number doubles from quarter to
+    quarter of the window. (What spikes stand for is bounded by the rates of the cells.)"""
+    found = [[] for _ in range(_n_input(plan))]
+    for name in read[0]:
+        largest = np.array([_of_input(plan, np.abs(each[name])).max(axis=1) for each in read[1:]])
+        finite = np.isfinite(largest).all(axis=0)
+        grows = (largest[1:] > GROWTH * largest[:-1]).all(axis=0) & (largest[0] > 0) & (not form.spikes)
+        for b in np.flatnonzero(~finite | grows):
+            found[b].append(name)
+    return [", ".join(names) for names in found]
 
 
-def _inherited(projection, variance):
-    """Variance that a weighted sum inherits from what it sums."""
-    expression = parse(projection.expression)
-    line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
-    return np.einsum(line, variance, np.asarray(projection.weights, dtype=float) ** 2)
+def _n_input(plan):
+    return plan.batch // plan.protocol.n_memory
 
 
-def _attention_sum(plan, run, form, cells):
+def _of_input(plan, numbers):
+    """All numbers of each input, flat (batch, n), of numbers (n_slot, batch * n_memory, *sizes)."""
+    return numbers.swapaxes(0, 1).reshape(_n_input(plan), -1)
+
+
+def _attention_sums(plan, run, form, cells):
+    """Error, tolerance and silence (batch, n) of every head and token, of all layers; None without normalisation."""
+    layers = list(plan.layers.values()) or [plan.readings()]
+    pairs = [(each["attention_sum"], each.get("gain")) for each in layers if "attention_sum" in each]
+    found = [_attention_sum(*pair, plan, run, form, cells) for pair in pairs]
+    return [np.concatenate([each.reshape(len(each), -1) for each in one], axis=1) for one in zip(*found, strict=True)]
+
+
+def _attention_sum(total, gain, plan, run, form, cells):
     """Distance from one of the attention of each head and token over the window, its tolerance, and who is silent.
 
     In spikes the sum is right to one spike of each cell that is summed, and to the relative error that one spike of the
     interneuron makes in what it divides by; in a form with noise, to what that makes of both.
     """
     windows = plan.protocol.windows
-    measured, last = slots(run, form, windows), slots(run, form, np.array_split(windows, 4, axis=1)[3])
-    attention, gain = plan.attention_sum(measured), plan.gain(measured)
-    nothing = 0 if form.spikes else RELATIVE
-    silent = (attention <= nothing) & (plan.gain(last) <= nothing)
+    measured = slots(run, form, windows)
+    attention = plan.read(total, measured)
+    silent = _without_drive(total, gain, plan, measured) & (attention <= (0 if form.spikes else RELATIVE))
     tolerance = np.full(attention.shape, RELATIVE)
     if form.spikes:
-        one_spike = np.sqrt(_variance(plan.gain, plan, run, form, windows, cells))
-        divided = one_spike / np.maximum(gain, np.maximum(one_spike, np.finfo(float).tiny))
-        counted = _variance(plan.attention_sum, plan, run, form, windows, cells)
+        counted = _variance(total, plan, run, form, windows, cells)
+        divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
         tolerance = np.maximum(RELATIVE, SUMS * np.sqrt(counted + divided**2))
     return np.where(silent, 0, np.abs(attention - 1)), tolerance, silent
+
+
+def _divided(gain, measured, plan, run, form, cells):
+    """Relative error that one spike of an interneuron makes in what it divides by."""
+    held = plan.read(gain, measured)
+    one = np.sqrt(_variance(gain, plan, run, form, plan.protocol.windows, cells))
+    return one / np.maximum(held, np.maximum(one, np.finfo(float).tiny))
+
+
+def _without_drive(total, gain, plan, measured):
+    """Macrocolumns (batch, n_head, n_token) of which all cells would stay at zero were they not divided."""
+    windows = plan.protocol.windows
+    inhibitory = None if gain is None else gain.population
+    exact = with_exact_inputs(plan, measured, windows)
+    undivided = asked_of(plan, exact, total.population, windows, without=inhibitory)
+    if undivided is None:
+        return np.zeros(plan.read(total, measured).shape, dtype=bool)
+    return plan.read(total, measured | {total.population: undivided}) == 0
+
+
+def _unresolved(plan, run, form, cells):
+    """By input: what spikes do not resolve, though there is something to be told; empty if they do, and in rates.
+
+    An answer is resolved if its norm is more than `SPIKES` times what counting would make of zeros (so that counting costs
+    less than a sixth of it), and a population if it sends any spike in the window. Where the rule of the cells asks for
+    exactly zero, silence is the right answer.
+    """
+    found = [""] * _n_input(plan)
+    if not form.spikes:
+        return found
+    windows = plan.protocol.windows
+    measured = slots(run, form, windows)
+    exact = with_exact_inputs(plan, measured, windows)
+    for name in _heard_by(plan.circuit, plan.output.population):
+        asked = asked_of(plan, exact, name, windows)
+        if asked is None:
+            continue
+        driven = _of_input(plan, np.nan_to_num(asked) != 0).any(axis=1)
+        mute = ~_of_input(plan, measured[name] != 0).any(axis=1)
+        for b in np.flatnonzero(driven & mute):
+            found[b] = f"{name} is driven but sends no spike: raise its unit rate or the window"
+    answer = plan.read(plan.output, measured)
+    norm, resolution = _norm(answer), SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2)))
+    asked = asked_of(plan, exact, plan.output.population, windows)
+    driven = asked is not None and (_of_input(plan, asked) != 0).any(axis=1)
+    for b in np.flatnonzero((norm <= resolution) & driven):
+        found[b] = (
+            f"the answer is {norm[b]:.2g}, and the spikes of {plan.output.population} resolve {resolution[b]:.2g}: "
+            "raise its unit rate or the window"
+        )
+    return found
+
+
+def _of_nothing(plan, run, form, cells):
+    """Variance of the answer if its own cells stood for zero: one spike of each more or less, and what they inherit."""
+    name, windows = plan.output.population, plan.protocol.windows
+    counted = _variance(plan.output, plan, run, form, windows, cells)
+    spike = np.broadcast_to(one_spike(plan, run, name, windows), run.numbers[name].shape[1:])
+    own = plan.read(plan.output, {name: np.broadcast_to(spike**2 * ROUNDING / cells, (len(windows), *spike.shape))})
+    return np.maximum(counted, own)
+
+
+def _heard_by(circuit, name):
+    """Populations on whose spikes a population depends, in the order of the circuit; itself left out."""
+    heard = {name}
+    for _ in circuit.populations:
+        heard |= {each.source for each in circuit.projections if each.target.partition(".")[0] in heard}
+    return [each for each in circuit.populations if each in heard - {name}]

@@ -176,6 +176,7 @@ def _agreement(answer, reference, index):
         "settled": bool(answer.settled.settled[index]),
         **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
         "silent": int(answer.settled.silent[index]),
+        "reason": str(answer.settled.reason[index]),
     }
 
 
@@ -211,8 +212,9 @@ def error_over_time(answer, reference, options):
     """Relative L2 of the answer read in the first part of the window, for every part; times (Quantity, s) and errors."""
     windows, phase = answer.plan.protocol.windows, answer.plan.protocol.phase
     parts = range(1, windows.shape[1] + 1)
-    read = [answer.plan.output(slots(answer.run, options.settings.form, windows[:, :part]))[0] for part in parts]
-    errors = [agreement.relative_l2(output, reference.attention.output) for output in read]
+    read = [slots(answer.run, options.settings.form, windows[:, :part]) for part in parts]
+    outputs = [answer.plan.read(answer.plan.output, each)[0] for each in read]
+    errors = [agreement.relative_l2(output, reference.attention.output) for output in outputs]
     return np.array(parts) * phase, errors
 
 
@@ -232,13 +234,8 @@ def write_recording(answer, options, folder):
     """recording.nix and raster.png of the first input."""
     run = answer.run
     if len(run.records[0].sample_time) > 1:
-        save(raster(run, settle=shown_settle(options)), folder / "raster.png")
+        save(raster(run, settle=answer.plan.protocol.settle), folder / "raster.png")
     write_nix(to_block(run, wiring=options.wiring, form=options.settings.form.name), folder / "recording.nix")
-
-
-def shown_settle(options):
-    """Settling time to be shaded in a raster; none in the memory wiring, where each answer settles anew."""
-    return options.settings.times().settle if options.wiring == "mask" else None
 
 
 def draw(compared, options):
@@ -263,6 +260,7 @@ def run_json(answer, options):
         **options.settings._asdict(),
         **options.settings.times()._asdict(),
         "form": options.settings.form._asdict(),
+        "readings": {name: each._asdict() for name, each in answer.plan.readings().items()},
         "cell_types": {name: each.cell._asdict() for name, each in answer.plan.circuit.populations.items()},
         "populations": {
             name: each.parameters for name, each in answer.plan.circuit.populations.items() if each.parameters

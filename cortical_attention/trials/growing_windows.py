@@ -55,7 +55,7 @@ def prepare(cases, n_phase, options):
     pilot = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
     if pilot.interrupted:
         raise KeyboardInterrupt
-    found = relative_l2(plan.output(slots(pilot, RATE, plan.protocol.windows)), reference.output)
+    found = relative_l2(plan.read(plan.output, slots(pilot, RATE, plan.protocol.windows)), reference.output)
     normaliser = pilot.numbers["interneuron"][-1]
     units = unit_rates(plan, pilot, SPIKING.ceiling, options.settings.unit_rate)
     return Asked(tokens, block, reference, units, found, normaliser, options.settings.target, options.settings.seed)
@@ -84,9 +84,9 @@ def _read(plan, run, form, setting, window, block):
     part = plan.protocol.windows[:, : round(window / float(plan.protocol.phase))]
     numbers = slots(run, form, part)
     return {
-        "answer": plan.output(numbers),
+        "answer": plan.read(plan.output, numbers),
         PT: np.einsum("bhiv,hmv->bim", numbers["pyramidal_tract"][0], block.W_O),
-        "counting": plan.output(spike_variance(plan, run, part, setting.cells)),
+        "counting": plan.read(plan.output, spike_variance(plan, run, part, setting.cells)),
     }
 
 

@@ -1,0 +1,80 @@
+"""What the rule of a cell type asks of a population, given the numbers that reach it, and which ports it passes on."""
+
+from functools import lru_cache
+
+import numpy as np
+import sympy
+from brian2.parsing.sympytools import str_to_sympy
+
+from cortical_attention.cells.kernels import phi
+from cortical_attention.simulation.calibrate import drive_of
+
+FUNCTIONS = {"clip": np.clip, "exp": np.exp, "log1p": np.log1p, "abs": np.abs, "sqrt": np.sqrt, "inf": np.inf}
+
+
+@lru_cache
+def gain_of(rule, port):
+    """Constant factor with which a rule passes a port on, or None: ``"soma"`` has 1 at soma, ``"a - b"`` -1 at b, and
+    ``"basal * apical / shunt"`` none anywhere."""
+    factor = sympy.diff(str_to_sympy(rule), sympy.Symbol(port, real=True))
+    return float(factor) if factor.is_number and factor != 0 else None
+
+
+def linear_gain(circuit, projection):
+    """Constant factor with which the target of a projection passes it on, or None where a kernel or a product follows."""
+    target, port = circuit.ends(projection)[1], projection.target.partition(".")[2]
+    return gain_of(target.cell.number, port) if target.kernels.get(port, "identity") == "identity" else None
+
+
+def asked_of(plan, numbers, name, windows, without=None):
+    """Number that the rule of a population asks for, in each window.
+
+    Parameters
+    ----------
+    plan : Plan
+    numbers : dict of str to ndarray, shape (n_slot, batch, *sizes)
+    name : str
+    windows : ndarray of int, shape (n_slot, n_phase_in_window)
+        Over which inputs from outside that change are averaged.
+    without : str, optional
+        A population left out: what it reaches holds what it holds while nothing reaches it.
+
+    Returns
+    -------
+    ndarray, shape (n_slot, batch, *sizes), or None
+        None for a cell with a state of its own, or with a rule that needs more than its ports.
+    """
+    population = plan.circuit.populations[name]
+    if population.cell.state:
+        return None
+    ports = {port: _at_port(plan, numbers, population, port, windows, without) for port in population.cell.ports}
+    try:
+        with np.errstate(all="ignore"):
+            asked = eval(population.cell.number, FUNCTIONS | ports)  # noqa: S307 (the rule of a cell type)
+    except (NameError, TypeError):
+        return None
+    return np.broadcast_to(asked, (len(windows), plan.batch, *population.shape))
+
+
+def with_exact_inputs(plan, numbers, windows):
+    """Numbers in which the populations that no projection reaches are as exact as their inputs from outside."""
+    reached = {each.target.partition(".")[0] for each in plan.circuit.projections}
+    exact = {name: asked_of(plan, numbers, name, windows) for name in numbers if name not in reached}
+    return numbers | {name: each for name, each in exact.items() if each is not None}
+
+
+def _at_port(plan, numbers, population, port, windows, without):
+    """What a port holds after its kernel; axes of copies have size one."""
+    given = population.inputs.get(port)
+    if given is not None and np.ndim(given) == len(population.axes) + 2:
+        given = np.asarray(given)[windows].mean(axis=1)
+    drives = [] if given is None else [np.asarray(given, dtype=float)]
+    drives += [
+        drive_of(each, numbers[each.source])
+        for each in plan.circuit.projections
+        if each.target == f"{population.name}.{port}" and each.source != without
+    ]
+    if not drives:
+        return population.cell.ports[port]
+    with np.errstate(over="ignore"):
+        return phi(population.kernels.get(port, "identity"))(sum(drives))
