@@ -22,9 +22,10 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options as o
 from cortical_attention.command.progress import progress
-from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
 from cortical_attention.command.tables import console_for, judgement, say_predictions
 from cortical_attention.inputs.cases import Case, sizes
 from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
@@ -33,18 +34,10 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary
 from cortical_attention.readout.style import save
-from cortical_attention.simulation.attend import FORMS, attend
+from cortical_attention.simulation.attend import attend
 from cortical_attention.trials.batch import Prediction
-from cortical_attention.trials.comparison import (
-    Comparison,
-    content_of,
-    describe,
-    draw,
-    open_folder,
-    reference_of,
-    run_json,
-    write_recording,
-)
+from cortical_attention.trials.comparison import Comparison, describe, reference_for
+from cortical_attention.trials.results import content_of, draw, open_folder, write_run
 
 BATCH = 20  # images side by side in one network; chosen: 300,000 cells
 FILES = (*RESULT_FILES, "comparisons.json", "attention.png")  # of each form
@@ -92,7 +85,7 @@ def main(
             break
         if folder is None:
             folder = _open(every[forms[-1]], {"images": images, **content_of(cases[0])}, out, overwrite)
-        status = max(status, _status(results[each], len(cases)))
+        status = max(status, _status(results[each]))
         _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
             break
@@ -111,7 +104,7 @@ def main(
 def _open(options, content, out, overwrite):
     """Folder of the result, without the files of an earlier one."""
     folder = open_folder("digits", options, content, out, overwrite)
-    for name in ("digits.json", *(f"{form}/{name}" for form in FORMS for name in FILES)):
+    for name in ("digits.json", *(f"{form}/{name}" for form in (*FORMS, options.settings.form.name) for name in FILES)):
         with suppress(FileNotFoundError, NotADirectoryError):
             (folder / name).unlink()
     return folder
@@ -139,21 +132,19 @@ def run(cases, options, report=None, pilots=()):
         tokens = np.stack([case.tokens for case in batch])
         pilot = pilots[start].answer if len(pilots) else None
         answer = attend(
-            options.wiring, tokens, options.settings, report, pilot, kernel=options.kernel,
+            options.system, tokens, options.settings, report, pilot, kernel=options.kernel,
             normalisation=options.normalisation, **batch[0].block._asdict(),
         )  # fmt: skip
         for index, case in enumerate(batch):
-            reference = reference_of(case, options.kernel)
+            reference = reference_for(case, options)
             compared.append(Comparison(answer, reference, describe(answer, reference, options, sizes(case), index)))
         if answer.run.interrupted:
             break
     return compared
 
 
-def _status(compared, n_image):
-    if compared[-1].answer.run.interrupted:
-        return INTERRUPTED
-    return DONE if all(each.report["settled"] for each in compared) else FAILED
+def _status(compared):
+    return status_by([each.report["settled"] for each in compared], compared[-1].run.interrupted)
 
 
 def outputs(compared):
@@ -182,7 +173,7 @@ def summarise(results, labels):
             **spread,
             "settled": sum(report["settled"] for report in reports),
             "highest_rate_hz": max(max(report["peak_rate_hz"].values()) for report in reports)
-            if FORMS[form].spikes
+            if compared[0].run.records[0].spike_index is not None
             else None,
             "wall_s": sum(each.wall for each in runs),
         }
@@ -232,17 +223,16 @@ def _range(values, show):
 def _write(compared, options, picture, folder):
     """Files of one form: figures of the first image, and every comparison."""
     first = compared[0]
-    write_json(folder / "run.json", run_json(first.answer, options))
+    write_run(first.answer, options, folder)
     write_json(folder / "comparisons.json", [each.report for each in compared])
     if first.answer.output is not None:
         answers, algebra = outputs(compared)
         write_array(folder / "output.npy", answers)
         write_array(folder / "reference.npy", algebra)
         save(draw(first, options), folder / "comparison.png")
-        if first.answer.attention is not None:
+        if first.answer.attention is not None and first.reference.attention.kappa is not None:
             kappa = first.answer.attention[0]
             save(attention_over_digit(picture, kappa, first.reference.attention.kappa), folder / "attention.png")
-    write_recording(first.answer, options, folder)
 
 
 if __name__ == "__main__":
