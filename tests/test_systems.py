@@ -23,7 +23,7 @@ from tests.command import AGREEMENT, BRIEF, check_refused, saved
 from tests.command import run as command
 
 SMALL = {"n_head": 1, "d_model": 3, "d_key": 2, "d_value": 2}
-QUICK = {"target": "numpy", "settle": 1.0, "duration": 0.1}
+QUICK = {"target": "numpy", "settle": 1.5, "duration": 0.1}
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +34,8 @@ def working_directory(tmp_path, monkeypatch):
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        if not hasattr(sys.modules[name], "__path__") and getattr(sys.modules[name], "__file__", None):
-            if Path(sys.modules[name].__file__).parent == tmp_path:
-                del sys.modules[name]
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == tmp_path:
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -164,10 +163,7 @@ def test_each_system_is_held_against_its_own_algebra(case):
     own = compare(case, o.check(**QUICK)).report
     other = compare(case, o.check(wiring=System("soft", mask_wiring, softmax), **QUICK)).report
     assert own["relative_l2"] < 1e-5 < 1e-3 < other["relative_l2"]
-    size = np.linalg.norm(linear_attention(case.tokens, case.block).output)
-    assert other["relative_l2"] == pytest.approx(
-        own["softmax_relative_l2"] * size / np.linalg.norm(softmax_attention(case.tokens, case.block).output), rel=1e-3
-    )
+    assert other["relative_l2"] == pytest.approx(own["softmax_relative_l2"], rel=1e-4)  # the same two answers, to 1e-6
     assert other["skill"] is None  # it has no nulls
 
 

@@ -70,7 +70,7 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
 
 
 def ask(cases, options, report=None, pilot=None):
-    """Answer to cases with one block and one mask, side by side in one network; `pilot` as for `simulation.attend.attend`."""
+    """Answer to cases with one block and one mask, side by side in one network; `pilot` as for `simulation.attend`."""
     tokens, context = stacked(cases)
     return attend(
         options.system, tokens, options.settings, report, pilot, context=context, mask=cases[0].mask, kernel=options.kernel,

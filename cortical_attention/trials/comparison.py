@@ -232,7 +232,7 @@ def _agreement(answer, reference, index):
         **_null_errors(reference),
         "skill": None,
         "kappa_correlation": None,
-        "softmax_relative_l2": _relative_l2(reference.softmax, reference),
+        "softmax_relative_l2": _from_softmax(reference),
         "settled": False,
         "interrupted": answer.run.interrupted,
     }
@@ -283,6 +283,12 @@ def _null_errors(reference):
 def _relative_l2(output, reference):
     """Relative L2 of an output; None where there is no algebra."""
     return None if reference.attention is None else agreement.relative_l2(output, reference.attention.output)
+
+
+def _from_softmax(reference):
+    """Relative L2 of the algebra from softmax attention; None where there is no algebra."""
+    algebra = reference.attention
+    return None if algebra is None else agreement.relative_l2(algebra.output, reference.softmax)
 
 
 SETTLING = ("drift", "drift_tolerance", "sum_error", "sum_tolerance")
