@@ -12,7 +12,7 @@ the last of those choices: 95.7 % on three held-out parts (standard error 0.7 %)
 the pixel noise, 94.7 % with twice as much, 93.2 to 94.1 % with three times the weight decay. The weights in the package
 are those of
 
-    python -m cortical_attention.experiments.train_digits experiments/digits.npz
+    python -m cortical_attention.experiments.train_digits cortical_attention/inputs/digits.npz
 
 Notes
     Every token of an image has the same target, so the task asks nothing of the query, and training finds that out:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cortical_attention.command import progress
 from cortical_attention.command.options import OptionError
+from cortical_attention.sweep import folder as sweep_folder
 from tests.command import BRIEF, check_refused, python, run, saved
 from tests.sweeping import planned
 
@@ -117,9 +118,9 @@ def test_bad_input_is_one_sentence(words, names):
 
 def test_a_folder_of_another_sweep_is_refused_and_left_alone():
     folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
-    with folder.opened(folder, asked):
+    with sweep_folder.opened(folder, asked):
         pass
-    with folder.opened(folder, asked):  # the same is welcome
+    with sweep_folder.opened(folder, asked):  # the same is welcome
         pass
     same = "sweep multihead --over cells=1,2 --seeds 2 --out result"
     for words, names in {

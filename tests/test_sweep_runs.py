@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cortical_attention.readout.files import FolderError
+from cortical_attention.sweep import folder as sweep_folder
 from cortical_attention.sweep import runs
 from cortical_attention.sweep.workers import spread
 from tests.sweeping import planned
@@ -48,11 +49,11 @@ def test_the_tables_keep_types_and_have_a_row_for_each_row():
     rows = [{"seed": 9, "relative_l2": 1.0, "held": None, "mixed": 1}]
     rows += [{"relative_l2": None, "held": True, "mixed": "one"}]
     publish(asked, folder, rows=rows)
-    table = folder.rows(asked.runs, folder)
+    table = sweep_folder.rows(asked.runs, folder)
     assert [(row["cells"], row["seed"], row.get("figure.seed"), row["wall_s"]) for row in table] == [
         (1, 0, 9, 1.5), (1, 0, None, 1.5), (2, 0, 9, 1.5), (2, 0, None, 1.5),
     ]  # fmt: skip
-    folder.write_tables(table, folder)
+    sweep_folder.write_tables(table, folder)
     for frame in (pd.read_csv(folder / "sweep.csv"), pd.read_parquet(folder / "sweep.parquet")):
         assert list(frame.columns[:6]) == ["cells", "seed", "run", "status", "error", "wall_s"]
         assert frame.cells.tolist() == [1, 1, 2, 2]
@@ -65,13 +66,13 @@ def test_the_tables_keep_types_and_have_a_row_for_each_row():
 def test_only_what_is_missing_failed_or_damaged_is_done_again(content):
     folder, asked = Path("result"), planned(over=["cells=1,2"], seeds=2)
     publish(asked, folder, "not settled")
-    assert folder.missing(asked.runs, folder) == []
+    assert sweep_folder.missing(asked.runs, folder) == []
     (folder / "runs" / asked.runs[2].name / "outcome.json").write_text(content)
-    assert folder.missing(asked.runs, folder) == [asked.runs[2]]
+    assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]
     publish(asked, folder, "failed")
-    assert folder.missing(asked.runs, folder) == [asked.runs[2]]  # a result is not replaced by a failure
+    assert sweep_folder.missing(asked.runs, folder) == [asked.runs[2]]  # a result is not replaced by a failure
     publish(asked, folder, "done")
-    assert folder.missing(asked.runs, folder) == []
+    assert sweep_folder.missing(asked.runs, folder) == []
 
 
 # Workers
@@ -95,7 +96,7 @@ def test_a_worker_that_cannot_write_stops_the_sweep_and_other_errors_do_not():
         spread(asked.runs, folder, Ends(FolderError("full")), lambda: 0)
     told = []
     spread(asked.runs, folder, Ends(RuntimeError("lost")), lambda: 2, lambda: told.append(1))
-    assert [row["error"] for row in folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
+    assert [row["error"] for row in sweep_folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
     assert len(told) == 3
 
 
@@ -104,7 +105,7 @@ def test_a_worker_whose_attempt_was_taken_away_publishes_nothing(monkeypatch):
     asked, folder = planned(), Path("result").resolve()
 
     def outlives(out, **_):
-        folder.clean(folder)
+        sweep_folder.clean(folder)
         out.mkdir(parents=True)
         return 0
 
@@ -130,13 +131,13 @@ def test_how_a_run_ends(ends, status, error, monkeypatch):
     (asked,), folder = planned().runs, Path("result").resolve()
     monkeypatch.setattr("cortical_attention.experiments.multihead.main", ends)
     runs.perform(asked, folder)
-    (row,) = folder.rows([asked], folder)
+    (row,) = sweep_folder.rows([asked], folder)
     assert row["status"] == status
     assert row["error"] == error or row["error"].startswith(error)
     assert ("Traceback" in (folder / "runs" / asked.name / "log.txt").read_text()) == (
         ":" in (error or "") and "memory" not in error
     )
-    assert folder.missing([asked], folder) == ([asked] if status == "failed" else [])
+    assert sweep_folder.missing([asked], folder) == ([asked] if status == "failed" else [])
     assert [path.name for path in (folder / "runs").iterdir()] == [asked.name]
 
 
@@ -170,7 +171,7 @@ def test_simulations_that_failed_inside_a_run_make_it_fail(monkeypatch):
 
     monkeypatch.setattr("cortical_attention.experiments.multihead.main", one_of_two)
     runs.perform(asked, folder)
-    (row,) = folder.rows([asked], folder)
+    (row,) = sweep_folder.rows([asked], folder)
     assert (row["status"], row["error"], row["case"]) == ("failed", "b: it diverged", "a")
 
 

@@ -99,6 +99,6 @@ def predict(output: np.ndarray) -> np.ndarray:
 
 def load_weights() -> Block:
     """The trained weights: 4 heads, d_key = d_value = 5, d_model = 20, kernel elu+1, normalised, no drives."""
-    stored = resources.files("experiments").joinpath("digits.npz")
+    stored = resources.files("cortical_attention.inputs").joinpath("digits.npz")
     with stored.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return Block(**{name: archive[name] for name in ("W_Q", "W_K", "W_V", "W_O")})
