@@ -11,6 +11,8 @@ from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.command import options as o
+from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, status_by
+from cortical_attention.command.tables import judgement
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference import kernels as of_algebra
 from cortical_attention.reference.attention import linear_attention, softmax_attention
@@ -190,6 +192,26 @@ def test_the_settling_time_is_shown_where_there_is_one(case):
     times = options.settings.times()
     assert shown_settle(SYSTEMS["mask"].wiring(times, case.tokens[None], **block)) == times.settle
     assert shown_settle(SYSTEMS["memory"].wiring(times, case.tokens[None], **block)) is None
+
+
+# One judgement
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("drift", [1e-9, 1e-3, None])
+@pytest.mark.parametrize("reason", [None, "", "the numbers of core run away; too few spikes"])
+def test_the_sentences_say_what_the_json_says(settled, drift, reason):
+    report = {"interrupted": False, "silent": 2, "settled": settled, "drift": drift, "drift_tolerance": 1e-6}
+    report |= {"sum_error": 0.0, "sum_tolerance": 1e-6, "biological_s": 1.0}
+    sentences = judgement(report | ({} if reason is None else {"reason": reason}))
+    assert sentences[0].startswith("2 macrocolumns are silent")
+    assert (sentences[1:] == ["settled"]) == settled
+    assert settled or all(each.startswith("not settled: ") for each in sentences[1:])
+    assert settled or not reason or sentences[1:] == [f"not settled: {each}" for each in reason.split("; ")]
+
+
+def test_one_exit_status_of_all_judgements():
+    assert status_by([True, True]) == status_by([]) == DONE
+    assert status_by([True, False]) == status_by([True], failed=["one"]) == FAILED
+    assert status_by([False], interrupted=True, failed=["one"]) == INTERRUPTED
 
 
 # Wirings of the user's own

@@ -68,7 +68,8 @@ def judgement(report):
     before = [silent] if report["silent"] else []
     if report["settled"]:
         return [*before, "settled"]
-    return [*before, *(_missed(report) or ["not settled: its numbers grow without bound"])]
+    reasons = report["reason"].split("; ") if report.get("reason") else _missed(report)
+    return [*before, *(f"not settled: {each}" for each in reasons or ["its numbers grow without bound"])]
 
 
 def _missed(report):
@@ -76,7 +77,7 @@ def _missed(report):
     drift = report["drift"], report["drift_tolerance"], "the output drifts by"
     missing = report["sum_error"], report["sum_tolerance"], "attention misses a sum of one by"
     return [
-        f"not settled: {what} {number(error, 2)}, tolerance {number(tolerance, 2)}"
+        f"{what} {number(error, 2)}, tolerance {number(tolerance, 2)}"
         for error, tolerance, what in (drift, missing) if error is None or tolerance is None or error > tolerance
     ]  # fmt: skip
 

@@ -241,9 +241,7 @@ def _agreement(answer, reference, index):
     kappa = None if answer.attention is None else answer.attention[index]
     return found | {
         **figures_of(answer.output[index], kappa, reference),
-        "settled": bool(answer.settled.settled[index]),
-        **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
-        "silent": int(answer.settled.silent[index]),
+        **{name: np.asarray(each)[index].item() for name, each in answer.settled._asdict().items()},
     }
 
 
@@ -289,9 +287,6 @@ def _from_softmax(reference):
     """Relative L2 of the algebra from softmax attention; None where there is no algebra."""
     algebra = reference.attention
     return None if algebra is None else agreement.relative_l2(algebra.output, reference.softmax)
-
-
-SETTLING = ("drift", "drift_tolerance", "sum_error", "sum_tolerance")
 
 
 def error_over_time(answer, reference, options):
