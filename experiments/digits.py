@@ -34,8 +34,7 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary
 from cortical_attention.readout.style import save
-from cortical_attention.simulation.attend import attend
-from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.batch import Prediction, ask
 from cortical_attention.trials.comparison import Comparison, describe, reference_for
 from cortical_attention.trials.results import content_of, draw, open_folder, write_run
 
@@ -129,12 +128,8 @@ def run(cases, options, report=None, pilots=()):
     compared = []
     for start in range(0, len(cases), BATCH):
         batch = cases[start : start + BATCH]
-        tokens = np.stack([case.tokens for case in batch])
         pilot = pilots[start].answer if len(pilots) else None
-        answer = attend(
-            options.system, tokens, options.settings, report, pilot, kernel=options.kernel,
-            normalisation=options.normalisation, **batch[0].block._asdict(),
-        )  # fmt: skip
+        answer = ask(batch, options, report, pilot)
         for index, case in enumerate(batch):
             reference = reference_for(case, options)
             compared.append(Comparison(answer, reference, describe(answer, reference, options, sizes(case), index)))

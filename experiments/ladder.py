@@ -133,7 +133,7 @@ def present(unit, options, n_seed, report=None):
     tokens, context = (np.tile(each, (n_seed, 1, 1)) for each in (tokens, context))
     n_token, block = tokens.shape[1], unit.cases[0].block._asdict()
     block |= {"kernel": options.kernel, "normalisation": options.normalisation}
-    with blaming(options.system):
+    with blaming(options.system, options.settings.form):
         if _in_turn(tokens, context, block, options):
             tokens, context = tokens.reshape(-1, 1, tokens.shape[2]), np.repeat(context, n_token, axis=0)
         prepared = prepare(options.system, tokens, options.settings, context=context, **block)

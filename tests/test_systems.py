@@ -55,6 +55,7 @@ from cortical_attention.trials.systems import System
 wiring = mask_wiring
 number = 5
 form = RATE._replace(name="other")
+unparsed = RATE._replace(soma="drate/dt = (")
 
 
 def softmax(tokens, block, *, context, mask, kernel, normalised):
@@ -274,6 +275,7 @@ REFUSED = {
     "--wiring mine:odd_kernel": ("cosh",),
     "--wiring mine:broken": ("mine:broken", "TypeError"),
     "--wiring mine:wiring --form biophysical": ("--form biophysical needs mask",),
+    "--form mine:unparsed": ("form 'mine:unparsed'",),
     "--form mine:wiring": ("--form", "mine:wiring", "Form"),
     "--form mine:absent": ("module 'mine' has no 'absent'",),
     "--form absent:form": ("no module 'absent'",),

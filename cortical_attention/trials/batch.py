@@ -12,6 +12,7 @@ from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import save
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import attend
+from cortical_attention.trials.systems import blaming
 
 SCHEMA_VERSION = 1
 
@@ -72,10 +73,10 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
 def ask(cases, options, report=None, pilot=None):
     """Answer to cases with one block and one mask, side by side in one network; `pilot` as for `simulation.attend`."""
     tokens, context = stacked(cases)
-    return attend(
-        options.system, tokens, options.settings, report, pilot, context=context, mask=cases[0].mask, kernel=options.kernel,
-        normalisation=options.normalisation, **cases[0].block._asdict(),
-    )  # fmt: skip
+    block = {"kernel": options.kernel, "normalisation": options.normalisation, **cases[0].block._asdict()}
+    block |= {"context": context, "mask": cases[0].mask}
+    with blaming(options.system, options.settings.form):
+        return attend(options.system, tokens, options.settings, report, pilot, **block)
 
 
 def stacked(cases):

@@ -130,7 +130,7 @@ def compare(case, options, report=None, executor=None):
 def present(case, options, report=None, executor=None):
     """Let a circuit run on one case (Presented); as `compare`, but nothing is read, judged or compared."""
     system = options.system
-    with blaming(system):
+    with blaming(system, options.settings.form):
         prepared = prepare(system, case.tokens[None], options.settings, executor=executor, **block_of(case, options))
         return Presented(prepared, run(prepared, report, executor))
 
@@ -170,7 +170,7 @@ def block_of(case, options):
 
 def plan_of(case, options):
     """What a comparison would take (dict): work, seconds expected on each target, and the choice; nothing is run."""
-    with blaming(options.system):
+    with blaming(options.system, options.settings.form):
         target, reason, seconds, work = expected(
             options.system, case.tokens[None], options.settings, **block_of(case, options)
         )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from cortical_attention.cells import kernels as of_cells
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.plan import Plan
@@ -149,14 +150,21 @@ class _Checked(NamedTuple):
 
 
 @contextmanager
-def blaming(system):
-    """Turn what a wiring of the user's own makes of a run into one sentence (WiringError); errors of registered wirings are
-    left as they are."""
+def blaming(system, form=None):
+    """Turn what goes wrong with a wiring or a form of the user's own into one sentence; errors of those that are registered
+    are left as they are.
+
+    Raises
+    ------
+    WiringError
+    """
+    own = [f"wiring '{system.name}'"] if system.name not in SYSTEMS else []
+    own += [f"form '{form.name}'"] if form is not None and form.name not in FORMS else []
     try:
         yield
     except (WiringError, RunError, MemoryError):
         raise
     except Exception as error:
-        if system.name in SYSTEMS:
+        if not own:
             raise
-        raise WiringError(f"wiring '{system.name}': {one_line(error)}") from error
+        raise WiringError(f"{' and '.join(own)}: {one_line(error)}") from error
