@@ -75,14 +75,15 @@ class Unit(NamedTuple):
 def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGIT):
     """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits.
 
-    Wirings that are named run at each rung whose cells can be wired so; by default each runs at the rungs that its system
-    claims something about.
+    By default the wirings that claim something. Each runs at the rungs that its system claims something about; one that
+    claims nothing has to be named, and runs at all.
     """
+    named = [name for name, system in SYSTEMS.items() if system.claims] if wirings is None else wirings
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
     groups = {"random": [(case,) for case in chosen], "digits": [digit_cases(images)]}
     return [
         Unit(rung, wiring, suite, cases)
-        for rung in rungs for wiring in (claiming(rung) if wirings is None else wirings) if runs(rung, wiring)
+        for rung in rungs for wiring in named if rung in (system_of(wiring).claims or RUNGS)
         for suite in suites for cases in groups[suite]
     ]  # fmt: skip
 
@@ -90,16 +91,6 @@ def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIG
 def sequences(case):
     """Tokens and context."""
     return case.tokens, case.tokens if case.context is None else case.context
-
-
-def claiming(rung):
-    """Wirings of which something is claimed at a rung."""
-    return [name for name, system in SYSTEMS.items() if rung in system.claims]
-
-
-def runs(rung, wiring):
-    """Whether the cells of a rung can be wired so."""
-    return FORMS[rung].wirings is None or wiring in FORMS[rung].wirings
 
 
 def digit_cases(images=N_DIGIT):
@@ -305,7 +296,7 @@ def main(
     given, console = {"cells": cells, "target": target, "seed": seed}, console_for(json)
     every = units(*chosen, tokens, images)
     if not every:
-        raise o.OptionError(f"--wirings is '{wirings}' but none of them can be wired of the cells of {rungs}")
+        raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")
     for unit in every:
         options_of(unit, given)
     check_folder(out, overwrite=(out / "units").is_dir())  # one that has a ladder, or nothing

@@ -135,6 +135,7 @@ def test_the_ladder_runs_what_is_claimed(monkeypatch):
     found = {(unit.rung, unit.wiring) for unit in ladder.units(suites=("random",))}
     assert {rung for rung, wiring in found if wiring == "other"} == {"dale"}
     assert {rung for rung, wiring in found if wiring == "mask"} == set(FORMS)
+    assert not ladder.units(("biophysical",), ("memory",))
     rows = [
         {"rung": "dale", "wiring": wiring, "suite": "random", "case": "a", "relative_l2": 1e-7} for wiring in SYSTEMS
     ]
