@@ -48,7 +48,7 @@ def _level(rows, null):
 
 
 def table_of(summaries):
-    """Rich table of `experiments.ladder.summarise`."""
+    """Rich table of `trials.ladder_summary.summarise`."""
     fixed = {"no_wrap": True}
     table = Table(
         Column("rung", **fixed), Column("median", **fixed), Column("largest", **fixed),
