@@ -15,13 +15,14 @@ import psutil
 import typer
 from brian2 import second
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.command.heads import executor_of
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import write_json
 from cortical_attention.readout.provenance import git_state, processor, versions
 from cortical_attention.reference.attention import linear_attention
-from cortical_attention.simulation.attend import FORMS, Settings, attend
+from cortical_attention.simulation.attend import Settings, attend
 
 PERIOD = 0.2  # s, between two looks at the memory
 

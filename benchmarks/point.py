@@ -16,9 +16,9 @@ from benchmarks.peers import peak_mb
 from benchmarks.standalone import clocked
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.reference.attention import Block
-from cortical_attention.simulation.attend import WIRINGS
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
+from cortical_attention.trials.systems import SYSTEMS
 
 TIMES = Times(0.5 * second, 0.5 * second, GATE * second, DT * second)
 NUCLEI = ("core", "matrix", "higher_order")
@@ -83,7 +83,7 @@ def cost(wiring, form, size, target="cpp"):
         `wall_s` of the time loop, `biological_s`, `compile_s`, `above_start_mb`, `n_cell` and `n_synapse`.
     """
     start, (tokens, block) = peak_mb(), draw(size)
-    plan = WIRINGS[wiring](TIMES, tokens, *block[:4])
+    plan = SYSTEMS[wiring].wiring(TIMES, tokens, *block[:4])
     units = rate_units(plan)
     if form == "spiking":
         units = {name: np.full(size.batch, unit) * Hz for name, unit in unit_rates(wiring, tokens, block).items()}

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import nnls
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import write_json
 from cortical_attention.readout.provenance import git_state, processor
-from cortical_attention.simulation.attend import FORMS
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.engine import Cost
 from cortical_attention.simulation.run import simulate, work

@@ -29,11 +29,12 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.simulation.attend import WIRINGS
 from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, write
-from cortical_attention.trials.comparison import compare, content_of, open_folder, plan_of
-from cortical_attention.trials.comparison import write as write_comparison
+from cortical_attention.trials.comparison import compare, plan_of
 from cortical_attention.trials.pictures import NULLS_TITLE, null_series, nulls_of
+from cortical_attention.trials.results import content_of, open_folder
+from cortical_attention.trials.results import write as write_comparison
+from cortical_attention.trials.systems import NULLS, SYSTEMS
 
 SIZE = 33  # whiskers, and so barrels, of a mouse: Granier & Senn (2025), section 5
 LARGEST = PATCH**2  # components of a patch
@@ -66,7 +67,7 @@ def row(name, compared):
     return {
         "circuit": name,
         **{key: report[key] for key in ("relative_l2", "skill", "kappa_correlation", "settled", "n_cell", "n_synapse")},
-        **{f"{null}_relative_l2": report[f"{null}_relative_l2"] for null in ("uniform", "key_only", "additive")},
+        **{f"{null}_relative_l2": report[f"{null}_relative_l2"] for null in NULLS},
         "form": report["form"],
         "target": answer.run.target,
         "biological_s": report["biological_s"],
@@ -137,7 +138,7 @@ def memory_mb():
 
 
 def main(
-    wirings: Annotated[str, typer.Option(help="Some of mask,memory.")] = ",".join(WIRINGS),
+    wirings: Annotated[str, typer.Option(help=f"Some of {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
     forms: Annotated[str, typer.Option(help="Some of rate,spiking.")] = ",".join(FORMS),
     size: Annotated[int, typer.Option(help="Tokens, and numbers of a token, a key and a value.")] = SIZE,
     duration: o.Duration = None,
@@ -154,7 +155,7 @@ def main(
 ):
     """Simulate an area of barrel cortex."""
     o.within("--size", size, 2, LARGEST)
-    chosen = o.some_of("--wirings", wirings, tuple(WIRINGS)), o.some_of("--forms", forms, FORMS)
+    chosen = o.some_of("--wirings", wirings, tuple(SYSTEMS)), o.some_of("--forms", forms, FORMS)
     given = {"duration": duration, "settle": settle, "dt": dt, "unit_rate": unit_rate, "target": target, "seed": seed}
     given["record"] = "sample"
     asked = {
@@ -171,7 +172,7 @@ def main(
     for name, compared in swept.done.items():
         own = folder / name.replace(", ", "-")
         own.mkdir(exist_ok=True)
-        write_comparison(compared, case, asked[name], own)
+        write_comparison(compared, asked[name], own)
     rows = [row(name, compared) for name, compared in swept.done.items()]
     result = swept.result(rows, size=size, **memory_mb())
     content = run_json(first, swept, wirings=chosen[0], forms=chosen[1], size=size)

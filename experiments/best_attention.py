@@ -29,6 +29,7 @@ import numpy as np
 import typer
 from rich.table import Column, Table
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options as o
 from cortical_attention.command.progress import progress
 from cortical_attention.command.status import script, status_of
@@ -38,7 +39,6 @@ from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.simulation.attend import FORMS
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, side_by_side, write
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import FAMILIES, FREE, LinearFamily, nearest

@@ -19,11 +19,12 @@ import typer
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.progress import progress
-from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.status import script, status_by
 from cortical_attention.command.tables import console_for, print_comparison, print_plans
 from cortical_attention.inputs.cases import load
 from cortical_attention.readout.files import check_folder
-from cortical_attention.trials.comparison import compare, content_of, open_folder, plan_of, write
+from cortical_attention.trials.comparison import held, keeping, plan_of, present, reference_for
+from cortical_attention.trials.results import content_of, open_folder, write_comparison, write_run
 
 CASE = (
     "An .npz or .safetensors file with tokens, W_Q, W_K, W_V, W_O and, if need be, mask: boolean (n_token, n_context), "
@@ -55,8 +56,8 @@ def main(
     workers: o.Workers = 0,
     scheduler: o.Scheduler = None,
 ):
-    """Compare a circuit with linear attention on a case."""
-    options = o.check(**locals())
+    """Compare a circuit with its algebra, linear attention, on a case."""
+    options = o.check(**locals(), without_reference=True)
     loaded = load(case)
     console = console_for(json)
     for notice in loaded.notices:
@@ -64,14 +65,16 @@ def main(
     if plan:
         return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, console, json)
     check_folder(out, overwrite)
+    reference = reference_for(loaded, options)
     with executor_of(workers, scheduler) as executor, progress(f"{wiring} wiring, {form} form", quiet) as report:
-        compared = compare(loaded, options, report, executor)
+        presented = present(loaded, options, report, executor)
     folder = open_folder("compare", options, content_of(loaded), out, overwrite)
-    write(compared, loaded, options, folder)
+    with keeping(folder):
+        write_run(presented, options, folder)
+        compared = held(presented, reference, loaded, options)
+        write_comparison(compared, options, folder)
     print_comparison(compared, folder, console, json)
-    if compared.answer.run.interrupted:
-        return INTERRUPTED
-    return DONE if compared.report["settled"] else FAILED
+    return status_by([compared.report["settled"]], compared.run.interrupted)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.progress import progress
-from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
 from cortical_attention.command.tables import console_for, judgement, say_predictions
 from cortical_attention.inputs.cases import Case, sizes
 from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
@@ -32,18 +32,9 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary
 from cortical_attention.readout.style import save
-from cortical_attention.simulation.attend import FORMS, attend
-from cortical_attention.trials.batch import Prediction
-from cortical_attention.trials.comparison import (
-    Comparison,
-    content_of,
-    describe,
-    draw,
-    open_folder,
-    reference_of,
-    run_json,
-    write_recording,
-)
+from cortical_attention.trials.batch import Prediction, ask
+from cortical_attention.trials.comparison import Comparison, describe, reference_for
+from cortical_attention.trials.results import content_of, draw, open_folder, write_run
 
 BATCH = 20  # images side by side in one network; chosen: 300,000 cells
 BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and share of the same predictions
@@ -91,7 +82,7 @@ def main(
         if folder is None:
             content = {"images": images, **content_of(cases[0])}
             folder = open_folder("digits", every[forms[-1]], content, out, overwrite)
-        status = max(status, _status(results[each], len(cases)))
+        status = max(status, _status(results[each]))
         _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
             break
@@ -126,24 +117,18 @@ def run(cases, options, report=None, pilots=()):
     compared = []
     for start in range(0, len(cases), BATCH):
         batch = cases[start : start + BATCH]
-        tokens = np.stack([case.tokens for case in batch])
         pilot = pilots[start].answer if len(pilots) else None
-        answer = attend(
-            options.wiring, tokens, options.settings, report, pilot, kernel=options.kernel,
-            normalisation=options.normalisation, **batch[0].block._asdict(),
-        )  # fmt: skip
+        answer = ask(batch, options, report, pilot)
         for index, case in enumerate(batch):
-            reference = reference_of(case, options.kernel)
+            reference = reference_for(case, options)
             compared.append(Comparison(answer, reference, describe(answer, reference, options, sizes(case), index)))
         if answer.run.interrupted:
             break
     return compared
 
 
-def _status(compared, n_image):
-    if compared[-1].answer.run.interrupted:
-        return INTERRUPTED
-    return DONE if all(each.report["settled"] for each in compared) else FAILED
+def _status(compared):
+    return status_by([each.report["settled"] for each in compared], compared[-1].run.interrupted)
 
 
 def outputs(compared):
@@ -172,7 +157,7 @@ def summarise(results, labels):
             **spread,
             "settled": sum(report["settled"] for report in reports),
             "highest_rate_hz": max(max(report["peak_rate_hz"].values()) for report in reports)
-            if FORMS[form].spikes
+            if compared[0].run.records[0].spike_index is not None
             else None,
             "wall_s": sum(each.wall for each in runs),
         }
@@ -222,17 +207,16 @@ def _range(values, show):
 def _write(compared, options, picture, folder):
     """Files of one form: figures of the first image, and every comparison."""
     first = compared[0]
-    write_json(folder / "run.json", run_json(first.answer, options))
+    write_run(first.answer, options, folder)
     write_json(folder / "comparisons.json", [each.report for each in compared])
     if first.answer.output is not None:
         answers, algebra = outputs(compared)
         write_array(folder / "output.npy", answers)
         write_array(folder / "reference.npy", algebra)
         save(draw(first, options), folder / "comparison.png")
-        if first.answer.attention is not None:
+        if first.answer.attention is not None and first.reference.attention.kappa is not None:
             kappa = first.answer.attention[0]
             save(attention_over_digit(picture, kappa, first.reference.attention.kappa), folder / "attention.png")
-    write_recording(first.answer, options, folder)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, side_by_side, write
-from cortical_attention.trials.comparison import content_of, open_folder
-from cortical_attention.trials.growing_windows import AVERAGED, PT, WINDOWS, at, measure, prepare, row
+from cortical_attention.trials.growing_windows import AVERAGED, PT, WINDOWS, at, measure, pilot_of, row
+from cortical_attention.trials.results import content_of, open_folder
 from cortical_attention.trials.spike_error_sources import (
     CAUSES,
     LONG,
@@ -77,7 +77,7 @@ def run(cases, n_phase, every, options, report=None):
     rate_relative_l2 : float
         Of the rate form.
     """
-    asked = prepare(cases, n_phase, options)
+    asked = pilot_of(cases, n_phase, options)
     swept = ask_in_turn({each.name: _asker(each, asked) for each in every}, report)
     rows = {each.name: row(each, swept.done[each.name], asked, n_phase) for each in every if each.name in swept.done}
     return rows, swept, asked.rate_relative_l2

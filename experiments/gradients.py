@@ -31,8 +31,8 @@ from cortical_attention.readout.provenance import provenance
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.gradients import gradients
 from cortical_attention.trials.batch import Prediction, write
-from cortical_attention.trials.comparison import content_of, open_folder
 from cortical_attention.trials.pictures import against
+from cortical_attention.trials.results import content_of, open_folder
 
 # Parameters
 TOLERANCE = 1e-5  # of the largest entry of a gradient

@@ -23,33 +23,30 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
 from cortical_attention.command.progress import progress
-from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
+from cortical_attention.command.status import script, status_by
 from cortical_attention.command.tables import console_for, say, write_csv
-from cortical_attention.inputs.cases import Case
-from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
+from cortical_attention.inputs.digits import predict
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.files import check_folder, forget
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.provenance import provenance
-from cortical_attention.readout.statistics import cluster_interval
-from cortical_attention.simulation.attend import FORMS, WIRINGS, attend
+from cortical_attention.simulation.attend import prepare, read
+from cortical_attention.simulation.attend import run as run_prepared
 from cortical_attention.trials.batch import Prediction, part_of, write
-from cortical_attention.trials.comparison import NULLS, figures_of, reference_of
+from cortical_attention.trials.comparison import figures_of, reference_for
 from cortical_attention.trials.ladder_figure import draw, say_more, table_of
 from cortical_attention.trials.ladder_folder import file_of, keep, of_other_code, stored
+from cortical_attention.trials.ladder_summary import COLUMNS, N_DIGIT, digit_cases, summarise
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.systems import SYSTEMS, blaming, system_of
 
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least
 SUITES = ("random", "digits")
-N_DIGIT, LARGEST = 4, 16  # images; tokens of the suite
-COLUMNS = (
-    "rung", "wiring", "suite", "case", "seed", "relative_l2", "uniform_relative_l2", "key_only_relative_l2",
-    "additive_relative_l2", "skill", "kappa_correlation", "cosine", "agreement", "settled", "cells", "dt_ms",
-    "peak_rate_hz", "wall_s",
-)  # fmt: skip
+LARGEST = 16  # tokens of the suite
 
 
 class Unit(NamedTuple):
@@ -67,31 +64,26 @@ class Unit(NamedTuple):
 
 
 # Protocol
-def units(rungs=RUNGS, wirings=tuple(WIRINGS), suites=SUITES, tokens=LARGEST, images=N_DIGIT):
-    """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits."""
+def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGIT):
+    """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits.
+
+    By default the wirings that claim something. Each runs at the rungs that its system claims something about; one that
+    claims nothing has to be named, and runs at all.
+    """
+    named = [name for name, system in SYSTEMS.items() if system.claims] if wirings is None else wirings
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
     groups = {"random": [(case,) for case in chosen]}
     groups |= {"digits": [digit_cases(images)]} if "digits" in suites else {}  # they need scikit-learn
     return [
         Unit(rung, wiring, suite, cases)
-        for rung in rungs for wiring in wirings if runs(rung, wiring) for suite in suites for cases in groups[suite]
+        for rung in rungs for wiring in named if rung in (system_of(wiring).claims or RUNGS)
+        for suite in suites for cases in groups[suite]
     ]  # fmt: skip
 
 
 def sequences(case):
     """Tokens and context."""
     return case.tokens, case.tokens if case.context is None else case.context
-
-
-def runs(rung, wiring):
-    """Whether the cells of a rung can be wired so."""
-    return FORMS[rung].wirings is None or wiring in FORMS[rung].wirings
-
-
-def digit_cases(images=N_DIGIT):
-    """The first test images."""
-    tokens, labels, _ = load_digits_tokens()
-    return tuple(Case(tokens[k], load_weights(), name=f"digit {k}") for k in split(labels)[1][:images])
 
 
 def options_of(unit, given):
@@ -105,8 +97,8 @@ def options_of(unit, given):
 def present(unit, options, n_seed, report=None):
     """Let a circuit answer all cases of a unit, `n_seed` times side by side.
 
-    In the memory wiring each token asks a memory of its own, beside the others: the same cells, and the same answer, as
-    when they ask one after another, in a fraction of the biological time.
+    Where tokens would ask one after another (memory wiring), each asks a copy of the circuit of its own, beside the others:
+    the same cells, and the same answer, in a fraction of the biological time.
 
     Returns
     -------
@@ -117,13 +109,13 @@ def present(unit, options, n_seed, report=None):
     """
     tokens, context = (np.stack(each) for each in zip(*map(sequences, unit.cases), strict=True))
     tokens, context = (np.tile(each, (n_seed, 1, 1)) for each in (tokens, context))
-    n_token = tokens.shape[1]
-    if unit.wiring == "memory":
-        tokens, context = tokens.reshape(-1, 1, tokens.shape[2]), np.repeat(context, n_token, axis=0)
-    answer = attend(
-        unit.wiring, tokens, options.settings, report, context=context, kernel=options.kernel,
-        normalisation=options.normalisation, **unit.cases[0].block._asdict(),
-    )  # fmt: skip
+    n_token, block = tokens.shape[1], unit.cases[0].block._asdict()
+    block |= {"kernel": options.kernel, "normalisation": options.normalisation}
+    with blaming(options.system, options.settings.form):
+        if _in_turn(tokens, context, block, options):
+            tokens, context = tokens.reshape(-1, 1, tokens.shape[2]), np.repeat(context, n_token, axis=0)
+        prepared = prepare(options.system, tokens, options.settings, context=context, **block)
+        answer = read(prepared, run_prepared(prepared, report))
     if answer.output is None:
         raise KeyboardInterrupt
     many = n_seed, len(unit.cases)
@@ -132,11 +124,17 @@ def present(unit, options, n_seed, report=None):
     return answer, answer.output.reshape(*many, n_token, -1), kappa, settled
 
 
+def _in_turn(tokens, context, block, options):
+    """Whether a wiring answers one token after another: by its protocol for the first sequence."""
+    plan = options.system.wiring(options.settings.times(), tokens[:1], context=context[:1], **block)
+    return len(plan.protocol.windows) > 1
+
+
 # Reference
 def rows_of(unit, options, n_seed, report=None):
     """Run a unit and hold every answer against the algebra (list of dict, one a case and seed)."""
     answer, output, kappa, settled = present(unit, options, n_seed, report)
-    references = [reference_of(case, options.kernel) for case in unit.cases]
+    references = [reference_for(case, options) for case in unit.cases]
     rows = []
     for seed, k in np.ndindex(n_seed, len(unit.cases)):
         weights = None if kappa is None else kappa[seed, k]
@@ -150,7 +148,7 @@ def rows_of(unit, options, n_seed, report=None):
             "peak_rate_hz": max(float(rate) for rate in answer.run.peak_rates.values()),
             "wall_s": answer.run.wall / n_seed / len(unit.cases),
         }  # fmt: skip
-        rows.append({name: row[name] for name in COLUMNS})
+        rows.append({name: row.get(name) for name in COLUMNS})
     return rows
 
 
@@ -179,62 +177,26 @@ def climb(every, given, n_seed, folder, report=None):
     return rows, failed, False
 
 
-def summarise(rows):
-    """One row a rung, wiring and suite: the errors over cases, with an interval over seeds."""
-    found = []
-    for key in dict.fromkeys((row["rung"], row["wiring"], row["suite"]) for row in rows):
-        chosen = [row for row in rows if (row["rung"], row["wiring"], row["suite"]) == key]
-        column = {name: [row[name] for row in chosen] for name in COLUMNS}
-        found.append(
-            {
-                **dict(zip(("rung", "wiring", "suite"), key, strict=True)),
-                "median_relative_l2": float(np.median(column["relative_l2"])),
-                "interval": cluster_interval(column["relative_l2"], column["seed"], **PROTOCOL["intervals"]),
-                "ahead": {null: _ahead(column, null) for null in NULLS},
-                "largest_relative_l2": max(column["relative_l2"]),
-                **{f"{null}_relative_l2": float(np.median(column[f"{null}_relative_l2"])) for null in NULLS},
-                "least_skill": min(column["skill"]),
-                "better": int(np.sum(np.array(column["skill"]) > 0)),
-                "settled": sum(column["settled"]),
-                "agreement": sum(column["agreement"]) if key[2] == "digits" else None,
-                "key_only_agreement": agreeing_null(column) if key[2] == "digits" else None,
-                "answers": len(chosen),
-            }
-        )
-    return found
-
-
-def _ahead(column, null):
-    """Interval over seeds of how far the error lies below that of a null."""
-    ahead = np.subtract(column[f"{null}_relative_l2"], column["relative_l2"])
-    return cluster_interval(ahead, column["seed"], **PROTOCOL["intervals"])
-
-
-def agreeing_null(column):
-    """On how many of the digits of rows the null that ignores the query predicts as attention does."""
-    found = [reference_of(case, "elu+1") for case in digit_cases(len(set(column["case"])))]
-    null, right = ([each.nulls["key_only"] for each in found], [each.attention.output for each in found])
-    return int((predict(np.stack(null)) == predict(np.stack(right))).sum()) * len(set(column["seed"]))
-
-
 def judge(rows):
-    """The predictions of the protocol, on the random suite."""
-    found = []
-    for rung in dict.fromkeys(row["rung"] for row in rows):
-        easy = [
-            row["relative_l2"] for row in rows
-            if row["rung"] == rung and row["suite"] == "random" and (rung != "adaptive" or "scale3" not in row["case"])
-        ]  # fmt: skip
-        bound = PROTOCOL.get(rung, {}).get("relative_l2")
-        if easy and bound is not None:
-            said = f"{rung}: a relative L2 of at most {per_cent(bound)} on each"
-            found.append(Prediction(said, per_cent(max(easy)), max(easy) <= bound))
+    """What the systems claim of each rung (`trials.systems`), on the random suite."""
+    found, errors = [], {}
+    for row in rows:
+        bound = system_of(row["wiring"]).claims.get(row["rung"])
+        asked = row["suite"] == "random" and (row["rung"] != "adaptive" or "scale3" not in row["case"])
+        if asked and bound is not None:
+            errors.setdefault((row["rung"], bound), []).append(row["relative_l2"])
+    for (rung, bound), each in errors.items():
+        said = f"{rung}: a relative L2 of at most {per_cent(bound)} on each"
+        found.append(Prediction(said, per_cent(max(each)), max(each) <= bound))
     return found
 
 
 def main(
     rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = ",".join(RUNGS),
-    wirings: Annotated[str, typer.Option(help="Some of mask,memory.")] = ",".join(WIRINGS),
+    wirings: Annotated[
+        str | None,
+        typer.Option(help=f"Some of {','.join(SYSTEMS)}, {o.OWN}; else those that claim something of a rung."),
+    ] = None,
     suite: Annotated[str, typer.Option(help="Some of random,digits.")] = ",".join(SUITES),
     tokens: Annotated[int, typer.Option(help="Cases of the random suite up to this many tokens.")] = LARGEST,
     images: Annotated[int, typer.Option(help="Digits, side by side.")] = N_DIGIT,
@@ -248,15 +210,18 @@ def main(
 ):
     """Climb the ladder of realism."""
     start = time.perf_counter()
-    asked = ("--rungs", rungs, RUNGS), ("--wirings", wirings, tuple(WIRINGS)), ("--suite", suite, SUITES)
-    chosen = [o.some_of(*each) for each in asked]
+    chosen = [
+        o.some_of("--rungs", rungs, RUNGS),
+        o.some_wirings("--wirings", wirings),
+        o.some_of("--suite", suite, SUITES),
+    ]
     o.within("--seeds", seeds, 1, 1000)
     o.within("--tokens", tokens, 4, LARGEST)
     o.within("--images", images, 1, 360)
     given, console = {"cells": cells, "target": target, "seed": seed}, console_for(json)
     every = units(*chosen, tokens, images)
     if not every:
-        raise o.OptionError(f"--wirings is '{wirings}' but the rungs {rungs} need mask")
+        raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")
     kept = [file_of(unit, options_of(unit, given), seeds, out) for unit in every]
     check_folder(out, overwrite=(out / "units").is_dir())  # one that has a ladder, or nothing
     if other := sum(map(of_other_code, kept)):
@@ -269,15 +234,18 @@ def main(
         rows, failed, interrupted = climb(every, given, seeds, out, report)
     summaries = summarise(rows)
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
-    parameters = dict(zip(("rungs", "wirings", "suites"), chosen, strict=True))
+    parameters = {
+        "rungs": chosen[0],
+        "wirings": list(dict.fromkeys(unit.wiring for unit in every)),
+        "suites": chosen[2],
+    }
     parameters |= {"tokens": tokens, "images": images, "seeds": seeds, **given}
     content = provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("ladder", out, result, draw(rows) if rows else None, content)
     write_csv(rows, COLUMNS, out / "ladder.csv")
     say(result, table_of(summaries), judge(rows), out, console, json)
     say_more(summaries, console)
-    done = rows and not failed and all(row["settled"] for row in rows)
-    return INTERRUPTED if interrupted else DONE if done else FAILED
+    return status_by([row["settled"] for row in rows] or [False], interrupted, failed)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, write
-from cortical_attention.trials.comparison import content_of, describe, open_folder, reference_of
+from cortical_attention.trials.comparison import describe, reference_for
 from cortical_attention.trials.pictures import against
+from cortical_attention.trials.results import content_of, open_folder
 
 # Parameters
 N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
@@ -86,7 +87,7 @@ def predicted_output(name, case, attention):
 
 def row(name, case, answer, options):
     """One inhibitory wiring: sums and output, predicted and measured."""
-    reference = reference_of(case, options.kernel)
+    reference = reference_for(case, options)
     attention = reference.attention
     predicted, measured = predicted_sum(name, attention.normaliser), answer.attention_sum[0]
     wrong = predicted_output(name, case, attention)

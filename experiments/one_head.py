@@ -28,10 +28,11 @@ from cortical_attention.inputs.cases import sizes
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
-from cortical_attention.simulation.attend import WIRINGS
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, side_by_side, write
-from cortical_attention.trials.comparison import NULLS, content_of, describe, open_folder, reference_of
+from cortical_attention.trials.comparison import describe, reference_of
 from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
+from cortical_attention.trials.results import content_of, open_folder
+from cortical_attention.trials.systems import NULLS, SYSTEMS, kernels
 
 # Parameters. Few tokens: the memory wiring hears them one after another. Scale 2: attention far from uniform.
 N_TOKEN, N_CONTEXT = 4, 6
@@ -54,9 +55,9 @@ class Circuit(NamedTuple):
 
 
 # Circuit
-def circuits(wirings=tuple(WIRINGS), kernels=o.KERNELS):
+def circuits(wirings=tuple(SYSTEMS)):
     """Every circuit that is asked."""
-    return [Circuit(wiring, kernel, kind) for wiring in wirings for kernel in kernels for kind in ("self", "cross")]
+    return [Circuit(wiring, kernel, kind) for wiring in wirings for kernel in kernels() for kind in ("self", "cross")]
 
 
 def circuit_of(row):
@@ -108,7 +109,7 @@ def row(circuit, answer, options, seed):
     """Answers of one circuit beside the algebra: every input, the worst of them, and the silenced core."""
     options = options._replace(**_chosen(circuit))
     cases = inputs(circuit, seed)
-    references = [reference_of(case, circuit.kernel) for case in cases]
+    references = [reference_of(case, circuit.kernel, system=options.system) for case in cases]
     reports = [describe(answer, references[k], options, sizes(cases[k]), k) for k in range(N_INPUT)]
     silenced = []
     for right, wrong, output in zip(references, references[N_INPUT:], answer.output[N_INPUT:], strict=False):

@@ -154,9 +154,11 @@ LARGE = np.array([1e4, 1e300])
 @pytest.mark.parametrize("kernel", sorted(ALGEBRA))
 def test_a_kernel_is_the_algebras(kernel):
     """The same function written twice: equal to a few roundings, and where exp(x) is as large as floats go."""
-    x = X if kernel == "exp" else np.concatenate([X, LARGE])
+    x = np.concatenate([X, LARGE])
+    with np.errstate(over="ignore"):
+        x = x[np.isfinite(ALGEBRA[kernel].phi(x))]  # where it does not overflow
+    assert set(X) <= set(x)
     expected = ALGEBRA[kernel].phi(x)
-    assert np.isfinite(expected).all()
     # softplus: |x| cancels in neither; the rounding of exp(u) is eps |u| relative, and exp(700) stands at u = 700
     assert evaluate(kernel, x) == pytest.approx(expected, rel=16 * EPS, abs=np.finfo(float).tiny)
 

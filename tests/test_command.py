@@ -20,7 +20,7 @@ from cortical_attention.inputs.cases import load
 from cortical_attention.readout.files import RESULT_FILES
 from cortical_attention.readout.recording import read_nix
 from cortical_attention.simulation.attend import Settings
-from cortical_attention.trials import comparison
+from cortical_attention.trials import results
 from tests.command import BRIEF, FIELDS, ROOT, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
 
@@ -104,8 +104,8 @@ def test_recording(done):
 
 def hash_of(arrays, **asked):
     """Hash in the name of the default folder of a comparison."""
-    content = comparison.content_of(load(saved(**arrays)))
-    folder = comparison.open_folder("compare", options.check(target="numpy", **asked), content, None, False)
+    content = results.content_of(load(saved(**arrays)))
+    folder = results.open_folder("compare", options.check(target="numpy", **asked), content, None, False)
     return folder.name.split("-")[1]
 
 

@@ -1,14 +1,19 @@
 """The command line refuses bad input in one sentence, and says what failed."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from brian2 import ms, second
 
+from cortical_attention.cells.forms import FORMS
+from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.command import options
 from cortical_attention.command.line import EXPERIMENTS
-from cortical_attention.readout.files import locked
+from cortical_attention.readout.files import FolderError, locked
 from cortical_attention.trials import comparison
 from tests.command import BRIEF, NUMBERS, check_refused, run, saved, tree
 
@@ -150,29 +155,63 @@ def test_simulation_that_fails_writes_nothing(overwrite):
     check_refused("compare", saved(scale=2), *words, names="time step", status=1)
 
 
-def test_rates_that_diverge():
-    """One sentence, and no warning of an overflow before it."""
+def test_rates_that_diverge(monkeypatch):
+    """One sentence, and no warning of an overflow before it; were such a time step not refused."""
+    monkeypatch.setattr(options, "shortest_time_constant", lambda form: ("tau", second))
     words = ("--dt", "60", "--settle", "60", "--target", "numpy")
     check_refused("compare", saved(scale=3), *words, names="diverged", status=1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_longer_than_the_shortest_time_constant(form):
+    """Explicit Euler overshoots beyond it; the default lies below, and the bound itself is allowed."""
+    name, tau = options.shortest_time_constant(FORMS[form])
+    assert FORMS[form].dt <= tau
+    assert options.check(form=form, dt=tau / ms).settings.dt == tau
+    words = ("--form", form, "--duration", "2", "--dt", 1.01 * tau / ms)
+    check_refused("compare", saved(), *words, names=("--dt", f"{tau / ms:g} ms", name))
+
+
+def test_the_shortest_time_constant_of_rates_is_that_of_dendrites():
+    """Negative control: it is found where it stands, a longer one is not taken, and zero is no time constant."""
+    assert options.shortest_time_constant(RATE)[1] == 5 * ms
+    assert options.shortest_time_constant(RATE._replace(tau_soma=2 * ms)) == ("tau_soma", 2 * ms)
+    assert options.shortest_time_constant(RATE._replace(tau_soma=0 * ms))[1] == 5 * ms
+    assert options.shortest_time_constant(RATE._replace(constants={"tau_x": 1 * ms}))[1] == 1 * ms
 
 
 def test_not_enough_memory(monkeypatch):
     def fail(*_, **__):
         raise MemoryError("Unable to allocate 9 TiB")
 
-    monkeypatch.setattr("cortical_attention.trials.comparison.attend", fail)
+    monkeypatch.setattr("cortical_attention.trials.comparison.run", fail)
     check_refused("compare", saved(), names="9 tib", status=1)
 
 
-def test_answer_that_is_not_finite(monkeypatch):
-    attend = comparison.attend
+# What fails after the run
+RUN_FILES = {"run.json", "recording.nix", "raster.png"}
 
-    def spoilt(*given, **named):
-        answer = attend(*given, **named)
+
+def check_kept(*, names, files=frozenset()):
+    """One sentence, exit status 1, and a folder that has the files of the run. Gives the folder's files."""
+    done = run("compare", saved(), *BRIEF, "--out", "result")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert re.fullmatch(r"cortical-attention: [^\n]+\n", done.stderr), done.stderr
+    for name in (*names, "result"):
+        assert name in done.stderr
+    assert {path.name for path in Path("result").iterdir()} == RUN_FILES | set(files)
+    assert json.loads(Path("result/run.json").read_text())["parameters"]["wiring"] == "mask"
+
+
+def test_answer_that_is_not_finite(monkeypatch):
+    read = comparison.read
+
+    def spoilt(*given):
+        answer = read(*given)
         return answer._replace(output=answer.output + np.inf)
 
-    monkeypatch.setattr(comparison, "attend", spoilt)
-    check_refused("compare", saved(), *BRIEF, names="not finite", status=1)
+    monkeypatch.setattr(comparison, "read", spoilt)
+    check_kept(names=["not finite"])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -184,3 +223,31 @@ def test_a_folder_that_another_run_writes_to_is_refused_before_anything_runs(nam
     with locked(Path("same")):
         for more in [[]] if name in ("ladder", "sweep") else [[], ["--overwrite"]]:
             check_refused(*words, "--out", "same", *more, names="same is being written to by another")
+
+
+def test_a_judge_that_fails_leaves_the_run(monkeypatch):
+    def fail(*_):
+        raise RecursionError("maximum recursion\n depth exceeded")
+
+    monkeypatch.setattr("cortical_attention.simulation.attend.judge", fail)
+    check_kept(names=["RecursionError: maximum recursion depth exceeded"])
+
+
+def test_a_picture_that_fails_leaves_the_run_and_its_comparison(monkeypatch):
+    def fail(*_):
+        raise IndexError("no such panel")
+
+    monkeypatch.setattr("cortical_attention.trials.results.draw", fail)
+    check_kept(names=["no such panel"], files=["comparison.json", "output.npy", "reference.npy"])
+    assert json.loads(Path("result/comparison.json").read_text())["settled"] is False
+
+
+def test_a_full_disk_is_not_blamed_on_the_comparison(monkeypatch):
+    """Negative control: what the file system refuses stays bad input."""
+
+    def fail(*_):
+        raise FolderError("result cannot be written to") from OSError(28, "full")
+
+    monkeypatch.setattr("cortical_attention.trials.results.write_array", fail)
+    done = run("compare", saved(), *BRIEF, "--out", "result")
+    assert (done.exit_code, done.stderr) == (2, "cortical-attention: result cannot be written to\n")

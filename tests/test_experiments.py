@@ -23,6 +23,7 @@ from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import slots
 from cortical_attention.trials import batch
 from cortical_attention.trials.spike_error_sources import SHORT, idealised, settings, synapses
+from cortical_attention.trials.systems import kernels
 
 AGREE = 1e-6  # relative L2 asked of the rate form
 MARGIN = 1e4  # times AGREE, at least, that an answer which is not the right one must miss by
@@ -152,7 +153,7 @@ def case_with_targets():
     return case._replace(targets=np.random.default_rng(3).standard_normal(case.tokens.shape))
 
 
-@pytest.mark.parametrize("kernel", o.KERNELS)
+@pytest.mark.parametrize("kernel", kernels())
 @pytest.mark.parametrize("unnormalised", [False, True])
 def test_equations_2_to_5_are_the_derivatives_of_equation_1(case_with_targets, kernel, unnormalised):
     options = o.check(kernel=kernel, unnormalised=unnormalised)

@@ -15,7 +15,7 @@ from cortical_attention.readout.factors import factors
 from cortical_attention.reference import linear_attention
 from cortical_attention.reference.kernels import KERNELS
 from cortical_attention.simulation.engine import device
-from cortical_attention.trials.comparison import NULLS
+from cortical_attention.trials.systems import NULLS
 
 QUIET = TwoCompartment(sigma=0 * pA)
 RANGES = QUIET.membrane.basal, QUIET.membrane.apical

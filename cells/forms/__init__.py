@@ -1,1 +1,9 @@
-"""How a cell runs: each form turns the rule of a cell type into dynamics."""
+"""How a cell runs: each form turns the rule of a cell type into dynamics. `FORMS` has them by name, the most ideal first."""
+
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
+from cortical_attention.cells.forms.dale import DALE
+from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
+
+FORMS = {form.name: form for form in (RATE, DALE, SPIKING, ADAPTIVE, BIOPHYSICAL)}

@@ -5,14 +5,22 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from brian2 import Hz, ms, second
+from brian2 import Hz, Quantity, get_dimensions, ms, second
 
-from cortical_attention.simulation.attend import FORMS, WIRINGS, Settings
+from cortical_attention.cells import kernels as of_cells
+from cortical_attention.cells.forms import FORMS
+from cortical_attention.cells.forms.form import Form as FormType
+from cortical_attention.simulation.attend import Settings
 from cortical_attention.simulation.engine import TARGETS, compiler
+from cortical_attention.trials.loading import loaded
+from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
+from cortical_attention.wiring.expressions import WiringError
 
-Wiring = Annotated[str, typer.Option(help="mask (n x n microcolumns) or memory (tokens one by one).")]
-Form = Annotated[str, typer.Option(help="rate, dale, spiking, adaptive or biophysical.")]
-Kernel = Annotated[str, typer.Option(help="phi: elu+1, softplus, relu or exp.")]
+OWN = "or module:object of your own"
+_ABOUT = ", ".join(f"{each.name} ({each.about})" for each in SYSTEMS.values())
+Wiring = Annotated[str, typer.Option(help=f"{_ABOUT}, {OWN}.")]
+Form = Annotated[str, typer.Option(help=f"{', '.join(FORMS)}, {OWN}.")]
+Kernel = Annotated[str, typer.Option(help=f"phi: {', '.join(kernels())}.")]
 Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Do not divide by Z.")]
 Normalisation = Annotated[str, typer.Option(help="What inhibits: recurrent, feedforward, or output (wrong by design).")]
 Dendrites = Annotated[str, typer.Option(help="shared (one a distinct drive) or explicit (one synapse a pair).")]
@@ -36,7 +44,6 @@ Workers = Annotated[int, typer.Option(help="Local processes that share the heads
 Scheduler = Annotated[str | None, typer.Option(help="Address of a dask scheduler whose workers share the heads.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, all else on standard error.")]
 
-KERNELS = ("elu+1", "softplus", "relu", "exp")
 MAX_CELLS, MIN_UNIT_RATE = 10**6, 1e-6  # chosen: far beyond what is of use, so that nothing overflows
 MAX_STEPS = 1e9  # chosen: a day and more on the numpy target
 NORMALISATIONS = ("recurrent", "feedforward", "output")
@@ -51,64 +58,154 @@ class Options(NamedTuple):
 
     Attributes
     ----------
-    wiring, kernel : str
+    wiring : str, callable or System
+        As `trials.systems.system_of` takes it.
+    kernel : str
     normalisation : str or None
         None: not normalised.
     settings : simulation.attend.Settings
     """
 
-    wiring: str
+    wiring: object
     kernel: str
     normalisation: str | None
     settings: Settings
 
+    @property
+    def system(self):
+        """The wiring with its algebra and its nulls."""
+        return system_of(self.wiring, "--wiring")
+
+    @property
+    def named(self):
+        """What the circuit is, by names: wiring (as it was given), kernel, normalisation."""
+        return {"wiring": self.system.name, "kernel": self.kernel, "normalisation": self.normalisation}
+
 
 def check(
     *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normalisation="recurrent", dendrites="shared",
-    cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", seed=0, record="default", **others,
+    cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", seed=0, record="default",
+    without_reference=False, **others,
 ):  # fmt: skip
     """Options of the values given on the command line; `others` are left alone.
+
+    Parameters
+    ----------
+    wiring : str, callable or System
+    form : str or Form
+        A name, or `module:object`.
+    without_reference : bool
+        Whether a wiring without an algebra will do.
 
     Raises
     ------
     OptionError
         For an unknown word, or a number that is out of range.
     """
-    one_of("--wiring", wiring, WIRINGS)
-    one_of("--form", form, FORMS)
-    one_of("--kernel", kernel, KERNELS)
+    system, form = checked_wiring(wiring, without_reference), checked_form(form)
+    _check_kernel(kernel)
     one_of("--normalisation", normalisation, NORMALISATIONS)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
     one_of("--record", record, ("default", "sample", "all"))
     one_of("--target", target, TARGETS)
     if target in ("cython", "cpp") and compiler() is None:
         raise OptionError(f"--target {target} needs a C++ compiler, and none was found; --target numpy needs none")
-    _positive("--duration", duration, "s")
-    _positive("--settle", settle, "s")
-    _positive("--dt", dt, "ms")
+    for name, value, unit in (("duration", duration, "s"), ("settle", settle, "s"), ("dt", dt, "ms")):
+        _positive(f"--{name}", value, unit)
     _positive("--unit-rate", unit_rate, "Hz")
     if unit_rate < MIN_UNIT_RATE:
         raise OptionError(f"--unit-rate is {unit_rate} Hz but needs to be at least {MIN_UNIT_RATE} Hz")
     within("--cells", cells, 1, MAX_CELLS)
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
-    if FORMS[form].wirings is not None and wiring not in FORMS[form].wirings:
-        raise OptionError(f"--wiring is '{wiring}' but --form {form} needs {' or '.join(FORMS[form].wirings)}")
+    if form.wirings is not None and system.name not in form.wirings:
+        raise OptionError(f"--wiring is '{system.name}' but --form {form.name} needs {' or '.join(form.wirings)}")
     settings = Settings(
-        form=FORMS[form], window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
+        form=form, window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
         unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, seed=seed, record=record,
     )  # fmt: skip
-    times = settings.times()
+    _check_times(settings.times(), form)
+    return Options(wiring, kernel, None if unnormalised else normalisation, settings)
+
+
+def checked_wiring(wiring, without_reference=False, option="--wiring"):
+    """System of a wiring, which has a reference unless it may be without.
+
+    Raises
+    ------
+    OptionError
+    """
+    try:
+        system = system_of(wiring, option)
+    except WiringError as error:
+        raise OptionError(str(error)) from error
+    if system.reference is None and not without_reference:
+        raise OptionError(f"{option} is '{system.name}' but needs to be a System with a reference; compare takes any")
+    return system
+
+
+def checked_form(form):
+    """Form of a name, or of `module:object`, which then is its name.
+
+    Raises
+    ------
+    OptionError
+    """
+    if isinstance(form, FormType):
+        return form
+    if ":" not in form:
+        one_of("--form", form, (*FORMS, "module:object"))
+        return FORMS[form]
+    try:
+        found = loaded("--form", form)
+    except WiringError as error:
+        raise OptionError(str(error)) from error
+    if not isinstance(found, FormType):
+        raise OptionError(f"--form is '{form}' but needs to be a Form; it is a {type(found).__name__}")
+    return found._replace(name=form)
+
+
+def _check_kernel(kernel):
+    """Refuse a kernel that the circuit or the algebra does not have (OptionError)."""
+    if kernel in of_cells.KERNELS and kernel not in kernels():
+        known = ", ".join(kernels())
+        raise OptionError(f"--kernel is '{kernel}', which the algebra does not have, but needs to be one of {known}")
+    one_of("--kernel", kernel, kernels())
+
+
+def _check_times(times, form):
+    """Refuse a time step that is too long for the window or for the cells, or so short that a run has no end."""
+    dt = f"--dt is {times.dt / ms:g} ms"
     if times.dt > times.window / 8:
-        raise OptionError(
-            f"--dt is {times.dt / ms:g} ms but needs to be at most an eighth of the window of {times.window / second:g} s"
-        )
+        raise OptionError(f"{dt} but needs to be at most an eighth of the window of {times.window / second:g} s")
+    name, tau = shortest_time_constant(form)
+    if times.dt > tau:
+        raise OptionError(f"{dt} but needs to be at most {tau / ms:g} ms, {name} of form {form.name}")
     if (times.settle + times.window) / times.dt > MAX_STEPS:
         raise OptionError(
-            f"--dt is {times.dt / ms:g} ms but needs to be longer: a run of {(times.settle + times.window) / second:g} s "
+            f"{dt} but needs to be longer: a run of {(times.settle + times.window) / second:g} s "
             f"would take more than {MAX_STEPS:.0e} steps"
         )
-    return Options(wiring, kernel, None if unnormalised else normalisation, settings)
+
+
+def shortest_time_constant(form):
+    """Name and value (Quantity, s) of the shortest time constant of a form.
+
+    A step of explicit Euler takes dx/dt = -x / tau to (1 - dt / tau) x: beyond dt = tau it overshoots, beyond 2 tau it grows
+    without bound. What integrates without a leak (a time constant of zero) has no such limit.
+    """
+    return min(_time_constants(form, form.name), key=lambda each: each[1], default=("", float("inf") * second))
+
+
+def _time_constants(thing, name):
+    """Name and value of every time constant in a form: of what is called tau, at any depth."""
+    if isinstance(thing, Quantity):
+        if name.startswith("tau") and thing.ndim == 0 and get_dimensions(thing) == second.dim and thing > 0 * second:
+            yield name, thing
+        return
+    parts = thing._asdict() if hasattr(thing, "_asdict") else thing if isinstance(thing, dict) else {}
+    for key, part in parts.items():
+        yield from _time_constants(part, str(key))
 
 
 def some_of(name, words, known):
@@ -121,6 +218,21 @@ def some_of(name, words, known):
     words = tuple(dict.fromkeys(words.split(",")))
     for word in words:
         one_of(name, word, known)
+    return words
+
+
+def some_wirings(name, words):
+    """The wirings of a list with commas, each registered or `module:object`, and once; None of None.
+
+    Raises
+    ------
+    OptionError
+    """
+    if words is None:
+        return None
+    words = tuple(dict.fromkeys(words.split(",")))
+    for word in words:
+        checked_wiring(word, option=name)
     return words
 
 

@@ -76,7 +76,25 @@ def say(sentence, status):
 
 
 def status_of(swept, settled):
-    """Exit status of a batch of runs (`trials.batch.Swept`); `settled` are the judgements of those that were to settle."""
-    if swept.interrupted:
+    """Exit status of a batch of runs (`trials.batch.Swept`); `settled` as for `status_by`."""
+    return status_by(settled, swept.interrupted, swept.failed)
+
+
+def status_by(settled, interrupted=False, failed=()):
+    """Exit status of runs.
+
+    Parameters
+    ----------
+    settled : iterable of bool
+        The judgement (`settled` in comparison.json) of each run that was to settle.
+    interrupted : bool
+    failed : collection
+        Runs that came to no judgement.
+
+    Returns
+    -------
+    int
+    """
+    if interrupted:
         return INTERRUPTED
-    return DONE if all(settled) and not swept.failed else FAILED
+    return DONE if all(settled) and not failed else FAILED

@@ -33,7 +33,7 @@ def print_comparison(compared, folder, console, as_json):
         print(json.dumps(report))
     table = Table("circuit against algebra", "", title=f"{report['wiring']} wiring, {report['form']} form")
     table.add_row("relative L2 error", per_cent(report["relative_l2"]))
-    for null in ("uniform", "key_only", "additive"):
+    for null in compared.reference.nulls:
         table.add_row(f"  of the null: {null.replace('_', ' ')}", per_cent(report[f"{null}_relative_l2"]))
     table.add_row("skill over the best null", number(report["skill"]))
     table.add_row("cosine", number(report["cosine"], 6))
@@ -42,6 +42,8 @@ def print_comparison(compared, folder, console, as_json):
     table.add_row("cells, synapses", f"{report['n_cell']}, {report['n_synapse']}")
     table.add_row("biological time, wall time", f"{report['biological_s']:.2f} s, {report['wall_s']:.1f} s")
     console.print(table)
+    if compared.reference.attention is None:
+        console.print(f"wiring '{report['wiring']}' has no reference: nothing is compared", highlight=False)
     for sentence in judgement(report):
         console.print(sentence, highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
@@ -59,14 +61,14 @@ def print_plans(plans, console, as_json):
 
 
 def judgement(report):
-    """Sentences on whether the circuit settled."""
+    """Sentences on whether the circuit settled, which is what `settled` of comparison.json says, and if not, why."""
     if report["interrupted"]:
         return [f"interrupted after {report['biological_s']:.2f} s of biological time; what was recorded is written"]
-    sentences = []
-    if report["silent"]:
-        sentences.append(f"{report['silent']} macrocolumns are without drive: Z is zero there, and so is their output")
-    sentences += [f"not settled: {reason}" for reason in filter(None, report["reason"].split("; "))]
-    return sentences or ["settled"]
+    without = f"{report['silent']} macrocolumns are without drive: Z is zero there, and so is their output"
+    before = [without] if report["silent"] else []
+    if report["settled"]:
+        return [*before, "settled"]
+    return [*before, *(f"not settled: {each}" for each in report["reason"].split("; "))]
 
 
 def say_predictions(predictions, console):

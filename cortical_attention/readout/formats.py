@@ -15,4 +15,11 @@ def per_cent(value):
 
 def shares(values):
     """Shares in one cell of a table: 25/5.6/19 %."""
-    return "/".join(f"{100 * value:.2g}" if value < 1 else f"{100 * value:.0f}" for value in values) + " %"
+    return "/".join(map(_share, values)) + " %"
+
+
+def _share(value):
+    """Per cent without the sign; a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{100 * value:.2g}" if value < 1 else f"{100 * value:.0f}"

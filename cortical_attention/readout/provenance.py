@@ -4,7 +4,6 @@ import datetime
 import functools
 import hashlib
 import importlib.metadata
-import inspect
 import math
 import os
 import platform
@@ -157,8 +156,8 @@ def jsonable(x):
         return [jsonable(value) for value in x]
     if isinstance(x, Path):
         return str(x)
-    if inspect.isfunction(x):
-        return f"{x.__module__}.{x.__qualname__}"
+    if callable(x):
+        return f"{x.__module__}.{getattr(x, '__qualname__', type(x).__qualname__)}"
     raise TypeError(f"a {type(x).__name__} cannot be written as JSON.")
 
 

@@ -1,27 +1,24 @@
-"""From an attention block to what a circuit answers: plan, pilot, simulation, judgement."""
+"""From an attention block to what a circuit answers: prepare (plan, pilot, unit rates), run, read and judge."""
 
 from functools import partial
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
 from brian2 import Quantity, ms, second
 
-from cortical_attention.cells.forms.adaptive import ADAPTIVE
-from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
-from cortical_attention.cells.forms.dale import DALE
-from cortical_attention.cells.forms.rate import RATE
-from cortical_attention.cells.forms.spiking import SPIKING
-from cortical_attention.circuits.mask import mask_wiring
-from cortical_attention.circuits.memory import memory_wiring
+from cortical_attention.cells.forms import FORMS
+from cortical_attention.cells.forms.form import Form
+from cortical_attention.circuits.plan import Plan
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.calibrate import UNIT_RATE, calibrated, rate_units, unit_rates
 from cortical_attention.simulation.run import Run, simulate, work
 from cortical_attention.simulation.settle import Settled, judge, slots
 from cortical_attention.simulation.spread import spread
+from cortical_attention.wiring.expressions import WiringError
 
-WIRINGS = {"mask": mask_wiring, "memory": memory_wiring}
-FORMS = {"rate": RATE, "dale": DALE, "spiking": SPIKING, "adaptive": ADAPTIVE, "biophysical": BIOPHYSICAL}
+RATE = FORMS["rate"]
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
 WRITE = 250 * ms  # chosen: half of a slot of 0.5 s, in which the token before has faded from the dendrites
@@ -47,7 +44,7 @@ class Settings(NamedTuple):
     record : {"default", "sample", "all"}
     """
 
-    form: object = RATE
+    form: Form = RATE
     window: Quantity | None = None
     settle: Quantity | None = None
     dt: Quantity | None = None
@@ -70,15 +67,30 @@ class Settings(NamedTuple):
         )
 
 
+class Prepared(NamedTuple):
+    """A circuit that is ready to run.
+
+    Attributes
+    ----------
+    plan : Plan
+    unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
+    settings : Settings
+    """
+
+    plan: Plan
+    unit_rates: dict
+    settings: Settings
+
+
 class Answer(NamedTuple):
     """What a circuit answered.
 
     Attributes
     ----------
-    output : ndarray, shape (batch, n_token, d_model), or None if the run was interrupted
+    output : ndarray, shape (batch, n_token, d_model), or None if it is not read, or the run was interrupted
     attention : ndarray, shape (batch, n_head, n_token, n_context), or None where no cell carries kappa
     attention_sum : ndarray, shape (batch, n_head, n_token), or None without normalisation
-    settled : Settled, or None if the run was interrupted
+    settled : Settled, or None if it is not judged, or the run was interrupted
     run : Run
     plan : Plan
     """
@@ -88,26 +100,18 @@ class Answer(NamedTuple):
     attention_sum: np.ndarray | None
     settled: Settled | None
     run: Run
-    plan: object
+    plan: Plan
 
 
 def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **block):
-    """Present token sequences to a circuit and read its answer.
+    """Present token sequences to a circuit and read its answer: `prepare`, `run`, `read`.
 
     Parameters
     ----------
-    wiring : {"mask", "memory"}, or a callable
-        From times, tokens and the block to a plan, as `circuits.mask.mask_wiring`.
-    tokens : ndarray, shape (batch, n_token, d_model)
-    settings : Settings
+    wiring, tokens, settings, pilot, executor, **block
+        As for `prepare`.
     report : callable, optional
         Brian2's progress report.
-    pilot : Answer, optional
-        Of the rate form of the same wiring to the same input, if there is one; else a short one is run.
-    executor : concurrent.futures.Executor, optional
-        Runs each head apart, pilot included (`simulation.spread`); without one the circuit runs as a whole, in this process.
-    **block
-        Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
 
     Returns
     -------
@@ -122,42 +126,128 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
     KeyboardInterrupt
         If the pilot was interrupted, or one of many heads; an interrupted run itself is returned as far as it came.
     """
-    run_of = simulate if executor is None else partial(spread, executor=executor)
-    make, form, times = WIRINGS.get(wiring, wiring), settings.form, settings.times()
+    prepared = prepare(wiring, tokens, settings, pilot, executor, **block)
+    return read(prepared, run(prepared, report, executor))
+
+
+def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
+    """Make the plan of a circuit, and set its unit rates and cells by a pilot where the form has spikes.
+
+    Parameters
+    ----------
+    wiring : callable, str, or something with a `wiring` (`trials.systems.System`)
+        From times, tokens and the block to a plan, as `circuits.mask.mask_wiring`; a name is that of its file.
+    tokens : ndarray, shape (batch, n_token, d_model)
+    settings : Settings
+    pilot : Answer, optional
+        Of the rate form of the same wiring to the same input, if there is one; else a short one is run.
+    executor : concurrent.futures.Executor, optional
+        Runs each head of the pilot apart (`simulation.spread`); without one it runs as a whole, in this process.
+    **block
+        Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    WiringError, RunError, KeyboardInterrupt
+        As `attend`.
+    """
+    make, form, times = wiring_of(wiring), settings.form, settings.times()
     plan = make(times, tokens, **block)
-    units = rate_units(plan)
-    if form.spikes:
-        pilot_plan, pilot_run = (
-            _pilot(make, tokens, settings, block, run_of) if pilot is None else (pilot.plan, pilot.run)
-        )
-        units = unit_rates(pilot_plan, pilot_run, form.ceiling, settings.unit_rate)
-        with engine.device("numpy"):  # cells may be measured, in a run of its own
-            plan, units = calibrated(plan, units, pilot_plan, pilot_run, form, settings.cells * times.window)
-    run = run_of(
-        plan, form, units, dt=times.dt, cells=settings.cells, shared=settings.shared, seed=settings.seed,
-        target=settings.target, record=settings.record, report=report,
+    if not form.spikes:
+        return Prepared(plan, rate_units(plan), settings)
+    pilot = _pilot(make, tokens, settings, block, executor) if pilot is None else pilot
+    units = unit_rates(pilot.plan, pilot.run, form.ceiling, settings.unit_rate)
+    with engine.device("numpy"):  # cells may be measured, in a run of its own
+        plan, units = calibrated(plan, units, pilot.plan, pilot.run, form, settings.cells * times.window)
+    return Prepared(plan, units, settings)
+
+
+def run(prepared, report=None, executor=None):
+    """Simulate a prepared circuit.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    report : callable, optional
+        Brian2's progress report.
+    executor : concurrent.futures.Executor, optional
+        Runs each head apart (`simulation.spread`).
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    WiringError, RunError, KeyboardInterrupt
+        As `attend`.
+    """
+    plan, units, settings = prepared
+    return _simulator(executor)(
+        plan, settings.form, units, dt=settings.times().dt, cells=settings.cells, shared=settings.shared,
+        seed=settings.seed, target=settings.target, record=settings.record, report=report,
     )  # fmt: skip
+
+
+def read(prepared, run):
+    """Read the answer of a run, and judge whether it has settled (Answer); of an interrupted run nothing is read."""
+    plan, _, settings = prepared
     if run.interrupted:
-        return Answer(None, None, None, None, run, plan)
-    measured = slots(run, form, plan.protocol.windows)
-    read = (plan.read(each, measured) for each in (plan.output, plan.attention, plan.attention_sum))
-    return Answer(*read, judge(plan, run, form, settings.cells), run, plan)
+        return unread(prepared, run)
+    measured = slots(run, settings.form, plan.protocol.windows)
+    values = (plan.read(each, measured) for each in (plan.output, plan.attention, plan.attention_sum))
+    return Answer(*values, judge(plan, run, settings.form, settings.cells), run, plan)
+
+
+def unread(prepared, run):
+    """A run of which nothing is read (Answer)."""
+    return Answer(None, None, None, None, run, prepared.plan)
 
 
 def expected(wiring, tokens, settings, **block):
     """Target that a run would choose, why, and the seconds that each is expected to take (dict), the pilot left out; as
     `attend`, but nothing is run."""
     times, form = settings.times(), settings.form
-    needed = work(WIRINGS[wiring](times, tokens, **block), form, times.dt, settings.cells, settings.shared)
+    needed = work(wiring_of(wiring)(times, tokens, **block), form, times.dt, settings.cells, settings.shared)
     return *engine.choose(settings.target, needed), engine.estimate(needed), needed
 
 
-def _pilot(make, tokens, settings, block, run_of):
-    """Plan and run of the rate form of the same wiring on the same input, run only as long as peaks need."""
-    times = Times(PILOT_SETTLE, PILOT_WINDOW, settings.write, RATE.dt)
-    plan = make(times, tokens, **block)
+def wiring_of(wiring):
+    """The callable that makes plans.
+
+    Parameters
+    ----------
+    wiring : callable, str, or something with a `wiring`
+        A name is that of a file in `circuits`: NAME.py holds NAME_wiring.
+
+    Raises
+    ------
+    WiringError
+        If there is no such file.
+    """
+    if not isinstance(wiring, str):
+        return getattr(wiring, "wiring", wiring)
+    try:
+        return getattr(import_module(f"cortical_attention.circuits.{wiring}"), f"{wiring}_wiring")
+    except (ImportError, AttributeError) as error:
+        raise WiringError(f"wiring is '{wiring}' but circuits/{wiring}.py with {wiring}_wiring is not there") from error
+
+
+def _simulator(executor):
+    """What runs a plan: this process as a whole, or an executor head by head."""
+    return simulate if executor is None else partial(spread, executor=executor)
+
+
+def _pilot(make, tokens, settings, block, executor):
+    """The rate form of the same wiring on the same input (Answer, unread), run only as long as peaks need."""
     target = "auto" if settings.target == "cpp" else settings.target
-    run = run_of(plan, RATE, rate_units(plan), dt=times.dt, target=target)
-    if run.interrupted:
+    brief = Settings(RATE, PILOT_WINDOW, PILOT_SETTLE, RATE.dt, settings.write, target=target)
+    prepared = prepare(make, tokens, brief, **block)
+    found = run(prepared, executor=executor)
+    if found.interrupted:
         raise KeyboardInterrupt
-    return plan, run
+    return unread(prepared, found)

@@ -12,6 +12,7 @@ from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import save
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import attend
+from cortical_attention.trials.systems import blaming
 
 SCHEMA_VERSION = 1
 
@@ -70,12 +71,12 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
 
 
 def ask(cases, options, report=None, pilot=None):
-    """Answer (circuits.attend) to cases with one block and one mask, side by side in one network; `pilot` as there."""
+    """Answer to cases with one block and one mask, side by side in one network; `pilot` as for `simulation.attend`."""
     tokens, context = stacked(cases)
-    return attend(
-        options.wiring, tokens, options.settings, report, pilot, context=context, mask=cases[0].mask, kernel=options.kernel,
-        normalisation=options.normalisation, **cases[0].block._asdict(),
-    )  # fmt: skip
+    block = {"kernel": options.kernel, "normalisation": options.normalisation, **cases[0].block._asdict()}
+    block |= {"context": context, "mask": cases[0].mask}
+    with blaming(options.system, options.settings.form):
+        return attend(options.system, tokens, options.settings, report, pilot, **block)
 
 
 def stacked(cases):
@@ -133,8 +134,7 @@ def write(name, folder, result, figure, content):
 def run_json(options, swept, **parameters):
     """Content of run.json: the options, the `parameters` that an experiment has besides, and what each run was."""
     settings, runs = options.settings, {label: answer.run for label, answer in swept.done.items()}
-    held = {**options._asdict(), **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
-    del held["settings"]
+    held = {**options.named, **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
     targets = {run.target: {"reason": run.target_reason, "flags": engine.flags(run.target)} for run in runs.values()}
     return provenance(
         sys.argv, held | parameters, {"inputs": settings.seed, "phases": settings.seed},

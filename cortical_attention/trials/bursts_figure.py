@@ -7,8 +7,8 @@ from cortical_attention.cells.two_compartment import READOUTS
 from cortical_attention.readout.factors import factors
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.style import CYCLE, MARKERS, SEQUENTIAL, new_figure, style
-from cortical_attention.trials.comparison import NULLS
 from cortical_attention.trials.pictures import NULLS_TITLE, nulls_of
+from cortical_attention.trials.systems import NULLS
 
 STAGES = "L2/3", "L2/3 and IT"
 WORDS = {"burst": "bursts", "total": "all spikes", "facilitated": "facilitating synapses"}

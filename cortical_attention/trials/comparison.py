@@ -1,37 +1,56 @@
-"""A circuit's answer beside the algebra: agreement, nulls, and the files of a result."""
+"""A circuit's answer beside the algebra of its system: agreement, nulls, and the figures of a result."""
 
-import sys
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 from cortical_attention.circuits.protocol import RunError, phase_of
-from cortical_attention.inputs.cases import CaseError, arrays, sizes
+from cortical_attention.inputs.cases import CaseError, sizes
 from cortical_attention.readout import agreement
-from cortical_attention.readout.figures import comparison as comparison_figure
-from cortical_attention.readout.files import result_folder, write_array, write_json
-from cortical_attention.readout.provenance import jsonable, provenance
-from cortical_attention.readout.raster import raster
-from cortical_attention.readout.recording import to_block, write_nix
-from cortical_attention.readout.style import save
-from cortical_attention.reference.attention import linear_attention, softmax_attention
-from cortical_attention.reference.nulls import additive_attention, key_only_attention, uniform_attention
-from cortical_attention.simulation import engine
-from cortical_attention.simulation.attend import Answer, attend, expected
+from cortical_attention.readout.provenance import jsonable
+from cortical_attention.reference.attention import softmax_attention
+from cortical_attention.simulation.attend import Answer, Prepared, expected, prepare, read, run
+from cortical_attention.simulation.run import Run
 from cortical_attention.simulation.settle import slots
+from cortical_attention.trials.loading import one_line
+from cortical_attention.trials.systems import NULLS, SYSTEMS, blaming
+from cortical_attention.wiring.expressions import WiringError
 
 SCHEMA_VERSION = 1
-NULLS = {"uniform": uniform_attention, "key_only": key_only_attention, "additive": additive_attention}
 
 
 class Reference(NamedTuple):
-    """The algebra on one case: attention itself, the nulls, softmax attention, the mask, and whether it is normalised."""
+    """The algebra on one case.
+
+    Attributes
+    ----------
+    attention : Attention, or None
+        Of the system's reference; None where it has none.
+    nulls : dict of str to ndarray, shape (n_token, d_model)
+    softmax : ndarray, shape (n_token, d_model), or None
+        Softmax attention; None without a reference to hold it against.
+    mask : ndarray of bool, shape (n_token, n_context), or None
+    normalised : bool
+    """
 
     attention: object
     nulls: dict
-    softmax: object
+    softmax: np.ndarray | None
     mask: np.ndarray | None
     normalised: bool
+
+
+class Presented(NamedTuple):
+    """A finished or interrupted run of one case, of which nothing is read yet."""
+
+    prepared: Prepared
+    run: Run
+
+    @property
+    def plan(self):
+        """The plan of the run."""
+        return self.prepared.plan
 
 
 class Comparison(NamedTuple):
@@ -47,24 +66,45 @@ class Comparison(NamedTuple):
         return self.answer.run
 
 
-def reference_of(case, kernel, normalised=True):
+def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
     """Reference of a case.
+
+    Parameters
+    ----------
+    case : Case
+    kernel : str
+    normalised : bool
+    system : System
+        Whose algebra it is; linear attention, unless given.
+
+    Returns
+    -------
+    Reference
 
     Raises
     ------
     CaseError
         Where the numbers are so large that attention, or the squares its errors are made of, overflow.
+    WiringError
+        Where a reference of the user's own fails.
     """
+    if system.reference is None:
+        return Reference(None, {}, None, case.mask, normalised)
     given = {"context": case.context, "mask": case.mask}
-    how = {"kernel": kernel, "normalised": normalised}
-    with np.errstate(over="ignore", invalid="ignore"):
-        nulls = {name: null(case.tokens, case.block, **given, **how).output for name, null in NULLS.items()}
-        attention = linear_attention(case.tokens, case.block, **given, **how)
+    how = given | {"kernel": kernel, "normalised": normalised}
+    with np.errstate(over="ignore", invalid="ignore"), blaming(system):
+        nulls = {name: null(case.tokens, case.block, **how).output for name, null in system.nulls.items()}
+        attention = system.reference(case.tokens, case.block, **how)
         softmax = softmax_attention(case.tokens, case.block, **given).output
         squares = [np.vdot(output, output) for output in (attention.output, softmax, *nulls.values())]
     if not np.isfinite(squares).all():
         raise CaseError(f"{case.name}: holds numbers so large that attention overflows, but needs a finite answer")
     return Reference(attention, nulls, softmax, case.mask, normalised)
+
+
+def reference_for(case, options):
+    """Reference of a case by the algebra that the options ask for."""
+    return reference_of(case, options.kernel, options.normalisation is not None, options.system)
 
 
 def compare(case, options, report=None, executor=None):
@@ -83,15 +123,46 @@ def compare(case, options, report=None, executor=None):
     -------
     Comparison
     """
-    reference = reference_of(case, options.kernel, options.normalisation is not None)
-    answer = attend(
-        options.wiring, case.tokens[None], options.settings, report, executor=executor, **_block_of(case, options)
-    )
+    reference = reference_for(case, options)
+    return held(present(case, options, report, executor), reference, case, options)
+
+
+def present(case, options, report=None, executor=None):
+    """Let a circuit run on one case (Presented); as `compare`, but nothing is read, judged or compared."""
+    system = options.system
+    with blaming(system, options.settings.form):
+        prepared = prepare(system, case.tokens[None], options.settings, executor=executor, **block_of(case, options))
+        return Presented(prepared, run(prepared, report, executor))
+
+
+def held(presented, reference, case, options):
+    """Read a run, judge it, and hold it against its reference (Comparison)."""
+    answer = read(*presented)
     return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
 
 
-def _block_of(case, options):
-    """What an attention block is besides its tokens, as `simulation.attend.attend` takes it."""
+@contextmanager
+def keeping(folder):
+    """Say of what fails after a run that the run is on disk.
+
+    Raises
+    ------
+    RunError
+        In place of any error but those of the file system and of memory.
+    """
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__, OSError):  # a full disk, in a sentence
+            raise
+        said = str(error) if isinstance(error, RunError | WiringError) else one_line(error)
+        raise RunError(f"{said}; the run is written to {folder}, its comparison is not whole") from error
+
+
+def block_of(case, options):
+    """What an attention block is besides its tokens, as `simulation.attend.prepare` takes it."""
     context = None if case.context is None else case.context[None]
     how = {"kernel": options.kernel, "normalisation": options.normalisation}
     return {"context": context, "mask": case.mask, **how, **case.block._asdict()}
@@ -99,9 +170,10 @@ def _block_of(case, options):
 
 def plan_of(case, options):
     """What a comparison would take (dict): work, seconds expected on each target, and the choice; nothing is run."""
-    target, reason, seconds, work = expected(
-        options.wiring, case.tokens[None], options.settings, **_block_of(case, options)
-    )
+    with blaming(options.system, options.settings.form):
+        target, reason, seconds, work = expected(
+            options.system, case.tokens[None], options.settings, **block_of(case, options)
+        )
     return {"target": target, "reason": reason, "expected_s": seconds, **work._asdict()}
 
 
@@ -133,7 +205,7 @@ def describe(answer, reference, options, size, index=0):
             "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
             if not run.interrupted
             else None,
-            "wiring": options.wiring,
+            "wiring": options.system.name,
             "form": form.name,
             "kernel": options.kernel,
             "normalisation": options.normalisation,
@@ -154,17 +226,13 @@ def describe(answer, reference, options, size, index=0):
 
 def _agreement(answer, reference, index):
     """Errors of the output and of the attention, beside those of the nulls; nothing measured if interrupted."""
-    algebra = reference.attention
-    nulls = {name: agreement.relative_l2(output, algebra.output) for name, output in reference.nulls.items()}
     found = {
-        "relative_l2": None,
-        "cosine": None,
-        "max_abs": None,
-        "attention_max_abs": None,
-        **{f"{name}_relative_l2": error for name, error in nulls.items()},
+        **dict.fromkeys(("relative_l2", "cosine", "max_abs", "attention_max_abs")),
+        **dict.fromkeys(f"{name}_relative_l2" for name in NULLS),
+        **_null_errors(reference),
         "skill": None,
         "kappa_correlation": None,
-        "softmax_relative_l2": agreement.relative_l2(algebra.output, reference.softmax),
+        "softmax_relative_l2": _from_softmax(reference),
         "settled": False,
         "interrupted": answer.run.interrupted,
     }
@@ -173,15 +241,13 @@ def _agreement(answer, reference, index):
     kappa = None if answer.attention is None else answer.attention[index]
     return found | {
         **figures_of(answer.output[index], kappa, reference),
-        "settled": bool(answer.settled.settled[index]),
-        **{name: float(np.asarray(getattr(answer.settled, name))[index]) for name in SETTLING},
-        "silent": int(answer.settled.silent[index]),
-        "reason": str(answer.settled.reason[index]),
+        **{name: np.asarray(each)[index].item() for name, each in answer.settled._asdict().items()},
     }
 
 
 def figures_of(output, kappa, reference):
-    """Agreement of an output (n_token, d_model), and of what its cells carry of kappa (or None), with the algebra.
+    """Agreement of an output (n_token, d_model), and of what its cells carry of kappa (or None), with the algebra; nothing
+    (an empty dict) where there is no algebra.
 
     Raises
     ------
@@ -191,21 +257,36 @@ def figures_of(output, kappa, reference):
     if not np.isfinite(output).all():
         raise RunError("the circuit's answer is not finite; try a higher unit rate or smaller numbers")
     algebra = reference.attention
-    nulls = {name: agreement.relative_l2(null, algebra.output) for name, null in reference.nulls.items()}
-    weights = kappa if reference.normalised else None  # of others, uniform attention is no common part
-    error = agreement.relative_l2(output, algebra.output)
+    if algebra is None:
+        return {}
+    nulls, error = _null_errors(reference), _relative_l2(output, reference)
+    both = kappa is not None and algebra.kappa is not None
+    weights = kappa if both and reference.normalised else None  # of others, uniform attention is no common part
     return {
         "relative_l2": error,
         "cosine": agreement.cosine(output, algebra.output),
         "max_abs": agreement.max_abs(output, algebra.output),
-        "attention_max_abs": agreement.attention_max_abs(kappa, algebra.kappa),
-        **{f"{name}_relative_l2": each for name, each in nulls.items()},
+        "attention_max_abs": agreement.attention_max_abs(kappa if both else None, algebra.kappa),
+        **nulls,
         "skill": agreement.skill(error, nulls),
         "kappa_correlation": agreement.kappa_correlation(weights, algebra.kappa, reference.mask),
     }
 
 
-SETTLING = ("drift", "drift_tolerance", "sum_error", "sum_tolerance")
+def _null_errors(reference):
+    """Relative L2 of each null, by the name that it has in comparison.json."""
+    return {f"{name}_relative_l2": _relative_l2(null, reference) for name, null in reference.nulls.items()}
+
+
+def _relative_l2(output, reference):
+    """Relative L2 of an output; None where there is no algebra."""
+    return None if reference.attention is None else agreement.relative_l2(output, reference.attention.output)
+
+
+def _from_softmax(reference):
+    """Relative L2 of the algebra from softmax attention; None where there is no algebra."""
+    algebra = reference.attention
+    return None if algebra is None else agreement.relative_l2(algebra.output, reference.softmax)
 
 
 def error_over_time(answer, reference, options):
@@ -216,65 +297,3 @@ def error_over_time(answer, reference, options):
     outputs = [answer.plan.read(answer.plan.output, each)[0] for each in read]
     errors = [agreement.relative_l2(output, reference.attention.output) for output in outputs]
     return np.array(parts) * phase, errors
-
-
-def write(compared, case, options, folder):
-    """Write the files of a result; what an interrupted run has not computed is left out."""
-    answer, reference, report = compared
-    write_array(folder / "reference.npy", reference.attention.output)
-    write_json(folder / "comparison.json", report)
-    write_json(folder / "run.json", run_json(answer, options))
-    if answer.output is not None:
-        write_array(folder / "output.npy", answer.output[0])
-        save(draw(compared, options), folder / "comparison.png")
-    write_recording(answer, options, folder)
-
-
-def write_recording(answer, options, folder):
-    """recording.nix and raster.png of the first input."""
-    run = answer.run
-    if len(run.records[0].sample_time) > 1:
-        save(raster(run, settle=answer.plan.protocol.settle), folder / "raster.png")
-    write_nix(to_block(run, wiring=options.wiring, form=options.settings.form.name), folder / "recording.nix")
-
-
-def draw(compared, options):
-    """comparison.png of a finished run."""
-    answer, reference, report = compared
-    times, errors = error_over_time(answer, reference, options)
-    nulls = {name: report[f"{name}_relative_l2"] for name in NULLS}
-    kappa = None if answer.attention is None else answer.attention[0]
-    algebra = reference.attention
-    return comparison_figure(answer.output[0], algebra.output, kappa, algebra.kappa, times, errors, nulls)
-
-
-def run_json(answer, options):
-    """Content of run.json."""
-    run = answer.run
-    unit_rates = {name: rates[0] if len(rates) == 1 else rates for name, rates in run.unit_rates.items()}
-    target = {"target": run.target, "reason": run.target_reason, "flags": engine.flags(run.target)}
-    parameters = {
-        "wiring": options.wiring,
-        "kernel": options.kernel,
-        "normalisation": options.normalisation,
-        **options.settings._asdict(),
-        **options.settings.times()._asdict(),
-        "form": options.settings.form._asdict(),
-        "readings": {name: each._asdict() for name, each in answer.plan.readings().items()},
-        "cell_types": {name: each.cell._asdict() for name, each in answer.plan.circuit.populations.items()},
-        "populations": {
-            name: each.parameters for name, each in answer.plan.circuit.populations.items() if each.parameters
-        },
-    }
-    return provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
-
-
-def content_of(case):
-    """All numbers of a case, for the hash that names its default folder."""
-    return {name: array.tolist() for name, array in arrays(case).items()}
-
-
-def open_folder(experiment, options, case, out, overwrite):
-    """Folder of a result; refused before anything is simulated."""
-    settings = {"wiring": options.wiring, "kernel": options.kernel, "normalisation": options.normalisation}
-    return result_folder(experiment, settings | options.settings._asdict() | {"case": case}, out, overwrite)

@@ -14,10 +14,10 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention
-from cortical_attention.simulation.attend import Settings
-from cortical_attention.simulation.calibrate import rate_units, unit_rates
-from cortical_attention.simulation.run import Run, simulate
-from cortical_attention.simulation.settle import judge, slots, spike_variance
+from cortical_attention.simulation.attend import Answer, Settings, attend, prepare, read
+from cortical_attention.simulation.attend import run as run_prepared
+from cortical_attention.simulation.run import Run
+from cortical_attention.simulation.settle import slots, spike_variance
 from cortical_attention.trials.batch import stacked
 from cortical_attention.trials.spike_error_sources import READ, idealised
 
@@ -26,16 +26,18 @@ PT, AVERAGED = "read at L5 PT", "averaged over phases"
 
 
 class Asked(NamedTuple):
-    """The inputs, what the algebra answers, and the unit rates that the pilot found."""
+    """The inputs, what the algebra answers, what the rate form answers, and the settings of the spiking form."""
 
     tokens: np.ndarray
     block: object
     reference: object
-    units: dict
-    rate_relative_l2: float
-    normaliser: np.ndarray
-    target: str
-    seed: int
+    pilot: Answer
+    settings: Settings
+
+    @property
+    def rate_relative_l2(self):
+        """Relative L2 of the rate form, over all inputs."""
+        return relative_l2(self.pilot.output, self.reference.output)
 
 
 class Measured(NamedTuple):
@@ -46,37 +48,45 @@ class Measured(NamedTuple):
     read: dict
 
 
-def prepare(cases, n_phase, options):
-    """Every input `n_phase` times side by side, each with starting phases of its own; and a pilot in rates."""
+def pilot_of(cases, n_phase, options):
+    """Every input `n_phase` times side by side, each with starting phases of its own; and a pilot in rates (Asked)."""
     cases = [case for case in cases for _ in range(n_phase)]
     tokens, block = stacked(cases)[0], cases[0].block
-    reference, times = linear_attention(tokens, block), Settings(RATE).times()
-    plan = mask_wiring(times, tokens, *block[:4])
-    pilot = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
-    if pilot.interrupted:
+    pilot = attend(mask_wiring, tokens, Settings(RATE, target="numpy"), **block._asdict())
+    if pilot.run.interrupted:
         raise KeyboardInterrupt
-    found = relative_l2(plan.read(plan.output, slots(pilot, RATE, plan.protocol.windows)), reference.output)
-    normaliser = pilot.numbers["interneuron"][-1]
-    units = unit_rates(plan, pilot, SPIKING.ceiling, options.settings.unit_rate)
-    return Asked(tokens, block, reference, units, found, normaliser, options.settings.target, options.settings.seed)
+    return Asked(tokens, block, linear_attention(tokens, block), pilot, options.settings)
 
 
 def measure(setting, asked, report=None):
     """Run one network, and read it in growing parts of its window."""
-    form = SPIKING._replace(tau_slow=setting.tau_slow)
-    settle = SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.tau_slow))
-    times = Settings(form, setting.window * second, settle, setting.dt).times()
-    plan = idealised(mask_wiring(times, asked.tokens, *asked.block[:4]), setting.exact, asked.normaliser)
-    units = {name: asked.units[name] * setting.units.get(name, 1.0) for name in plan.circuit.populations}
-    run = simulate(
-        plan, form, units, dt=setting.dt, cells=setting.cells, seed=asked.seed, target=asked.target, record="sample",
-        report=report,
-    )  # fmt: skip
+    prepared = _network(setting, asked)
+    run = run_prepared(prepared, report)
     if run.interrupted:
         return Measured(run, None, {})
-    read = [_read(plan, run, form, setting, window, asked.block) for window in WINDOWS if window <= setting.window]
-    places = {place: np.stack([each[place] for each in read]) for place in read[0]}
-    return Measured(run, judge(plan, run, form, setting.cells).settled, places)
+    plan, form = prepared.plan, prepared.settings.form
+    parts = [_read(plan, run, form, setting, window, asked.block) for window in WINDOWS if window <= setting.window]
+    places = {place: np.stack([each[place] for each in parts]) for place in parts[0]}
+    return Measured(run, read(prepared, run).settled.settled, places)
+
+
+def _network(setting, asked):
+    """The circuit of a setting, ready to run, with unit rates by the pilot."""
+    form = SPIKING._replace(tau_slow=setting.tau_slow)
+    settings = asked.settings._replace(
+        form=form, window=setting.window * second, dt=setting.dt, cells=setting.cells, record="sample",
+        settle=SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.tau_slow)),
+    )  # fmt: skip
+    normaliser = asked.pilot.run.numbers["interneuron"][-1]
+
+    def wiring(times, tokens, **block):
+        return idealised(mask_wiring(times, tokens, **block), setting.exact, normaliser)
+
+    prepared = prepare(wiring, asked.tokens, settings, asked.pilot, **asked.block._asdict())
+    units = {
+        name: prepared.unit_rates[name] * setting.units.get(name, 1.0) for name in prepared.plan.circuit.populations
+    }
+    return prepared._replace(unit_rates=units)
 
 
 def _read(plan, run, form, setting, window, block):

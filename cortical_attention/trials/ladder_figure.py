@@ -3,11 +3,11 @@
 import numpy as np
 from rich.table import Column, Table
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.simulation.attend import FORMS
-from cortical_attention.trials.comparison import NULLS
 from cortical_attention.trials.pictures import NULLS_TITLE, nulls_of
+from cortical_attention.trials.systems import NULLS
 
 KEYS = "rung", "wiring", "suite"
 
@@ -30,7 +30,7 @@ def draw(rows):
             label = f"{kind[0]} wiring, {'random inputs' if kind[1] == 'random' else 'digits'}"
             panel.plot(np.arange(len(rungs)) + place, medians, markersize=7, label=label, **look)
         for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
-            level = np.median([row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"] or [np.nan])
+            level = _level(rows, null)
             panel.axhline(level, color="#777777", linestyle=line, linewidth=1, label=f"null: {null.replace('_', ' ')}")
         panel.set(yscale="log", ylabel="relative L2 error", xlabel="cells, from ideal to real")
         panel.set_xlim(-0.5, len(rungs) - 0.5)
@@ -41,8 +41,14 @@ def draw(rows):
     return figure
 
 
+def _level(rows, null):
+    """Median error of a null on the random inputs."""
+    errors = [row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"]
+    return np.median([error for error in errors if error is not None] or [np.nan])
+
+
 def table_of(summaries):
-    """Rich table of `experiments.ladder.summarise`."""
+    """Rich table of `trials.ladder_summary.summarise`."""
     fixed = {"no_wrap": True}
     table = Table(
         Column("rung", **fixed), Column("median", **fixed), Column("largest", **fixed),
@@ -67,7 +73,7 @@ def say_more(summaries, console):
             console.print(f"{said}; {null} by the null that ignores the query", highlight=False)
         if each["interval"] is not None:
             between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in KEYS)
-            ahead = " to ".join(number(bound) for bound in each["ahead"]["key_only"])
+            ahead = " to ".join(number(bound) for bound in each["ahead"]["key_only"] or (None, None))
             said = f"{name}: mean error {between}; {ahead} below the null that ignores the query (95 % over seeds)"
             said += f"; better than each null in {each['better']} of {each['answers']} answers"
             console.print(said, highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.comparison import NULLS
+from cortical_attention.trials.systems import NULLS
 
 NULLS_TITLE = "nulls: " + ", ".join(NULLS).replace("_", " ")
 
