@@ -82,10 +82,7 @@ def unwired(times, tokens, **block):
 
 
 def unread(times, tokens, **block):
-    def output(slots):
-        raise KeyError("tectum")
-
-    return mask_wiring(times, tokens, **block)._replace(output=output)
+    return mask_wiring(times, tokens, **block)._replace(output=Reading("tectum"))
 
 
 def odd_kernel(times, tokens, **block):
@@ -196,17 +193,13 @@ def test_the_settling_time_is_shown_where_there_is_one(case):
 
 
 # One judgement
-@pytest.mark.parametrize("settled", [True, False])
-@pytest.mark.parametrize("drift", [1e-9, 1e-3, None])
-@pytest.mark.parametrize("reason", [None, "", "the numbers of core run away; too few spikes"])
-def test_the_sentences_say_what_the_json_says(settled, drift, reason):
-    report = {"interrupted": False, "silent": 2, "settled": settled, "drift": drift, "drift_tolerance": 1e-6}
-    report |= {"sum_error": 0.0, "sum_tolerance": 1e-6, "biological_s": 1.0}
-    sentences = judgement(report | ({} if reason is None else {"reason": reason}))
-    assert sentences[0].startswith("2 macrocolumns are silent")
-    assert (sentences[1:] == ["settled"]) == settled
-    assert settled or all(each.startswith("not settled: ") for each in sentences[1:])
-    assert settled or not reason or sentences[1:] == [f"not settled: {each}" for each in reason.split("; ")]
+@pytest.mark.parametrize("reason", ["", "the numbers of core run away; too few spikes"])
+def test_the_sentences_say_what_the_json_says(reason):
+    report = {"interrupted": False, "silent": 2, "settled": not reason, "reason": reason, "biological_s": 1.0}
+    sentences = judgement(report)
+    assert sentences[0].startswith("2 macrocolumns are without drive")
+    expected = [f"not settled: {each}" for each in reason.split("; ")] if reason else ["settled"]
+    assert sentences[1:] == expected
 
 
 def test_one_exit_status_of_all_judgements():

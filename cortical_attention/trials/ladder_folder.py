@@ -4,7 +4,7 @@ import json
 
 from cortical_attention.readout.files import settings_hash, write_json
 from cortical_attention.readout.provenance import tree
-from cortical_attention.trials.comparison import content_of
+from cortical_attention.trials.results import content_of
 
 
 def file_of(unit, options, n_seed, folder):
