@@ -13,6 +13,8 @@ INTRATELENCEPHALIC = CellType(
     {"basal": 0.0, "apical": 0.0, "shunt": 1.0, "gate": 1.0},
     "gate * basal * apical / shunt",
     fast=("shunt",),
+    inhibited=("shunt",),
+    sites={"basal": "L5a", "apical": "L1"},
 )
 
 

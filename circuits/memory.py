@@ -30,7 +30,7 @@ from cortical_attention.cells.interneuron import POOLING, RECURRENT
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.memory import MEMORY
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
-from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
+from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
 from cortical_attention.circuits.plan import Plan, axes_of, given, named
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
@@ -123,7 +123,9 @@ def _memories_of(mask, n_token, n_context):
 
 def _nucleus(name, sizes, tokens):
     """Relay cells that hold one token at a time."""
-    return Population(name, FIRST_ORDER, axes_of(sizes, "model"), signed="soma", inputs={"soma": tokens})
+    return Population(
+        name, {"core": CORE, "matrix": MATRIX}[name], axes_of(sizes, "model"), signed="soma", inputs={"soma": tokens}
+    )
 
 
 def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):

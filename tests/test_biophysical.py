@@ -9,9 +9,9 @@ from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, LARGEST, bio
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.kernels import phi
+from cortical_attention.cells.membranes.two_compartment import Surface, TwoCompartment
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.superficial import SUPERFICIAL
-from cortical_attention.cells.two_compartment import Surface, TwoCompartment
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.command import line

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from brian2 import Network, SpikeMonitor, StateMonitor, ms, nS, pA, second
 
-from cortical_attention.cells.calcium_spike import F_I, CalciumSpike
-from cortical_attention.cells.product import map_product
-from cortical_attention.cells.two_compartment import Summing, Surface, TwoCompartment, cells_under, counts, surface
+from cortical_attention.cells.membranes.calcium_spike import F_I, CalciumSpike
+from cortical_attention.cells.membranes.product import map_product
+from cortical_attention.cells.membranes.two_compartment import (
+    Summing,
+    Surface,
+    TwoCompartment,
+    cells_under,
+    counts,
+    surface,
+)
 from cortical_attention.experiments import bursts
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.factors import factors

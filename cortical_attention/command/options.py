@@ -92,8 +92,6 @@ def check(
     within("--cells", cells, 1, MAX_CELLS)
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
-    if FORMS[form].wirings is not None and wiring not in FORMS[form].wirings:
-        raise OptionError(f"--wiring is '{wiring}' but --form {form} needs {' or '.join(FORMS[form].wirings)}")
     settings = Settings(
         form=FORMS[form], window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
         unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, seed=seed, record=record,

@@ -130,7 +130,7 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
         pilot_plan, pilot_run = (
             _pilot(make, tokens, settings, block, run_of) if pilot is None else (pilot.plan, pilot.run)
         )
-        units = unit_rates(pilot_plan, pilot_run, form.ceiling, settings.unit_rate)
+        units = unit_rates(pilot_plan, pilot_run, form, settings.unit_rate)
         with engine.device("numpy"):  # cells may be measured, in a run of its own
             plan, units = calibrated(plan, units, pilot_plan, pilot_run, form, settings.cells * times.window)
     run = run_of(

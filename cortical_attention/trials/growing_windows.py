@@ -57,14 +57,14 @@ def prepare(cases, n_phase, options):
         raise KeyboardInterrupt
     found = relative_l2(plan.output(slots(pilot, RATE, plan.protocol.windows)), reference.output)
     normaliser = pilot.numbers["interneuron"][-1]
-    units = unit_rates(plan, pilot, SPIKING.ceiling, options.settings.unit_rate)
+    units = unit_rates(plan, pilot, SPIKING, options.settings.unit_rate)
     return Asked(tokens, block, reference, units, found, normaliser, options.settings.target, options.settings.seed)
 
 
 def measure(setting, asked, report=None):
     """Run one network, and read it in growing parts of its window."""
-    form = SPIKING._replace(tau_slow=setting.tau_slow)
-    settle = SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.tau_slow))
+    form = SPIKING.with_synapses(tau_slow=setting.tau_slow)
+    settle = SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.synapses.tau_slow))
     times = Settings(form, setting.window * second, settle, setting.dt).times()
     plan = idealised(mask_wiring(times, asked.tokens, *asked.block[:4]), setting.exact, asked.normaliser)
     units = {name: asked.units[name] * setting.units.get(name, 1.0) for name in plan.circuit.populations}
