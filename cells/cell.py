@@ -34,7 +34,7 @@ class CellType(NamedTuple):
         A GABAergic cell inhibits through its own synapses: by negative weights, or by positive ones at an `inhibited` port.
     inhibited : tuple of str
         The ports at which inhibition acts through the rule, as a shunt does.
-    role : {"principal", "relay", "reticular", "divisive"}
+    role : {"principal", "intratelencephalic", "pyramidal tract", "relay", "reticular", "divisive"}
         What it is in the circuit; relay cells make up nuclei, whose unit rates are bounded.
     nucleus : {"", "core", "matrix", "higher order"}
         Of a relay cell: what its axons are like; empty in cortex.

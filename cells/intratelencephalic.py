@@ -14,6 +14,7 @@ INTRATELENCEPHALIC = CellType(
     "gate * basal * apical / shunt",
     fast=("shunt",),
     inhibited=("shunt",),
+    role="intratelencephalic",
     sites={"basal": "L5a", "apical": "L1"},
 )
 

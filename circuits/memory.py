@@ -74,8 +74,15 @@ def memory_wiring(
         projections += _inhibitory_projections(normalisation, reads, W_Q)
     answer = _Answer(row_of, len(rows))
     normalised = (answer.attention_sum, answer.gain) if normalisation else (None, None)
-    circuit = Circuit("memory", populations, tuple(projections))
+    circuit = Circuit("memory", populations, tuple(projections), dict.fromkeys(BREAKS[writes], OPEN))
     return Plan(circuit, schedule.protocol, len(tokens), answer.output, None, *normalised)
+
+
+OPEN = "version 3 of the paper is known by its abstract, which leaves open which nucleus reaches which layer"
+BREAKS = {  # by the nucleus that carries keys and values
+    "matrix": ("core to layers 3 and 4", "matrix to layers 1 and 5a"),
+    "core": ("core to layers 3 and 4",),
+}
 
 
 class _Schedule(NamedTuple):
