@@ -17,7 +17,7 @@ from cortical_attention.circuits.protocol import Times
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import slots
 
-FORMS = {"rate": RATE, "spiking": SPIKING._replace(paired=False)}
+FORMS = {"rate": RATE, "spiking": SPIKING._replace(coding=SPIKING.coding._replace(paired=False))}
 TIMES = Times(of.SETTLE * second, of.WINDOW * second, of.GATE * second, of.DT * second)
 
 
@@ -53,7 +53,8 @@ def run(model, form, shared=True, paired=False, target="cpp"):
     -------
     Outcome
     """
-    block, runs_as = model.block, FORMS[form]._replace(paired=paired)
+    block, runs_as = model.block, FORMS[form]
+    runs_as = runs_as._replace(coding=runs_as.coding._replace(paired=paired))
     plan = mask_wiring(TIMES, model.tokens[None], block.W_Q, block.W_K, block.W_V, block.W_O)
     units = {name: np.atleast_1d(unit)[None] * Hz for name, unit in of.unit_rates(model, form).items()}
     units = {name: unit if name == "interneuron" else unit[:, 0] for name, unit in units.items()}

@@ -15,7 +15,7 @@ fire before the inhibition has come, g runs away exponentially, and a network wi
 
 from brian2 import ms
 
-from cortical_attention.cells.cell import CellType
+from cortical_attention.cells.cell import GABA, CellType
 
 PARAMETERS = {
     "sigma_g": 1e-9,  # chosen: costs sigma_g / Z of the output, 1e-6 at Z = 1e-3
@@ -35,6 +35,10 @@ RECURRENT = CellType(
     "g",
     True,
     PARAMETERS,
+    transmitter=GABA,
+    role="divisive",
+    membrane="fast spiking",
+    recorded="whole",
 )
 POOLING = RECURRENT._replace(
     state=f"dg/dt = gate * (sigma_g + pool - g) / tau_g + {START} : 1\n g_start : 1 (constant)"

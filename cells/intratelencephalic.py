@@ -13,6 +13,9 @@ INTRATELENCEPHALIC = CellType(
     {"basal": 0.0, "apical": 0.0, "shunt": 1.0, "gate": 1.0},
     "gate * basal * apical / shunt",
     fast=("shunt",),
+    inhibited=("shunt",),
+    role="intratelencephalic",
+    sites={"basal": "L5a", "apical": "L1"},
 )
 
 

@@ -14,6 +14,7 @@ MEMORY = CellType(
     "dM/dt = gate * basal * apical / tau_write : 1",
     "M",
     fast=("basal", "apical"),  # each token is to be gone before the next is written
+    sites={"basal": "L3", "apical": "L1"},
 )
 
 

@@ -5,8 +5,10 @@ Tonic mode only; the T-current and its bursts belong to the thalamic experiments
 
 from cortical_attention.cells.cell import CellType
 
-FIRST_ORDER = CellType("relay", "thalamus", {"soma": 0.0}, "soma")
-HIGHER_ORDER = CellType("relay", "higher-order thalamus", {"soma": 0.0}, "soma")
+FIRST_ORDER = CellType("relay", "thalamus", {"soma": 0.0}, "soma", role="relay", recorded="whole")
+CORE = FIRST_ORDER._replace(nucleus="core")  # dense and focused, to layers 3 and 4
+MATRIX = FIRST_ORDER._replace(nucleus="matrix")  # diffuse, to layers 1 and 5a
+HIGHER_ORDER = FIRST_ORDER._replace(layer="higher-order thalamus", nucleus="higher order")
 
 
 def steady_rate(unit_rate, soma):

@@ -12,6 +12,8 @@ SUPERFICIAL = CellType(
     {"basal": 0.0, "apical": 0.0, "shunt": 1.0, "gate": 1.0},
     "gate * basal * apical / shunt",
     fast=("shunt",),
+    inhibited=("shunt",),
+    sites={"basal": "L3", "apical": "L1"},
 )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from cortical_attention.cells.interneuron import POOLING, RECURRENT
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
-from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
+from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
 from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named
 from cortical_attention.circuits.protocol import Protocol, phase_of
@@ -107,8 +107,8 @@ def _sizes(W_Q, W_V, tokens, context):
 def _nuclei(sizes, tokens, context):
     """First-order nuclei, which hold the sequences, and the higher-order nucleus, which holds the answer."""
     return named(
-        Population("core", FIRST_ORDER, axes_of(sizes, "token", "model"), signed="soma", inputs={"soma": tokens}),
-        Population("matrix", FIRST_ORDER, axes_of(sizes, "context", "model"), signed="soma", inputs={"soma": context}),
+        Population("core", CORE, axes_of(sizes, "token", "model"), signed="soma", inputs={"soma": tokens}),
+        Population("matrix", MATRIX, axes_of(sizes, "context", "model"), signed="soma", inputs={"soma": context}),
         Population("higher_order", HIGHER_ORDER, axes_of(sizes, "token", "model"), signed="soma"),
     )
 

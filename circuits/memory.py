@@ -30,7 +30,7 @@ from cortical_attention.cells.interneuron import POOLING, RECURRENT
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.memory import MEMORY
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
-from cortical_attention.cells.relay import FIRST_ORDER, HIGHER_ORDER
+from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
 from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
@@ -73,7 +73,7 @@ def memory_wiring(
         populations |= _inhibition(normalisation, populations["normaliser"], schedule.asked >= 0)
         projections += _inhibitory_projections(normalisation, reads, W_Q)
     normalised = (ATTENTION_SUM, GAIN) if normalisation else (None, None)
-    circuit = Circuit("memory", populations, tuple(projections))
+    circuit = Circuit("memory", populations, tuple(projections), dict.fromkeys(BREAKS[writes], OPEN))
     protocol = schedule.protocol._replace(memory_of=row_of, n_memory=len(rows))
     return Plan(circuit, protocol, len(tokens), OUTPUT, None, *normalised)
 
@@ -81,6 +81,13 @@ def memory_wiring(
 OUTPUT = Reading("higher_order")  # of token i in slot i
 ATTENTION_SUM = Reading("normaliser", sum=("key",))  # of the row of the constant 1
 GAIN = Reading("interneuron")
+
+
+OPEN = "version 3 of the paper is known by its abstract, which leaves open which nucleus reaches which layer"
+BREAKS = {  # by the nucleus that carries keys and values
+    "matrix": ("core to layers 3 and 4", "matrix to layers 1 and 5a"),
+    "core": ("core to layers 3 and 4",),
+}
 
 
 class _Schedule(NamedTuple):
@@ -129,7 +136,9 @@ def _memories_of(mask, n_token, n_context):
 
 def _nucleus(name, sizes, tokens):
     """Relay cells that hold one token at a time."""
-    return Population(name, FIRST_ORDER, axes_of(sizes, "model"), signed="soma", inputs={"soma": tokens})
+    return Population(
+        name, {"core": CORE, "matrix": MATRIX}[name], axes_of(sizes, "model"), signed="soma", inputs={"soma": tokens}
+    )
 
 
 def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):

@@ -38,16 +38,18 @@ def join(circuits, projections=(), name=None):
     WiringError
         See `Circuit.check`.
     """
-    populations, joined = {}, []
+    populations, joined, breaks = {}, [], {}
     for prefix, circuit in circuits.items():
         for each in circuit.populations.values():
-            populations[f"{prefix}_{each.name}"] = each._replace(name=f"{prefix}_{each.name}")
+            name_within = f"{prefix}_{each.name}"
+            populations[name_within] = each._replace(name=name_within, area=f"{prefix} {each.area}".strip())
+        breaks |= circuit.breaks
         joined += [
             each._replace(source=f"{prefix}_{each.source}", target=f"{prefix}_{each.target}")
             for each in circuit.projections
         ]
     name = " and ".join(each.name for each in circuits.values()) if name is None else name
-    return Circuit(name, populations, (*joined, *projections)).check()
+    return Circuit(name, populations, (*joined, *projections), breaks).check()
 
 
 def stack(*plans, into=("core.soma", "matrix.soma"), residual=False):

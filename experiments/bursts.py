@@ -21,9 +21,9 @@ Of the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): that its medians
 dendrite whatever drives them; written before any run, and for the reader to judge from both tables.
 
 Reference: `reference.linear_attention` and its nulls on `inputs.suite`; cells of Naud & Sprekeler (2018),
-`cells.two_compartment`, or `cells.calcium_spike`. How drives are mapped to currents is fitted on a surface of the cell that
-is measured beforehand (`cells.product`), and knows of a case how its queries, keys, values and measured attention are
-distributed.
+`cells.membranes.two_compartment`, or `cells.membranes.calcium_spike`. How drives are mapped to currents is fitted on a
+surface of the cell that is measured beforehand (`cells.membranes.product`), and knows of a case how its queries, keys and
+values, and measured attention, are distributed.
 
 Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
@@ -37,9 +37,9 @@ import numpy as np
 import typer
 from brian2 import Quantity, pA, second
 
-from cortical_attention.cells.calcium_spike import CalciumSpike
-from cortical_attention.cells.product import map_product
-from cortical_attention.cells.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
+from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
+from cortical_attention.cells.membranes.product import map_product
+from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
 from cortical_attention.command import options as o
 from cortical_attention.command.progress import progress
 from cortical_attention.command.status import DONE, INTERRUPTED, script

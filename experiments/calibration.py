@@ -14,12 +14,12 @@ import sys
 import time
 
 import numpy as np
-from brian2 import Clock, Hz, Network, NeuronGroup, ms, second
+from brian2 import Hz, ms, second
 from rich.table import Table
 
-from cortical_attention.cells.forms.adaptive import ADAPTIVE, MEMBRANE, MEMBRANES, RESOLUTION, TOP, f_i_table, inverse
-from cortical_attention.cells.noise import noise
-from cortical_attention.cells.two_compartment import TwoCompartment, surface_of
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.membranes.f_i import RESOLUTION, TOP, f_i_table, inverse, rates_at
+from cortical_attention.cells.membranes.two_compartment import TwoCompartment, surface_of
 from cortical_attention.command import options as o
 from cortical_attention.command.status import DONE, script
 from cortical_attention.command.tables import console_for, say
@@ -35,24 +35,10 @@ ASKED = np.array([10, 20, 40, 60, 80, 100])  # Hz
 N_CELL, WINDOW = 20, 10 * second
 APICAL = -300, 0, 200, 400, 600  # pA, at which the two-compartment cell is drawn
 DT = ADAPTIVE.dt
+MEMBRANES = {"pyramidal": ADAPTIVE.membrane, **ADAPTIVE.of_kind}
 
 
 # Protocol
-def answered(membrane, currents):
-    """Rates (Hz) of fresh cells at the currents that an inverted table names."""
-    group = NeuronGroup(
-        len(currents) * N_CELL, f"{MEMBRANE}\n current : 1 (constant)\n count : 1", threshold="v > 1",
-        reset="v = 0; w += b; count += 1", refractory=membrane.refractory, method="euler", clock=Clock(DT),
-        namespace={**membrane._asdict(), "noise": noise, "stream": 1},
-    )  # fmt: skip
-    group.current = np.repeat(currents, N_CELL)
-    network, counts = Network(group), []
-    for span in (0.5 * second, WINDOW):
-        network.run(span, namespace={})
-        counts.append(np.array(group.count).reshape(-1, N_CELL).mean(axis=1))
-    return (counts[1] - counts[0]) / float(WINDOW)
-
-
 def run():
     """Table of each membrane, and what fresh cells answer; the surface of the two-compartment cell."""
     with device("numpy"):
@@ -60,7 +46,9 @@ def run():
         rows = []
         for name, table in tables.items():
             currents = inverse(table)[np.rint(ASKED / (RESOLUTION / Hz)).astype(int)]
-            for asked, found in zip(ASKED, answered(MEMBRANES[name], currents), strict=True):
+            for asked, found in zip(
+                ASKED, rates_at(MEMBRANES[name], currents, DT, N_CELL, WINDOW, stream=1), strict=True
+            ):
                 rows.append({"membrane": name, "asked_hz": float(asked), "answered_hz": float(found)})
         return tables, rows, surface_of(TwoCompartment())
 

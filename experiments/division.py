@@ -26,8 +26,8 @@ from rich.table import Column, Table
 from scipy.interpolate import RegularGridInterpolator
 from scipy.optimize import brentq, minimize_scalar
 
-from cortical_attention.cells.product import map_product
-from cortical_attention.cells.two_compartment import TwoCompartment, surface
+from cortical_attention.cells.membranes.product import map_product
+from cortical_attention.cells.membranes.two_compartment import TwoCompartment, surface
 from cortical_attention.command import options as o
 from cortical_attention.command.status import DONE, script
 from cortical_attention.command.tables import console_for, say

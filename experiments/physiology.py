@@ -24,7 +24,7 @@ from brian2 import nS, pA, second
 from rich.table import Column, Table
 from scipy.optimize import least_squares
 
-from cortical_attention.cells.two_compartment import TwoCompartment, counts
+from cortical_attention.cells.membranes.two_compartment import TwoCompartment, counts
 from cortical_attention.command import options as o
 from cortical_attention.command.status import DONE, script
 from cortical_attention.command.tables import console_for, say

@@ -96,9 +96,10 @@ def test_brainpy_is_the_same_model(c_answer):
 
 def test_the_constants_are_those_of_the_forms():
     for form in (RATE, SPIKING):
-        known = (form.tau_slow, form.tau_fast, form.tau_pool, form.tau_soma, form.tau_loop)
+        of_dendrites = form.synapses.tau_slow, form.synapses.tau_fast, form.synapses.tau_pool
+        known = (*of_dendrites, form.membrane.lag, form.tau_loop)
         assert tuple(map(float, known)) == pytest.approx(of.TAUS[form.name], rel=1e-12)
-    assert float(SPIKING.ceiling) == of.CEILING
+    assert float(SPIKING.membrane.ceiling) == of.CEILING
     assert (PARAMETERS["sigma_g"], PARAMETERS["pool_max"]) == (of.SIGMA, of.POOL_MAX)
     assert float(PARAMETERS["tau_start"]) == of.TAU_START
     assert pytest.approx((of.PEAK, of.PEAK_OF_INHIBITION)) == (

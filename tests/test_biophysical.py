@@ -9,9 +9,9 @@ from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, LARGEST, bio
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.kernels import phi
+from cortical_attention.cells.membranes.two_compartment import Surface, TwoCompartment
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.superficial import SUPERFICIAL
-from cortical_attention.cells.two_compartment import Surface, TwoCompartment
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.command import line
@@ -25,7 +25,7 @@ from cortical_attention.simulation.calibrate import drive_at, rate_units
 from cortical_attention.simulation.run import simulate
 from cortical_attention.trials.batch import side_by_side
 
-RANGES = TwoCompartment.membrane.basal, TwoCompartment.membrane.apical
+RANGES = TwoCompartment.dynamics.basal, TwoCompartment.dynamics.apical
 
 BETWEEN_LEVELS = 0.05  # 1 / (1 + g) read as a line between levels, in an error of a tenth
 TINY = {"n_head": 1, "d_model": 4, "d_key": 2, "d_value": 2, "scale": 2.0}
@@ -88,9 +88,9 @@ def test_the_answer_is_of_the_size_of_attention(answered):
 
 
 def test_only_pyramidal_cells_of_two_ports_have_two_compartments():
-    assert BIOPHYSICAL.of(SUPERFICIAL).soma == BIOPHYSICAL.of(INTRATELENCEPHALIC).soma != BIOPHYSICAL.soma
-    assert BIOPHYSICAL.of(SUPERFICIAL).calibrate is not None
-    assert BIOPHYSICAL.of(PYRAMIDAL_TRACT) is BIOPHYSICAL
+    assert BIOPHYSICAL.of(SUPERFICIAL).soma == BIOPHYSICAL.of(INTRATELENCEPHALIC).soma != BIOPHYSICAL.membrane.soma
+    assert BIOPHYSICAL.of(SUPERFICIAL).drive.calibrate is not None
+    assert BIOPHYSICAL.of(PYRAMIDAL_TRACT) is BIOPHYSICAL.membrane
 
 
 def test_the_memory_wiring_is_refused(tmp_path):

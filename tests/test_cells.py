@@ -65,11 +65,11 @@ def test_a_cell_without_state_reaches_its_steady_rate(module, cell, ports):
     expected = module.steady_rate(100.0, **{port: numbers[0] for port, numbers in given.items()})
     found = alone(cell, given, duration := 400 * ms)
     # the soma starts at zero and is one leaky stage; each of the steps rounds once
-    assert found == pytest.approx(expected, rel=left(duration, RATE.tau_soma) + 400 * EPS)
+    assert found == pytest.approx(expected, rel=left(duration, RATE.membrane.lag) + 400 * EPS)
     # negative control: a tenth of the time leaves a hundredth of the way, which the same assertion would not pass
     early = alone(cell, given, 40 * ms)
-    assert np.all(np.abs(early / expected - 1) > 0.9 * left(40 * ms, RATE.tau_soma))
-    assert left(40 * ms, RATE.tau_soma) > 0.01
+    assert np.all(np.abs(early / expected - 1) > 0.9 * left(40 * ms, RATE.membrane.lag))
+    assert left(40 * ms, RATE.membrane.lag) > 0.01
 
 
 def test_a_superficial_cell_reads_kernels_and_is_silent_behind_a_closed_gate():
@@ -78,7 +78,7 @@ def test_a_superficial_cell_reads_kernels_and_is_silent_behind_a_closed_gate():
     phi = ALGEBRA["elu+1"].phi
     found = alone(SUPERFICIAL, given, 400 * ms, kernels={"basal": "elu+1", "apical": "elu+1"})
     expected = superficial.steady_rate(100.0, phi(given["basal"][0]), phi(given["apical"][0]), gate=given["gate"][0])
-    assert found == pytest.approx(expected, rel=left(400 * ms, RATE.tau_soma) + 400 * EPS)
+    assert found == pytest.approx(expected, rel=left(400 * ms, RATE.membrane.lag) + 400 * EPS)
     assert found[4] == 0
 
 
@@ -97,7 +97,7 @@ def test_a_memory_cell_holds_what_was_written():
     found = alone(memory.MEMORY, {**inputs, "gate": gate}, 9 * phase, **more)
     expected = memory.steady_rate(100.0, basal, apical)
     # M is exact but for the rounding of 300 steps; the soma has followed it for three phases
-    tolerance = left(3 * phase, RATE.tau_soma) + 900 * EPS
+    tolerance = left(3 * phase, RATE.membrane.lag) + 900 * EPS
     assert found == pytest.approx(expected, rel=tolerance)
     # negative control: writing from the onset of each token counts every token twice
     always = alone(
@@ -132,10 +132,10 @@ def test_what_must_follow_quickly_has_fast_synapses(form):
             pyramidal_tract.PYRAMIDAL_TRACT,
         )
     ]
-    assert {form.tau(*port) / ms for port in fast} == {form.tau_fast / ms}
-    assert {form.tau(*port) / ms for port in slow + somata} == {form.tau_slow / ms}
-    assert form.tau(RECURRENT, "pool") == form.tau(POOLING, "pool") == form.tau_pool
-    assert form.tau_pool <= form.tau_fast <= form.tau_slow
+    assert {form.synapses.tau(*port) / ms for port in fast} == {form.synapses.tau_fast / ms}
+    assert {form.synapses.tau(*port) / ms for port in slow + somata} == {form.synapses.tau_slow / ms}
+    assert form.synapses.tau(RECURRENT, "pool") == form.synapses.tau(POOLING, "pool") == form.synapses.tau_pool
+    assert form.synapses.tau_pool <= form.synapses.tau_fast <= form.synapses.tau_slow
 
 
 def evaluate(kernel, x):
@@ -203,7 +203,12 @@ def unsettled(z):
     """
     tau_g = RATE.tau_loop / second
     growth = np.where(z > 1, PARAMETERS["pool_max"] - 1, 1) / tau_g
-    lags = (RATE.tau_soma, RATE.tau_soma, RATE.tau(SUPERFICIAL, "shunt"), RATE.tau(RECURRENT, "pool"))
+    lags = (
+        RATE.membrane.lag,
+        RATE.membrane.lag,
+        RATE.synapses.tau(SUPERFICIAL, "shunt"),
+        RATE.synapses.tau(RECURRENT, "pool"),
+    )
     polynomial = np.poly1d([tau_g, 0])
     for lag in lags:
         polynomial *= np.poly1d([lag / second, 1])

@@ -247,4 +247,4 @@ def test_a_run_that_diverges_fails():
     with pytest.raises(
         RunError, match="the simulation diverged: .* holds numbers that are not finite; try a shorter dt"
     ):
-        ask("mask", draw(11, 2), {"dt": 4 * RATE.tau_slow, "settle": 40 * second, "window": 2 * second})
+        ask("mask", draw(11, 2), {"dt": 4 * RATE.synapses.tau_slow, "settle": 40 * second, "window": 2 * second})

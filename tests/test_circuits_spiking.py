@@ -141,7 +141,7 @@ def tiny():
     tokens, block = draw(2, n_token=2, n_head=1, scale=1.0)
     plan = mask_wiring(TINY, tokens, *block[:4])
     pilot = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
-    return plan, unit_rates(plan, pilot, SPIKING.ceiling)
+    return plan, unit_rates(plan, pilot, SPIKING)
 
 
 def run_tiny(tiny, dt=TINY.dt, target="numpy", **more):

@@ -175,9 +175,12 @@ def test_a_step_longer_than_the_shortest_time_constant(form):
 def test_the_shortest_time_constant_of_rates_is_that_of_dendrites():
     """Negative control: it is found where it stands, a longer one is not taken, and zero is no time constant."""
     assert options.shortest_time_constant(RATE)[1] == 5 * ms
-    assert options.shortest_time_constant(RATE._replace(tau_soma=2 * ms)) == ("tau_soma", 2 * ms)
-    assert options.shortest_time_constant(RATE._replace(tau_soma=0 * ms))[1] == 5 * ms
-    assert options.shortest_time_constant(RATE._replace(constants={"tau_x": 1 * ms}))[1] == 1 * ms
+    assert options.shortest_time_constant(RATE._replace(membrane=RATE.membrane.changed(tau_soma=2 * ms))) == (
+        "tau_soma",
+        2 * ms,
+    )
+    assert options.shortest_time_constant(RATE._replace(membrane=RATE.membrane.changed(tau_soma=0 * ms)))[1] == 5 * ms
+    assert options.shortest_time_constant(RATE.with_synapses(constants={"tau_x": 1 * ms}))[1] == 1 * ms
 
 
 def test_not_enough_memory(monkeypatch):

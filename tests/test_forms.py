@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from brian2 import Clock, Hz, Network, NeuronGroup, StateMonitor, ms, second
 
-from cortical_attention.cells.forms import adaptive
-from cortical_attention.cells.forms.adaptive import ADAPTIVE, f_i_table, inverse
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.dale import DALE
+from cortical_attention.cells.membranes.f_i import TOP, f_i_table, inverse
+from cortical_attention.cells.membranes.leaky import FAST_SPIKING, PYRAMIDAL
 from cortical_attention.cells.noise import noise
 from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.circuits.plan import Plan, named
@@ -39,8 +40,8 @@ def test_dales_law_leaves_the_answer_of_the_rate_form(wiring):
 def test_without_inhibition_dales_law_gives_another_answer():
     """Negative control: synapses that add what they should subtract."""
     drawn = draw(0, n_token=3, n_head=2)
-    wrong = dict(DALE.synapse, inhibition="inhibition_post = -weight * rate_pre : 1 (summed)")
-    answer = ask("mask", drawn, DALE._replace(synapse=wrong), settle=1.5 * second)
+    wrong = dict(DALE.synapses.effect, inhibition="inhibition_post = -weight * rate_pre : 1 (summed)")
+    answer = ask("mask", drawn, DALE.with_synapses(effect=wrong), settle=1.5 * second)
     assert relative(answer.output, linear_attention(*drawn).output) > 0.1
 
 
@@ -75,12 +76,12 @@ def test_noise_is_white():
         assert abs((a * b).mean()) < error
 
 
-@pytest.mark.parametrize("name", adaptive.MEMBRANES)
-def test_the_table_is_monotone_and_reaches_its_top(name):
-    table = f_i_table(adaptive.MEMBRANES[name], 1 * ms)
+@pytest.mark.parametrize("membrane", [PYRAMIDAL, FAST_SPIKING])
+def test_the_table_is_monotone_and_reaches_its_top(membrane):
+    table = f_i_table(membrane, 1 * ms)
     assert table.rate[0] == 0
     assert (np.diff(table.rate) >= 0).all()
-    assert table.rate[-1] > adaptive.TOP / Hz
+    assert table.rate[-1] > TOP / Hz
     currents = inverse(table)
     assert (np.diff(currents) >= 0).all()
 
@@ -95,7 +96,7 @@ def chain(numbers, cells=40):
     circuit = Circuit("chain", populations, (Projection("first", "second.soma", "m -> m"),))
     plan = Plan(circuit, Protocol(500 * ms, 8, np.arange(2, 8)[None]), 1)
     units = {name: np.ones(1) * UNIT for name in populations}
-    run = simulate(plan, ADAPTIVE._replace(conductance=0.0), units, dt=1 * ms, cells=cells, target="numpy")
+    run = simulate(plan, ADAPTIVE.with_synapses(conductance=0.0), units, dt=1 * ms, cells=cells, target="numpy")
     return {name: each[2:, 0] for name, each in run.numbers.items()}
 
 
@@ -120,5 +121,5 @@ def test_adaptive_cells_answer_nearly_as_attention_and_saturate_with_conductance
     answer = ask("mask", drawn, ADAPTIVE, **times)
     assert relative(answer.output, reference) <= 0.1
     assert (np.abs(answer.attention_sum - 1) <= 0.03).all()
-    saturated = ask("mask", drawn, ADAPTIVE._replace(conductance=0.05), **times)
+    saturated = ask("mask", drawn, ADAPTIVE.with_synapses(conductance=0.05), **times)
     assert relative(saturated.output, reference) > 0.1

@@ -182,7 +182,7 @@ def test_a_form_with_measured_cells_has_a_hash(one):
     unit = ladder.Unit("adaptive", "mask", "random", (one,))
     options = ladder.options_of(unit, GIVEN)
     form = options.settings.form
-    other = form._replace(membranes=form.membranes | {"pyramidal": form.membranes["pyramidal"]._replace(b=0.1)})
+    other = form._replace(membrane=form.membrane.changed(b=0.1))
     changed = options._replace(settings=options.settings._replace(form=other))
     assert settings_hash(list(options)) != settings_hash(list(changed))
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from brian2 import Clock, Hz, ms
 
-from cortical_attention.cells.forms.adaptive import ADAPTIVE, Table
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.dale import DALE
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.membranes.f_i import Table
 from cortical_attention.cells.noise import noise, shifted
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
@@ -171,7 +172,7 @@ def test_rates_are_those_of_one_process(form):
 
 def test_noise_is_that_of_one_process(monkeypatch):
     made_up = Table(np.array([-1.0, 0.8, 16.0]), np.array([0.0, 0.1, 400.0]))  # nothing has to be measured
-    monkeypatch.setattr("cortical_attention.cells.forms.adaptive.f_i_table", lambda *_: made_up)
+    monkeypatch.setattr("cortical_attention.cells.membranes.f_i.f_i_table", lambda *_: made_up)
     whole, parts = both(plan_of(), ADAPTIVE, unit=50)
     assert differences(whole, parts) == set()
 

@@ -47,6 +47,7 @@ def case():
 
 MINE = """
 from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.plan import Reading
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.reference.attention import softmax_attention
 from cortical_attention.trials.systems import System
@@ -54,7 +55,7 @@ from cortical_attention.trials.systems import System
 wiring = mask_wiring
 number = 5
 form = RATE._replace(name="other")
-unparsed = RATE._replace(soma="drate/dt = (")
+unparsed = RATE._replace(membrane=RATE.membrane._replace(equations="drate/dt = ("))
 
 
 def softmax(tokens, block, *, context, mask, kernel, normalised):

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from brian2 import Network, SpikeMonitor, StateMonitor, ms, nS, pA, second
 
-from cortical_attention.cells.calcium_spike import F_I, CalciumSpike
-from cortical_attention.cells.product import map_product
-from cortical_attention.cells.two_compartment import Summing, Surface, TwoCompartment, cells_under, counts, surface
+from cortical_attention.cells.membranes.calcium_spike import F_I, CalciumSpike
+from cortical_attention.cells.membranes.product import map_product
+from cortical_attention.cells.membranes.two_compartment import (
+    Summing,
+    Surface,
+    TwoCompartment,
+    cells_under,
+    counts,
+    surface,
+)
 from cortical_attention.experiments import bursts
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.factors import factors
@@ -18,7 +25,7 @@ from cortical_attention.simulation.engine import device
 from cortical_attention.trials.systems import NULLS
 
 QUIET = TwoCompartment(sigma=0 * pA)
-RANGES = QUIET.membrane.basal, QUIET.membrane.apical
+RANGES = QUIET.dynamics.basal, QUIET.dynamics.apical
 
 
 @pytest.fixture(autouse=True)
@@ -215,7 +222,7 @@ def test_synapses_release_in_the_circuit_what_is_counted_of_the_cell():
 
 def test_noise_has_its_standard_deviation_at_any_step():
     for step in (0.25, 0.5, 1.0):
-        cell = type("Stepped", (TwoCompartment,), {"membrane": TwoCompartment.membrane._replace(step=step * ms)})()
+        cell = type("Stepped", (TwoCompartment,), {"dynamics": TwoCompartment.dynamics._replace(step=step * ms)})()
         group = cells_under(np.zeros(4000) * pA, np.zeros(4000) * pA, cell, 0)
         Network(group).run(30 * ms)
         assert np.std(group.noise_s / pA) == pytest.approx(300, rel=0.04)  # 3.5 standard deviations of that of 4000

@@ -101,7 +101,9 @@ def matrix_of(circuit):
 
 def read_back(wired, form, dt=1 * ms):
     """Explicit synapses of a pair as [target cell, source cell] in numbers: excitation and inhibition."""
-    unit_weight = weight_of_spike(1.0, UNIT, SPIKING.tau(FIRST_ORDER, "soma"), dt) if form.spikes else float(1 / UNIT)
+    unit_weight = (
+        weight_of_spike(1.0, UNIT, SPIKING.synapses.tau(FIRST_ORDER, "soma"), dt) if form.spikes else float(1 / UNIT)
+    )
     found = []
     for sign in ("excitation", "inhibition"):
         dense = np.zeros((wired.groups["target"].N, wired.groups["source"].N))
@@ -285,7 +287,7 @@ def mean_trace(size_of_spike):
 
 def test_a_regular_train_at_unit_rate_stands_for_the_weight():
     """Every interval adds the mean of what the target reads: its unit rate over 32 steps is one."""
-    tau = SPIKING.tau(FIRST_ORDER, "soma")
+    tau = SPIKING.synapses.tau(FIRST_ORDER, "soma")
     transient = float(np.exp(-STEPS * 100 * GAIN_DT / tau))
     tolerance = transient + STEPS * 101 * EPS / WEIGHT
     right = weight_of_spike(WEIGHT, GAIN_UNIT, tau, GAIN_DT)

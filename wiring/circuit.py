@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cortical_attention.cells.cell import CellType
+from cortical_attention.cells.cell import GABA, CellType
 from cortical_attention.wiring.expressions import WiringError, parse, sizes
 
 
@@ -46,6 +46,8 @@ class Population(NamedTuple):
         Constants of the cell's state beyond those of its type.
     sent : Sent, optional
         What its cells send, where that is known from another run: they are played instead of simulated.
+    area : str
+        The cortical area in which it lies, where a circuit has several.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Population(NamedTuple):
     inputs: dict = {}
     parameters: dict = {}
     sent: Sent | None = None
+    area: str = ""
 
     @property
     def shape(self):
@@ -101,11 +104,14 @@ class Circuit(NamedTuple):
     name : str
     populations : dict of str to Population
     projections : tuple of Projection
+    breaks : dict of str to str
+        Rules of the anatomy (`wiring.anatomy.RULES`) that it breaks on purpose, each with the reason.
     """
 
     name: str
     populations: dict
     projections: tuple
+    breaks: dict = {}
 
     def check(self):
         """Refuse a circuit that cannot be wired.
@@ -114,15 +120,35 @@ class Circuit(NamedTuple):
         ------
         WiringError
             Naming the projection and what is wrong: an unknown population or port, an index expression that does not
-            fit, weights that are not finite, a second projection to the same port, or like signs asked of weights below
-            zero or of unsigned cells.
+            fit, weights that are not finite, a second projection to the same port, like signs asked of unsigned cells or of
+            weights of the wrong sign, or a rule of the anatomy that is broken without a reason.
         """
         names = [projection.name for projection in self.projections]
         for projection in self.projections:
             self._check_projection(projection)
             if names.count(projection.name) > 1:
                 raise WiringError(f"projection '{projection.name}' is there twice; add the weights up in one")
+        self._check_anatomy()
         return self
+
+    def _check_anatomy(self):
+        from cortical_attention.wiring.anatomy import RULES, violations  # which reads circuits
+
+        for name in self.breaks:
+            if name not in RULES:
+                raise WiringError(f"circuit '{self.name}' breaks '{name}', but the rules are {', '.join(RULES)}")
+        for name, sentences in violations(self).items():
+            if name not in self.breaks:
+                raise WiringError(f"circuit '{self.name}': {sentences[0]}")
+
+    def describe(self):
+        """Populations, projections and the rules of the anatomy that are broken, as text of a line each."""
+        lines = [f"circuit {self.name}"]
+        for name, each in self.populations.items():
+            axes = " x ".join(f"{size} {kind}" for kind, size in each.axes)
+            lines.append(f"  {name}: {each.cell.name} cells ({each.cell.layer}, {each.cell.transmitter}), {axes}")
+        lines += [f'  {each.name}: "{each.expression}"' for each in self.projections]
+        return "\n".join([*lines, *(f"  breaks '{name}': {reason}" for name, reason in self.breaks.items())])
 
     def _check_projection(self, projection):
         name, port = projection.name, projection.target.partition(".")[2]
@@ -136,8 +162,9 @@ class Circuit(NamedTuple):
         sizes(parse(projection.expression), source.axes, target.axes, weights.shape, name, projection.same)
         if not np.isfinite(weights).all():
             raise WiringError(f"projection '{name}': the weights are not finite")
-        if projection.like_signs and (not source.signed or target.signed != port or (weights < 0).any()):
-            raise WiringError(f"projection '{name}': like signs need weights >= 0 and signed cells at both ends")
+        sign, limit = (-1, "<=") if source.cell.transmitter == GABA else (1, ">=")
+        if projection.like_signs and (not source.signed or target.signed != port or (sign * weights < 0).any()):
+            raise WiringError(f"projection '{name}': like signs need weights {limit} 0 and signed cells at both ends")
 
     def ends(self, projection):
         """Source and target population of a projection."""

@@ -10,6 +10,7 @@ from cortical_attention.cells.kernels import KERNELS, phi
 from cortical_attention.wiring.dense import projected
 from cortical_attention.wiring.expand import expand_input
 from cortical_attention.wiring.numbers import weight_of_rate
+from cortical_attention.wiring.signals import signals_of
 
 ACTIVATION = "\n activation : 1 \n input : 1 (constant)"
 
@@ -32,13 +33,12 @@ def activations(concrete, reaching, wires, settings):
     """Activation of each pathway (by its number) that is alone on its port and shared, if there is something to compute
     (a kernel, or the saturation of a dendrite), and what reaches the port from outside is the same for all cells that read
     one dendrite."""
-    found, form = {}, settings.form
-    calibrated = form.of(concrete.population.cell).calibrate is not None  # its own thresholds stand for its kernels
+    found, synapses = {}, settings.form.synapses
+    kernels = concrete.population.kernels if settings.form.of(concrete.population.cell).drive.kernels else {}
     for port in concrete.population.cell.ports:
-        kernel = "identity" if calibrated else concrete.population.kernels.get(port, "identity")
+        kernel = kernels.get(port, "identity")
         alone = [k for k in reaching if reaching[k].port == port]
-        saturates = form.conductance is not None and port not in form.unsaturated
-        if kernel not in KERNELS or len(alone) != 1 or (kernel == "identity" and not saturates):
+        if kernel not in KERNELS or len(alone) != 1 or (kernel == "identity" and not synapses.saturates(port)):
             continue
         wire, numbers = wires[alone[0]], _input(concrete, port)
         if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
@@ -67,7 +67,7 @@ def drive_of(k, pathway, wired, settings):
     """Function that sums the rates that reach each dendrite, or None where that takes synapses: those that are one-signed,
     of spikes, of one cell each, or from cells that differ in their unit."""
     unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
-    if not settings.dense or not settings.shared or settings.form.spikes or settings.form.paired or unit.size > 1:
+    if not (settings.dense and settings.shared and settings.form.coding.plain) or unit.size > 1:
         return None
     size_of, rate = sizes_of(pathway, wired.concrete), wired.source(pathway.source).variables["rate"]
     weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
@@ -76,15 +76,13 @@ def drive_of(k, pathway, wired, settings):
 
 def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):
     """NeuronGroup of the dendrites that pathway `k` reaches at a port of the population `target`, one a distinct drive."""
-    form = settings.form
-    equations = form.dendrite + (ACTIVATION if activation else "")
-    if not form.spikes:
-        equations += "\n drive : 1" if drive is None else f"\n drive = projected_{k}(i) : 1"
+    synapses, signals = settings.form.synapses, signals_of(settings.form)
+    equations = synapses.dendrite + (ACTIVATION if activation else "") + signals.arriving(k, drive)
     dendrite = NeuronGroup(
         n_dendrite,
         equations,
-        method="exact" if form.spikes else "euler",
-        namespace={**form.constants, "tau": form.tau(target.cell, port), f"projected_{k}": drive},
+        method=signals.method,
+        namespace={**synapses.constants, "tau": synapses.tau(target.cell, port), f"projected_{k}": drive},
         clock=settings.clock,
         name=f"dendrite_{k}_of_{target.name}",
         order=-1,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
@@ -94,6 +92,7 @@ def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):
         dendrite.input = activation.input
         dendrite.activation = phi(activation.kernel)(activation.input)  # what is recorded before the first step
         dendrite.run_regularly(f"activation = {kernel}", when="groups", order=0)  # after it decays, before it is read
-    if form.conductance is not None:
-        dendrite.conductance = 0 if port in form.unsaturated else form.conductance
+    conductance = synapses.conductance_at(port)
+    if conductance is not None:
+        dendrite.conductance = conductance
     return dendrite

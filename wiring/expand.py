@@ -4,6 +4,7 @@ The letters of a circuit are lower case. The axes added here have capitals: B ba
 the target; S sign of the source, T of the target.
 """
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -54,40 +55,35 @@ class Pathway(NamedTuple):
 
 def expand_population(population, form, batch, cells):
     """Population with its hidden axes (Concrete)."""
-    sign = (("sign", 2),) if form.paired and population.signed else ()
-    return Concrete(population, (("batch", batch), *population.axes, ("cells", cells), *sign))
+    return Concrete(population, (("batch", batch), *population.axes, ("cells", cells), *_sign(population, form)))
+
+
+def _sign(population, form):
+    """Axis of the on and the off cell of each value, if there are both."""
+    return (("sign", 2),) if form.paired and population.signed else ()
 
 
 def expand_projection(circuit, projection, form, cells):
-    """Projection with its hidden axes (Pathway); weights are divided by the `cells` that stand for one number."""
+    """Projection with its hidden axes (Pathway); weights are divided by the `cells` that stand for one value."""
     source, target = circuit.ends(projection)
     port = projection.target.partition(".")[2]
     expression = parse(projection.expression)
-    signs, letters = _signs(form, source, target, port, projection.like_signs)
+    source_sign, target_sign = ("S" if _sign(source, form) else ""), ("T" if _sign(target, form) else "")
+    flips = target_sign if target.signed == port else ""
+    signs = np.eye(2) if projection.like_signs and source_sign else _outer(len(source_sign + flips))
     weights = np.multiply.outer(np.asarray(projection.weights, dtype=float), signs) / cells
-    source_sign = "S" if form.paired and source.signed else ""
-    target_sign = "T" if form.paired and target.signed else ""
     expression = expression._replace(
         source="B" + expression.source + "P" + source_sign,
-        weight=expression.weight + letters,
+        weight=expression.weight + source_sign + flips,
         target="B" + expression.target + "Q" + target_sign,
     )
     inhibition = np.clip(-weights, 0, None) if form.paired else np.zeros_like(weights)
     return Pathway(projection.name, source.name, target.name, port, expression, weights + inhibition, inhibition)
 
 
-def _signs(form, source, target, port, like_signs):
-    """Sign of the effect of each source sign on each target sign, and the letters of those axes."""
-    if not form.paired:
-        return np.array(1.0), ""
-    if like_signs:
-        return np.eye(2), "ST"
-    flips = target.signed == port
-    if source.signed and flips:
-        return np.multiply.outer(SIGNS, SIGNS), "ST"
-    if source.signed:
-        return SIGNS, "S"
-    return (SIGNS, "T") if flips else (np.array(1.0), "")
+def _outer(n_sign):
+    """Sign of the effect of on and off cells on on and off cells, for so many ends that have both."""
+    return reduce(np.multiply.outer, n_sign * [SIGNS], np.array(1.0))
 
 
 def expand_input(concrete, port, numbers):

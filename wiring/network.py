@@ -6,12 +6,13 @@ from zlib import crc32
 import numpy as np
 from brian2 import NeuronGroup, Synapses, linked_var
 
+from cortical_attention.cells.cell import GABA
 from cortical_attention.cells.noise import shifted
 from cortical_attention.wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
 from cortical_attention.wiring.expand import expand_population, expand_projection
-from cortical_attention.wiring.expressions import connect
-from cortical_attention.wiring.numbers import weight_of_rate, weight_of_spike
+from cortical_attention.wiring.expressions import WiringError, connect
 from cortical_attention.wiring.replay import play
+from cortical_attention.wiring.signals import signals_of
 from cortical_attention.wiring.soma import cells_of, each_cell, highest
 
 
@@ -121,6 +122,7 @@ def wire(circuit, settings):
         See `Circuit.check`; also for an unknown kernel.
     """
     circuit.check()
+    refuse_lacking(circuit, settings.form)
     concrete = {
         name: expand_population(population, settings.form, settings.batch, settings.cells)
         for name, population in circuit.populations.items()
@@ -143,6 +145,16 @@ def wire(circuit, settings):
     return wired
 
 
+def refuse_lacking(circuit, form):
+    """Refuse a circuit with a cell type for which a form has no membrane (WiringError)."""
+    for name, population in circuit.populations.items():
+        if population.cell.name in form.lacks:
+            raise WiringError(
+                f"population '{name}': form '{form.name}' has no membrane for {population.cell.name} cells, but circuit "
+                f"'{circuit.name}' needs one"
+            )
+
+
 def _strides(shape, n_value):
     """How far apart values lie along each axis of cells, if the first axes have a value each (`each_cell`)."""
     steps = [int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
@@ -159,62 +171,55 @@ def _connect(wired, k, pathway, wires, activation, settings):
     setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)
     wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
     wired.others.append(dendrite)
-    group, sends = wired.source(pathway.source), settings.form.of(source.population.cell)
-    if source.population.cell.starts_high:
-        start = each_cell(highest(settings.form, unit_rate), group.N)[wires.pre]
+    group, membrane = wired.source(pathway.source), settings.form.of(source.population.cell)
+    if source.population.cell.starts_at_ceiling:
+        start = each_cell(highest(membrane, unit_rate), group.N)[wires.pre]
         reaching = pathway.excitation.ravel()[wires.entry] * start
-        setattr(dendrite, settings.form.held, np.bincount(wires.post, reaching, wires.n_dendrite))
+        setattr(
+            dendrite, settings.form.synapses.excitation_variable, np.bincount(wires.post, reaching, wires.n_dendrite)
+        )
     for sign, weights in (("excitation", pathway.excitation), ("inhibition", pathway.inhibition)):
         keep = np.flatnonzero(weights.ravel()[wires.entry])
         if drive is not None:
             wired.dense[pathway.name] = wired.dense.get(pathway.name, 0) + keep.size
         if keep.size == 0 or drive is not None:
             continue
-        if sign == "inhibition":
-            group, synapses_onto = _relay(k, group, sends.relayed, settings)
-            sends = settings.form
+        if sign == "inhibition" and source.population.cell.transmitter != GABA:
+            group, synapses_onto = _relay(k, group, membrane, settings)
+            membrane = settings.form.membrane
             wired.others.extend((group, synapses_onto))
         wired.synapses[pathway.name, sign] = _synapses(
-            k, sign, group, dendrite, wires, keep, weights, unit_rate, sends, settings
+            k, sign, group, dendrite, wires, keep, weights, unit_rate, membrane, settings
         )
 
 
-def _relay(k, source, relayed, settings):
+def _relay(k, source, membrane, settings):
     """Inhibitory relay: one cell a source cell, brought to threshold by each of its spikes, or to its rate."""
-    form = settings.form
-    fires, receives = {}, {"model": "received_post = rate_pre : Hz (summed)"}
-    if form.spikes:
-        fires, receives = {"threshold": "v >= 1", "reset": "v -= 1"}, {"on_pre": relayed}
+    synapses, signals = settings.form.synapses, signals_of(settings.form)
     relay = NeuronGroup(
         source.N,
-        form.relay,
-        **fires,
+        synapses.relay,
+        **signals.relay_fires,
         method="euler",
-        namespace=form.constants,
+        namespace=synapses.constants,
         clock=settings.clock,
         name=f"relay_{k}_of_{source.name}",
         order=1,
     )
-    onto = Synapses(source, relay, **receives, namespace={}, clock=settings.clock, name=f"onto_relay_{k}")
+    hears = signals.onto_relay(membrane)
+    onto = Synapses(source, relay, **hears, namespace={}, clock=settings.clock, name=f"onto_relay_{k}")
     onto.connect(i=np.arange(source.N), j=np.arange(source.N))
     return relay, onto
 
 
-def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, form, settings):
-    """Synapses of one sign from a population (or its relay) onto dendrites, which do what the `form` of the source
-    sends; entries of weight zero are left out."""
-    values = weights.ravel()[wires.entry[keep]]
+def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, membrane, settings):
+    """Synapses of one sign, from cells (or relays) with a membrane onto dendrites; none where a weight is zero."""
+    signals, tau = signals_of(settings.form), dendrite.namespace["tau"]
     unit_rate = each_cell(unit_rate, source.N)[wires.pre[keep]]
-    if form.spikes:
-        tau = dendrite.namespace["tau"]
-        model, values = "weight : 1 (constant)", weight_of_spike(values, unit_rate, tau, settings.clock.dt)
-        events = {"on_pre": form.synapse[sign]}
-    else:
-        model, events = f"weight : second (constant)\n {form.synapse[sign]}", {}
-        values = weight_of_rate(values, unit_rate)
+    model, events = signals.synapse(settings.form.synapses.effect[sign], membrane)
     synapses = Synapses(
         source, dendrite, model, **events, namespace={}, clock=settings.clock, name=f"{sign}_{k}", order=1
     )
     synapses.connect(i=wires.pre[keep], j=wires.post[keep])
-    synapses.weight = values
+    synapses.weight = signals.weights(weights.ravel()[wires.entry[keep]], unit_rate, tau, settings.clock.dt)
     return synapses

@@ -1,33 +1,34 @@
 """Biophysical form: L2/3 and L5 IT cells are two-compartment cells with a calcium plateau; all others are adaptive.
 
-The rule of the cell type is given up for these two: nothing multiplies, and no kernel is applied. The numbers that reach
-the two ports become currents into soma and apical dendrite (`cells.product`), and what the cell makes of them is what its
-synapses send: bursts, events, all spikes, or what facilitating synapses pass on.
+The rule of the cell type is given up for these two: nothing multiplies, and no kernel is applied. The values that reach
+the two ports become currents into soma and apical dendrite (`cells.membranes.product`), and what the cell makes of them is
+what its synapses send: bursts, events, all spikes, or the transmitter that facilitating synapses release.
 
 Inhibition divides what the terminals release, after the spike; or it is a conductance of the soma (parvalbumin-like), of
-the apical dendrite (somatostatin-like), or of both. The number of the interneurons is then that conductance in nS, at each
+the apical dendrite (somatostatin-like), or of both. The value of the interneurons is then that conductance in nS, at each
 place (1 nS without interneurons), and L2/3 cells are set so that the least driven macrocolumn needs nearly none. What it
 does is asked by `experiments.division` of the cell, by `experiments.attribution` of the network.
 
-The constants of the cell are in `cells.two_compartment` (or `cells.calcium_spike`), those of all others in
-`cells.forms.adaptive`.
+The constants of the cell are in `cells.membranes.two_compartment` or `cells.membranes.calcium_spike`, those of all others
+in `cells.membranes.leaky`.
 """
 
 from brian2 import Hz, ms, nA, pA
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.kernels import phi
-from cortical_attention.cells.noise import noise
-from cortical_attention.cells.product import map_product, rates
-from cortical_attention.cells.two_compartment import (
+from cortical_attention.cells.membranes.membrane import Drive, Membrane
+from cortical_attention.cells.membranes.product import map_product, rates
+from cortical_attention.cells.membranes.two_compartment import (
     BOOK,
     LONG_AGO,
     SENT,
+    STREAMS,
     SURROUNDINGS,
     THRESHOLD,
     TwoCompartment,
     surface_of,
-)
+)  # fmt: skip
 
 CELL = TwoCompartment()
 TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together
@@ -37,8 +38,6 @@ SOMA = """
     {inhibition}
     drate/dt = -rate / tau_rate : Hz                        # of its spikes, over the last tenth of a second
     released : 1                                            # so far
-    count : 1                                               # spikes so far
-    crowded : 1                                             # never: currents end where the surface ends
 """
 SHUNTS = {  # the conductances that inhibition sets, by its place
     "terminals": (),
@@ -50,33 +49,36 @@ TONIC = 0.1  # nS, chosen: attention sums to one less TONIC over the conductance
 LARGEST = 160  # nS, chosen: of interneurons at their ceiling, seven times the leak of the soma
 
 
+PORTS = ("basal", "apical")
+
+
 def two_compartment(readout, cell, inhibited="terminals"):
-    """The form of the two-compartment cells, whose synapses send what a read-out counts."""
+    """Membrane of the two-compartment cells, whose synapses send what a read-out counts."""
     shunts = SHUNTS[inhibited]
     constants = {name: value for name, value in cell._asdict().items() if name not in shunts}
     sent = SENT[readout] if shunts else f"({SENT[readout]}) / shunt"
     inhibition = [f"sent = {sent} : 1 (constant over dt)", *(f"{name} = shunt * nS : siemens" for name in shunts)]
-    return ADAPTIVE._replace(
-        name=f"two compartments, {readout}",
-        soma=SOMA.format(inhibition="\n".join(inhibition)) + cell.membrane.equations + SURROUNDINGS,
+    return Membrane(
+        SOMA.format(inhibition="\n".join(inhibition)) + cell.dynamics.equations + SURROUNDINGS,
         threshold=THRESHOLD,
-        reset=f"released += sent\n count += 1\n rate += 1 / tau_rate\n {cell.membrane.reset}\n {BOOK}",
-        synapse={
-            sign: statement.replace("weight", "weight * sent_pre") for sign, statement in ADAPTIVE.synapse.items()
-        },
-        relayed="v_post += sent_pre",
+        reset=f"released += sent\n rate += 1 / tau_rate\n {cell.dynamics.reset}\n {BOOK}",
+        constants={**constants, **ends(cell), "tau_rate": TAU_RATE, "closed": CLOSED},
+        drive=Drive(
+            calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked), ports=PORTS, kernels=False,
+        ),
+        variable="V_s",
         reading="released",
-        membrane="V_s",
-        scatter=lambda group, uniform: scatter(cell, group, uniform),
-        constants={**ADAPTIVE.constants, **constants, **ends(cell), "tau_rate": TAU_RATE, "closed": CLOSED},
-        constants_of=lambda form, cell_type, dt: {"noise": noise},
-        calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked),
-    )
+        sends="sent",
+        refractory="refractory",
+        start=lambda group, uniform: scatter(cell, group, uniform),
+        ceiling=ADAPTIVE.membrane.ceiling,
+        streams=STREAMS,
+    )  # fmt: skip
 
 
 def ends(cell):
     """Least and largest current into soma and dendrite, at which the cell is measured."""
-    found = {"s": cell.membrane.basal, "d": cell.membrane.apical}
+    found = {"s": cell.dynamics.basal, "d": cell.dynamics.apical}
     return {
         f"{name}_{place}": each[k] * pA for place, each in found.items() for name, k in (("least", 0), ("most", -1))
     }
@@ -120,8 +122,8 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
 
 
 def conductance(population, drives, counted):
-    """Constants and unit rate of interneurons whose number is a conductance in nS, which never falls to nothing."""
-    return {"sigma_g": TONIC}, ADAPTIVE.ceiling / LARGEST
+    """Constants and unit rate of interneurons whose value is a conductance in nS, which never falls to nothing."""
+    return {"sigma_g": TONIC}, ADAPTIVE.membrane.ceiling / LARGEST
 
 
 def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
@@ -130,7 +132,8 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
     Parameters
     ----------
     readout : {"total", "burst", "event", "facilitated"}
-        By default what facilitating synapses pass on, which a target can receive.
+        Default: transmitter released by short-term facilitating synapses, the only read-out that a postsynaptic cell can
+        observe.
     cell : TwoCompartment or CalciumSpike
     inhibited : {"terminals", "soma", "dendrite", "both"}
 
@@ -143,8 +146,9 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
         "intratelencephalic": two_compartment(readout, cell),
     }
     if inhibited != "terminals":
-        of_cell["interneuron"] = ADAPTIVE._replace(calibrate=conductance)
-    return ADAPTIVE._replace(name="biophysical", dt=cell.membrane.step, of_cell=of_cell, wirings=("mask",))
+        interneuron = ADAPTIVE.of_kind["fast spiking"]
+        of_cell["interneuron"] = interneuron._replace(drive=interneuron.drive._replace(calibrate=conductance))
+    return ADAPTIVE._replace(name="biophysical", dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory",))
 
 
 BIOPHYSICAL = biophysical()

@@ -7,16 +7,16 @@ number as it was: clip(x, 0, inf) - clip(-x, 0, inf) = x, and a relay holds the 
 
 from brian2 import ms
 
+from cortical_attention.cells.forms.form import Coding
 from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.membranes.rate import RECTIFIED
 
-DALE = RATE._replace(
-    name="dale",
-    paired=True,
+DALE = RATE._replace(name="dale", coding=Coding(paired=True, spikes=False), membrane=RECTIFIED).with_synapses(
     dendrite="""
         dfiltered/dt = (drive - inhibition - filtered) / tau : 1
         inhibition : 1   # summed over the inhibitory synapses
     """,
-    synapse={
+    effect={
         "excitation": "drive_post = weight * rate_pre : 1 (summed)",
         "inhibition": "inhibition_post = weight * rate_pre : 1 (summed)",
     },
@@ -24,6 +24,5 @@ DALE = RATE._replace(
         drate/dt = (received - rate) / tau_relay : Hz
         received : Hz   # summed over the synapses
     """,
-    soma="drate/dt = (unit_rate * clip(number, 0, inf) - rate) / tau_soma : Hz",
     constants={"tau_relay": 5 * ms},  # chosen: a fast-spiking membrane; the fixed point does not depend on it
 )

@@ -102,7 +102,8 @@ def check(
     OptionError
         For an unknown word, or a number that is out of range.
     """
-    system, form = checked_wiring(wiring, without_reference), checked_form(form)
+    checked_wiring(wiring, without_reference)
+    form = checked_form(form)
     _check_kernel(kernel)
     one_of("--normalisation", normalisation, NORMALISATIONS)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
@@ -118,8 +119,6 @@ def check(
     within("--cells", cells, 1, MAX_CELLS)
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
-    if form.wirings is not None and system.name not in form.wirings:
-        raise OptionError(f"--wiring is '{system.name}' but --form {form.name} needs {' or '.join(form.wirings)}")
     settings = Settings(
         form=form, window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
         unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, seed=seed, record=record,

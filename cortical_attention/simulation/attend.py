@@ -17,6 +17,7 @@ from cortical_attention.simulation.run import Run, simulate, work
 from cortical_attention.simulation.settle import Settled, judge, slots
 from cortical_attention.simulation.spread import spread
 from cortical_attention.wiring.expressions import WiringError
+from cortical_attention.wiring.network import refuse_lacking
 
 RATE = FORMS["rate"]
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
@@ -157,10 +158,11 @@ def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
     """
     make, form, times = wiring_of(wiring), settings.form, settings.times()
     plan = make(times, tokens, **block)
+    refuse_lacking(plan.circuit.check(), form)
     if not form.spikes:
         return Prepared(plan, rate_units(plan), settings)
     pilot = _pilot(make, tokens, settings, block, executor) if pilot is None else pilot
-    units = unit_rates(pilot.plan, pilot.run, form.ceiling, settings.unit_rate)
+    units = unit_rates(pilot.plan, pilot.run, form, settings.unit_rate)
     with engine.device("numpy"):  # cells may be measured, in a run of its own
         plan, units = calibrated(plan, units, pilot.plan, pilot.run, form, settings.cells * times.window)
     return Prepared(plan, units, settings)

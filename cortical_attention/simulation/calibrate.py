@@ -3,7 +3,7 @@
 import numpy as np
 from brian2 import Hz, Quantity
 
-from cortical_attention.wiring.expressions import parse
+from cortical_attention.wiring.expressions import WiringError, parse
 from cortical_attention.wiring.numbers import unit_rate_for
 
 UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
@@ -17,7 +17,7 @@ def rate_units(plan):
     return {name: np.ones(plan.batch) * UNIT_RATE for name in plan.circuit.populations}
 
 
-def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
+def unit_rates(plan, run, form, bound=UNIT_RATE):
     """Unit rate of each population for each input, so that the largest number it carries comes near the ceiling.
 
     Interneurons have a unit each, since what divides one macrocolumn may be hundreds of times what divides another, and a
@@ -28,8 +28,8 @@ def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
     plan : Plan
     run : Run
         Of that plan, in the rate form.
-    ceiling : Quantity
-        Highest rate that a cell of the form is asked for.
+    form : Form
+        Its membranes say the highest rate that a cell is asked for.
     bound : Quantity
         Upper bound for the nuclei.
 
@@ -40,19 +40,23 @@ def unit_rates(plan, run, ceiling, bound=UNIT_RATE):
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
     peaks = {name: _peak(np.abs(numbers[last])) for name, numbers in run.numbers.items()}
     for name, population in circuit.populations.items():
-        if population.cell.starts_high:
+        if population.cell.starts_at_ceiling:
             peaks[name] = np.abs(run.numbers[name][last]).max(axis=0)
-        drives = population.inputs and population.cell.layer == "thalamus"
-        if drives or (population.cell.variable and not population.cell.starts_high):  # a memory may shrink again
+        drives = population.inputs and population.cell.role == "relay"
+        if drives or (population.cell.variable and not population.cell.starts_at_ceiling):  # a memory may shrink again
             peaks[name] = _peak(np.abs(run.numbers[name]))
     for projection in circuit.projections:
         if projection.like_signs:
             target = projection.target.partition(".")[0]
             peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
-    nuclei = {name for name, each in circuit.populations.items() if "thalamus" in each.cell.layer}
-    share = {name: PEAK_OF_INHIBITION if each.cell.starts_high else PEAK for name, each in circuit.populations.items()}
-    found = {name: unit_rate_for(peak, share[name] * ceiling) for name, peak in peaks.items()}
+    found = {name: unit_rate_for(peak, _highest(circuit.populations[name].cell, form)) for name, peak in peaks.items()}
+    nuclei = {name for name, each in circuit.populations.items() if each.cell.role == "relay"}
     return {name: Quantity(np.minimum(unit, bound)) if name in nuclei else unit for name, unit in found.items()}
+
+
+def _highest(cell, form):
+    """Rate at which the largest value of a cell type is to lie."""
+    return (PEAK_OF_INHIBITION if cell.starts_at_ceiling else PEAK) * form.of(cell).ceiling
 
 
 def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
@@ -75,10 +79,10 @@ def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
     """
     populations, units = dict(plan.circuit.populations), dict(units)
     for name, population in plan.circuit.populations.items():
-        calibrate = form.of(population.cell).calibrate
-        if calibrate is not None:
-            drives = {port: drive_at(pilot_plan, pilot_run, name, port) for port in ("basal", "apical")}
-            constants, unit = calibrate(population, drives, counted)
+        drive = form.of(population.cell).drive
+        if drive.calibrate is not None:
+            drives = {port: drive_at(pilot_plan, pilot_run, name, port) for port in drive.ports}
+            constants, unit = drive.calibrate(population, drives, counted)
             populations[name] = population._replace(parameters={**population.parameters, **constants})
             units[name] = np.ones(plan.batch) * unit
     return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
@@ -86,7 +90,12 @@ def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
 
 def drive_at(plan, run, name, port):
     """Numbers that reach a port at the end of a run in the rate form, before the kernel; axes of copies have size one."""
-    last, total = plan.protocol.windows[:, -1], plan.circuit.populations[name].inputs.get(port, 0.0)
+    population = plan.circuit.populations[name]
+    if port not in population.cell.ports:
+        raise WiringError(
+            f"population '{name}': a {population.cell.name} cell has no port '{port}' to be calibrated at"
+        )
+    last, total = plan.protocol.windows[:, -1], population.inputs.get(port, 0.0)
     for projection in plan.circuit.projections:
         if projection.target == f"{name}.{port}":
             total = total + drive_of(projection, run.numbers[projection.source][last])

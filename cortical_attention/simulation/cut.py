@@ -260,7 +260,7 @@ def cut_drawn(plan, whole, form, cells, names, heads=None, n_recorded=None):
     phases, recorded, first = {}, {}, {}
     for name in names:
         index = where(plan.circuit.populations[name], form, plan.batch, cells, heads)
-        if form.spikes:
+        if name in whole.phases:
             phases[name] = whole.phases[name][index]
         asked = np.isin(index, whole.recorded[name])
         others = np.flatnonzero(~asked)[: max(0, (n_recorded or {}).get(name, 0) - asked.sum())]

@@ -9,7 +9,6 @@ import numpy as np
 
 from cortical_attention.wiring.expand import expand_population
 
-RECORDED_WHOLE = ("thalamus", "higher-order thalamus", "L2/3 interneuron", "L5 PT")
 MAX_RECORDED = {"default": 200, "sample": 32}
 MAX_WHOLE = 1000  # chosen: beyond it neo takes minutes to write the spike trains
 
@@ -65,7 +64,7 @@ def drawn(plan, form, cells, seed, record):
 def _recorded(concrete, record):
     """Flat indices of the recorded cells, all of the first input."""
     n_first = concrete.n_cell // concrete.shape[0]
-    whole = record == "default" and concrete.population.cell.layer in RECORDED_WHOLE and n_first <= MAX_WHOLE
+    whole = record == "default" and concrete.population.cell.recorded == "whole" and n_first <= MAX_WHOLE
     if record == "all" or whole or n_first <= MAX_RECORDED[record]:
         return np.arange(n_first)
     sample = np.random.default_rng(0)  # always the same cells; evenly spaced ones would follow an axis

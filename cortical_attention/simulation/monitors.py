@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import EventMonitor, Quantity, SpikeMonitor, StateMonitor, ms
+from brian2 import Quantity, StateMonitor, ms
 
+from cortical_attention.simulation.signals import signals_of
 from cortical_attention.wiring.circuit import Sent
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
@@ -52,21 +53,16 @@ def monitors_of(wired, name, clocks, form, recorded, whole):
     """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
-    of_cell = form.of(concrete.population.cell)
-    known = sorted({of_cell.reading, "count", "crowded"}) if form.spikes else form.reading
+    signals = signals_of(form)
+    known = signals.sampled(form.of(concrete.population.cell))
     reading = StateMonitor(group, known, record=True, clock=phases, name=f"reading_of_{name}")
     rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
-    if not form.spikes:
-        return reading, rate, None
-    named = {"name": f"spikes_of_{name}"}
-    return reading, rate, SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
+    return reading, rate, signals.spikes(group, whole)
 
 
 def listening_to(monitors, group, form):
     """Monitor of all that a population sends."""
-    if form.spikes:
-        return monitors[2]
-    return StateMonitor(group, "rate", record=True, clock=group.clock, name=f"sent_by_{group.name}")
+    return signals_of(form).listening(monitors[2], group)
 
 
 def sent_of(monitor, dt):

@@ -4,7 +4,7 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, Hz, Network, Quantity, second
+from brian2 import Clock, Network, Quantity, second
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
@@ -19,8 +19,8 @@ from cortical_attention.simulation.monitors import (
     sampled,
     sent_of,
 )
+from cortical_attention.simulation.signals import signals_of
 from cortical_attention.wiring.network import Settings, wire
-from cortical_attention.wiring.numbers import numbers_of_count, numbers_of_rate
 from cortical_attention.wiring.soma import each_cell
 
 
@@ -107,6 +107,7 @@ def simulate(
     given = drawn(plan, form, cells, seed, record) if given is None else given
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
+    signals = signals_of(form)
     with engine.device(target):
         settings = Settings(
             form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed,
@@ -120,16 +121,16 @@ def simulate(
         interrupted |= any(len(reading) <= plan.protocol.n_phase for reading in readings.values())
         sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
         records = tuple(record_of(wired, name, monitors[name], unit_rates) for name in wired.groups)
-        counted = {name: read(monitors, name, "count") for name in monitors} if form.spikes else readings
+        counted = {name: read(monitors, name, signals.counted) for name in monitors}
         if not interrupted:
             _refuse_what_failed(wired, readings, form)
-            _refuse_crowding(monitors, plan.protocol, form)
+            _refuse_crowding(wired, monitors, plan.protocol, form)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     numbers = {
         name: _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
         for name, reading in readings.items()
     }
-    peaks = {} if interrupted else {name: _peak(each, plan.protocol, form) for name, each in counted.items()}
+    peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
     return Run(
         records, numbers, peaks, unit_rates, t_stop, bool(interrupted), seeds, n_cell, n_synapse, target, reason, wall,
@@ -142,8 +143,7 @@ def _prepare(plan, settings, given, send):
     form = settings.form
     wired = wire(plan.circuit, settings)
     engine.lay_out(wired.layout)
-    if form.spikes:
-        _scatter(wired, form, given.phases)
+    _scatter(wired, form, given.phases)
     clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
     monitors = {
         name: monitors_of(wired, name, clocks, form, given.recorded[name], name not in settings.recorded)
@@ -162,11 +162,11 @@ def _step(plan, dt, objects, target, report):
 
 def _measure_cells(plan, form, dt):
     """Let a form measure its cells before the target is set, since that is a run of its own."""
-    if form.constants_of is None:
-        return
-    with engine.device("numpy"):
-        for population in plan.circuit.populations.values():
-            form.of(population.cell).constants_of(form, population.cell, dt)
+    membranes = [form.of(population.cell) for population in plan.circuit.populations.values()]
+    if any(each.drive.measure for each in membranes):
+        with engine.device("numpy"):
+            for each in membranes:
+                each.measured(dt)
 
 
 def work(plan, form, dt, cells=1, shared=True):
@@ -174,13 +174,13 @@ def work(plan, form, dt, cells=1, shared=True):
 
     Synapses count where each has its own, one a pair; a spiking one sends at a tenth of the ceiling.
     """
-    circuit, signs = plan.circuit, 2 if form.paired else 1
+    circuit, signs, signals = plan.circuit, 1 + form.paired, signals_of(form)
     simulated = [each for each in circuit.populations.values() if each.sent is None]
     n_cell = 2 * signs * plan.batch * cells * sum(int(np.prod(each.shape)) for each in simulated)
-    n_object = signs * (3 if form.spikes else 1) * (len(circuit.populations) + len(circuit.projections))
+    n_object = signs * signals.n_object * (len(circuit.populations) + len(circuit.projections))
     n_synapse = 0 if shared else signs * plan.batch * cells**2 * sum(map(circuit.n_pair, circuit.projections))
-    sending = float(0.1 * form.ceiling * dt) if form.spikes else 1.0
-    return engine.Work(n_object, n_cell, round(float(plan.protocol.duration / dt)), sending * n_synapse)
+    n_step = round(float(plan.protocol.duration / dt))
+    return engine.Work(n_object, n_cell, n_step, signals.sending(form, dt) * n_synapse)
 
 
 def _cell(wired, name):
@@ -189,43 +189,36 @@ def _cell(wired, name):
 
 def _scatter(wired, form, phases):
     """Start the membrane of every cell at a place of its own, so that cells do not fire in step."""
-    for name, group in wired.groups.items():
-        form.of(_cell(wired, name)).scatter(group, phases[name])
+    for name in wired.groups.keys() & phases.keys():
+        form.of(_cell(wired, name)).start(wired.groups[name], phases[name])
 
 
 def _refuse_what_failed(wired, readings, form):
     """Raise RunError for numbers that are not finite."""
     for name, group in wired.groups.items():
-        state = np.array(getattr(group, form.of(_cell(wired, name)).membrane)) if form.spikes else readings[name]
+        state = np.array(getattr(group, form.of(_cell(wired, name)).variable))
         if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
             raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
 
 
-def _refuse_crowding(monitors, protocol, form):
+def _refuse_crowding(wired, monitors, protocol, form):
     """Raise RunError where a cell that spikes was asked, in a measured window, for more than it can give."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
-    for name in monitors if form.spikes else ():
+    limits = {name: form.of(_cell(wired, name)).limit for name in monitors}
+    for name in (each for each in monitors if limits[each]):
         crowded = read(monitors, name, "crowded")
         times = int((crowded[last] - crowded[first]).sum())
         if times:
-            raise RunError(f"{name} was asked for {form.crowding}, {times} times; lower the unit rate or the time step")
+            raise RunError(
+                f"{name} was asked for {limits[name].sentence}, {times} times; lower the unit rate or the time step"
+            )
 
 
 def _numbers(reading, concrete, unit_rate, protocol, form):
     """Numbers (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
     unit_rate = each_cell(unit_rate, concrete.n_cell)
-    if form.spikes:
-        numbers = numbers_of_count(np.diff(reading, axis=0), unit_rate, protocol.phase)
-    else:
-        numbers = numbers_of_rate(reading[1:] * Hz, unit_rate)
+    numbers = signals_of(form).values(reading, unit_rate, protocol.phase)
     numbers = numbers.reshape(-1, *concrete.shape)
     if concrete.axes[-1][0] == "sign":
         numbers = numbers[..., 0] - numbers[..., 1]
     return numbers.mean(axis=-1)
-
-
-def _peak(reading, protocol, form):
-    """Highest rate of any cell over any phase of the run (spikes), or at the end of any window (rates)."""
-    if not form.spikes:
-        return Quantity(np.abs(reading[protocol.windows[:, -1] + 1]).max() * Hz)
-    return Quantity(np.diff(reading, axis=0).max() / protocol.phase)

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from brian2 import ms, pA
 
-from cortical_attention.cells.calcium_spike import CalciumSpike
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, CELL, biophysical
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
-from cortical_attention.cells.two_compartment import Summing, TwoCompartment
+from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
+from cortical_attention.cells.membranes.two_compartment import Summing, TwoCompartment
 
 WHOLE, BELOW, ELSEWHERE = "all of them", "rung below", "besides: set elsewhere"
 
@@ -25,9 +25,14 @@ class Network(NamedTuple):
     elsewhere: bool = False
 
 
-def with_membranes(**changes):
+def with_membranes(**constants):
     """The adaptive form with other constants of every membrane."""
-    return ADAPTIVE._replace(membranes={name: each._replace(**changes) for name, each in ADAPTIVE.membranes.items()})
+    return ADAPTIVE.with_membranes(lambda membrane: membrane.changed(**constants))
+
+
+def spiking_to(ceiling):
+    """The spiking form, its cells asked for no more than a ceiling (Hz)."""
+    return SPIKING.with_membranes(lambda membrane: membrane._replace(ceiling=ceiling))
 
 
 def only(*names):
@@ -45,15 +50,13 @@ def ideals(form):
 
 
 FINE = 0.25 * ms
-IN_SATURATING = {
-    name: getattr(ADAPTIVE, name) for name in ("dendrite", "held", "synapse", "conductance", "unsaturated")
-}
+CEILING = ADAPTIVE.membrane.ceiling
 
 
 class FineSteps(TwoCompartment):
     """The cell of the rung, in half its time step."""
 
-    membrane = TwoCompartment.membrane._replace(step=FINE)
+    dynamics = TwoCompartment.dynamics._replace(step=FINE)
 
 
 OTHER_CELLS = {  # as real as the cells of the rung, but otherwise
@@ -72,18 +75,16 @@ RUNGS = {
     },
     "adaptive": {
         WHOLE: Network(ADAPTIVE),
-        BELOW: Network(SPIKING._replace(ceiling=ADAPTIVE.ceiling)),
+        BELOW: Network(spiking_to(CEILING)),
         **ideals(ADAPTIVE),
         "noise": Network(with_membranes(sigma=0.0)),
         "adaptation": Network(with_membranes(b=0.0)),
         "refractory": Network(with_membranes(refractory=0 * ms)),
-        "saturation": Network(ADAPTIVE._replace(conductance=0.0)),
+        "saturation": Network(ADAPTIVE.with_synapses(conductance=0.0)),
         "time step": Network(ADAPTIVE._replace(dt=FINE)),
         ELSEWHERE: Network(ADAPTIVE, elsewhere=True),
         "besides: noise, 0.25 ms": Network(with_membranes(sigma=0.0)._replace(dt=FINE)),
-        "besides: whole soma": Network(
-            SPIKING._replace(ceiling=ADAPTIVE.ceiling, constants=ADAPTIVE.constants, **IN_SATURATING)
-        ),
+        "besides: whole soma": Network(spiking_to(CEILING)._replace(synapses=ADAPTIVE.synapses)),
     },
     "biophysical": {
         WHOLE: Network(BIOPHYSICAL),

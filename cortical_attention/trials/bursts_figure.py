@@ -3,7 +3,7 @@
 import numpy as np
 from rich.table import Column, Table
 
-from cortical_attention.cells.two_compartment import READOUTS
+from cortical_attention.cells.membranes.two_compartment import READOUTS
 from cortical_attention.readout.factors import factors
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.style import CYCLE, MARKERS, SEQUENTIAL, new_figure, style

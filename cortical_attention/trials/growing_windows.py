@@ -72,10 +72,10 @@ def measure(setting, asked, report=None):
 
 def _network(setting, asked):
     """The circuit of a setting, ready to run, with unit rates by the pilot."""
-    form = SPIKING._replace(tau_slow=setting.tau_slow)
+    form = SPIKING.with_synapses(tau_slow=setting.tau_slow)
     settings = asked.settings._replace(
         form=form, window=setting.window * second, dt=setting.dt, cells=setting.cells, record="sample",
-        settle=SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.tau_slow)),
+        settle=SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.synapses.tau_slow)),
     )  # fmt: skip
     normaliser = asked.pilot.run.numbers["interneuron"][-1]
 

@@ -11,7 +11,7 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.plan import named
 from cortical_attention.simulation.calibrate import drive_of
 
-LONG, SHORT = SPIKING.tau_slow, 10 * ms  # synapses as they are, and such as show the ripple
+LONG, SHORT = SPIKING.synapses.tau_slow, 10 * ms  # synapses as they are, and such as show the ripple
 BRISK = {"dt": 0.5 * ms}  # where ripple or high rates would ask a cell for two spikes in a step of 1 ms
 READ = 2.0  # s: the window at which networks are compared
 NUCLEI, OUTPUT = ("core", "matrix", "higher_order"), ("intratelencephalic", "pyramidal_tract", "higher_order")

@@ -48,6 +48,7 @@ SURROUNDINGS = """
     du/dt = -u / tau_f : 1   # facilitation of the synapses it makes
 """  # of any cell with two compartments
 THRESHOLD = "V_s > V_T"
+STREAMS = {"stream": "", "stream_d": "dendrites of "}  # of the noise in soma and dendrite, by constant
 SENT = {  # what a spike counts for, in each read-out, before it is added to the state
     "total": "1",
     "burst": "close * (1 - bursting)",
@@ -66,7 +67,7 @@ SAMPLED = {**SENT, "facilitated": "passed"}  # what synapses find at the beginni
 COUNT = "\n".join(f"{name} += {SAMPLED[name]}" for name in READOUTS)
 
 
-class Membrane(NamedTuple):
+class Dynamics(NamedTuple):
     """Equations of a kind of cell, and how it is simulated.
 
     Attributes
@@ -114,7 +115,7 @@ class TwoCompartment(NamedTuple):
     tau_f: Quantity = 20 * ms  # chosen: of the order of `together`, so that the next spike of a burst is what it passes
     U: float = 0.9  # chosen: one spike opens the synapse
 
-    membrane = Membrane(
+    dynamics = Dynamics(
         MEMBRANE,
         "V_s = E_L; w_s += b",
         0.5 * ms,  # chosen: a quarter of the noise's time constant
@@ -126,7 +127,7 @@ class TwoCompartment(NamedTuple):
 class Summing(TwoCompartment):
     """Control: a cell of one compartment that receives both currents, so that nothing in it multiplies."""
 
-    membrane = TwoCompartment.membrane._replace(
+    dynamics = TwoCompartment.dynamics._replace(
         equations="""
     dV_s/dt = -(V_s - E_L) / tau_s + (I_s + I_d + w_s + noise_s + shunt_s) / C_s : volt (unless refractory)
     dw_s/dt = -w_s / tau_ws : amp
@@ -143,7 +144,7 @@ def cells_under(basal, apical, cell, seed):
     state = (
         "I_s : amp (constant)\n I_d : amp (constant)\n g_shunt_s : siemens (constant)\n g_shunt_d : siemens (constant)"
     )
-    kind = cell.membrane
+    kind = cell.dynamics
     group = NeuronGroup(
         len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}\n passed = u : 1 (constant over dt)",
         threshold=THRESHOLD,
@@ -188,7 +189,7 @@ def counts(basal, apical, cell, window, seed=0, report=None):
     for span in (SETTLE, window):
         network.run(span, report=report, report_period=1 * second, namespace={})
         read.append({name: np.array(getattr(group, name)) for name in READOUTS})
-        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - cell.membrane.step / 2:
+        if network.t < (SETTLE if len(read) == 1 else SETTLE + window) - cell.dynamics.step / 2:
             raise KeyboardInterrupt
     return {name: read[1][name] - read[0][name] for name in READOUTS}
 
@@ -216,14 +217,14 @@ def surface(cell, basal=None, apical=None, n_cell=20, window=4 * second, seed=0)
     ----------
     cell : TwoCompartment or CalciumSpike
     basal, apical : ndarray, shape (n_basal,) and (n_apical,), optional
-        Currents, pA; those of the cell's `membrane` unless given.
+        Currents, pA; those of the cell's `dynamics` unless given.
     n_cell : int
         Cells at each point.
     window : Quantity (s)
     seed : int
     """
-    basal = cell.membrane.basal if basal is None else basal
-    apical = cell.membrane.apical if apical is None else apical
+    basal = cell.dynamics.basal if basal is None else basal
+    apical = cell.dynamics.apical if apical is None else apical
     grid = np.meshgrid(basal, apical, indexing="ij")
     currents = [np.repeat(each.ravel(), n_cell) * pA for each in grid]
     found = counts(*currents, cell, window, seed)

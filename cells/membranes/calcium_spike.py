@@ -6,7 +6,7 @@ Dendrite:  C_d dV_d/dt = (E_d - V_d) / R_d + (V_soma - V_d) / R_T + g_Ca m h (E_
            tau_m dm/dt = 1 / (1 + exp(-(V_d - V_m) / D)) - m,  tau_h dh/dt = 1 / (1 + exp((V_d - V_h) / D)) - h
 A spike holds the soma at V_peak for `refractory`, as the dendrite sees it; then the soma is reset to V_reset, and the
 dendrite raised by `kick`; both last a step less than said, since a spike is found at the end of a step. Noise, shunts,
-bursts and synapses are those of `cells.two_compartment`.
+bursts and synapses are those of `cells.membranes.two_compartment`.
 
 The paper itself could not be had. All constants but those of the gates were read in one public re-implementation, which is
 of students and has the reversal of calcium from elsewhere; those of the gates in two, the second of which says that they
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Mohm, Quantity, ms, mV, nF, nS, pA
 
-from cortical_attention.cells.two_compartment import Membrane
+from cortical_attention.cells.membranes.two_compartment import Dynamics
 
 MEMBRANE = """
     dV_s/dt = ((E_L - V_s) / R_s + (V_d - V_s) / R_T + g_K * (E_K - V_s) + I_s + noise_s + shunt_s) / C_s
@@ -65,7 +65,7 @@ class CalciumSpike(NamedTuple):
     D: Quantity = 2 * mV
     tau_m: Quantity = 15 * ms
     tau_h: Quantity = 80 * ms
-    together: Quantity = 16 * ms  # as in `cells.two_compartment`, and so are the shunts and the facilitation
+    together: Quantity = 16 * ms  # as in `cells.membranes.two_compartment`, and so are the shunts and the facilitation
     tau_noise: Quantity = 3 * ms
     sigma: Quantity = 300 * pA
     E_I: Quantity = -75 * mV
@@ -74,7 +74,7 @@ class CalciumSpike(NamedTuple):
     tau_f: Quantity = 20 * ms
     U: float = 0.9
 
-    membrane = Membrane(
+    dynamics = Dynamics(
         MEMBRANE,
         "V_s = V_reset; g_K += g_AHP",
         0.25 * ms,  # chosen: a tenth of the dendrite's time constant, a quarter of a spike

@@ -1,0 +1,21 @@
+"""Exponential form: the adaptive form with exponential integrate-and-fire cells (Fourcaud-Trocme et al. 2003).
+
+tau_m dv/dt = current - v + D exp((v - 1) / D) - w + noise, a spike at v = 1.5: its upstroke is part of the membrane.
+"""
+
+from cortical_attention.cells.forms.adaptive import ADAPTIVE
+
+SHARPNESS = 0.1  # D, chosen: 2 mV of the 20 mV from rest to threshold, in the range of Badel et al. 2008
+
+
+def _exponential(membrane):
+    """A leaky membrane with an exponential upstroke."""
+    equations = membrane.equations.replace("- v -", "- v + D * exp((v - 1) / D) -", 1)
+    return membrane._replace(equations=equations, threshold="v > 1.5", constants={**membrane.constants, "D": SHARPNESS})
+
+
+EXPONENTIAL = ADAPTIVE._replace(
+    name="exponential",
+    membrane=_exponential(ADAPTIVE.membrane),
+    of_kind={kind: _exponential(membrane) for kind, membrane in ADAPTIVE.of_kind.items()},
+)

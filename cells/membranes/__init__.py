@@ -1,0 +1,1 @@
+"""Membranes: one file per cell model, its own measurement included."""

@@ -1,0 +1,33 @@
+"""Perfect integrator with reset by subtraction: a cell fires once each time the integral of its rate has grown by one.
+
+dv/dt = rate,   v -= 1 at a spike
+
+It counts, it does not average noise. A step that would need two spikes of one cell is counted in `crowded`, and fails the
+run.
+"""
+
+from brian2 import Hz
+
+from cortical_attention.cells.membranes.membrane import Drive, Limit, Membrane
+
+ASKED = "rate = unit_rate * clip(number, 0, inf) : Hz"
+
+
+def _spread(group, uniform):
+    group.v = uniform
+
+
+INTEGRATOR = Membrane(
+    "dv/dt = rate : 1",
+    threshold="v >= 1",
+    reset="v -= 1",
+    drive=Drive(ASKED),
+    start=_spread,
+    limit=Limit("v >= 1", "two spikes of one cell in one time step"),
+    ceiling=300 * Hz,  # above it no cortical cell fires
+)
+
+
+def steady_rate(unit_rate, number):
+    """Rate in the steady state (Hz): `unit_rate * number`, at least zero."""
+    return unit_rate * number

@@ -1,0 +1,78 @@
+"""How rates and spikes are read: what is sampled of a cell, and the values it stands for. One object each."""
+
+import numpy as np
+from brian2 import EventMonitor, Hz, Quantity, SpikeMonitor, StateMonitor
+
+from cortical_attention.wiring.numbers import numbers_of_count, numbers_of_rate
+
+SHARE = 0.1  # of the ceiling, chosen: the rate at which a spiking cell is taken to send when a run's cost is estimated
+
+
+class Rates:
+    """A cell is read by its rate at the end of a phase."""
+
+    n_object = 1  # code objects for each population and projection, in the estimate of a run's cost
+    counted = "rate"
+
+    def sending(self, form, dt):
+        """Share of the synapses that transmit in a step."""
+        return 1.0
+
+    def sampled(self, membrane):
+        """Variables of a soma that are read at each phase."""
+        return membrane.reading
+
+    def spikes(self, group, whole):
+        """Monitor of the spikes of recorded cells: there are none."""
+
+    def listening(self, spikes, group):
+        """Monitor of everything that a population sends."""
+        return StateMonitor(group, "rate", record=True, clock=group.clock, name=f"sent_by_{group.name}")
+
+    def values(self, reading, unit_rate, phase):
+        """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
+        return numbers_of_rate(reading[1:] * Hz, unit_rate)
+
+    def peak(self, reading, protocol):
+        """Highest rate of any cell at the end of any window (Hz)."""
+        return Quantity(np.abs(reading[protocol.windows[:, -1] + 1]).max() * Hz)
+
+
+class Spikes:
+    """A cell is read by the running count of its spikes."""
+
+    n_object = 3
+    counted = "count"
+
+    def sending(self, form, dt):
+        """Share of the synapses that transmit in a step."""
+        return float(SHARE * form.membrane.ceiling * dt)
+
+    def sampled(self, membrane):
+        """Variables of a soma that are read at each phase."""
+        return sorted({membrane.reading, "count", "crowded"})
+
+    def spikes(self, group, whole):
+        """Monitor of the spikes of recorded cells, which are all or raise an event of their own."""
+        named = {"name": f"spikes_of_{group.name}"}
+        return SpikeMonitor(group, **named) if whole else EventMonitor(group, "recorded", **named)
+
+    def listening(self, spikes, group):
+        """Monitor of everything that a population sends."""
+        return spikes
+
+    def values(self, reading, unit_rate, phase):
+        """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
+        return numbers_of_count(np.diff(reading, axis=0), unit_rate, phase)
+
+    def peak(self, reading, protocol):
+        """Highest rate of any cell over any phase of the run (Hz)."""
+        return Quantity(np.diff(reading, axis=0).max() / protocol.phase)
+
+
+SIGNALS = {False: Rates(), True: Spikes()}
+
+
+def signals_of(form):
+    """Rates or Spikes, as the form codes values."""
+    return SIGNALS[form.spikes]
