@@ -101,8 +101,8 @@ def test_the_memory_wiring_is_refused(tmp_path):
     arguments = ["compare", str(tmp_path / "case.npz"), "--form", "biophysical", "--wiring", "memory"]
     result = CliRunner().invoke(line.build(arguments), arguments)
     assert result.exit_code == BAD_INPUT
-    assert "--wiring" in result.stderr
-    assert "mask" in result.stderr
+    assert "'memory'" in result.stderr
+    assert "'biophysical' has no membrane" in result.stderr
 
 
 @pytest.mark.parametrize(
