@@ -51,13 +51,13 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, write
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.spike_error_sources import idealised
 
 INTERACTION, BESIDES = "interaction", "besides"

@@ -37,12 +37,12 @@ from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, side_by_side, write
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import FAMILIES, FREE, LinearFamily, nearest
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.provenance import provenance
 
 # Parameters
 BUILT, GAIN = "rate", "pure gain"  # the controls

@@ -49,7 +49,7 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.factors import factors
 from cortical_attention.readout.files import check_folder, result_folder, write_json
 from cortical_attention.readout.formats import number
-from cortical_attention.readout.provenance import jsonable, provenance
+from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import save
 from cortical_attention.reference.kernels import KERNELS
@@ -60,6 +60,7 @@ from cortical_attention.trials.comparison import figures_of, reference_of
 from cortical_attention.trials.families import answer, drives
 from cortical_attention.trials.pictures import nulls_of
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.provenance import provenance
 
 # Parameters
 CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}

@@ -25,10 +25,10 @@ from cortical_attention.command.status import DONE, script
 from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number, per_cent
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.simulation.engine import device
 from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.provenance import provenance
 
 # Parameters
 ASKED = np.array([10, 20, 40, 60, 80, 100])  # Hz

@@ -30,7 +30,7 @@ from cortical_attention.inputs.digits import load_digits_tokens, load_weights, p
 from cortical_attention.readout.files import check_folder, result_folder, write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
-from cortical_attention.readout.statistics import summary
+from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Prediction, ask
 from cortical_attention.trials.comparison import Comparison, describe, reference_for
@@ -147,7 +147,7 @@ def summarise(results, labels):
             continue
         truth, read, right = labels[: len(answers)], predict(answers), predict(algebra)
         reports = [each.report for each in compared[: len(answers)]]
-        spread = {name: summary([report[name] for report in reports])._asdict() for name in COLUMNS}
+        spread = {name: summary_of_known(report[name] for report in reports)._asdict() for name in COLUMNS}
         runs = {id(each.answer): each.answer.run for each in compared}.values()
         summaries[form] = {
             "images": len(answers),

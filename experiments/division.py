@@ -35,7 +35,6 @@ from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.kernels import KERNELS
 from cortical_attention.simulation.engine import compiler, device
@@ -43,6 +42,7 @@ from cortical_attention.trials.batch import Prediction, write
 from cortical_attention.trials.bursts_figure import WORDS
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import answer, drives
+from cortical_attention.trials.provenance import provenance
 
 # Parameters
 LEVELS = np.array([0, 2, 5, 10, 20, 40, 80, 160])  # nS

@@ -33,7 +33,6 @@ from cortical_attention.inputs.digits import predict
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.files import check_folder, forget
 from cortical_attention.readout.formats import per_cent
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.simulation.attend import prepare, read
 from cortical_attention.simulation.attend import run as run_prepared
 from cortical_attention.trials.batch import Prediction, part_of, write
@@ -42,6 +41,7 @@ from cortical_attention.trials.ladder_figure import draw, say_more, table_of
 from cortical_attention.trials.ladder_folder import file_of, keep, of_other_code, stored
 from cortical_attention.trials.ladder_summary import COLUMNS, N_DIGIT, digit_cases, summarise
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.systems import SYSTEMS, blaming, system_of
 
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least

@@ -30,7 +30,7 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
-from cortical_attention.readout.statistics import summary
+from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, write
 from cortical_attention.trials.comparison import describe, reference_for
 from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
@@ -116,13 +116,14 @@ def judge(rows, options):
         return []
     found, bound = [], bounds(options)
     if bound.each is not None:
-        error = summary([each["relative_l2"] for each in rows])
+        error = summary_of_known([each["relative_l2"] for each in rows])
         found.append(_at_most("relative L2 on each", bound.each, error.highest))
         found.append(_at_most("median relative L2", bound.median, error.median))
     if options.system.nulls:
-        skill = summary([each["skill"] for each in rows])
-        found.append(_at_least("skill on each", SKILL, skill.lowest))
-        found.append(_at_least("median skill", MEDIAN_SKILL, skill.median))
+        skill = summary_of_known([each["skill"] for each in rows])
+        if skill.median is not None:  # beside an exact null, an agreement has none
+            found.append(_at_least("skill on each", SKILL, skill.lowest))
+            found.append(_at_least("median skill", MEDIAN_SKILL, skill.median))
     pairs = [(each["handed_on_predicted_relative_l2"], each["handed_on_relative_l2"]) for each in rows]
     off = [abs(measured - predicted) for predicted, measured in pairs if measured is not None]
     if off and bound.each is not None:

@@ -28,6 +28,7 @@ from cortical_attention.inputs.cases import sizes
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, side_by_side, write
 from cortical_attention.trials.comparison import describe, reference_of
 from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
@@ -120,7 +121,7 @@ def row(circuit, answer, options, seed):
         **circuit._asdict(),
         "relative_l2": max(report["relative_l2"] for report in reports),
         **{f"{null}_relative_l2": min(report[f"{null}_relative_l2"] for report in reports) for null in NULLS},
-        "skill": min(report["skill"] for report in reports),
+        "skill": summary_of_known(report["skill"] for report in reports).lowest,
         "silenced_predicted_relative_l2": predicted.tolist(),
         "silenced_relative_l2": measured.tolist(),
         "settled": all(report["settled"] for report in reports),

@@ -30,12 +30,12 @@ from cortical_attention.command.status import DONE, script
 from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.simulation.engine import compiler, device
 from cortical_attention.trials.batch import Prediction, write
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.provenance import provenance
 
 # Parameters
 BASAL = np.linspace(0, 1200, 25)  # pA

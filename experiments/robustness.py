@@ -37,7 +37,6 @@ from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number, per_cent
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.calibrate import rate_units
@@ -45,6 +44,7 @@ from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import slots
 from cortical_attention.trials.batch import Prediction, Swept, part_of, write
 from cortical_attention.trials.comparison import reference_of
+from cortical_attention.trials.provenance import provenance
 from cortical_attention.wiring.expressions import parse
 
 # Parameters

@@ -192,18 +192,6 @@ def test_source_that_does_not_compile_fails_in_a_sentence(tmp_path, monkeypatch)
         Network(NeuronGroup(1, "v : 1", threshold="v > 1", name="group"), name="circuit").run(1 * ms, namespace={})
 
 
-def test_a_program_that_stopped_early_was_interrupted(monkeypatch):
-    """A compiled program to which the terminal sends Ctrl-C ends as if it were done: its readings are too few."""
-    from cortical_attention.simulation import run
-
-    plan, read = plan_of(), run.read
-    whole = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
-    monkeypatch.setattr(run, "read", lambda *given: read(*given)[:-1])
-    cut = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
-    assert (whole.interrupted, cut.interrupted) == (False, True)
-    assert cut.peak_rates == {}
-
-
 @needs_compiler
 def test_delays_are_refused(tmp_path, monkeypatch):
     """No circuit has any; should one, it must not be run as if it had not."""

@@ -1,14 +1,21 @@
 """The code-generation target: how it is chosen, set, and put back."""
 
 import json
+from contextlib import suppress
 
 import brian2
+import numpy as np
 import pytest
+from brian2 import Network, NeuronGroup, ms, second
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
+from cortical_attention.simulation.attend import FORMS
+from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.engine import Work, choose, estimate
-from tests.command import run, saved
+from cortical_attention.simulation.run import simulate
+from tests.command import BRIEF, run, saved
+from tests.test_build import plan_of
 
 
 def test_target_follows_the_work(monkeypatch):
@@ -62,3 +69,67 @@ def test_plan_of_a_case(tmp_path, monkeypatch):
     (plan,) = json.loads(done.stdout).values()
     assert (plan["target"], plan["reason"]) == ("numpy", "asked for")
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
+
+
+OTHERS = {
+    "core.default_float_dtype": np.float32,
+    "core.network.default_schedule": ["start", "end", "resets", "synapses", "thresholds", "groups"],
+    "codegen.loop_invariant_optimisations": False,
+    "legacy.refractory_timing": True,
+    "codegen.cpp.extra_compile_args": ["-Ofast"],
+}
+
+
+@pytest.mark.parametrize("form", ["rate", "adaptive"])
+def test_preferences_for_other_models_change_nothing(form, monkeypatch):
+    """Adaptive cells have a refractory time and constants of their own."""
+    plan, of = plan_of(), FORMS[form]
+    units = {name: unit / 10 for name, unit in rate_units(plan).items()}  # far below the ceiling
+    asked = {"dt": of.dt, "target": "numpy", "seed": 2}
+    before = simulate(plan, of, units, **asked)
+    for name, value in OTHERS.items():
+        monkeypatch.setitem(brian2.prefs, name, value)
+    after = simulate(plan, of, units, **asked)
+    assert {name: brian2.prefs[name] for name in OTHERS} == OTHERS
+    for name, numbers in before.numbers.items():
+        assert np.array_equal(numbers, after.numbers[name])
+
+
+def test_preferences_are_put_back_after_an_error(monkeypatch):
+    monkeypatch.setitem(brian2.prefs, "core.default_float_dtype", np.float32)
+    found = []
+    with suppress(ZeroDivisionError), engine.device("numpy"):
+        found.append(brian2.prefs.core.default_float_dtype)
+        found.append(1 / 0)
+    assert found == [np.float64]
+    assert brian2.prefs.core.default_float_dtype is np.float32
+
+
+def test_preferences_that_differ_are_written_down(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert engine.preferences() == {}
+    monkeypatch.setitem(brian2.prefs, "core.default_float_dtype", np.float32)
+    monkeypatch.setitem(brian2.prefs, "codegen.cpp.define_macros", [("N", "3")])
+    run("compare", saved(), *BRIEF, "--out", "result", "--quiet")
+    written = json.loads((tmp_path / "result" / "run.json").read_text())
+    assert written["brian2_preferences"] == {
+        "codegen.cpp.define_macros": {"found": "[('N', '3')]", "used": "[('N', '3')]"},
+        "core.default_float_dtype": {"found": "float32", "used": "float64"},
+    }
+
+
+@pytest.mark.skipif(engine.compiler() is None, reason="no C++ compiler")
+def test_a_module_that_does_not_compile_fails_in_a_sentence(monkeypatch):
+    """Brian2 wraps what happens while it prepares an object."""
+    for name in ("CC", "CXX"):
+        monkeypatch.setenv(name, "false")
+    unknown = float(np.random.default_rng().random())  # compiled by nobody yet
+    equations = f"dv/dt = {unknown} / second : 1"
+
+    def fail():
+        """Ask for what cannot be compiled."""
+        with engine.device("cython"):
+            Network(NeuronGroup(1, equations, method="euler", namespace={"second": second})).run(1 * ms, namespace={})
+
+    with pytest.raises(RunError, match="the target cython failed: its code does not compile"):
+        fail()

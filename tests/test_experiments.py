@@ -88,6 +88,10 @@ def test_multihead_agrees_and_kappa_of_another_head_misses_by_what_the_algebra_s
     assert held(multihead.judge(rows, options))
     wrong = [each | {"relative_l2": rows[1]["handed_on_relative_l2"]} for each in rows]
     assert not multihead.judge(wrong, options)[0].held
+    unknown = [each | {"skill": None} for each in rows]  # beside an exact null
+    assert len(multihead.judge(unknown, options)) == len(multihead.judge(rows, options)) - 2
+    assert held(multihead.judge([unknown[0], *rows[1:]], options))
+    multihead._table(unknown, options)
 
 
 def test_a_spiking_input_of_the_suite_keeps_to_the_requirement():

@@ -11,6 +11,7 @@ from cortical_attention.command.tables import write_csv
 from cortical_attention.experiments import ladder
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.trials.ladder_figure import table_of
 
 GIVEN = {"cells": None, "target": "numpy", "seed": 0}
 
@@ -38,6 +39,12 @@ def test_every_wiring_and_seed_has_a_row_that_agrees(one, tmp_path):
     assert [each["better"] for each in ladder.summarise(rows)] == [2, 2]
     worse = [row | {"skill": -0.1} if row["seed"] else row for row in rows]
     assert [each["better"] for each in ladder.summarise(worse)] == [1, 1]
+    unknown = ladder.summarise([row | {"skill": None} if row["seed"] else row for row in rows])
+    assert [each["better"] for each in unknown] == [1, 1]
+    assert [each["least_skill"] for each in unknown] == [row["skill"] for row in rows if not row["seed"]]
+    unknown = ladder.summarise([row | {"skill": None} for row in rows])
+    assert [(each["better"], each["least_skill"]) for each in unknown] == [(0, None)] * 2
+    table_of(unknown)
 
 
 def test_a_ladder_goes_on_where_it_was(one, tmp_path, monkeypatch):

@@ -12,9 +12,10 @@ from cortical_attention.readout.agreement import (
     kappa_correlation,
     max_abs,
     relative_l2,
+    relative_size,
     skill,
 )
-from cortical_attention.readout.statistics import slope_of_log_log, summary
+from cortical_attention.readout.statistics import Summary, slope_of_log_log, summary, summary_of_known
 
 RNG = np.random.default_rng(0)
 MEASURES = [relative_l2, cosine, max_abs]
@@ -97,6 +98,14 @@ def test_skill():
         skill(np.nan, [0.2])
 
 
+def test_a_null_that_rounding_makes_exact_leaves_no_skill():
+    assert skill(0.1, [0.2, 3e-16], rounding=4e-16) is None
+    assert skill(0.1, [0.2, 5e-16], rounding=4e-16) < -1e14
+    assert skill(0.1, [0.2], rounding=np.inf) is None
+    assert relative_size(1e-200 * np.array([3.0, 4.0]), 1e-200 * np.array([0.0, 10.0])) == pytest.approx(0.5)
+    assert relative_size(np.ones(2), np.zeros(2)) is None
+
+
 def test_attention_a_head():
     reference = attention(3, 4, 5)
     kappa = reference.copy()
@@ -169,3 +178,8 @@ def test_summary_is_median_and_range():
     for wrong in ([], [1.0, np.nan]):
         with pytest.raises(ValueError, match="finite"):
             summary(wrong)
+
+
+def test_a_summary_of_what_is_known():
+    assert summary_of_known([0.5, None, 0.25, 1.0]) == summary([0.5, 0.25, 1.0])
+    assert summary_of_known([None, None]) == summary_of_known([]) == Summary(None, None, None)

@@ -1,6 +1,7 @@
 """Where a result comes from, as JSON."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -133,6 +134,46 @@ def test_a_tree_that_changes_during_a_run_is_not_taken_for_the_one_that_ran(monk
         "cortical_attention.readout.provenance.git_state", lambda _: {"commit": "new", "changed": False}
     )
     assert {name: provenance([], {}, {})[name] for name in before} == before
+
+
+@pytest.fixture
+def of_another_user(tmp_path, monkeypatch):
+    """A git to which every clone is that of another user."""
+    real, folder = shutil.which("git"), tmp_path / "programs"
+    folder.mkdir()
+    (folder / "git").write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {real} "$@"\n')
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_clone_of_another_user_names_its_commit_and_why_git_refused(clone, of_another_user, monkeypatch):
+    found = git_state(clone)
+    monkeypatch.undo()
+    assert found["commit"] == git(clone, "rev-parse", "HEAD").strip()
+    assert found["changed"] is None
+    assert "dubious ownership" in found["git_refused"]
+
+
+def test_an_environment_in_a_clone_of_another_user_has_no_commit(clone, of_another_user, tmp_path):
+    environment = clone.parent / "environment"
+    environment.mkdir()
+    assert git_state(environment) == git_state(tmp_path) == {"commit": None, "changed": None}
+
+
+def test_settings_of_a_clone_of_another_user_run_nothing(clone, of_another_user, tmp_path):
+    ran = tmp_path / "ran"
+    with (clone.parent / ".git" / "config").open("a") as file:
+        file.write(f'[core]\n\tfsmonitor = "touch {ran}; false"\n[filter "x"]\n\tclean = touch {ran}\n')
+    (clone.parent / ".gitattributes").write_text("* filter=x\n")
+    (clone / "module.py").write_text("x = 3\n")
+    assert git_state(clone)["commit"]
+    assert not ran.exists()
+
+
+def test_a_clone_that_git_cannot_read_is_not_taken_for_none(clone):
+    (clone.parent / ".git" / "HEAD").write_text("")
+    assert git_state(clone)["commit"] is None
+    assert git_state(clone)["git_refused"]
 
 
 def test_the_whole_record_survives_json():

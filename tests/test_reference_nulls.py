@@ -11,6 +11,7 @@ from cortical_attention.reference import (
     linear_attention,
     uniform_attention,
 )
+from cortical_attention.reference.nulls import rounding
 
 NULLS = [uniform_attention, key_only_attention, additive_attention]
 # Exact statements; sums of at most 60 terms of size below 10 (see `draw`), each term known to a few eps.
@@ -122,3 +123,45 @@ def test_nulls_refuse_an_unknown_kernel(null):
     tokens, _, block, _ = draw()
     with pytest.raises(ValueError, match="kernel 'tanh' is not known"):
         null(tokens, block, kernel="tanh")
+
+
+def one_key(block):
+    """Of all keys the first: what the query does to it cancels."""
+    return block._replace(W_Q=block.W_Q[:, :1], W_K=block.W_K[:, :1], b_Q=block.b_Q[:, :1], b_K=block.b_K[:, :1])
+
+
+def far_off(block):
+    """Values a million away from zero, which cancel between the first two heads."""
+    W_O, b_V = block.W_O.copy(), block.b_V.copy()
+    W_O[1], b_V[:2] = -W_O[0], 1e6
+    return block._replace(W_O=W_O, b_V=b_V)
+
+
+@pytest.mark.parametrize("kernel", ["elu+1", "softplus", "exp"])  # relu closes rows
+@pytest.mark.parametrize("change", [one_key, lambda block: far_off(one_key(block))], ids=["plain", "cancelling"])
+@pytest.mark.parametrize("size", [3, 40, 400])
+def test_an_exact_null_is_exact_to_rounding(size, change, kernel):
+    tokens, context, block, mask = draw(1, n_token=5, n_context=size, d_model=8)
+    block, given = change(block), {"context": np.abs(context), "mask": mask | True, "kernel": kernel}
+    right, null = (each(tokens, block, **given).output for each in (linear_attention, key_only_attention))
+    assert np.all(np.abs(null - right) <= rounding(tokens, block, **given))
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_context_tokens_that_are_all_the_same_leave_nothing_to_weigh(null):
+    tokens, context, block, _ = draw(2)
+    given = {"context": np.repeat(context[:1], 7, axis=0)}
+    off = null(tokens, block, **given).output - linear_attention(tokens, block, **given).output
+    assert np.all(np.abs(off) <= rounding(tokens, block, **given))
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_a_null_that_is_nearly_exact_is_not(null):
+    """Negative control: keys that hardly differ, beyond what rounding does to them."""
+    tokens, context, block, mask = draw(3)
+    block = block._replace(W_K=1e-4 * block.W_K, W_Q=1e-4 * block.W_Q, b_K=0 * block.b_K, b_Q=0 * block.b_Q)
+    given = {"context": context, "mask": mask}
+    right = linear_attention(tokens, block, **given).output
+    off = null(tokens, block, **given).output - right
+    assert np.linalg.norm(off) > 10 * np.linalg.norm(rounding(tokens, block, **given))
+    assert np.linalg.norm(rounding(tokens, block, **given)) < 1e-11 * np.linalg.norm(right)

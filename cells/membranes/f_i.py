@@ -83,6 +83,11 @@ def rates_at(membrane, currents, dt, n_cell=N_CELL, window=WINDOW, stream=0):
         After half a second that is left out.
     stream : int
         Of the noise.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted.
     """
     group = NeuronGroup(
         len(currents) * n_cell,
@@ -97,7 +102,10 @@ def rates_at(membrane, currents, dt, n_cell=N_CELL, window=WINDOW, stream=0):
     group.current = np.repeat(currents, n_cell)
     network, counts = Network(group), []
     for span in (SETTLE, window):
+        end = network.t + span
         network.run(span, namespace={})
+        if network.t < end:
+            raise KeyboardInterrupt  # half a table would serve the whole process
         counts.append(np.array(group.count).reshape(-1, n_cell).mean(axis=1))
     return (counts[1] - counts[0]) / float(window)
 

@@ -59,13 +59,14 @@ def _ending(error):
 
 
 def _ending_of_ours(error):
+    from cortical_attention.cells.membranes.membrane import MembraneError
     from cortical_attention.circuits.protocol import RunError
     from cortical_attention.command.options import OptionError
     from cortical_attention.inputs.cases import CaseError
     from cortical_attention.readout.files import FolderError
     from cortical_attention.wiring.expressions import WiringError
 
-    if isinstance(error, CaseError | OptionError | FolderError | WiringError):
+    if isinstance(error, CaseError | OptionError | FolderError | MembraneError | WiringError):
         return BAD_INPUT, str(error)
     return (FAILED, str(error)) if isinstance(error, RunError) else None
 

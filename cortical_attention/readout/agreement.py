@@ -27,6 +27,13 @@ def relative_l2(output, reference):
     return _ratio(error, size)
 
 
+def relative_size(part, whole):
+    """Ratio of two Euclidean norms, |part| / |whole|; None where it is no finite number."""
+    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
+    scale = np.abs(whole).max() or 1.0  # so that no square overflows or vanishes
+    return _ratio(np.linalg.norm(part / scale), np.linalg.norm(whole / scale))
+
+
 def cosine(output, reference):
     """Cosine of the angle between the two arrays, taken as vectors; None where one of them is zero everywhere.
 
@@ -41,7 +48,7 @@ def max_abs(output, reference):
     return float(np.abs(output - reference).max())
 
 
-def skill(error, null_errors):
+def skill(error, null_errors, rounding=0.0):
     """How much better than the best null hypothesis: 1 - error / min(null_errors).
 
     Parameters
@@ -50,6 +57,8 @@ def skill(error, null_errors):
         Relative L2 of the circuit.
     null_errors : iterable of (float or None), or dict of them
         Relative L2 of the nulls, such as uniform attention. None among them is passed over.
+    rounding : float
+        Relative L2 up to which a null is exact, since rounding alone can make it.
 
     Returns
     -------
@@ -66,7 +75,9 @@ def skill(error, null_errors):
     nulls = [null for null in nulls if null is not None]
     if any(not 0 <= x < np.inf for x in [*nulls, error or 0.0]):
         raise ValueError("skill: errors have to be finite and not negative.")
-    ratio = None if error is None or not nulls else _ratio(error, min(nulls))
+    if not nulls or not min(nulls) > rounding:  # nor where that overflowed
+        return None
+    ratio = None if error is None else _ratio(error, min(nulls))
     return None if ratio is None else 1.0 - ratio
 
 

@@ -40,8 +40,9 @@ def output_against_reference(output, reference, null_errors=None):
 
 
 def comparison(
-    output, reference, kappa=None, reference_kappa=None, times=None, errors=None, null_errors=None, heads=None
-):
+    output, reference, kappa=None, reference_kappa=None, times=None, errors=None, null_errors=None, heads=None,
+    rounding=0.0,
+):  # fmt: skip
     """Draw a whole comparison: scatter, error over time, and attention weights.
 
     Parameters
@@ -58,6 +59,8 @@ def comparison(
         Relative L2 of null hypotheses by name.
     heads : sequence of int, optional
         Heads drawn, counted from 0; the first two by default.
+    rounding : float
+        As in `readout.agreement.skill`.
 
     Returns
     -------
@@ -78,9 +81,9 @@ def comparison(
         figure = new_figure(4.2 + below)
         upper, lower = figure.subfigures(2, 1, height_ratios=[4.2, below], hspace=0.04)
         panels = upper.subplots(1, 1 if errors is None else 2, squeeze=False)[0]
-        draw_scatter(panels[0], output, reference, nulls)
+        draw_scatter(panels[0], output, reference, nulls, rounding)
         if errors is not None:
-            _draw_error_over_time(panels[1], times, errors, nulls)
+            _draw_error_over_time(panels[1], times, errors, nulls, rounding)
         if kappa is None:
             draw_outputs(lower, output, reference)
         else:
@@ -129,7 +132,7 @@ def curve(x, ys, x_label, y_label, guides=None, title=None):
     return figure
 
 
-def draw_scatter(panel, output, reference, null_errors):
+def draw_scatter(panel, output, reference, null_errors, rounding=0.0):
     """Draw `output_against_reference` into a panel."""
     error = relative_l2(output, reference)
     low, high = min(output.min(), reference.min()), max(output.max(), reference.max())
@@ -140,7 +143,7 @@ def draw_scatter(panel, output, reference, null_errors):
     panel.set(xlabel="algebra", ylabel="circuit", xlim=limits, ylim=limits, aspect="equal", title="Output")
     lines = [f"relative L2  {_percent(error)}", f"cosine  {_number(cosine(output, reference))}"]
     if null_errors:
-        lines.append(f"skill  {_number(skill(error, null_errors))}")
+        lines.append(f"skill  {_number(skill(error, null_errors, rounding))}")
         nulls = [f"{_words(name)}  {_percent(null)}" for name, null in null_errors.items()]
         _write(panel, ["relative L2 of the nulls", *nulls], 0.97, 0.03)
     _write(panel, lines, 0.03, 0.97)
@@ -165,7 +168,7 @@ def _number(value):
     return "undefined" if value is None else f"{value:.5g}"
 
 
-def _draw_error_over_time(panel, times, errors, null_errors):
+def _draw_error_over_time(panel, times, errors, null_errors, rounding):
     times = np.empty(0) if times is None else magnitude(times, "s")
     errors = _positive("error over time", errors, times.size)
     panel.set(xlabel="time (s)", ylabel="relative L2", title="Error over time")
@@ -176,7 +179,7 @@ def _draw_error_over_time(panel, times, errors, null_errors):
         panel.set(xticks=[], yticks=[])
         return
     panel.semilogy(times, errors, color=CYCLE[0], marker="o", markersize=3, label="circuit")
-    known = {name: error for name, error in null_errors.items() if error}
+    known = {name: error for name, error in null_errors.items() if error and error > rounding}
     if known:
         best = min(known, key=known.get)
         panel.axhline(known[best], color=CYCLE[1], linestyle="--", label=f"best null: {_words(best)}")

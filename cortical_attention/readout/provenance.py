@@ -16,6 +16,7 @@ import numpy as np
 from cortical_attention.readout.units import value_and_unit
 
 SCHEMA_VERSION = 1
+NO_CLONE = "not a git repository"  # what git says where there is none
 PACKAGES = ("cortical-attention", "brian2", "numpy", "matplotlib", "neo", "nixio", "quantities", "safetensors")
 
 PACKAGE = Path(__file__).parents[1]
@@ -99,10 +100,18 @@ def _version(name):
 def git_state(folder):
     """`{"commit": str, "changed": bool}` of the clone that `folder` belongs to, both None where it belongs to none.
 
+    Git refuses to read a clone of another user, whose settings could make it run programs. Its commit is read all the same,
+    which runs none; whether the tree has changed stays unknown (None), and `git_refused` says why.
+
     A folder that merely lies inside a clone (an environment within it) does not belong to it: the clone has to track
     files of the folder. Changed: a tracked file differs from the commit, or a Python file stands there untracked.
     """
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD") if _git(folder, "ls-files") else None
+    _, refused = _asked_git(folder, "rev-parse", "--show-toplevel")
+    trusting = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false") if refused else ()
+    tracked = _git(folder, *trusting, "ls-files")
+    commit = _git(folder, *trusting, "rev-parse", "--verify", "--quiet", "HEAD") if tracked else None
+    if refused and (commit or tracked is None):
+        return {"commit": commit and commit.strip(), "changed": None, "git_refused": refused}
     if not commit:
         return {"commit": None, "changed": None}
     status = _git(folder, "status", "--porcelain", "--untracked-files=all", ":/") or ""
@@ -111,14 +120,25 @@ def git_state(folder):
 
 
 def _git(folder, *arguments):
-    """Answer of git in `folder`, or None; without the GIT_ variables with which a hook points git elsewhere."""
+    """Answer of git in `folder`, or None."""
+    return _asked_git(folder, *arguments)[0]
+
+
+def _asked_git(folder, *arguments):
+    """Answer of git in `folder` and why it refuses the clone there, each None where there is none; without the GIT_
+    variables with which a hook points git elsewhere."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"LC_ALL": "C"}  # its answers in English
     command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+        return None, None
+    if done.returncode == 0:
+        return done.stdout, None
+    said = next((line for line in done.stderr.splitlines() if line.startswith("fatal: ")), "")
+    absent = NO_CLONE in said and not any(os.path.exists(each / ".git") for each in (folder, *folder.parents))
+    return None, None if absent else said.removeprefix("fatal: ") or None
 
 
 def processor():

@@ -14,7 +14,7 @@ class Slope(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Median and range of some values."""
+    """Median and range of some values; each None where there are no values."""
 
     median: float
     lowest: float
@@ -60,6 +60,12 @@ def summary(values):
     if values.size == 0 or not np.isfinite(values).all():
         raise ValueError("a summary needs finite values, and one at least.")
     return Summary(float(np.median(values)), float(values.min()), float(values.max()))
+
+
+def summary_of_known(values):
+    """Median and range of the values that are known; of those that are None nothing could be told."""
+    known = [value for value in values if value is not None]
+    return summary(known) if known else Summary(None, None, None)
 
 
 def cluster_interval(values, clusters, confidence=0.95):

@@ -8,7 +8,7 @@ what is refused and the rule for Z_i = 0 are those of `linear_attention`.
 
 import numpy as np
 
-from cortical_attention.reference.attention import Attention, close, read_out, share
+from cortical_attention.reference.attention import Attention, close, linear_attention, read_out, share
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
 
@@ -61,3 +61,31 @@ def additive_attention(
     problem, query, key, value = _features(tokens, block, context, mask, kernel)
     weight = close(query.sum(axis=-1)[..., :, None] + key.sum(axis=-1)[..., None, :], problem.mask)
     return read_out(weight, value, problem.block.W_O, normalised)
+
+
+def rounding(
+    tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
+) -> np.ndarray:
+    """How far two ways of computing one output may lie apart by rounding alone: a null that is no farther is exact.
+
+    A sum of n products is off by at most n eps of the sum of their sizes, whatever cancels in it (Higham 2002, section 3.1);
+    to first order such errors add along the way. Queries and keys are sums over d_model, and phi changes by no more than
+    its argument does, relative to itself (elu+1, softplus, exp); kappa sums over d_key and, for Z, over the context; the
+    output over d_model, the context, heads and d_value.
+
+    Returns
+    -------
+    array, (..., n_token, d_model)
+        2 eps (n_rounding + d_model (|q| + |k|)) sum_h |W_O^h| sum_j kappa^h_ij |v^h_j|, where |q|, |k| and |v| are the
+        sums of sizes; |q| and |k| the largest.
+    """
+    problem = check_problem(tokens, block, context, mask)
+    block = Block(*map(np.abs, problem.block))
+    sizes = problem._replace(tokens=np.abs(problem.tokens), context=np.abs(problem.context), block=block)
+    query, key, value = project(sizes)
+    kappa = linear_attention(
+        tokens, block=problem.block, context=context, mask=mask, kernel=kernel, normalised=normalised
+    ).kappa
+    (n_head, d_value, d_model), d_key, n_context = block.W_V.shape, block.W_Q.shape[1], key.shape[-2]
+    n_rounding = d_model + 2 * (d_key + n_context) + n_head * d_value + d_model * (query.max() + key.max())
+    return 2 * np.finfo(float).eps * n_rounding * read_out(kappa, value, block.W_O, normalised=False).output

@@ -11,19 +11,19 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from brian2 import Network
 from brian2.devices import all_devices
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from cortical_attention.circuits.protocol import RunError
+from cortical_attention.simulation import kept
 
-MAX_KEPT = 4000  # chosen: objects of some 20 kB, about 130 a circuit; the ones that were not used for longest go first
 LOOP = "for(int _idx=0; _idx<_N; _idx++)\n    {"
 IVDEP = "#pragma GCC ivdep"  # no cell of a group writes what another one reads
 INDEX = r"const int64_t _(\w+)_indices = _ptr_\w+\[_idx\];"
@@ -117,18 +117,35 @@ class Compiled(CPPStandaloneDevice):
             return
         folder = Path(directory)
         with _alone():
-            kept = {source.with_suffix(".o"): cache() / found for source, found in keys(folder).items()}
-            for made, known in kept.items():
-                try:
-                    shutil.copyfile(known, made)
-                    os.utime(known)
-                except OSError:
-                    made.unlink(missing_ok=True)  # half a copy is none
-            missing = [made for made in kept if not made.exists()]
+            names = {source.with_suffix(".o"): f"{name}.sealed" for source, name in keys(folder).items()}
+            missing = _fetch(names)
             if len(missing) > FEW:
                 _make(folder, "all.h.gch")
-            _make(folder, "main")
-            _keep({made: kept[made] for made in missing})
+            try:
+                _make(folder, "main")
+            except RunError:
+                if len(missing) == len(names):
+                    raise
+                for made in names:  # whole as they are, some objects that were kept may not fit
+                    made.unlink(missing_ok=True)
+                _make(folder, "main")
+                missing = list(names)
+            if kept.cache() is not None:
+                kept.keep({kept.cache() / names[made]: made.read_bytes() for made in missing})
+
+    def run(self, *arguments, **options):
+        """Run the program."""
+        try:
+            super().run(*arguments, **options)
+        except PermissionError as error:
+            raise RunError(
+                f"the target cpp failed: its program cannot be run in {self.project_dir}; set TMPDIR to a folder in which "
+                "programs can run"
+            ) from error
+        except RuntimeError as error:
+            if Network._globally_stopped:  # before the program had taken hold of the interruption
+                raise KeyboardInterrupt from error
+            raise RunError("the target cpp failed: its program was compiled, but the run failed") from error
 
 
 def nested(code, shape, strides):
@@ -233,10 +250,16 @@ def compiler():
     return shutil.which("g++") or shutil.which("clang++")
 
 
-def cache():
-    """Folder of what was compiled."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "cortical-attention" / "objects"
+def _fetch(names):
+    """Copy the objects that were kept, by the name each was kept under (dict of Path to str); gives the others."""
+    missing = []
+    for made, name in names.items():
+        content = None if kept.cache() is None else kept.load(kept.cache() / name)
+        if content is None:
+            missing.append(made)
+        else:
+            made.write_bytes(content)
+    return missing
 
 
 @contextmanager
@@ -246,8 +269,9 @@ def _alone():
         with suppress(OSError, ImportError):
             import fcntl
 
-            cache().mkdir(parents=True, exist_ok=True)
-            fcntl.flock(stack.enter_context(cache().with_name("compiling").open("w")), fcntl.LOCK_EX)
+            if kept.cache() is not None:
+                kept.cache().mkdir(parents=True, exist_ok=True)
+                fcntl.flock(stack.enter_context(kept.cache().with_name("compiling").open("w")), fcntl.LOCK_EX)
         yield
 
 
@@ -279,17 +303,15 @@ def _make(folder, goal):
     """
     jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = ["make", f"-j{jobs}", goal]
-    if subprocess.run(asked, cwd=folder, capture_output=True, check=False).returncode:
-        raise RunError("the target cpp failed: its code does not compile; try --target numpy")
+    if shutil.which("make") is None:
+        raise RunError("the target cpp needs make, and none was found; --target numpy needs none")
+    done = subprocess.run(asked, cwd=folder, capture_output=True, check=False)
+    if done.returncode:
+        raise RunError(f"the target cpp failed: its code does not compile{_complaint(done)}; try --target numpy")
 
 
-def _keep(made):
-    """Put objects into the cache, each whole or not at all; a cache that cannot be written is done without."""
-    with suppress(OSError):
-        cache().mkdir(parents=True, exist_ok=True)
-        for path, kept in made.items():
-            with tempfile.NamedTemporaryFile(dir=cache(), prefix="part-", delete=False) as part:
-                part.write(path.read_bytes())
-            Path(part.name).replace(kept)
-        for old in sorted(cache().iterdir(), key=lambda path: path.stat().st_mtime)[:-MAX_KEPT]:
-            old.unlink(missing_ok=True)
+def _complaint(done):
+    """The first error that the compiler found, in brackets; nothing where it names none."""
+    lines = done.stderr.decode(errors="replace").splitlines()
+    errors = [line.rpartition("error: ")[2] for line in lines if "error: " in line]
+    return f" ({errors[0]})" if errors else ""

@@ -2,9 +2,9 @@
 
 import gc
 import logging
+import shutil
 import sys
-import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +14,28 @@ from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.devices.device import reset_device
 from brian2.utils.logger import BrianLogger
-from setuptools.errors import CompileError
+from setuptools.errors import CompileError, ExecError, LinkError
 
 from cortical_attention.circuits.protocol import RunError
+from cortical_attention.simulation import kept
 from cortical_attention.simulation.compile import compiler
 
 TARGETS = ("auto", "numpy", "cython", "cpp")
+# preferences of Brian2 that the numbers of a run depend on: a run has the defaults, whatever a user set for other models
+HELD = (
+    "core.default_float_dtype",
+    "core.default_integer_dtype",
+    "core.network.default_schedule",
+    "legacy.refractory_timing",
+    "codegen.loop_invariant_optimisations",
+    "codegen.string_expression_target",
+    "codegen.runtime.numpy.discard_units",
+    "codegen.generators.cpp.flush_denormals",
+    "codegen.cpp.extra_compile_args",
+    "codegen.cpp.extra_compile_args_gcc",
+    "codegen.cpp.extra_compile_args_msvc",
+)
+OURS = ("logging.", "codegen.target")  # set by this module, and told elsewhere
 
 
 class Cost(NamedTuple):
@@ -97,27 +113,63 @@ def choose(target, work):
     if compiler() is None:
         return "numpy", "no C++ compiler found"
     expected = estimate(work)
-    if _threads():
+    if _threads() or shutil.which("make") is None:
         del expected["cpp"]
+    if kept.place() is None:
+        expected = {"numpy": expected["numpy"]}
     said = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in expected.items())
     return min(expected, key=expected.get), f"expected with nothing compiled yet: {said}"
 
 
 @contextmanager
 def device(target):
-    """Brian2 set to a target; the device and the target that were set before are put back.
+    """Brian2 set to a target, with its defaults of what numbers depend on (`HELD`); the device, the target and the
+    preferences that were set before are put back.
 
     A C++ standalone program lives in a temporary folder as long as the context: read every monitor inside it.
 
     Raises
     ------
     RunError
-        If what was generated does not compile, or OpenMP threads are asked of the target "cpp", which has none.
+        If what was generated does not compile or cannot be run, or OpenMP threads are asked of the target "cpp", which has
+        none.
     KeyboardInterrupt
         If the compiler was interrupted.
     """
-    with _compiled() if target == "cpp" else _at_run_time(target):
+    with _held(), _compiled() if target == "cpp" else _at_run_time(target):
         yield
+
+
+@contextmanager
+def _held():
+    """Defaults of Brian2 in place of the preferences that numbers depend on."""
+    before = {name: brian2.prefs[name] for name in HELD}
+    try:
+        for name in HELD:
+            brian2.prefs[name] = _default(name)
+        yield
+    finally:
+        for name, value in before.items():
+            brian2.prefs[name] = value
+
+
+def _default(preference):
+    base, _, name = preference.rpartition(".")
+    return brian2.prefs.pref_register[base][0][name].default
+
+
+def preferences():
+    """Preferences of Brian2 that differ from its defaults, as they were found and as a run uses them (dict of dict)."""
+    others = {name: value for name, value in brian2.prefs.items() if not name.startswith(OURS)}
+    return {
+        name: {"found": _word(value), "used": _word(_default(name) if name in HELD else value)}
+        for name, value in sorted(others.items()) if value != _default(name)
+    }  # fmt: skip
+
+
+def _word(value):
+    """A preference as text."""
+    return value.__name__ if isinstance(value, type) else str(value)
 
 
 def _threads():
@@ -131,12 +183,22 @@ def _at_run_time(target):
     brian2.set_device("runtime")
     brian2.prefs.codegen.target = target
     try:
-        yield
-    except CompileError as error:
+        with kept.modules() if target == "cython" else nullcontext():
+            yield
+    except Exception as error:
+        if not any(isinstance(each, CompileError | LinkError | ExecError) for each in _chain(error)):
+            raise
         raise RunError(f"the target {target} failed: its code does not compile; try --target numpy") from error
     finally:
         brian2.prefs.codegen.target = before
         reset_device()
+
+
+def _chain(error):
+    """An error, and those that it comes from: Brian2 wraps what happens while it prepares an object."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager
@@ -144,7 +206,8 @@ def _compiled():
     if _threads():
         raise RunError(f"the target cpp has one thread, but brian2's openmp_threads is {_threads()}: set it to 0")
     gc.collect()  # Brian2 names things after those that live: the next run of a circuit is to be the same text
-    with tempfile.TemporaryDirectory(prefix="cortical-attention-") as folder:
+    brian2.Network._globally_stopped = False  # an interruption of an earlier run
+    with kept.workshop("cpp") as folder:
         brian2.set_device("compiled", directory=folder, build_on_run=True)
         try:
             yield
@@ -165,5 +228,5 @@ def run_time():
 
 
 def flags(target):
-    """Compiler flags of a target, as Brian2 has them."""
-    return [] if target == "numpy" else list(brian2.prefs.codegen.cpp.extra_compile_args_gcc)
+    """Compiler flags of a target, which are Brian2's defaults."""
+    return [] if target == "numpy" else list(_default("codegen.cpp.extra_compile_args_gcc"))

@@ -38,6 +38,7 @@ class Run(NamedTuple):
     t_stop : Quantity
         Biological time simulated.
     interrupted : bool
+        Whether somebody stopped it before its last phase had ended.
     seeds : dict of str to int
     n_cell, n_synapse : int
     target, target_reason : str
@@ -114,11 +115,9 @@ def simulate(
             target != "cython", sampled(given, send), given.first,
         )  # fmt: skip
         wired, monitors, listening = _prepare(plan, settings, given, send)
-        t_stop, stepping = _step(plan, dt, [*wired.objects, *every(monitors, listening)], target, report)
+        objects = [*wired.objects, *every(monitors, listening)]
+        t_stop, interrupted, stepping = _step(plan, settings.clock, objects, target, report)
         readings = {name: read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
-        # a compiled program that gets the interruption itself stops early, and says nothing
-        interrupted = t_stop < plan.protocol.duration + dt / 2
-        interrupted |= any(len(reading) <= plan.protocol.n_phase for reading in readings.values())
         sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
         records = tuple(record_of(wired, name, monitors[name], unit_rates) for name in wired.groups)
         counted = {name: read(monitors, name, signals.counted) for name in monitors}
@@ -133,7 +132,7 @@ def simulate(
     peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
     return Run(
-        records, numbers, peaks, unit_rates, t_stop, bool(interrupted), seeds, n_cell, n_synapse, target, reason, wall,
+        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
         stepping, sent,
     )  # fmt: skip
 
@@ -152,12 +151,22 @@ def _prepare(plan, settings, given, send):
     return wired, monitors, {name: listening_to(monitors[name], wired.groups[name], form) for name in send}
 
 
-def _step(plan, dt, objects, target, report):
-    """Run a network: the time that it came to, and the seconds that its steps took."""
-    network, start = Network(*objects, name="circuit"), time.perf_counter()
-    asked = plan.protocol.duration + dt  # one step more, so that the last phase ends in a sample
+def _step(plan, clock, objects, target, report):
+    """Run a network: the time that it came to, whether it was stopped before, and the seconds that its steps took."""
+    network, start, dt = Network(*objects, name="circuit"), time.perf_counter(), clock.dt
+    asked = plan.protocol.duration + _steps_more(plan.protocol, dt) * dt
     network.run(asked, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
-    return Quantity(network.t), engine.run_time() or time.perf_counter() - start
+    took = engine.run_time() or time.perf_counter() - start
+    # steps are counted: a compiled program that gets the interruption itself stops early, and says nothing
+    done, needed = round(float(clock.t / dt)), round(float(plan.protocol.duration / dt)) + 1
+    return Quantity(clock.t if done < needed else network.t), done < needed, took
+
+
+def _steps_more(protocol, dt):
+    """Steps beyond the last phase, so that it ends in a sample: one, or, where steps are so short that Brian2 takes it to
+    end with the run (`Clock.epsilon_dt` of the period of a clock), as many as make the difference."""
+    longest = max(protocol.phase, SAMPLE_PERIOD)
+    return 1 + int(1.001 * Clock.epsilon_dt * float(longest / dt))
 
 
 def _measure_cells(plan, form, dt):

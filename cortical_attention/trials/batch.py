@@ -8,10 +8,10 @@ import numpy as np
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import write_json
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.style import save
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import attend
+from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.systems import blaming
 
 SCHEMA_VERSION = 1

@@ -10,6 +10,7 @@ from cortical_attention.inputs.cases import CaseError, sizes
 from cortical_attention.readout import agreement
 from cortical_attention.readout.provenance import jsonable
 from cortical_attention.reference.attention import softmax_attention
+from cortical_attention.reference.nulls import rounding
 from cortical_attention.simulation.attend import Answer, Prepared, expected, prepare, read, run
 from cortical_attention.simulation.run import Run
 from cortical_attention.simulation.settle import slots
@@ -32,6 +33,8 @@ class Reference(NamedTuple):
         Softmax attention; None without a reference to hold it against.
     mask : ndarray of bool, shape (n_token, n_context), or None
     normalised : bool
+    rounding : float
+        Relative L2 up to which a null is exact.
     """
 
     attention: object
@@ -39,6 +42,7 @@ class Reference(NamedTuple):
     softmax: np.ndarray | None
     mask: np.ndarray | None
     normalised: bool
+    rounding: float = np.inf
 
 
 class Presented(NamedTuple):
@@ -96,10 +100,11 @@ def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
         nulls = {name: null(case.tokens, case.block, **how).output for name, null in system.nulls.items()}
         attention = system.reference(case.tokens, case.block, **how)
         softmax = softmax_attention(case.tokens, case.block, **given).output
+        rounded = agreement.relative_size(rounding(case.tokens, case.block, **given, **how), attention.output)
         squares = [np.vdot(output, output) for output in (attention.output, softmax, *nulls.values())]
     if not np.isfinite(squares).all():
         raise CaseError(f"{case.name}: holds numbers so large that attention overflows, but needs a finite answer")
-    return Reference(attention, nulls, softmax, case.mask, normalised)
+    return Reference(attention, nulls, softmax, case.mask, normalised, np.inf if rounded is None else rounded)
 
 
 def reference_for(case, options):
@@ -268,7 +273,7 @@ def figures_of(output, kappa, reference):
         "max_abs": agreement.max_abs(output, algebra.output),
         "attention_max_abs": agreement.attention_max_abs(kappa if both else None, algebra.kappa),
         **nulls,
-        "skill": agreement.skill(error, nulls),
+        "skill": agreement.skill(error, nulls, reference.rounding),
         "kappa_correlation": agreement.kappa_correlation(weights, algebra.kappa, reference.mask),
     }
 

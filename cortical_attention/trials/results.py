@@ -5,12 +5,12 @@ import sys
 from cortical_attention.inputs.cases import arrays
 from cortical_attention.readout.figures import comparison as comparison_figure
 from cortical_attention.readout.files import result_folder, write_array, write_json
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.readout.raster import raster
 from cortical_attention.readout.recording import to_block, write_nix
 from cortical_attention.readout.style import save
 from cortical_attention.simulation import engine
 from cortical_attention.trials.comparison import error_over_time
+from cortical_attention.trials.provenance import provenance
 
 
 def write(compared, options, folder):
@@ -60,7 +60,8 @@ def draw(compared, options):
     nulls = {name: report[f"{name}_relative_l2"] for name in reference.nulls}
     algebra = reference.attention
     kappa = None if answer.attention is None or algebra.kappa is None else answer.attention[0]
-    return comparison_figure(answer.output[0], algebra.output, kappa, algebra.kappa, times, errors, nulls)
+    shown = kappa, algebra.kappa, times, errors, nulls
+    return comparison_figure(answer.output[0], algebra.output, *shown, rounding=reference.rounding)
 
 
 def run_json(presented, options):
