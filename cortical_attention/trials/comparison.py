@@ -100,7 +100,7 @@ def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
         nulls = {name: null(case.tokens, case.block, **how).output for name, null in system.nulls.items()}
         attention = system.reference(case.tokens, case.block, **how)
         softmax = softmax_attention(case.tokens, case.block, **given).output
-        rounded = agreement.relative_size(rounding(case.tokens, case.block, **given, **how), attention.output)
+        rounded = agreement.relative_size(rounding(case.tokens, case.block, **how), attention.output)
         squares = [np.vdot(output, output) for output in (attention.output, softmax, *nulls.values())]
     if not np.isfinite(squares).all():
         raise CaseError(f"{case.name}: holds numbers so large that attention overflows, but needs a finite answer")
