@@ -20,7 +20,7 @@ from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
 from cortical_attention.cells.superficial import SUPERFICIAL
-from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named
+from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named, shown
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
@@ -60,7 +60,7 @@ def mask_wiring(
     ``normalisation="output"`` is wrong by design: the attention sums to sqrt(Z). Where phi underflows (relu) Z is zero,
     the macrocolumn is silent and its output zero.
     """
-    context = tokens if context is None else context
+    tokens, context = shown(tokens, tokens if context is None else context, mask)
     sizes = _sizes(W_Q, W_V, tokens, context)
     gate = None if mask is None else np.asarray(mask, dtype=float)[None, None, :, :, None]
     superficial = Population(

@@ -31,7 +31,7 @@ from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.memory import MEMORY
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
-from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named
+from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named, shown
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
@@ -53,7 +53,7 @@ def memory_wiring(
     -------
     Plan
     """
-    context = tokens if context is None else context
+    tokens, context = shown(tokens, tokens if context is None else context, mask)
     n_token, n_context = tokens.shape[1], context.shape[1]
     schedule = _schedule(times, n_token, n_context)
     rows, row_of = _memories_of(mask, n_token, n_context)

@@ -110,3 +110,25 @@ def named(*populations):
 def given(**inputs):
     """The inputs that are not None."""
     return {port: numbers for port, numbers in inputs.items() if numbers is not None}
+
+
+def shown(tokens, context, mask):
+    """Tokens and context without what a mask closes to everybody: such a token is not presented (zero), so that neither its
+    size nor an overflow of its kernel has an effect.
+
+    Parameters
+    ----------
+    tokens : ndarray, shape (batch, n_token, d_model)
+    context : ndarray, shape (batch, n_context, d_model)
+    mask : ndarray of bool, shape (n_token, n_context), or None
+
+    Returns
+    -------
+    tokens, context : ndarray
+    """
+    if mask is None:
+        return tokens, context
+    mask = np.asarray(mask, dtype=bool)
+    return tuple(
+        np.where(mask.any(axis=axis)[:, np.newaxis], sequence, 0.0) for axis, sequence in ((1, tokens), (0, context))
+    )
