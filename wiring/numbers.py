@@ -2,6 +2,8 @@
 
 import numpy as np
 
+SILENT = 1e-12  # chosen: above what is left by rounding where numbers of order one cancel
+
 
 def weight_of_rate(weights, unit_rate):
     """Synaptic weights (s) that turn a rate into the number it stands for: weights / unit_rate."""
@@ -30,6 +32,6 @@ def numbers_of_count(counts, unit_rate, window):
 def unit_rate_for(peak, bound):
     """Unit rates (Hz) at which numbers `peak` (ndarray) are carried at the rate `bound`.
 
-    It is `bound` itself for peaks below 1e-6, since a population that is silent in the pilot has no scale.
+    It is `bound` itself for peaks below 1e-12, since a population that is silent in the pilot has no scale.
     """
-    return bound / np.where(peak > 1e-6, peak, 1.0)
+    return bound / np.where(peak > SILENT, peak, 1.0)

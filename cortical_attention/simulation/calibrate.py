@@ -9,6 +9,7 @@ from cortical_attention.wiring.numbers import unit_rate_for
 UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
 # chosen: the rate of the largest number of a population, as a share of the form's ceiling
 PEAK = 280 / 300
+SMALL = 0.5  # chosen: the largest value of a nucleus then has a hundred spikes in 2 s, however small it is
 PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
 
 
@@ -51,7 +52,12 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
             peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
     found = {name: unit_rate_for(peak, _highest(circuit.populations[name].cell, form)) for name, peak in peaks.items()}
     nuclei = {name for name, each in circuit.populations.items() if each.cell.role == "relay"}
-    return {name: Quantity(np.minimum(unit, bound)) if name in nuclei else unit for name, unit in found.items()}
+    return {name: _bounded(unit, peaks[name], bound) if name in nuclei else unit for name, unit in found.items()}
+
+
+def _bounded(unit, peak, bound):
+    """Unit rates of a nucleus: at most `bound`, or more where all values are below `SMALL`: attention is linear in them."""
+    return Quantity(np.minimum(unit, np.maximum(bound, unit_rate_for(peak, SMALL * bound))))
 
 
 def _highest(cell, form):

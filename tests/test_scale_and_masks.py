@@ -1,4 +1,4 @@
-"""A token that a mask closes to everybody is not there: neither its size nor an overflow of its kernel has an effect."""
+"""Tokens that a mask closes to everybody are not there, and small answers are as right as large ones."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def drawn(size):
     return CASE._replace(context=context)
 
 
-def ask(wiring, case, form, **block):
-    times = {"settle": 0.5 * second, "window": 0.5 * second} if FORMS[form].spikes else {}
+def ask(wiring, case, form, brief=True, **block):
+    times = {"settle": 0.5 * second, "window": 0.5 * second} if brief and FORMS[form].spikes else {}
     return attend(
         wiring, case.tokens[None], Settings(FORMS[form], target="numpy", **times), context=case.context[None], mask=OPEN,
         **case.block._asdict(), **block,
@@ -53,3 +53,14 @@ def test_negative_control_a_token_that_one_may_attend_to_does():
     assert shown(np.ones((1, 3, 2)), context, opened)[1][0, -1].tolist() == [1, 1]
     opened[1] = False
     assert shown(np.ones((1, 3, 2)), context, opened)[0][0, 1].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("name", "factor"), [("W_O", 1e-3), ("W_O", 1e-6), ("W_V", 1e-4)])
+def test_a_small_answer_is_as_right_as_a_large_one(name, factor):
+    """Attention is linear in both; small answers were carried by rates of a few Hz, and then by none."""
+    block = CASE.block._replace(W_O=CASE.block.W_O / 3)
+    small = block._replace(**{name: factor * getattr(block, name)})
+    outputs = [ask("mask", CASE._replace(block=each), "spiking", brief=False) for each in (block, small)]
+    (large, less), settled = [each.output[0] for each in outputs], [each.settled.settled.all() for each in outputs]
+    assert settled == [True, True]
+    assert np.linalg.norm(less / factor - large) <= 0.02 * np.linalg.norm(large)

@@ -1,0 +1,31 @@
+"""Lateral inhibition by a reticular nucleus in every form, against its closed form: a loop of somata, GABAergic."""
+
+import numpy as np
+import pytest
+from brian2 import second
+
+from cortical_attention.cells.forms import FORMS
+from cortical_attention.simulation.attend import Settings, attend
+from tests.reticular import STRENGTH, closed_form, wiring
+
+TOKENS = np.random.default_rng(3).uniform(0.5, 1.5, size=(2, 4))
+BOUNDS = {"rate": 1e-9, "dale": 1e-9, "spiking": 0.01, "adaptive": 0.05}
+
+
+def ask(form, **settings):
+    return attend(wiring, TOKENS[None], Settings(FORMS[form], target="numpy", **settings), W_Q=None)
+
+
+@pytest.mark.parametrize("form", BOUNDS)
+def test_lateral_inhibition_is_the_closed_form(form):
+    answer = ask(form, cells=8 if form == "adaptive" else 1, settle=1 * second)
+    expected = closed_form(TOKENS)
+    assert np.linalg.norm(answer.output[0] - expected) <= BOUNDS[form] * np.linalg.norm(expected)
+    assert answer.settled.settled.all(), answer.settled.reason
+
+
+def test_negative_control_inhibition_matters():
+    """Without it the answer is the tokens, further off than any form is."""
+    expected = closed_form(TOKENS)
+    assert STRENGTH > 0
+    assert np.linalg.norm(TOKENS - expected) > 4 * max(BOUNDS.values()) * np.linalg.norm(expected)
