@@ -122,8 +122,8 @@ def simulate(
         records = tuple(record_of(wired, name, monitors[name], unit_rates) for name in wired.groups)
         counted = {name: read(monitors, name, signals.counted) for name in monitors}
         if not interrupted:
-            _refuse_what_failed(wired, readings, form)
-            _refuse_crowding(wired, monitors, plan.protocol, form)
+            _refuse_what_failed(wired, readings, form, dt)
+            _refuse_crowding(wired, monitors, plan.protocol, form, dt)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     numbers = {
         name: _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
@@ -202,15 +202,16 @@ def _scatter(wired, form, phases):
         form.of(_cell(wired, name)).start(wired.groups[name], phases[name])
 
 
-def _refuse_what_failed(wired, readings, form):
+def _refuse_what_failed(wired, readings, form, dt):
     """Raise RunError for numbers that are not finite."""
     for name, group in wired.groups.items():
         state = np.array(getattr(group, form.of(_cell(wired, name)).variable))
         if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
-            raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try a shorter dt")
+            advice = "a shorter dt" if dt > form.dt else "smaller numbers"
+            raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try {advice}")
 
 
-def _refuse_crowding(wired, monitors, protocol, form):
+def _refuse_crowding(wired, monitors, protocol, form, dt):
     """Raise RunError where a cell that spikes was asked, in a measured window, for more than it can give."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
     limits = {name: form.of(_cell(wired, name)).limit for name in monitors}
@@ -218,9 +219,9 @@ def _refuse_crowding(wired, monitors, protocol, form):
         crowded = read(monitors, name, "crowded")
         times = int((crowded[last] - crowded[first]).sum())
         if times:
-            raise RunError(
-                f"{name} was asked for {limits[name].sentence}, {times} times; lower the unit rate or the time step"
-            )
+            # not a lower unit rate, at which each spike weighs more
+            advice = "a shorter dt" + (", more cells per value or smaller numbers" if dt <= form.dt else "")
+            raise RunError(f"{name} was asked for {limits[name].sentence}, {times} times; try {advice}")
 
 
 def _numbers(reading, concrete, unit_rate, protocol, form):

@@ -260,7 +260,7 @@ def figures_of(output, kappa, reference):
         If the output is not finite.
     """
     if not np.isfinite(output).all():
-        raise RunError("the circuit's answer is not finite; try a higher unit rate or smaller numbers")
+        raise RunError("the circuit's answer is not finite; try smaller numbers")
     algebra = reference.attention
     if algebra is None:
         return {}

@@ -1,0 +1,45 @@
+"""Whoever follows the advice of a run that failed gets further: each piece of it, where it is given."""
+
+import pytest
+
+from tests.command import run, saved
+
+SHORT = ("--target", "numpy", "--duration", 0.3, "--quiet")
+SPIKING = ("--form", "spiking", *SHORT)
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def advice(*options, scale=1.0):
+    """What a run that failed says may help; None where it ran to its end, settled or not."""
+    result = run("compare", saved(scale=scale), *options, "--out", "result", "--overwrite")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.stderr.partition("; try ")[2].strip() or None
+
+
+def test_steps_that_are_too_long_for_the_rates():
+    asked = ("--target", "numpy", "--duration", 60, "--quiet", "--dt")
+    assert advice(*asked, 60) == "a shorter dt"
+    assert advice(*asked, 5) is None
+
+
+def test_steps_that_are_too_long_for_the_spikes():
+    assert advice(*SPIKING, "--settle", 0.3, "--dt", 10) == "a shorter dt"
+    assert advice(*SPIKING, "--settle", 0.3, "--dt", 2) is None
+
+
+def test_cells_that_hear_too_few_spikes():
+    """A lower unit rate, which was once the advice, is the cause."""
+    asked = (*SPIKING, "--settle", 0.05, "--unit-rate", 1)
+    assert advice(*asked) == "a shorter dt, more cells a number or smaller numbers"
+    assert advice(*asked, "--cells", 20) is None
+
+
+def test_numbers_that_are_too_large():
+    asked = (*SPIKING, "--settle", 0.3, "--kernel", "exp")
+    assert advice(*asked, scale=8) == "a shorter dt, more cells a number or smaller numbers"
+    assert advice(*asked, "--dt", 0.25, scale=8) is None
+    assert advice(*asked, scale=2) is None
