@@ -50,7 +50,7 @@ LARGEST = 16  # tokens of the suite
 
 
 class Unit(NamedTuple):
-    """What is run, and kept on disk, at once: cases with one block, every seed of them, at one rung."""
+    """One cached job: all seeds of the cases that share an attention block, simulated in one network for one cell model."""
 
     rung: str
     wiring: str
