@@ -3,8 +3,8 @@
 RECURRENT: the gated loop, tau_g dg/dt = sigma_g + g * pool - g, `pool` the summed activity of the cells that g divides.
     With s = d / g for drives d, the fixed point is g = sigma_g + sum(d): exactly Z. The exponent-one form of the
     normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
-POOLING: tau_g dg/dt = sigma_g + pool - g. Fed by undivided products it settles at g = sigma_g + Z (feed-forward inhibition); fed
-    by the divided cells it settles at g = sqrt(Z), the literal reading of the paper and wrong by design (negative control).
+POOLING: tau_g dg/dt = sigma_g + pool - g. Fed by undivided products it settles at g = sigma_g + Z (feed-forward
+    inhibition); fed by the divided cells at g = sqrt(Z), the literal reading of the paper, wrong by design (a control).
 
 While its gate is closed, as between two successive tokens, g returns to its initial value `g_start`: inhibition starts
 strong and then decreases.

@@ -262,9 +262,9 @@ def _shown(row, part):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = "adaptive",
-    cases: Annotated[str, typer.Option(help=f"Some of {','.join(CASES)}.")] = ",".join(CASES),
-    seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
+    rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = "adaptive",
+    cases: Annotated[str, typer.Option(help=f"Inputs, comma-separated: {','.join(CASES)}.")] = ",".join(CASES),
+    seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: o.Out = None,

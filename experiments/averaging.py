@@ -114,7 +114,9 @@ def _table(rows):
 
 
 def main(
-    target: Annotated[str, typer.Option(help="Code generation: auto, numpy, cython or cpp.")] = "auto",
+    target: Annotated[
+        str, typer.Option(help="Code generation of Brian2: auto (by estimated time), numpy, cython or cpp.")
+    ] = "auto",
     seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,

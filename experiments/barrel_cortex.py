@@ -138,9 +138,11 @@ def memory_mb():
 
 
 def main(
-    wirings: Annotated[str, typer.Option(help=f"Some of {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
-    forms: Annotated[str, typer.Option(help="Some of rate,spiking.")] = ",".join(FORMS),
-    size: Annotated[int, typer.Option(help="Tokens, and numbers of a token, a key and a value.")] = SIZE,
+    wirings: Annotated[str, typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
+    forms: Annotated[str, typer.Option(help="Forms, comma-separated: rate,spiking.")] = ",".join(FORMS),
+    size: Annotated[
+        int, typer.Option(help="Number of tokens, and of components of a token, a key and a value.")
+    ] = SIZE,
     duration: o.Duration = None,
     settle: o.Settle = None,
     dt: o.Dt = DT,

@@ -169,8 +169,10 @@ def _table(rows):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help="Circuits to place beside the controls, or none.")] = "adaptive",
-    seeds: Annotated[int, typer.Option(help="Blocks of each rung; the controls have 8.")] = 1,
+    rungs: Annotated[
+        str, typer.Option(help="Rungs to compare with the controls, comma-separated, or none.")
+    ] = "adaptive",
+    seeds: Annotated[int, typer.Option(help="Number of blocks per rung; the controls have 8.")] = 1,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: o.Out = None,

@@ -220,16 +220,20 @@ def _ahead(said, rows, null):
 
 
 def main(
-    readouts: Annotated[str, typer.Option(help=f"Some of {','.join(LABELS)}.")] = "burst,total,sum",
-    inputs: Annotated[str, typer.Option(help="suite, or development: inputs to choose constants on.")] = INPUTS[0],
+    readouts: Annotated[str, typer.Option(help=f"Read-outs, comma-separated: {','.join(LABELS)}.")] = "burst,total,sum",
+    inputs: Annotated[str, typer.Option(help="Inputs: suite, or development (for the choice of constants).")] = INPUTS[
+        0
+    ],
     cell: Annotated[
-        str, typer.Option(help="naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
+        str, typer.Option(help="Cell model: naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
     ] = "naud",
-    sigma: Annotated[float | None, typer.Option(help="Standard deviation of the noise, pA; the cell's own.")] = None,
-    tokens: Annotated[int, typer.Option(help="Cases of the suite up to this many tokens.")] = 8,
+    sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of the noise (pA); default: that of the cell.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Largest number of tokens of the inputs.")] = 8,
     cells: o.Cells = 40,
-    duration: Annotated[float, typer.Option(help="Measured window, s.")] = 4.0,
-    seeds: Annotated[int, typer.Option(help="Noises of each case.")] = 1,
+    duration: Annotated[float, typer.Option(help="Measured time (s).")] = 4.0,
+    seeds: Annotated[int, typer.Option(help="Number of noise seeds per input.")] = 1,
     seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,

@@ -42,8 +42,10 @@ COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2"
 
 
 def main(
-    images: Annotated[int, typer.Option(help="Test images, 1 to 360.")] = 20,
-    form: Annotated[str, typer.Option(help="rate, dale, spiking, adaptive, or both (rate and spiking).")] = "both",
+    images: Annotated[int, typer.Option(help="Number of test images, 1 to 360.")] = 20,
+    form: Annotated[
+        str, typer.Option(help="Form of the cells: rate, dale, spiking, adaptive, or both (rate and spiking).")
+    ] = "both",
     wiring: o.Wiring = "mask",
     duration: o.Duration = None,
     settle: o.Settle = None,

@@ -186,7 +186,7 @@ def _table(rows):
 
 
 def main(
-    readout: Annotated[str, typer.Option(help=f"One of {', '.join(WORDS)}.")] = "burst",
+    readout: Annotated[str, typer.Option(help=f"Read-out of the cell: {', '.join(WORDS)}.")] = "burst",
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,

@@ -175,7 +175,9 @@ def _shown(row, place="answer"):
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="Four networks, two seconds, few inputs.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short version: four networks, two seconds, few inputs.")
+    ] = False,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,

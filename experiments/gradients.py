@@ -179,7 +179,7 @@ def _table(rows, found):
 
 
 def main(
-    case: Annotated[Path, typer.Argument(help="An .npz or .safetensors file with targets besides tokens and weights.")],
+    case: Annotated[Path, typer.Argument(help="An .npz or .safetensors file with tokens, weights and targets.")],
     kernel: o.Kernel = "elu+1",
     unnormalised: o.Unnormalised = False,
     out: o.Out = None,

@@ -192,16 +192,16 @@ def judge(rows):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = ",".join(RUNGS),
+    rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = ",".join(RUNGS),
     wirings: Annotated[
         str | None,
-        typer.Option(help=f"Some of {','.join(SYSTEMS)}, {o.OWN}; else those that claim something of a rung."),
+        typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}, {o.OWN}; default: those with a claim."),
     ] = None,
-    suite: Annotated[str, typer.Option(help="Some of random,digits.")] = ",".join(SUITES),
-    tokens: Annotated[int, typer.Option(help="Cases of the random suite up to this many tokens.")] = LARGEST,
-    images: Annotated[int, typer.Option(help="Digits, side by side.")] = N_DIGIT,
-    seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
-    cells: Annotated[int | None, typer.Option(help="Cells that share one number; the protocol's unless given.")] = None,
+    suite: Annotated[str, typer.Option(help="Suites, comma-separated: random,digits.")] = ",".join(SUITES),
+    tokens: Annotated[int, typer.Option(help="Largest number of tokens of the random suite.")] = LARGEST,
+    images: Annotated[int, typer.Option(help="Number of digits.")] = N_DIGIT,
+    seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
+    cells: Annotated[int | None, typer.Option(help="Cells per value; default: those of the protocol.")] = None,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: o.Out = Path("results/ladder"),

@@ -164,8 +164,8 @@ def _table(rows, options):
 
 
 def main(
-    suite: Annotated[bool, typer.Option("--suite", help="The twelve inputs of inputs.suite.")] = False,
-    control: Annotated[bool, typer.Option(help="Simulate the negative control too.")] = True,
+    suite: Annotated[bool, typer.Option("--suite", help="Run the twelve inputs of inputs.suite.")] = False,
+    control: Annotated[bool, typer.Option(help="Also simulate the negative control.")] = True,
     wiring: o.Wiring = "mask",
     form: o.Form = "rate",
     duration: o.Duration = None,

@@ -207,7 +207,7 @@ def _table(rows):
 
 
 def main(
-    seeds: Annotated[int, typer.Option(help="Disorders of each kind and level.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Number of random samples of each kind and level of disorder.")] = 3,
     target: o.Target = "numpy",
     seed: o.InputSeed = 0,
     out: o.Out = None,

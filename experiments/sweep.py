@@ -49,10 +49,12 @@ JOBS = "dask_jobqueue"
 SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # figures, where a table has them
 ENDS = ("done", "not settled", "failed")
 MAX_WORKERS = 1000  # chosen
-Over = Annotated[list[str] | None, typer.Option(help="NAME=VALUE,VALUE: an option of the experiment. May be repeated.")]
+Over = Annotated[
+    list[str] | None, typer.Option(help="Values of an option of the experiment, NAME=VALUE,VALUE; repeatable.")
+]
 Slurm = Annotated[
     list[str] | None,
-    typer.Option(help="Workers are Slurm jobs: KEY=VALUE of queue, account, walltime, memory. May be repeated."),
+    typer.Option(help="Use Slurm jobs as workers; KEY=VALUE of queue, account, walltime, memory; repeatable."),
 ]
 
 
@@ -98,16 +100,18 @@ def _table(rows, experiment):
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="The experiment that is swept.")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="Its own arguments, behind --.")] = None,
+    experiment: Annotated[str, typer.Argument(help="Name of the experiment.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of the experiment, after --.")] = None,
     over: Over = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds at each point of the grid.")] = 1,
-    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Runs at once; as many as there are processors.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds per point of the grid.")] = 1,
+    seed: Annotated[int, typer.Option(help="First seed.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of parallel runs; default: the number of processors.")
+    ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, to use its workers.")] = None,
     slurm: Slurm = None,
     print_job_script: Annotated[
-        bool, typer.Option("--print-job-script", help="Show the script of a Slurm job, and end.")
+        bool, typer.Option("--print-job-script", help="Print the script of a Slurm job, without a run.")
     ] = False,
     out: o.Out = None,
     quiet: o.Quiet = False,
