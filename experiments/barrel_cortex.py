@@ -1,14 +1,15 @@
-"""One head at the size of barrel cortex: 33 macrocolumns of 33 microcolumns, keys and values of 33 numbers.
+"""One head at the size of barrel cortex: 33 macrocolumns of 33 microcolumns, keys and values of 33 components.
 
-Question: does a whole area answer as attention does, and is a second of its life a matter of seconds?
+Question: does a whole area compute attention, and does a biological second take seconds?
 
 Prediction: in rates the relative L2 error is below 1e-6, in spikes below 1 per cent after two seconds; every circuit runs
-faster than life. The first two were written before the first run at this size, the third after the wiring was made fast.
+faster than biological time. The first two were written before the first run at this size, the third after the wiring was
+made fast.
 
-Reference: Granier & Senn (2025), section 5, for the size; `reference.linear_attention` on 33 neighbouring patches of a
-photograph in 33 principal components. The weights are random, of the size that training would start from.
+Reference: Granier & Senn (2025), section 5, for the size; `reference.linear_attention` on 33 adjacent patches of a
+photograph in 33 principal components. The weights are random, with the variance of an initialisation for training.
 
-Run time: three minutes, and some three more to compile what was not compiled before.
+Run time: three minutes, plus about three minutes to compile code that is not in the cache.
 """
 
 import resource

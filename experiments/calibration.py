@@ -1,11 +1,11 @@
-"""What the cells are calibrated on: f-I curves of adaptive cells, and of two-compartment cells at several apical drives.
+"""Calibration of the cells: f-I curves of adaptive cells, and of two-compartment cells at several apical drives.
 
-Question: which rates can each cell give, and does the inverted table give back the rate that it is asked for?
+Question: what is the range of rates of each cell, and does the inverted f-I curve reproduce a target rate?
 
-Prediction: each f-I table rises up to the 300 Hz at which it ends, and a fresh measurement at the currents that the inverted
-table names differs from the rate asked for by less than 3 per cent from 10 to 100 Hz, where adaptive cells work.
+Prediction: each f-I curve rises up to the 300 Hz at which it ends, and a fresh measurement at the currents of the inverted
+curve differs from the target rate by less than 3 per cent from 10 to 100 Hz, where adaptive cells work.
 
-Reference: the table itself, measured with another stream of noise and half as many cells.
+Reference: the curve itself, measured with another stream of noise and half as many cells.
 
 Run time: one minute.
 """

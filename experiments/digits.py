@@ -1,15 +1,16 @@
 """Cortico-thalamic circuits read handwritten digits, in rates and in spikes.
 
-Question: do circuits wired with attention weights that the paper's own gradients have learnt (equations 2 to 5) read
-handwritten digits as the algebra does?
+Question: do circuits wired with attention weights learnt by the paper's own gradients (equations 2 to 5) read handwritten
+digits as the algebra does?
 
-Prediction: the rate form gives the algebra's output to 1e-6 and all its predictions. The spiking form, which counts over
-two seconds, gives it to 2.5 per cent on each image, and the prediction of the algebra on at least 98 of 100 images.
+Prediction: the rate form reproduces the output of the algebra to 1e-6 and all its predictions. The spiking form, with
+counts over two seconds, reproduces it to 2.5 per cent on each image, and the prediction of the algebra on at least 98 of
+100 images.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` on the same tokens and weights, trained by
 `experiments.train_digits`. Each test image is 16 tokens of 2 x 2 pixels and a position code.
 
-Found: `--form spiking --duration 6` gives each image to 1 per cent.
+Found: `--form spiking --duration 6` reproduces each image to 1 per cent.
 
 Run time: about two minutes for 20 images in both forms.
 """

@@ -1,16 +1,16 @@
 """Division in three places: by a shunt of the soma, by a shunt of the apical dendrite, or once, in L5 PT cells.
 
-Question: can inhibition of a two-compartment cell itself divide what its bursts carry, so that attention sums to one, or
-does it subtract?
+Question: can inhibition of a two-compartment cell divide the value represented by its bursts, so that attention sums to
+one, or does it subtract?
 
-Prediction: written before any run. A shunt of the soma subtracts: what is left is nearer to the rate less a constant than
-to a share of it, and attention that it normalises is further from the algebra than attention that is divided exactly. A
-shunt of the dendrite is nearer to division than one of the soma. Division in L5 PT, algebraically the same, costs no more
-than 1.5 times the error of exact division, by cells that multiply unnormalised attention by a value.
+Prediction: written before any run. A shunt of the soma subtracts: the remaining rate is nearer to a difference than to a
+ratio, and attention normalised by it is further from the algebra than exactly divided attention. A shunt of the dendrite is
+nearer to division than one of the soma. Division in L5 PT, algebraically the same, costs no more than 1.5 times the error
+of exact division, since its cells multiply unnormalised attention by a value.
 
 Reference: `reference.linear_attention` on `inputs.suite`; shunting: Wilson et al. (2012) and Seybold et al. (2015), of
-which only the abstracts could be read. Rates are those of measured surfaces, without the noise of counting: each macrocolumn
-gets the conductance at which its cells sum to what those of the least driven one do.
+which only the abstracts were accessible. Rates are those of measured surfaces, without the noise of counting: the
+conductance of each macrocolumn is that at which its cells have the summed rate of the least driven macrocolumn.
 
 Run time: four minutes.
 """

@@ -1,7 +1,7 @@
 """Equations 2 to 5 of the paper for a case of your own: energy and gradients, checked by central differences.
 
-Question: what are the derivatives of the squared error of an attention block in each of its weights, and are the paper's
-equations 2 to 5 the derivatives of its equation 1?
+Question: what are the derivatives of the squared error of an attention block with respect to each of its weights, and are
+the paper's equations 2 to 5 the derivatives of its equation 1?
 
 Prediction: every entry of all four gradients agrees with a central difference of the energy to 1e-5 of the largest.
 

@@ -1,18 +1,18 @@
 """The ladder of realism: the same wirings on the same inputs, through cells that are less and less ideal.
 
-Question: at which rung does the circuit stop answering as attention does, and by how much?
+Question: at which rung does the circuit cease to agree with attention, and by how much?
 
-Prediction: `trials/protocol.toml`, asked for before there was a ladder. Rates agree to 1e-6, rates under Dale's law
-to 1e-5, idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2. Of the biophysical
-pathway with its own inhibition nothing was predicted; of its stages, see `bursts`.
+Prediction: `trials/protocol.toml`, written before the ladder existed. Rates agree to 1e-6, rates under Dale's law
+to 1e-5, idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2. For the biophysical
+pathway with its own inhibition there was no prediction; for its stages, see `bursts`.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite` and on
-handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
+handwritten digits. Seeds set initial phases and noise; all seeds run side by side in one network.
 
 Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
 those of 16, and more than an hour for all else. Biophysical cells take four minutes for a seed of one digit (`--images 1`),
-and have not been asked for more; with 10 cells a number L5 PT cells are asked for more than they can give, and it fails.
-A stopped ladder goes on where it was; what other settings gave is left alone, what other code gave is done again.
+the only digit tested; with 10 cells per value the target rates of L5 PT cells exceed their range, and the run fails.
+A stopped ladder resumes; results of other settings are kept, results of other code are computed again.
 """
 
 import sys

@@ -1,12 +1,12 @@
-"""Multihead attention, one cortical area a head; with --suite, the fixed suite of twelve inputs.
+"""Multihead attention, one cortical area per head; with --suite, the fixed suite of twelve inputs.
 
-Question: do several areas between two thalamic nuclei compute multihead attention, in rates and in spikes, and how far
-off would they be if the attention of one head weighed the values of another?
+Question: do several areas between two thalamic nuclei compute multihead attention, in rates and in spikes, and how large
+is the error if the attention of one head weighs the values of another?
 
-Prediction: rate form: a relative L2 of at most 1e-6 on each input. Spiking form, unit rate 100 Hz, one cell a number,
-two seconds: at most 1 per cent on each (asked for were 2.5, and 1 in the median), skill at least 0.8 on each and 0.9 in
-the median. Negative control, W_Q and W_K handed on to the next head: the
-error of the same mistake in the algebra, to the tolerances above.
+Prediction: rate form: a relative L2 of at most 1e-6 on each input. Spiking form, unit rate 100 Hz, one cell per value,
+two seconds: at most 1 per cent on each (the thresholds were 2.5, and 1 in the median), skill at least 0.8 on each and 0.9
+in the median. Negative control, W_Q and W_K moved to the next head: the error of the same mistake in the algebra, to the
+tolerances above.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite`.
 

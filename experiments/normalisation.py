@@ -1,10 +1,10 @@
-"""Three ways to wire divisive inhibition: which of them divides attention by its sum.
+"""Three wirings of divisive inhibition: which of them divides attention by its sum.
 
 Question: which inhibitory wiring makes the attention of every head and token sum to one: the gated recurrent loop, the
 feed-forward pool of undivided products, or the literal reading of the paper, a pool of the divided cells?
 
-Prediction: recurrent and feed-forward inhibition sum to 1, the pool of the divided cells to sqrt(Z), each to 1e-6 in
-the rate form; the last is wrong by that factor and is judged not settled.
+Prediction: with recurrent and feed-forward inhibition attention sums to 1, with the pool of the divided cells to sqrt(Z),
+each to 1e-6 in the rate form; the last is wrong by that factor and is judged not settled.
 
 Reference: Granier & Senn (2025), Algorithm 1, lines 8 to 13; Heeger & Mackey, and Rawat, Heeger & Martiniani (2024),
 for the recurrent loop; Z of `reference.linear_attention`. With s = d / g, g = sum(s) gives g = sqrt(sum(d)).

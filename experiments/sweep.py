@@ -1,14 +1,14 @@
 """Another experiment over a grid of its options and over seeds, on many processors or machines.
 
-Question: how do the figures of an experiment depend on its options, and how much of it is the seed's doing?
+Question: how do the results of an experiment depend on its options, and how much on the seed?
 
 Prediction: none of its own; those of the experiment that is swept. A sweep that was stopped, killed or ran out of disk or
-memory and went on has the table of one that was not: no run lost, none doubled, and all of one code: what other code did is
-done again.
+memory and then resumed has the table of an uninterrupted one: no run lost, none repeated, and all of one code: runs of
+other code are repeated.
 
 Reference: that of the experiment that is swept.
 
-Run time: that of the runs over the number of workers, and five seconds to start the workers.
+Run time: that of the runs divided by the number of workers, and five seconds to start the workers.
 """
 
 import importlib
