@@ -43,7 +43,7 @@ LARGEST = 0.05  # at 32 cells and 2 s, scales 1 and 2
 
 # Protocol
 def options_of(cells, target, seed):
-    """Options of the adaptive form with so many cells a number."""
+    """Options of the adaptive form with a number of cells per value."""
     return o.check(form="adaptive", cells=cells, duration=SECONDS[-1], target=target, seed=seed, record="sample")
 
 

@@ -53,7 +53,7 @@ def area(seed, size=SIZE):
 
 # Protocol
 def run(case, asked, report=None):
-    """Comparisons by wiring and form, as Swept; `asked` has the options of each."""
+    """Comparisons by wiring and form (Swept); `asked` maps their names to options."""
     return ask_in_turn({name: _asker(case, options) for name, options in asked.items()}, report)
 
 
@@ -63,7 +63,7 @@ def _asker(case, options):
 
 # Reference
 def row(name, compared):
-    """Figures of one circuit: agreement, size, and what a second of its life costs."""
+    """Measures of one circuit: agreement, size, and wall time per biological second."""
     answer, _, report = compared
     return {
         "circuit": name,
@@ -91,7 +91,7 @@ def judge(rows):
 
 # Figure
 def draw(rows):
-    """Error of each circuit beside its nulls, and what a biological second costs."""
+    """Figure: error of each circuit beside its nulls, and wall time per biological second."""
     labels = [f"{each['circuit']}\n{each['n_cell']} cells" for each in rows]
     places = np.arange(len(rows))
     series = {"circuit": [each["relative_l2"] for each in rows], **null_series(rows)}

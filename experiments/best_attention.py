@@ -67,7 +67,7 @@ def options_of(circuit, seed, target):
 
 
 def answer_of(circuit, seed, target, report=None):
-    """What a circuit answers to the inputs of a seed."""
+    """Answer of a circuit to the inputs of a seed."""
     cases = inputs(seed)
     if circuit == GAIN:
         block = cases[0].block
@@ -127,7 +127,7 @@ def _circuits(rows):
 
 # Figure
 def draw(rows):
-    """What each family leaves of each circuit."""
+    """Figure: residual of each circuit after each family."""
     circuits = _circuits(rows)
     with style():
         figure = new_figure(4.4, width=9.0)

@@ -71,7 +71,7 @@ phi = KERNELS["elu+1"].phi
 
 
 class Stage(NamedTuple):
-    """How two-compartment cells are simulated, and read.
+    """Model, read-out and calibration of two-compartment cells.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Stage(NamedTuple):
         return map_product(self.surface, self.readout, basal, apical, phi, phi, signed, self.cells * self.window)
 
     def numbers(self, mapping, basal, apical, seed, report=None):
-        """What simulated cells answer to numbers at their ports, which are broadcast against each other."""
+        """Output of simulated cells for values at their ports; shapes broadcast."""
         currents = np.broadcast_arrays(*mapping.currents(basal, apical))
         each = (np.repeat(current.ravel(), self.cells) * pA for current in currents)
         with device("numpy" if compiler() is None else "cython"):
@@ -142,7 +142,7 @@ def development():
 
 
 def run(cases, stages, seeds, report=None):
-    """Two rows, one a stage, for each case, read-out and seed; what was done before an interruption, and whether there
+    """Two rows, one per stage, for each case, read-out and seed; what was done before an interruption, and whether there
     was one."""
     rows, asked = [], [(case, stage, seed) for case in cases for stage in stages for seed in seeds]
     try:

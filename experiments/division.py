@@ -68,7 +68,7 @@ class Inhibited:
         return self.table(tuple(np.broadcast_arrays(conductance, *inside)))
 
     def shares(self):
-        """What division and subtraction leave of the surface, at the conductance that comes nearest to halving it."""
+        """Residuals of division and subtraction on the surface, at the conductance that most nearly halves it."""
         first = self.surfaces[0]
         half = min(self.surfaces[1:], key=lambda each: abs(each.sum() / first.sum() - 0.5))
         divided = (half * first).sum() / (first**2).sum() * first

@@ -147,7 +147,7 @@ def _windows_table(rows):
 
 
 def _causes_table(rows):
-    """What is left of the error when a cause is switched off, with slow synapses of two time constants."""
+    """Residual error without one of its sources, for slow synapses of two time constants."""
     plain = [rows.get(synapses(tau, 0).name) for tau in (LONG, SHORT)]
     table = Table(
         "cause switched off", *(f"{tau / ms:g} ms" for tau in (LONG, SHORT)), title=f"median after {READ:g} s"

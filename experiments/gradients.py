@@ -43,7 +43,7 @@ WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 
 # Reference
 def asked(case, options):
-    """What a case asks of the algebra, besides tokens and block."""
+    """Further arguments of the algebra for a case, besides tokens and block."""
     normalised = options.normalisation is not None
     return {"context": case.context, "mask": case.mask, "kernel": options.kernel, "normalised": normalised}
 
@@ -134,7 +134,7 @@ def hidden(output, targets, step):
 
 
 def row(name, case, found, numeric, options):
-    """Largest entry of one gradient, where it stands, and its distance from the central differences."""
+    """Largest entry of one gradient, its position, and its difference from the central differences."""
     gradient = getattr(found, f"dE_d{name}")
     place = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
     off = None

@@ -59,16 +59,16 @@ class Unit(NamedTuple):
 
     @property
     def name(self):
-        """How files and messages call it."""
+        """Name in files and messages."""
         return "-".join((self.rung, self.wiring, self.suite, self.cases[0].name.replace(" ", "_")))
 
 
 # Protocol
 def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGIT):
-    """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits.
+    """All units, from the most ideal rung on: random cases with at most `tokens` tokens, and `images` digits.
 
-    By default the wirings that claim something. Each runs at the rungs that its system claims something about; one that
-    claims nothing has to be named, and runs at all.
+    Default wirings are those with claims. Each runs at the rungs of its claims; a wiring without claims has to be named,
+    and runs at all rungs.
     """
     named = [name for name, system in SYSTEMS.items() if system.claims] if wirings is None else wirings
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
@@ -87,7 +87,7 @@ def sequences(case):
 
 
 def options_of(unit, given):
-    """Options of a unit; cells a number are those that the protocol asks of its rung, unless given, and so is the window."""
+    """Options of a unit; cells per value and window default to those of the protocol for its rung."""
     asked = PROTOCOL.get(unit.rung, {})
     cells = given["cells"] if given["cells"] is not None else asked.get("cells", 1)
     given = given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells, "duration": asked.get("duration")}
@@ -178,7 +178,7 @@ def climb(every, given, n_seed, folder, report=None):
 
 
 def judge(rows):
-    """What the systems claim of each rung (`trials.systems`), on the random suite."""
+    """Claims of the systems at each rung (`trials.systems`), tested on the random suite."""
     found, errors = [], {}
     for row in rows:
         bound = system_of(row["wiring"]).claims.get(row["rung"])

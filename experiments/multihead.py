@@ -52,7 +52,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(options):
-    """What is asked of a form and a window: what the system claims, and in regular spikes more; None without a claim."""
+    """Threshold for a form and a window: the claim of the system, stricter for regular spikes; None without a claim."""
     form = options.settings.form
     claim = options.system.claims.get(form.name)
     if claim is None or not (form.spikes and form.regular):
@@ -62,7 +62,7 @@ def bounds(options):
 
 # Circuit
 def handed_on(case):
-    """The case with the queries and keys of each head given to the next; values and outputs stay where they are."""
+    """The case with queries and keys of each head moved to the next head; values and outputs stay."""
     block = case.block
     return case._replace(block=block._replace(W_Q=np.roll(block.W_Q, 1, axis=0), W_K=np.roll(block.W_K, 1, axis=0)))
 
@@ -111,7 +111,7 @@ def row(case, answers, options):
 
 
 def judge(rows, options):
-    """The predictions of the form, over all cases: what the system claims, where it does, and the skill over its nulls."""
+    """Predictions for the form over all cases: claims of the system, if any, and skill over its nulls."""
     if not rows:
         return []
     found, bound = [], bounds(options)

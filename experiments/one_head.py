@@ -44,7 +44,7 @@ TOLERANCE = {"rate": 1e-6, "dale": 1e-5, "spiking": 0.01, "adaptive": 0.1}  # of
 
 
 class Circuit(NamedTuple):
-    """Which circuit is asked what: kind is 'self' or 'cross'."""
+    """A circuit and its kind of attention, 'self' or 'cross'."""
 
     wiring: str
     kernel: str
@@ -58,7 +58,7 @@ class Circuit(NamedTuple):
 
 # Circuit
 def circuits(wirings=tuple(SYSTEMS)):
-    """Every circuit that is asked."""
+    """All circuits of the experiment."""
     return [Circuit(wiring, kernel, kind) for wiring in wirings for kernel in kernels() for kind in ("self", "cross")]
 
 

@@ -47,7 +47,7 @@ LINEAR = 0.2, 0.8  # of the highest rate: where the gain is taken
 
 
 class Finding(NamedTuple):
-    """A finding, who made it, what the cell does, and whether it is the same; in words but the last."""
+    """A finding, its source, the response of the cell (all text), and whether both agree (bool)."""
 
     finding: str
     source: str

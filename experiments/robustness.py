@@ -91,12 +91,12 @@ def disordered(plan, kind, level, draw):
 
 
 def _existing(draw, cells, probability, size):
-    """Weight that is left, on average one."""
+    """Remaining weight, one on average."""
     return draw.binomial(cells**2, probability, size) / (cells**2 * probability)
 
 
 def _uncopied(circuit, projection, factor):
-    """Projection with a weight of its own for every pair of cells."""
+    """Projection with a separate weight for every pair of cells."""
     expression, (source, target) = parse(projection.expression), circuit.ends(projection)
     size_of = dict(zip(expression.source + expression.target, source.shape + target.shape, strict=True))
     letters = expression.target + "".join(each for each in expression.source if each not in expression.target)
@@ -120,7 +120,7 @@ def _with_missing(plan, share, draw):
 
 # Protocol
 def error_of(case, kind, level, seed, target="numpy", report=None):
-    """Relative L2 of what a disordered circuit answers."""
+    """Relative L2 of the answer of a disordered circuit."""
     plan = mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
     plan = disordered(plan, kind, level, np.random.default_rng([seed, int(1e6 * level)]))
     run = simulate(plan, RATE, rate_units(plan), dt=TIMES.dt, target=target, record="sample", report=report)

@@ -60,7 +60,7 @@ Slurm = Annotated[
 
 # Protocol
 def run(planned, folder, workers, scheduler, slurm, quiet):
-    """Do what the folder lacks; whether it was interrupted."""
+    """Run the missing runs of the folder; returns whether it was interrupted."""
     todo, place = sweep_folder.missing(planned.runs, folder), folder.resolve()
     if not todo:
         return False
@@ -160,7 +160,7 @@ def main(
 
 
 def _check_installed(names):
-    """Refuse a sweep without what it needs (OptionError), before anything is run or written."""
+    """Refuse a sweep without its packages (OptionError), before anything is run or written."""
     absent = [name for name in names if not _is_there(name)]
     if absent:
         raise o.OptionError(f"sweep needs the package {absent[0].replace('_', '-')}, which is not installed: {INSTALL}")
@@ -185,7 +185,7 @@ def _write_run_json(planned, folder, start, workers):
 
 
 def _say(frame, planned, failed, interrupted, folder, console):
-    """Print a row for each point of the grid, and what failed."""
+    """Print a row per point of the grid, and the failed runs."""
     over = [name for name in planned.settings["over"] if name != "seed"]
     console.print(_table(summarise(frame, over), planned.settings["experiment"]))
     for name, sentence in failed.items():

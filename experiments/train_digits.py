@@ -52,7 +52,7 @@ WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 
 
 class Settings(NamedTuple):
-    """How to train. The values were chosen on held-out training images, not on the test images."""
+    """Settings of the training. The values were chosen on held-out training images, not on the test images."""
 
     n_epoch: int = 400
     n_batch: int = 64  # images a step
@@ -65,7 +65,7 @@ class Settings(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The trained block, the accuracies and what they took.
+    """The trained block, its accuracies and the cost of training.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ def validate(tokens: np.ndarray, labels: np.ndarray, settings: Settings, seed: i
 
 
 def accuracy(tokens: np.ndarray, labels: np.ndarray, block: Block, attention=linear_attention) -> float:
-    """The share of images (n, 16, 20) whose class is found."""
+    """Share of images (n, 16, 20) with the correct class."""
     return float(np.mean(predict(attention(tokens, block).output) == labels))
 
 
@@ -176,7 +176,7 @@ def select() -> dict[Settings, list[float]]:
 
 
 def magnitudes(block: Block) -> dict[str, float]:
-    """What a circuit has to carry on the test images: the largest weights, and the range of each quantity."""
+    """Ranges on the test images that a circuit has to represent: the largest weights, and each quantity."""
     tokens, labels, _ = load_digits_tokens()
     answer = linear_attention(tokens[split(labels)[1]], block)
     found = {f"largest |{name}|": float(np.abs(getattr(block, name)).max()) for name in WEIGHTS}

@@ -190,7 +190,7 @@ def checked_kappa(kappa, reference_kappa):
 
 
 def shown_heads(heads, n_head, most):
-    """The heads asked for, by default the first `most`; ValueError where one of them is not there."""
+    """Indices of the heads to show (list), by default the first `most`; ValueError for an unknown head."""
     heads = list(range(min(n_head, most))) if heads is None else list(heads)
     for head in heads:
         if not 0 <= head < n_head:
