@@ -1,4 +1,4 @@
-"""What every cell type states: its ports, the rule that joins them, its own slow state, and its place in the anatomy."""
+"""Cell type: ports of input, the rule that combines them, a slow state of its own, and its place in the anatomy."""
 
 from typing import NamedTuple
 
@@ -6,44 +6,43 @@ GLUTAMATE, GABA = "glutamate", "GABA"
 
 
 class CellType(NamedTuple):
-    """A cell type: what it receives and which value its soma stands for.
+    """A cell type: its inputs, and the value that its soma represents.
 
     Attributes
     ----------
     name : str
-        The field's name of the cell type.
+        Name of the cell type in the field.
     layer : str
-        Where its soma lies.
+        Layer or nucleus of the soma.
     ports : dict of str to float
-        Each site of input, and the value it holds while nothing reaches it.
+        Sites of input, each with its value in the absence of input.
     number : str
-        The rule: the value the soma stands for, written in the names of the ports (each after the kernel that the
-        circuit gives it) and of `state`.
+        The rule: the value that the soma represents, as a Brian2 expression in the names of the ports (after the
+        kernel of the population) and of `variable`.
     state : str
-        Differential equation of a slow variable of the cell's own, or empty.
+        Differential equation of a slow variable of the cell, or empty.
     variable : str
         The name of that variable.
     starts_at_ceiling : bool
-        Whether the variable starts at the top of its range (True), which `state` knows as the constant VARIABLE_start,
-        or at zero.
+        Initial value of the variable: the top of its range, which `state` names VARIABLE_start (True), or zero.
     parameters : dict
-        Constants of `state`, Brian2 quantities or numbers.
+        Constants of `state`: Brian2 quantities or numbers without unit.
     fast : tuple of str
-        The ports whose synapses are fast, where the form tells fast from slow ones.
+        Ports with fast synapses, in forms that distinguish fast from slow ones.
     transmitter : {"glutamate", "GABA"}
-        A GABAergic cell inhibits through its own synapses: by negative weights, or by positive ones at an `inhibited` port.
+        A GABAergic cell inhibits through its own synapses: negative weights, or positive ones at an `inhibited` port.
     inhibited : tuple of str
-        The ports at which inhibition acts through the rule, as a shunt does.
+        Ports at which a positive drive inhibits through the rule, such as a shunt that divides.
     role : {"principal", "intratelencephalic", "pyramidal tract", "relay", "reticular", "divisive"}
-        What it is in the circuit; relay cells make up nuclei, whose unit rates are bounded.
+        Role in the circuit; unit rates of relay cells (nuclei) have an upper bound.
     nucleus : {"", "core", "matrix", "higher order"}
-        Of a relay cell: what its axons are like; empty in cortex.
+        Nucleus of a relay cell, which determines its target layers; empty in cortex.
     sites : dict of str to str
-        The layer in which each dendritic port lies, of a cortical cell.
+        Layer of each dendritic port of a cortical cell.
     membrane : str
-        Kind of membrane, where a form tells kinds apart (`Form.of_kind`).
+        Kind of membrane, in forms that distinguish kinds (`Form.of_kind`).
     recorded : {"sample", "whole"}
-        Whether by default some or all of its cells are recorded.
+        Default recording: a sample of its cells, or all.
     """
 
     name: str

@@ -1,16 +1,16 @@
-"""Divisive interneuron (parvalbumin-like) of one macrocolumn: its number g is what the pyramidal cells are divided by.
+"""Divisive interneuron (parvalbumin-like) of one macrocolumn: its value g divides the pyramidal cells.
 
 RECURRENT: the gated loop, tau_g dg/dt = sigma_g + g * pool - g, `pool` the summed activity of the cells that g divides.
     With s = d / g for drives d, the fixed point is g = sigma_g + sum(d): exactly Z. The exponent-one form of the
     normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
-POOLING: tau_g dg/dt = sigma_g + pool - g. Fed by undivided products it holds g = sigma_g + Z (feed-forward inhibition); fed
-    by the divided cells it holds g = sqrt(Z), the literal reading of the paper and wrong by design (negative control).
+POOLING: tau_g dg/dt = sigma_g + pool - g. Fed by undivided products it settles at g = sigma_g + Z (feed-forward
+    inhibition); fed by the divided cells at g = sqrt(Z), the literal reading of the paper, wrong by design (a control).
 
-Where its gate is closed, as between two tokens that are presented one after another, g returns to `g_start`, from which
-it started: strong inhibition comes first and is then withdrawn.
+While its gate is closed, as between two successive tokens, g returns to its initial value `g_start`: inhibition starts
+strong and then decreases.
 
-The pool saturates at `pool_max`, as an interneuron's drive does. Without it the loop dies silently at large Z: all cells
-fire before the inhibition has come, g runs away exponentially, and a network with sum(s) = 1e-41 shows no drift.
+The pool saturates at `pool_max`, as the drive of an interneuron does. Without saturation the loop fails silently at large
+Z: all cells fire before inhibition arrives, g grows exponentially, and a network with sum(s) = 1e-41 shows no drift.
 """
 
 from brian2 import ms
@@ -46,9 +46,20 @@ POOLING = RECURRENT._replace(
 
 
 def steady_rate(unit_rate, drive, sigma_g=PARAMETERS["sigma_g"]):
-    """Rate in the steady state (Hz), `unit_rate * (sigma_g + drive)`.
+    """Rate in the steady state, `unit_rate * (sigma_g + drive)`.
 
-    `drive` is the sum of the undivided drives of the macrocolumn: of the cells that the recurrent loop divides, or of
-    the cells that the feed-forward pool listens to.
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    drive : float or ndarray
+        Sum of the undivided products phi(k) phi(q) of the macrocolumn, without unit.
+    sigma_g : float
+        Offset of the loop.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+        Shape of `drive`.
     """
     return unit_rate * (sigma_g + drive)

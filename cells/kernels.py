@@ -1,6 +1,6 @@
 """Dendritic nonlinearities phi as Brian2 expressions in `x` (Granier & Senn 2025, section 3: phi acts on the dendrite).
 
-The algebra has its own phi in `reference`; the two are written apart, and held against each other by a test.
+The algebra defines phi independently in `reference.kernels`; a test compares the two.
 """
 
 import numpy as np
@@ -15,6 +15,22 @@ KERNELS = {
 
 
 def phi(kernel):
-    """A kernel as a function of arrays."""
+    """A kernel as a function of arrays.
+
+    Parameters
+    ----------
+    kernel : str
+        A name in `KERNELS`.
+
+    Returns
+    -------
+    callable
+        From an array to the array of phi, elementwise and without unit.
+
+    Raises
+    ------
+    KeyError
+        On the call, for an unknown name.
+    """
     names = {"clip": np.clip, "exp": np.exp, "log1p": np.log1p, "abs": np.abs, "inf": np.inf}
     return lambda x: eval(KERNELS[kernel], names | {"x": np.asarray(x, dtype=float)})  # noqa: S307 (a constant of ours)

@@ -1,7 +1,7 @@
-"""Memory cell (L2/3): accumulates apical times basal drive while its gate is open, then holds it without leak.
+"""Memory cell (L2/3): integrates apical times basal drive while its gate is open, then keeps the sum without leak.
 
-Ours: the economical reading of version 3 of Granier & Senn, of which only the abstract is known to us. One cell holds
-one entry M_ab = sum_j v_ja phi(k_jb); with `apical` at the constant 1 it holds z_b = sum_j phi(k_jb).
+Ours: the economical reading of version 3 of Granier & Senn, of which only the abstract is known to us. One cell stores
+one entry M_ab = sum_j v_ja phi(k_jb); with `apical` at the constant 1 it stores z_b = sum_j phi(k_jb).
 """
 
 from cortical_attention.cells.cell import CellType
@@ -19,6 +19,18 @@ MEMORY = CellType(
 
 
 def steady_rate(unit_rate, basal, apical):
-    """Rate while holding (Hz), `unit_rate * sum(basal * apical)` over the tokens written (first axis), each for one
-    `tau_write` of open gate; drives after their kernels."""
+    """Rate after writing, `unit_rate * sum(basal * apical)` over the tokens.
+
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    basal, apical : ndarray, shape (n_token, ...)
+        Drives after their kernels, without unit; each token is written for one `tau_write` of open gate.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+        Shape (...).
+    """
     return unit_rate * (basal * apical).sum(axis=0)

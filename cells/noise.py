@@ -1,8 +1,7 @@
-"""White noise as a function of (cell, step, stream), so that it is the same on every code-generation target.
+"""White noise as a function of (cell, step, stream), identical on every code-generation target.
 
-A counter-based generator: the integers are mixed by the 32-bit finaliser of MurmurHash3 (Appleby 2011), and the result is
-read as a uniform number of mean zero and variance one; what a membrane integrates of it is close to Gaussian. Brian2's own
-`xi` depends on the target.
+A counter-based generator: the 32-bit finaliser of MurmurHash3 (Appleby 2011) mixes the integers into a uniform random number
+of mean zero and variance one; its integral by a membrane is close to Gaussian. Brian2's own `xi` depends on the target.
 """
 
 import numpy as np
@@ -52,5 +51,15 @@ noise.implementations.add_implementation(NumpyCodeGenerator, code=_numpy)
 
 
 def shifted(stream, first):
-    """Stream in which cell i has the noise of cell `first + i` in `stream`, to which a multiple of the cell is added."""
+    """Stream in which cell i has the noise of cell `first + i` of `stream`.
+
+    Parameters
+    ----------
+    stream, first : int
+
+    Returns
+    -------
+    int
+        Between 0 and 2**32 - 1.
+    """
     return (stream + first * 0x9E3779B1) % 2**32

@@ -6,5 +6,17 @@ PYRAMIDAL_TRACT = CellType("pyramidal tract", "L5 PT", {"soma": 0.0}, "soma", ro
 
 
 def steady_rate(unit_rate, soma):
-    """Rate in the steady state, `unit_rate * soma` (Hz), `soma` the summed drive of the intratelencephalic cells."""
+    """Rate in the steady state, `unit_rate * soma`.
+
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    soma : float or ndarray
+        Summed drive of the intratelencephalic cells, without unit.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+    """
     return unit_rate * soma

@@ -1,6 +1,6 @@
-"""Thalamic relay cell: carries the number it is driven with. Core, matrix and higher-order nuclei are made of it.
+"""Thalamic relay cell: represents the value of its drive. The core, matrix and higher-order nuclei consist of it.
 
-Tonic mode only; the T-current and its bursts belong to the thalamic experiments.
+Tonic mode only; there is no T-current, hence no bursts.
 """
 
 from cortical_attention.cells.cell import CellType
@@ -12,5 +12,17 @@ HIGHER_ORDER = FIRST_ORDER._replace(layer="higher-order thalamus", nucleus="high
 
 
 def steady_rate(unit_rate, soma):
-    """Rate in the steady state, `unit_rate * soma` (Hz): the unit rate times the number that drives the soma."""
+    """Rate in the steady state, `unit_rate * soma`.
+
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    soma : float or ndarray
+        Drive of the soma, without unit.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+    """
     return unit_rate * soma

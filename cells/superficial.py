@@ -1,7 +1,7 @@
 """Superficial (L2/3) pyramidal cell: apical times basal drive, divided by shunting inhibition.
 
 Granier & Senn (2025), Algorithm 1, line 13: s = phi(k) * phi(q) / Z. The key reaches the apical dendrite, the query the
-basal one, Z is the inhibition of the cell's macrocolumn. `gate` closes a microcolumn (0) that a mask leaves out.
+basal dendrite; Z is the inhibition of the macrocolumn. `gate` is 0 in a microcolumn that the mask closes.
 """
 
 from cortical_attention.cells.cell import CellType
@@ -18,5 +18,21 @@ SUPERFICIAL = CellType(
 
 
 def steady_rate(unit_rate, basal, apical, shunt=1.0, gate=1.0):
-    """Rate in the steady state (Hz), `unit_rate * gate * basal * apical / shunt`; drives after their kernels."""
+    """Rate in the steady state, `unit_rate * gate * basal * apical / shunt`.
+
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    basal, apical : float or ndarray
+        Drives of the two dendrites after their kernels, without unit; shapes broadcast.
+    shunt : float or ndarray
+        Divisive inhibition.
+    gate : float or ndarray
+        1 where the microcolumn is open, 0 where it is closed.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+    """
     return unit_rate * gate * basal * apical / shunt

@@ -1,14 +1,14 @@
-"""The mask wiring: n x n microcolumns a head (Granier & Senn 2025, sections 2 to 4, Algorithm 1).
+"""The mask wiring: n x n microcolumns per head (Granier & Senn 2025, sections 2 to 4, Algorithm 1).
 
 higher-order nucleus        x~_i = sum_h W_O vt_i
         ^ W_O
-L5 PT          vt_i = sum_j y_ij                 one set a macrocolumn i
+L5 PT          vt_i = sum_j y_ij                 one set per macrocolumn i
         ^
 L5 IT          y_ij = alpha_ij * v_j             basal: W_V from matrix; apical: alpha = A s from L2/3
         ^ A
 L2/3           s_ij = phi(k_j) * phi(q_i) / Z_i  basal: W_Q from core; apical: W_K from matrix; shunt: g_i
         |^
-interneuron    g_i = Z_i                         one a macrocolumn, lateral and recurrent
+interneuron    g_i = Z_i                         one per macrocolumn, lateral and recurrent
 ------------------------------------------------------------------
 core (tokens), matrix (tokens; the context in cross-attention)
 """
@@ -39,17 +39,17 @@ def mask_wiring(
     W_V : ndarray, shape (n_head, d_value, d_model)
     W_O : ndarray, shape (n_head, d_model, d_value)
     context : ndarray, shape (batch, n_context, d_model), optional
-        What the matrix cells carry; the tokens unless given.
+        Input of the matrix cells; None: the tokens.
     b_Q, b_K, b_V : ndarray, shape (n_head, d_key) or (n_head, d_value), optional
         Constant drives of the dendrites.
     mask : ndarray of bool, shape (n_token, n_context), optional
-        Microcolumns that are open.
+        True where a microcolumn is open.
     kernel : str
         phi of the L2/3 dendrites.
     normalisation : {"recurrent", "feedforward", "output"} or None
-        What the interneurons listen to. None holds the shunt at 1.
+        Input of the interneurons. None: a constant shunt of 1.
     A : ndarray, shape (d_value, d_key), optional
-        Weights from L2/3 to the apical dendrite of L5 IT; ones, unless given.
+        Weights from L2/3 to the apical dendrite of L5 IT; None: ones.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def _sizes(W_Q, W_V, tokens, context):
 
 
 def _nuclei(sizes, tokens, context):
-    """First-order nuclei, which hold the sequences, and the higher-order nucleus, which holds the answer."""
+    """First-order nuclei, which represent the sequences, and the higher-order nucleus, which represents the answer."""
     return named(
         Population("core", CORE, axes_of(sizes, "token", "model"), signed="soma", inputs={"soma": tokens}),
         Population("matrix", MATRIX, axes_of(sizes, "context", "model"), signed="soma", inputs={"soma": context}),
@@ -114,7 +114,7 @@ def _nuclei(sizes, tokens, context):
 
 
 def _layer_5(sizes, b_V):
-    """L5 IT cells, which carry attention-modulated values, and L5 PT cells, which sum them."""
+    """L5 IT cells, which represent attention-modulated values, and L5 PT cells, which sum them."""
     grid = axes_of(sizes, "head", "token", "context", "value")
     inputs = given(basal=_on_grid(b_V))
     return named(
@@ -124,7 +124,7 @@ def _layer_5(sizes, b_V):
 
 
 def _on_grid(bias):
-    """A bias a head and component, for every batch, macrocolumn and microcolumn."""
+    """Bias per head and component, repeated for every input, macrocolumn and microcolumn."""
     return None if bias is None else bias[None, :, None, None, :]
 
 
@@ -144,8 +144,8 @@ def _attention_to_value(A):
 
 
 def _inhibition(normalisation, superficial, n_phase):
-    """Interneurons, one a macrocolumn, which keep the strength they start with for one phase, until keys and queries have
-    arrived; and the undivided L2/3 cells that feed-forward inhibition listens to."""
+    """Interneurons, one per macrocolumn, which keep their initial strength for one phase, until keys and queries arrive; and
+    the undivided L2/3 cells that drive feed-forward inhibition."""
     cell = RECURRENT if normalisation == "recurrent" else POOLING
     gate = (np.arange(n_phase) > 0).astype(float)[:, None, None, None]
     interneuron = Population("interneuron", cell, superficial.axes[:2], inputs={"gate": gate})
@@ -155,7 +155,7 @@ def _inhibition(normalisation, superficial, n_phase):
 
 
 def _inhibitory_projections(normalisation, W_Q, W_K):
-    """Pool of a macrocolumn, and the shunt it returns."""
+    """Pool of a macrocolumn, and its shunt."""
     pooled = "undivided" if normalisation == "feedforward" else "superficial"
     return [
         *(_key_and_query(pooled, W_Q, W_K) if pooled == "undivided" else []),

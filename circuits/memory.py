@@ -1,25 +1,25 @@
-"""The memory wiring: d_value x d_key cells a head, whatever the number of tokens.
+"""The memory wiring: d_value x d_key cells per head, independent of the number of tokens.
 
 Ours: the economical reading of version 3 of Granier & Senn, of which only the abstract is known to us (superficial cells
-keep a key-value memory, deep cells carry the query and are gain-modulated by it, no normalisation). The protocol, the
-gate, and the division by z are ours altogether.
+store a key-value memory, deep cells represent the query and are gain-modulated by the memory, no normalisation). The
+protocol, the gate, and the division by z are ours.
 
     higher-order nucleus      x~ = sum_h W_O vt
             ^ W_O
     L5 PT         vt_v = sum_k y_vk
             ^
     L5 IT         y_vk = M_vk * phi(q_k) / g       basal: W_Q from core; apical: M from L2/3; shunt: g
-    normaliser    u_k  = z_k  * phi(q_k) / g       L5 IT cells of one row more, whose value is the constant 1
-            ^                                      interneuron: g = z . phi(q), one a head
+    normaliser    u_k  = z_k  * phi(q_k) / g       L5 IT cells of one additional row, with the constant value 1
+            ^                                      interneuron: g = z . phi(q), one per head
     L2/3          M_vk = sum_j v_jv phi(k_jk)      memory cells. basal: W_K from matrix; apical: W_V from matrix
                   z_k  = sum_j phi(k_jk)           the row of the constant 1
     ------------------------------------------------------------------
-    core (the token that asks), matrix (the token that is written): one at a time
+    core (the query token), matrix (the written token): one at a time
 
-Tokens come one after another. Each is held for a settling time and then written while the gate is open; then each asks,
-for a settling time and a window. In the phase before it no token is shown, so that each finds inhibition where it
-starts, whatever the one before has left. A mask needs one memory for each distinct row; these stand side by side on the
-batch axis, and each token asks its own.
+Tokens come one after another. Each is presented for a settling time and then written while the gate is open; then each is
+presented as the query, for a settling time and a window. No token is presented in the phase before, which returns
+inhibition to its initial value, independent of the previous token. A mask needs one memory for each distinct row; these
+lie side by side on the batch axis, and each query reads its own.
 """
 
 from typing import NamedTuple
@@ -45,9 +45,9 @@ def memory_wiring(
     Parameters
     ----------
     times, tokens, W_Q, W_K, W_V, W_O, context, b_Q, b_K, b_V, mask, kernel, normalisation
-        As for `circuits.mask.mask_wiring`; with ``normalisation=None`` as version 3 proposes.
+        As for `circuits.mask.mask_wiring`; ``normalisation=None`` is the proposal of version 3.
     writes : {"matrix", "core"}
-        The relay cells that carry keys and values; the others carry the query. Version 3's abstract does not say.
+        Nucleus of keys and values; the other carries the query. The abstract of version 3 leaves this open.
 
     Returns
     -------
@@ -91,8 +91,8 @@ BREAKS = {  # by the nucleus that carries keys and values
 
 
 class _Schedule(NamedTuple):
-    """What happens in each phase: the token written and the token that asks (-1: none), whether the gate of the memory
-    is open."""
+    """Schedule of phases: the written token and the query token (-1: none), and whether the gate of the memory is
+    open."""
 
     protocol: Protocol
     written: np.ndarray
@@ -102,7 +102,7 @@ class _Schedule(NamedTuple):
 
 
 def _schedule(times, n_token, n_context):
-    """Every context token is held and then written; then every token asks, after one phase in which none does."""
+    """Every context token is presented and then written; then every token is the query, after one phase without a token."""
     phase, n_window, n_settle, n_write = phase_of(times)
     n_slot = 1 + n_settle + n_window
     n_writing, n_asking = 2 * n_write * n_context, n_slot * n_token
@@ -119,7 +119,7 @@ def _schedule(times, n_token, n_context):
 
 
 def _held(numbers, index):
-    """Row `index` of the numbers in each phase, zero where it is -1."""
+    """Row `index` of the values in each phase; zeros for an index of -1."""
     numbers = np.asarray(numbers, dtype=float)
     shown = numbers[index]
     shown[index < 0] = 0
@@ -127,7 +127,7 @@ def _held(numbers, index):
 
 
 def _memories_of(mask, n_token, n_context):
-    """Which tokens each memory is open to (n_memory, n_context), and the memory that each token asks (n_token,)."""
+    """Open context tokens of each memory (n_memory, n_context), and the memory of each query (n_token,)."""
     if mask is None:
         return np.ones((1, n_context)), np.zeros(n_token, dtype=int)
     rows, row_of = np.unique(mask, axis=0, return_inverse=True)
@@ -135,7 +135,7 @@ def _memories_of(mask, n_token, n_context):
 
 
 def _nucleus(name, sizes, tokens):
-    """Relay cells that hold one token at a time."""
+    """Relay cells that represent one token at a time."""
     return Population(
         name, {"core": CORE, "matrix": MATRIX}[name], axes_of(sizes, "model"), signed="soma", inputs={"soma": tokens}
     )
@@ -157,7 +157,7 @@ def _layer_2_3(sizes, kernel, b_K, b_V, gate, tau_write):
 
 
 def _layer_5(sizes, kernel, b_Q, asking):
-    """L5 IT cells, those of the row of the constant 1 apart; L5 PT cells. IT cells are silent unless a token asks."""
+    """L5 IT cells, separate ones for the row of the constant 1, and L5 PT cells. IT cells are silent without a query."""
     kernels = {"basal": kernel}
     biases = (None, None) if b_Q is None else (b_Q[None, :, None], b_Q[None])
     gate = asking.astype(float)[:, None, None, None]
@@ -171,7 +171,7 @@ def _layer_5(sizes, kernel, b_Q, asking):
 
 
 def _writing(nucleus, W_K, W_V):
-    """From the nucleus that is written to the memory cells."""
+    """From the nucleus of keys and values to the memory cells."""
     return [
         Projection(nucleus, "memory.basal", "m, hkm -> hvk", W_K),
         Projection(nucleus, "memory.apical", "m, hvm -> hvk", W_V),
@@ -180,7 +180,7 @@ def _writing(nucleus, W_K, W_V):
 
 
 def _reading(nucleus, W_Q, W_O):
-    """From the nucleus that asks, and from the memory, to the answer."""
+    """From the nucleus of the query, and from the memory, to the answer."""
     return [
         Projection(nucleus, "intratelencephalic.basal", "m, hkm -> hvk", W_Q),
         Projection(nucleus, "normaliser.basal", "m, hkm -> hk", W_Q),
@@ -192,7 +192,7 @@ def _reading(nucleus, W_Q, W_O):
 
 
 def _inhibition(normalisation, normaliser, asking):
-    """One interneuron a head, which adapts while a token asks; and what feed-forward inhibition listens to."""
+    """One interneuron per head, with its gate open during queries; and the drivers of feed-forward inhibition."""
     cell = RECURRENT if normalisation == "recurrent" else POOLING
     gate = asking.astype(float)[:, None, None]
     interneuron = Population("interneuron", cell, normaliser.axes[:1], inputs={"gate": gate})
@@ -202,7 +202,7 @@ def _inhibition(normalisation, normaliser, asking):
 
 
 def _inhibitory_projections(normalisation, nucleus, W_Q):
-    """Pool of the row of the constant 1, and the shunt it returns to both kinds of L5 IT cells."""
+    """Pool of the row of the constant 1, and its shunt of both kinds of L5 IT cells."""
     pooled = "undivided" if normalisation == "feedforward" else "normaliser"
     undivided = [
         Projection(nucleus, "undivided.basal", "m, hkm -> hk", W_Q),

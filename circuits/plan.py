@@ -1,4 +1,4 @@
-"""A wiring ready to run: circuit, protocol, and how its answer is read."""
+"""Plan: a circuit ready to run, its protocol and its readings."""
 
 from typing import NamedTuple
 
@@ -10,43 +10,43 @@ from cortical_attention.wiring.expressions import WiringError
 
 
 class Reading(NamedTuple):
-    """How something is read of a circuit: the numbers of one population, summed over some of its axes.
+    """A quantity read from a circuit: the values of one population, summed over some of its axes.
 
-    A plain sum, so that the variance of a reading is the reading of the variances of independent numbers.
+    Since it is a plain sum, the variance of a reading is the reading of the variances of independent values.
 
     Attributes
     ----------
     population : str
     sum : tuple of str
-        Kinds of the axes that are summed over.
+        Kinds of the summed axes.
     """
 
     population: str
     sum: tuple = ()
 
     def prefixed(self, prefix):
-        """The same reading in a circuit whose populations bear a prefix."""
+        """The same reading in a circuit with prefixed populations (Reading)."""
         return self._replace(population=prefix + self.population)
 
 
 class Plan(NamedTuple):
-    """What each wiring returns.
+    """Return value of a wiring.
 
     Attributes
     ----------
     circuit : Circuit
     protocol : Protocol
     batch : int
-        Inputs side by side in one network.
+        Number of inputs side by side in one network.
     output : Reading or None
         The answer (batch, n_token, d_model); None for a part of a circuit.
     attention : Reading or None
-        kappa (batch, n_head, n_token, n_context); None where no cell carries it.
+        kappa (batch, n_head, n_token, n_context); None if no cell represents it.
     attention_sum, gain : Reading or None
-        What normalisation holds at one, and what the interneurons hold (batch, n_head, n_token); None without
-        normalisation.
+        Sum of attention, which normalisation keeps at one, and values of the interneurons (batch, n_head, n_token);
+        None without normalisation.
     layers : dict of str to dict of str to Reading
-        Of a stack: the readings of every layer, by its name and by the names above.
+        Of a stack: readings by name of layer and by the names above.
     """
 
     circuit: Circuit
@@ -59,24 +59,24 @@ class Plan(NamedTuple):
     layers: dict = {}
 
     def read(self, reading, numbers):
-        """What a reading finds.
+        """Value of a reading.
 
         Parameters
         ----------
         reading : Reading or None
         numbers : dict of str to ndarray, shape (n_slot, batch * n_memory, *sizes)
-            Of every population, in the window of each slot (`simulation.settle.slots`).
+            Values of every population in the window of each slot (`simulation.settle.slots`).
 
         Returns
         -------
         ndarray or None
-            Shape (batch, *sizes) without the axes summed over. Where tokens are presented one after another, an axis of
-            tokens stands behind that of heads, or behind the batch without heads. None if there is no reading.
+            Shape (batch, *sizes) without the summed axes. If tokens are presented one after another, an axis of tokens
+            follows that of heads, or the batch axis if there are no heads. None without a reading.
 
         Raises
         ------
         WiringError
-            If the population lacks an axis that is to be summed over.
+            If the population lacks an axis of the sum.
         """
         if reading is None:
             return None
@@ -92,23 +92,23 @@ class Plan(NamedTuple):
         return np.moveaxis(found, 1, 2 + left.index("head"))
 
     def readings(self):
-        """Readings by name: those of the plan itself, None left out."""
+        """Readings of the plan by name (dict); those of None are omitted."""
         found = {name: getattr(self, name) for name in ("output", "attention", "attention_sum", "gain")}
         return {name: reading for name, reading in found.items() if reading is not None}
 
 
 def axes_of(sizes, *kinds):
-    """Axes of a population: (kind, size) of each kind."""
+    """Axes of a population: tuple of (kind, size), with sizes from a dict by kind."""
     return tuple((kind, sizes[kind]) for kind in kinds)
 
 
 def named(*populations):
-    """Populations by name."""
+    """Populations by name (dict)."""
     return {population.name: population for population in populations}
 
 
 def given(**inputs):
-    """The inputs that are not None."""
+    """Inputs by port (dict), without those of None."""
     return {port: numbers for port, numbers in inputs.items() if numbers is not None}
 
 

@@ -1,4 +1,4 @@
-"""When things happen: phases of equal length, the windows in which answers are read, the tokens presented in them."""
+"""Protocol: phases of equal duration, windows of the measurement, and the tokens presented in them."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ class RunError(RuntimeError):
 
 
 class Times(NamedTuple):
-    """What a run is asked for.
+    """Times of a run.
 
     Attributes
     ----------
     settle, window : Quantity
-        Time thrown away, and time measured, of each answer.
+        Settling time (discarded) and measured time of each answer (s).
     write : Quantity
-        Time a token is written for in the memory wiring, after as much time to settle.
+        Writing time of a token in the memory wiring (s), after a settling time of equal length.
     dt : Quantity
     """
 
@@ -30,22 +30,22 @@ class Times(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """Phases, windows, and which token is presented in which slot.
+    """Phases, windows, and the token presented in each slot.
 
     Attributes
     ----------
     phase : Quantity
-        Duration of a phase: a whole fraction of a quarter of the window, and a whole number of time steps.
+        Duration of a phase (s): a whole fraction of a quarter of the window, and a whole number of time steps.
     n_phase : int
     windows : ndarray of int, shape (n_slot, n_phase_in_window)
-        The phases of each window, one window per slot.
+        Phases of each window, one window per slot.
     token_of : ndarray of int, shape (n_slot,), or None
-        The token that is presented in each slot; None where one slot presents all tokens at once.
+        Token presented in each slot; None if one slot presents all tokens at once.
     memory_of : ndarray of int, shape (n_token,), or None
-        Where tokens are presented one after another: which of the memories that stand side by side on the batch axis each
-        token asks.
+        If tokens are presented one after another: index of the memory that each token reads, among those side by side on
+        the batch axis.
     n_memory : int
-        How many memories an input has on the batch axis.
+        Number of memories per input on the batch axis.
     """
 
     phase: object
@@ -62,11 +62,11 @@ class Protocol(NamedTuple):
 
     @property
     def settle(self):
-        """Time before the window (s); None with several slots, in each of which the circuit settles anew."""
+        """Settling time before the window (s); None with several slots, each with its own settling."""
         return None if len(self.windows) > 1 else self.windows[0, 0] * self.phase
 
     def presented(self, numbers):
-        """Numbers by token, each from its own slot and memory.
+        """Values by token, each from its own slot and memory.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class Protocol(NamedTuple):
         Returns
         -------
         ndarray, shape (batch, n_token, ...)
-            (batch, ...) where all tokens are presented at once.
+            (batch, ...) if all tokens are presented at once.
         """
         if self.token_of is None:
             return numbers[0]
@@ -84,7 +84,7 @@ class Protocol(NamedTuple):
 
 
 def phase_of(times):
-    """Phase duration, and how many phases a window, its settling and a write take, each rounded up.
+    """Duration of a phase, and numbers of phases per window, settling time and write, each rounded up.
 
     Returns
     -------

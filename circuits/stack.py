@@ -1,4 +1,4 @@
-"""Circuits made of circuits: joined under prefixes, and stacked so that the answer of one is the sequence of the next.
+"""Circuits of circuits: joined under prefixes, or stacked, with the answer of each layer as the input of the next.
 
 layer_1_core, layer_1_matrix -> areas of layer 1 -> layer_1_higher_order
                                                             |  (excitation alone: on to on, off to off)
@@ -18,16 +18,16 @@ SAME = (("token", "context"),)  # in self-attention both are the one sequence th
 
 
 def join(circuits, projections=(), name=None):
-    """One circuit of several, and the projections between them.
+    """Join several circuits, and the projections between them, into one.
 
     Parameters
     ----------
     circuits : dict of str to Circuit
         By prefix: population "core" of the circuit "first" becomes "first_core".
     projections : sequence of Projection
-        From one to another, in the names with prefixes.
+        Projections between the circuits, with prefixed names.
     name : str, optional
-        The names of the circuits, unless given.
+        Name of the result; default: the names of the circuits.
 
     Returns
     -------
@@ -53,26 +53,26 @@ def join(circuits, projections=(), name=None):
 
 
 def stack(*plans, into=("core.soma", "matrix.soma"), residual=False):
-    """Plan of layers, in which the answer of each is the sequence of the next; layer k bears the prefix "layer_k".
+    """Plan of layers, with the answer of each as the input of the next; layer k has the prefix "layer_k".
 
-    Each layer begins when the one below has had its settling time, so that the stack settles for the sum of them: until
-    then its interneurons hold the strength they start with.
+    Each layer begins after the settling time of the one below, so the stack settles for the sum of these times; until
+    then the interneurons of a layer keep their initial strength.
 
     Parameters
     ----------
     *plans : Plan
-        From the first layer to the last, of equal times and for as many inputs; what reaches the ports `into` from
-        outside is replaced in all but the first.
+        From the first layer to the last, with equal times and batch size. In all but the first, the external input to the
+        ports `into` is replaced.
     into : tuple of str
-        Ports that take the answer of the layer below, as in the target of a projection. Without "matrix.soma" the context
-        of each layer stays its own.
+        Ports that receive the answer of the layer below, as "population.port". Without "matrix.soma" each layer keeps its
+        own context.
     residual : bool
-        Whether the nuclei of a layer also take what those of the layer below hold: x + attention(x).
+        Whether the nuclei of a layer also receive the input of the layer below: x + attention(x).
 
     Returns
     -------
     Plan
-        Its readings are those of the last layer; `Plan.layers` has those of all.
+        With the readings of the last layer; `Plan.layers` has those of all layers.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def stack(*plans, into=("core.soma", "matrix.soma"), residual=False):
 
 
 def _refuse_what_does_not_fit(plans):
-    """Raise WiringError for layers that cannot lie on each other."""
+    """Raise WiringError for layers that cannot be stacked."""
     if not plans:
         raise WiringError("a stack needs at least one layer")
     first = plans[0]
@@ -113,7 +113,7 @@ def _refuse_what_does_not_fit(plans):
 
 
 def _later(circuit, start, n_phase, into):
-    """Circuit that begins `start` phases later, in a run of `n_phase`, without the inputs from outside to ports `into`."""
+    """Circuit delayed by `start` phases in a run of `n_phase`, without the external inputs to the ports `into`."""
     populations = {}
     for name, each in circuit.populations.items():
         inputs = {port: _delayed(numbers, each, start, n_phase) for port, numbers in each.inputs.items()}
@@ -123,7 +123,7 @@ def _later(circuit, start, n_phase, into):
 
 
 def _delayed(numbers, population, start, n_phase):
-    """Numbers from outside: those that change hold their first row until they begin, and their last to the end."""
+    """External values: those that change keep their first row until the start, and their last row to the end."""
     if np.ndim(numbers) != len(population.axes) + 2:
         return numbers
     row = np.clip(np.arange(n_phase) - start, 0, len(numbers) - 1)
@@ -131,7 +131,7 @@ def _delayed(numbers, population, start, n_phase):
 
 
 def _upwards(below, plan, above, into, residual):
-    """From the answer of a layer, and with `residual` from what its nuclei hold, to the nuclei of the next."""
+    """Projections from the answer of a layer, and with `residual` from its nuclei, to the nuclei of the next."""
     sources = [f"{below}_{plan.output.population}"]
     sources += [f"{below}_{into[0].partition('.')[0]}"] if residual else []
     return [
@@ -142,5 +142,5 @@ def _upwards(below, plan, above, into, residual):
 
 
 def _readings_of(plan, prefix):
-    """Readings of a plan by name, in a circuit whose populations bear a prefix."""
+    """Readings of a plan by name, in a circuit with prefixed populations."""
     return {name: reading.prefixed(prefix) for name, reading in plan.readings().items()}

@@ -1,35 +1,34 @@
-"""What the error of a rung is made of: one idealisation at a time is put back.
+"""Sources of the error of a rung: the effect of removing one non-ideal property at a time.
 
-Question: how much of the squared error of spiking, adaptive and biophysical cells goes with each thing that is not ideal in
-them: spiking nuclei, shunts, few cells, noise, adaptation, refractory time, saturation, cells of two compartments?
+Question: which part of the squared error of spiking, adaptive and biophysical cells is due to each non-ideal property:
+spiking nuclei, shunts, few cells, noise, adaptation, refractory time, saturation, two-compartment cells?
 
-Prediction: written before the runs of each rung. *adaptive* (8 cells, conductance ratio 0.001): noise and saturation carry
-most of it at scale 1 and 2; adaptation and refractory time, which the measured f-I table takes out, less than a tenth each.
-*spiking*: counting, so that four cells a number take away more than half. *biophysical*: the two-compartment cells of L2/3
-and L5 IT carry more than half of it together, the shunt less than a tenth; inhibition by a conductance of the soma or of
-the apical dendrite, in place of division at the terminals, adds to the error in most cases, and so do the cell of Larkum,
-Senn & Luescher (2004) and, in place of either, a cell that only sums its inputs. Setting the circuit elsewhere at most
-doubles the squared error of either rung. The parts, what the rung below leaves, and the interaction are the whole, by
-definition; the table prints the sum.
+Prediction: written before the runs of each rung. *adaptive* (8 cells, conductance ratio 0.001): noise and saturation cause
+most of it at scale 1 and 2; adaptation and refractory time, compensated by the measured f-I curve, less than a tenth each.
+*spiking*: counting, so that four cells per value remove more than half. *biophysical*: the two-compartment cells of L2/3
+and L5 IT together cause more than half of it, the shunt less than a tenth; inhibition by a conductance of the soma or of
+the apical dendrite, in place of division at the terminals, increases the error in most cases, and so do the cell of Larkum,
+Senn & Luescher (2004) and, in place of either, a cell that only sums its inputs. Calibration on other inputs at most
+doubles the squared error of either rung. The parts, the residual error of the rung below, and the interaction add up to the
+whole by definition; the table prints the sum.
 
-Found, of the adaptive rung: the first prediction is missed, and its sign is wrong: without noise the error grows. A cell
-without noise fires at whole fractions of the time step only, so that some rates of the table it cannot reach; "noise,
-0.25 ms" asked whether that is the reason, and it is a part at most.
+Found, for the adaptive rung: the first prediction failed, with the opposite sign: without noise the error grows. A cell
+without noise fires at whole fractions of the time step only, so it cannot reach some rates of the f-I curve; "noise,
+0.25 ms" tests this explanation, which accounts for a part at most.
 
-What is switched off together: "nuclei" gives what the nuclei send as numbers, so that their ripple, their noise and the
-saturation of what they reach are gone; "whole soma" takes a cell that only counts, without leak, noise, adaptation and
-refractory time; "set elsewhere" finds unit rates, and calibrates cells, on other inputs than the one that is then
-presented. Rows "besides" are such bundles of other rows, or other cells of the same rung, and are no part of the
-sum. "L2/3 cell" and "L5 IT cell" take, for that type, the adaptive cell that multiplies by rule. Two-compartment cells are
-calibrated anew for each network.
+Networks: "nuclei" replaces the spikes of the nuclei by their exact values, which removes their ripple, their noise and the
+saturation of their targets; "whole soma" uses a cell that only counts, without leak, noise, adaptation and refractory time;
+"set elsewhere" calibrates unit rates and cells on other inputs than the one presented. Rows "besides" combine other rows, or
+use other cells at the same rung, and are not part of the sum. "L2/3 cell" and "L5 IT cell" use, for that type, the adaptive
+cell that multiplies by rule. Two-compartment cells are calibrated anew for each network.
 
 Reference: `reference.linear_attention` on the cases with 4 tokens of `inputs.suite`. A part is the squared error of
-the rung less that of the rung without it, the mean over seeds with an interval over them; the interaction is what is then
-left. The exact shunt takes Z from the circuit's own rate form.
+the rung minus that of the rung without the property, as a mean with an interval over seeds; the interaction is the
+remainder. The exact shunt takes Z from the rate form of the circuit.
 
 Run time: on one core with `--target cpp`, two minutes for the spiking rung, where the prediction holds, once compiled; a
-quarter of an hour for the adaptive one; half an hour an input for the biophysical one with three seeds (`--cases`), where it
-holds but for the shunt of the soma, which at scale 3 does as well as division.
+quarter of an hour for the adaptive one; half an hour per input for the biophysical one with three seeds (`--cases`), where
+it holds except for the shunt of the soma, which at scale 3 does as well as division.
 """
 
 import sys
@@ -262,9 +261,9 @@ def _shown(row, part):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = "adaptive",
-    cases: Annotated[str, typer.Option(help=f"Some of {','.join(CASES)}.")] = ",".join(CASES),
-    seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
+    rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = "adaptive",
+    cases: Annotated[str, typer.Option(help=f"Inputs, comma-separated: {','.join(CASES)}.")] = ",".join(CASES),
+    seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: o.Out = None,

@@ -1,10 +1,11 @@
 """Does the error of adaptive cells average out over cells and time?
 
-Question: how does the error of the adaptive form fall with the cells P that share a number, and with the measured time T?
+Question: how does the error of the adaptive form decrease with the number P of cells per value, and with the measured
+time T?
 
-Prediction: written before any run. It is noise, and falls as 1 / sqrt(P T), slope -1/2 in each, until the error that does
-not average out (saturation, what noise does to products) is reached; with 32 cells and 2 s it is at most 5 per cent on each
-input of scale 1 and 2. Slopes within 0.15 of -1/2 are taken as held.
+Prediction: written before any run. The error is noise and falls as 1 / sqrt(P T), with a slope of -1/2 in each, until the
+part that does not average out (saturation, the effect of noise on products) dominates; with 32 cells and 2 s it is at most
+5 per cent on each input of scale 1 and 2. Slopes within 0.15 of -1/2 confirm the prediction.
 
 Reference: `reference.linear_attention` on the inputs with 4 tokens of `inputs.suite`.
 
@@ -42,7 +43,7 @@ LARGEST = 0.05  # at 32 cells and 2 s, scales 1 and 2
 
 # Protocol
 def options_of(cells, target, seed):
-    """Options of the adaptive form with so many cells a number."""
+    """Options of the adaptive form with a number of cells per value."""
     return o.check(form="adaptive", cells=cells, duration=SECONDS[-1], target=target, seed=seed, record="sample")
 
 
@@ -114,7 +115,9 @@ def _table(rows):
 
 
 def main(
-    target: Annotated[str, typer.Option(help="Code generation: auto, numpy, cython or cpp.")] = "auto",
+    target: Annotated[
+        str, typer.Option(help="Code generation of Brian2: auto (by estimated time), numpy, cython or cpp.")
+    ] = "auto",
     seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,

@@ -1,14 +1,15 @@
-"""One head at the size of barrel cortex: 33 macrocolumns of 33 microcolumns, keys and values of 33 numbers.
+"""One head at the size of barrel cortex: 33 macrocolumns of 33 microcolumns, keys and values of 33 components.
 
-Question: does a whole area answer as attention does, and is a second of its life a matter of seconds?
+Question: does a whole area compute attention, and does a biological second take seconds?
 
 Prediction: in rates the relative L2 error is below 1e-6, in spikes below 1 per cent after two seconds; every circuit runs
-faster than life. The first two were written before the first run at this size, the third after the wiring was made fast.
+faster than biological time. The first two were written before the first run at this size, the third after the wiring was
+made fast.
 
-Reference: Granier & Senn (2025), section 5, for the size; `reference.linear_attention` on 33 neighbouring patches of a
-photograph in 33 principal components. The weights are random, of the size that training would start from.
+Reference: Granier & Senn (2025), section 5, for the size; `reference.linear_attention` on 33 adjacent patches of a
+photograph in 33 principal components. The weights are random, with the variance of an initialisation for training.
 
-Run time: three minutes, and some three more to compile what was not compiled before.
+Run time: three minutes, plus about three minutes to compile code that is not in the cache.
 """
 
 import resource
@@ -52,7 +53,7 @@ def area(seed, size=SIZE):
 
 # Protocol
 def run(case, asked, report=None):
-    """Comparisons by wiring and form, as Swept; `asked` has the options of each."""
+    """Comparisons by wiring and form (Swept); `asked` maps their names to options."""
     return ask_in_turn({name: _asker(case, options) for name, options in asked.items()}, report)
 
 
@@ -62,7 +63,7 @@ def _asker(case, options):
 
 # Reference
 def row(name, compared):
-    """Figures of one circuit: agreement, size, and what a second of its life costs."""
+    """Measures of one circuit: agreement, size, and wall time per biological second."""
     answer, _, report = compared
     return {
         "circuit": name,
@@ -90,7 +91,7 @@ def judge(rows):
 
 # Figure
 def draw(rows):
-    """Error of each circuit beside its nulls, and what a biological second costs."""
+    """Figure: error of each circuit beside its nulls, and wall time per biological second."""
     labels = [f"{each['circuit']}\n{each['n_cell']} cells" for each in rows]
     places = np.arange(len(rows))
     series = {"circuit": [each["relative_l2"] for each in rows], **null_series(rows)}
@@ -138,9 +139,11 @@ def memory_mb():
 
 
 def main(
-    wirings: Annotated[str, typer.Option(help=f"Some of {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
-    forms: Annotated[str, typer.Option(help="Some of rate,spiking.")] = ",".join(FORMS),
-    size: Annotated[int, typer.Option(help="Tokens, and numbers of a token, a key and a value.")] = SIZE,
+    wirings: Annotated[str, typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
+    forms: Annotated[str, typer.Option(help="Forms, comma-separated: rate,spiking.")] = ",".join(FORMS),
+    size: Annotated[
+        int, typer.Option(help="Number of tokens, and of components of a token, a key and a value.")
+    ] = SIZE,
     duration: o.Duration = None,
     settle: o.Settle = None,
     dt: o.Dt = DT,

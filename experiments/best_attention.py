@@ -1,24 +1,23 @@
-"""Which attention do the cells compute: the paper's, another linear one, any weighing of the values, or none?
+"""Which attention do the cells compute: the paper's, another linear one, any weighted sum of the values, or none?
 
-Question: if the circuit is not the paper's attention, is it another attention? Monotone functions in place of phi, one
-feature a component, and a gain a head are fitted to the circuit's answers to half of the inputs, and tested on the other
-half; wider families, whose weights are free, are fitted to each answer. What the widest leaves, attention cannot do, or is
-noise.
+Question: if the circuit does not compute the paper's attention, does it compute another one? Monotone functions in place of
+phi, one feature per component, and a gain per head are fitted to the circuit's answers to half of the inputs, and tested on
+the other half; wider families, with free weights, are fitted to each answer. The residual of the widest family is outside
+attention, or noise.
 
 Prediction: written before any run. Of the controls, a circuit of ideal rates is inside linear attention, and one of pure
-gain (the key's weights cut, so that the query scales a sum of values) is outside, for 8 of 8 blocks; inside means that the
-best linear attention leaves at most `inside` (`trials/protocol.toml`) of what is tested. Cells that are less ideal are
-nearer to the best linear attention than to the paper's. Of the rungs themselves, whether they are inside is the result.
-A row of ideal rates with a tenth of white noise added says what the free families, which are fitted to each answer, make of
-noise alone.
+gain (weights of the key cut, so that the query scales a sum of values) is outside, for 8 of 8 blocks; inside means that the
+best linear attention leaves at most `inside` (`trials/protocol.toml`) of the test half. Less ideal cells are nearer to the
+best linear attention than to the paper's. Whether the rungs themselves are inside is the result. A row of ideal rates with
+a tenth of white noise shows the residual of noise alone in the free families, which are fitted to each answer.
 
 Reference: Granier & Senn (2025), Algorithm 1; `trials.families`. Inputs with one block, side by side in one network.
 
 Found: adaptive cells are inside linear attention, biophysical cells outside, on 8 of 8 blocks each. Biophysical cells are
 nearer to the best linear attention than to the paper's, by little; adaptive cells are on 6 of 8 blocks only. An error of a
-tenth of any kind is outside, noise too: how much of what is left is noise of the cells, this does not ask.
+tenth of any kind is outside, noise included; the share of cellular noise in the residual is not tested here.
 
-Run time: one minute for the controls; then two minutes a block for adaptive cells, and five for biophysical ones.
+Run time: one minute for the controls; then two minutes per block for adaptive cells, and five for biophysical ones.
 """
 
 import sys
@@ -68,7 +67,7 @@ def options_of(circuit, seed, target):
 
 
 def answer_of(circuit, seed, target, report=None):
-    """What a circuit answers to the inputs of a seed."""
+    """Answer of a circuit to the inputs of a seed."""
     cases = inputs(seed)
     if circuit == GAIN:
         block = cases[0].block
@@ -128,7 +127,7 @@ def _circuits(rows):
 
 # Figure
 def draw(rows):
-    """What each family leaves of each circuit."""
+    """Figure: residual of each circuit after each family."""
     circuits = _circuits(rows)
     with style():
         figure = new_figure(4.4, width=9.0)
@@ -169,8 +168,10 @@ def _table(rows):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help="Circuits to place beside the controls, or none.")] = "adaptive",
-    seeds: Annotated[int, typer.Option(help="Blocks of each rung; the controls have 8.")] = 1,
+    rungs: Annotated[
+        str, typer.Option(help="Rungs to compare with the controls, comma-separated, or none.")
+    ] = "adaptive",
+    seeds: Annotated[int, typer.Option(help="Number of blocks per rung; the controls have 8.")] = 1,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: o.Out = None,

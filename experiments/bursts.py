@@ -2,28 +2,28 @@
 by a value?
 
 Question: if only the L2/3 stage is biophysical (two-compartment cells; queries to the soma, keys to the apical dendrite,
-the cell's own thresholds in place of phi), and the rest ideal (Z exact, L5 and thalamus algebra), how far is the answer
-from attention, read by bursts, by all spikes, and through facilitating synapses? And if the L5 IT stage is biophysical too
+thresholds of the cell in place of phi), and the rest ideal (Z exact, L5 and thalamus algebra), what is the error with
+bursts, with all spikes, and with facilitating synapses as the read-out? And with a biophysical L5 IT stage as well
 (attention to the apical dendrite, values to the soma, an on cell and an off cell for each)?
 
-Prediction: `trials/protocol.toml`. By bursts, 40 cells a number and 4 s. L2/3 alone: a median relative L2 of at most
+Prediction: `trials/protocol.toml`. By bursts, 40 cells per value and 4 s. L2/3 alone: a median relative L2 of at most
 0.12, a median correlation of kappa of at least 0.93, and an error below that of the best null (uniform, query ignored,
 additive) with its 95 per cent interval over seeds (noises; the inputs are fixed). Both stages: a median of at most 0.25,
-and below uniform attention with the interval; whether it is below the null that ignores the query is the result. By the
+and below uniform attention with the interval; whether it is below the null that ignores the query is the result. For the
 other read-outs: reported, no prediction.
 
-Control: the same cell without its dendrite, whose soma receives both currents and so only sums them before its threshold, by
-all its spikes, calibrated in the same way. Medians that it meets too do not show that anything multiplies. Written before
-it was run in spikes, and after it had been tried on surfaces alone: bursts are nearer to attention with
-L2/3 alone, by the interval of the difference; with both stages, whichever way it falls is the result.
+Control: the same cell without its dendrite, whose soma receives both currents and so only sums them before its threshold,
+with all its spikes as the read-out, calibrated in the same way. Medians that it meets too do not show a multiplication.
+Prediction, written before it was run in spikes, and after it had been tried on surfaces alone: bursts are nearer to
+attention with L2/3 alone, by the interval of the difference; with both stages, either sign is the result.
 
-Of the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): that its medians are larger, since its spikes raise the
-dendrite whatever drives them; written before any run, and for the reader to judge from both tables.
+For the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): its medians are larger, since its spikes depolarise the
+dendrite for any drive; written before any run, and to be judged from both tables.
 
 Reference: `reference.linear_attention` and its nulls on `inputs.suite`; cells of Naud & Sprekeler (2018),
-`cells.membranes.two_compartment`, or `cells.membranes.calcium_spike`. How drives are mapped to currents is fitted on a
-surface of the cell that is measured beforehand (`cells.membranes.product`), and knows of a case how its queries, keys and
-values, and measured attention, are distributed.
+`cells.membranes.two_compartment`, or `cells.membranes.calcium_spike`. The map from drives to currents is fitted on a
+surface of the cell measured beforehand (`cells.membranes.product`); of each case it uses the distributions of queries,
+keys, values and measured attention.
 
 Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
@@ -71,7 +71,7 @@ phi = KERNELS["elu+1"].phi
 
 
 class Stage(NamedTuple):
-    """How two-compartment cells are simulated, and read.
+    """Model, read-out and calibration of two-compartment cells.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Stage(NamedTuple):
         return map_product(self.surface, self.readout, basal, apical, phi, phi, signed, self.cells * self.window)
 
     def numbers(self, mapping, basal, apical, seed, report=None):
-        """What simulated cells answer to numbers at their ports, which are broadcast against each other."""
+        """Output of simulated cells for values at their ports; shapes broadcast."""
         currents = np.broadcast_arrays(*mapping.currents(basal, apical))
         each = (np.repeat(current.ravel(), self.cells) * pA for current in currents)
         with device("numpy" if compiler() is None else "cython"):
@@ -142,7 +142,7 @@ def development():
 
 
 def run(cases, stages, seeds, report=None):
-    """Two rows, one a stage, for each case, read-out and seed; what was done before an interruption, and whether there
+    """Two rows, one per stage, for each case, read-out and seed; what was done before an interruption, and whether there
     was one."""
     rows, asked = [], [(case, stage, seed) for case in cases for stage in stages for seed in seeds]
     try:
@@ -220,16 +220,20 @@ def _ahead(said, rows, null):
 
 
 def main(
-    readouts: Annotated[str, typer.Option(help=f"Some of {','.join(LABELS)}.")] = "burst,total,sum",
-    inputs: Annotated[str, typer.Option(help="suite, or development: inputs to choose constants on.")] = INPUTS[0],
+    readouts: Annotated[str, typer.Option(help=f"Read-outs, comma-separated: {','.join(LABELS)}.")] = "burst,total,sum",
+    inputs: Annotated[str, typer.Option(help="Inputs: suite, or development (for the choice of constants).")] = INPUTS[
+        0
+    ],
     cell: Annotated[
-        str, typer.Option(help="naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
+        str, typer.Option(help="Cell model: naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
     ] = "naud",
-    sigma: Annotated[float | None, typer.Option(help="Standard deviation of the noise, pA; the cell's own.")] = None,
-    tokens: Annotated[int, typer.Option(help="Cases of the suite up to this many tokens.")] = 8,
+    sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of the noise (pA); default: that of the cell.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Largest number of tokens of the inputs.")] = 8,
     cells: o.Cells = 40,
-    duration: Annotated[float, typer.Option(help="Measured window, s.")] = 4.0,
-    seeds: Annotated[int, typer.Option(help="Noises of each case.")] = 1,
+    duration: Annotated[float, typer.Option(help="Measured time (s).")] = 4.0,
+    seeds: Annotated[int, typer.Option(help="Number of noise seeds per input.")] = 1,
     seed: o.InputSeed = 0,
     out: o.Out = None,
     overwrite: o.Overwrite = False,

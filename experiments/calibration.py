@@ -1,11 +1,11 @@
-"""What the cells are calibrated on: f-I curves of adaptive cells, and of two-compartment cells at several apical drives.
+"""Calibration of the cells: f-I curves of adaptive cells, and of two-compartment cells at several apical drives.
 
-Question: which rates can each cell give, and does the inverted table give back the rate that it is asked for?
+Question: what is the range of rates of each cell, and does the inverted f-I curve reproduce a target rate?
 
-Prediction: each f-I table rises up to the 300 Hz at which it ends, and a fresh measurement at the currents that the inverted
-table names differs from the rate asked for by less than 3 per cent from 10 to 100 Hz, where adaptive cells work.
+Prediction: each f-I curve rises up to the 300 Hz at which it ends, and a fresh measurement at the currents of the inverted
+curve differs from the target rate by less than 3 per cent from 10 to 100 Hz, where adaptive cells work.
 
-Reference: the table itself, measured with another stream of noise and half as many cells.
+Reference: the curve itself, measured with another stream of noise and half as many cells.
 
 Run time: one minute.
 """
@@ -40,7 +40,7 @@ MEMBRANES = {"pyramidal": ADAPTIVE.membrane, **ADAPTIVE.of_kind}
 
 # Protocol
 def run():
-    """Table of each membrane, and what fresh cells answer; the surface of the two-compartment cell."""
+    """f-I curve of each membrane with rates of fresh cells, and the surface of the two-compartment cell."""
     with device("numpy"):
         tables = {name: f_i_table(membrane, DT) for name, membrane in MEMBRANES.items()}
         rows = []
@@ -66,7 +66,7 @@ def judge(tables, rows):
 
 # Figure
 def draw(tables, rows, surface):
-    """f-I tables with what fresh cells answer; f-I curves of the two-compartment cell, all spikes and bursts."""
+    """Figure: f-I curves with rates of fresh cells; f-I curves of the two-compartment cell, all spikes and bursts."""
     with style():
         figure = new_figure(4.2, width=12.0)
         panels = figure.subplots(1, 3)
@@ -99,7 +99,7 @@ def _table(rows):
 
 
 def main(out: o.Out = None, overwrite: o.Overwrite = False, quiet: o.Quiet = False, json: o.Json = False):
-    """Show what the cells are calibrated on."""
+    """Show the calibration of the cells."""
     start = time.perf_counter()
     check_folder(out, overwrite)
     console, (tables, rows, surface) = console_for(json), run()

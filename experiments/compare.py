@@ -1,10 +1,10 @@
-"""Let a circuit answer an attention block of your own, and compare it with the algebra.
+"""Simulate a circuit on an attention block of your own, and compare it with the algebra.
 
-Question: given the tokens and weights of an attention block, does the circuit answer as linear attention would, and how
-far is linear attention from softmax on them?
+Question: given the tokens and weights of an attention block, does the circuit compute linear attention, and what
+is the distance between linear and softmax attention on them?
 
 Prediction: in the rate form the relative L2 error is below 1e-6. In the spiking form it is a few tenths of a per cent to
-2.5 per cent after two seconds, because each count is right to one spike.
+2.5 per cent after two seconds, because each count is correct to one spike.
 
 Reference: Granier & Senn (2025), Algorithm 1; the block of the case in `reference.linear_attention`.
 

@@ -1,15 +1,16 @@
 """Cortico-thalamic circuits read handwritten digits, in rates and in spikes.
 
-Question: do circuits wired with attention weights that the paper's own gradients have learnt (equations 2 to 5) read
-handwritten digits as the algebra does?
+Question: do circuits wired with attention weights learnt by the paper's own gradients (equations 2 to 5) read handwritten
+digits as the algebra does?
 
-Prediction: the rate form gives the algebra's output to 1e-6 and all its predictions. The spiking form, which counts over
-two seconds, gives it to 2.5 per cent on each image, and the prediction of the algebra on at least 98 of 100 images.
+Prediction: the rate form reproduces the output of the algebra to 1e-6 and all its predictions. The spiking form, with
+counts over two seconds, reproduces it to 2.5 per cent on each image, and the prediction of the algebra on at least 98 of
+100 images.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` on the same tokens and weights, trained by
 `experiments.train_digits`. Each test image is 16 tokens of 2 x 2 pixels and a position code.
 
-Found: `--form spiking --duration 6` gives each image to 1 per cent.
+Found: `--form spiking --duration 6` reproduces each image to 1 per cent.
 
 Run time: about two minutes for 20 images in both forms.
 """
@@ -42,8 +43,10 @@ COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2"
 
 
 def main(
-    images: Annotated[int, typer.Option(help="Test images, 1 to 360.")] = 20,
-    form: Annotated[str, typer.Option(help="rate, dale, spiking, adaptive, or both (rate and spiking).")] = "both",
+    images: Annotated[int, typer.Option(help="Number of test images, 1 to 360.")] = 20,
+    form: Annotated[
+        str, typer.Option(help="Form of the cells: rate, dale, spiking, adaptive, or both (rate and spiking).")
+    ] = "both",
     wiring: o.Wiring = "mask",
     duration: o.Duration = None,
     settle: o.Settle = None,

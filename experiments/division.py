@@ -1,16 +1,16 @@
 """Division in three places: by a shunt of the soma, by a shunt of the apical dendrite, or once, in L5 PT cells.
 
-Question: can inhibition of a two-compartment cell itself divide what its bursts carry, so that attention sums to one, or
-does it subtract?
+Question: can inhibition of a two-compartment cell divide the value represented by its bursts, so that attention sums to
+one, or does it subtract?
 
-Prediction: written before any run. A shunt of the soma subtracts: what is left is nearer to the rate less a constant than
-to a share of it, and attention that it normalises is further from the algebra than attention that is divided exactly. A
-shunt of the dendrite is nearer to division than one of the soma. Division in L5 PT, algebraically the same, costs no more
-than 1.5 times the error of exact division, by cells that multiply unnormalised attention by a value.
+Prediction: written before any run. A shunt of the soma subtracts: the remaining rate is nearer to a difference than to a
+ratio, and attention normalised by it is further from the algebra than exactly divided attention. A shunt of the dendrite is
+nearer to division than one of the soma. Division in L5 PT, algebraically the same, costs no more than 1.5 times the error
+of exact division, since its cells multiply unnormalised attention by a value.
 
 Reference: `reference.linear_attention` on `inputs.suite`; shunting: Wilson et al. (2012) and Seybold et al. (2015), of
-which only the abstracts could be read. Rates are those of measured surfaces, without the noise of counting: each macrocolumn
-gets the conductance at which its cells sum to what those of the least driven one do.
+which only the abstracts were accessible. Rates are those of measured surfaces, without the noise of counting: the
+conductance of each macrocolumn is that at which its cells have the summed rate of the least driven macrocolumn.
 
 Run time: four minutes.
 """
@@ -68,7 +68,7 @@ class Inhibited:
         return self.table(tuple(np.broadcast_arrays(conductance, *inside)))
 
     def shares(self):
-        """What division and subtraction leave of the surface, at the conductance that comes nearest to halving it."""
+        """Residuals of division and subtraction on the surface, at the conductance that most nearly halves it."""
         first = self.surfaces[0]
         half = min(self.surfaces[1:], key=lambda each: abs(each.sum() / first.sum() - 0.5))
         divided = (half * first).sum() / (first**2).sum() * first
@@ -186,7 +186,7 @@ def _table(rows):
 
 
 def main(
-    readout: Annotated[str, typer.Option(help=f"One of {', '.join(WORDS)}.")] = "burst",
+    readout: Annotated[str, typer.Option(help=f"Read-out of the cell: {', '.join(WORDS)}.")] = "burst",
     out: o.Out = None,
     overwrite: o.Overwrite = False,
     quiet: o.Quiet = False,

@@ -1,19 +1,19 @@
-"""The spiking error over the measured window, and what it is made of.
+"""The spiking error over the measured window, and its sources.
 
-Question: how does the error of the spiking circuit fall with the window in which spikes are counted, how does it depend
-on unit rate, synapses, time step and cells a number, and which of its causes remains?
+Question: how does the error of the spiking circuit decrease with the window in which spikes are counted, how does it
+depend on unit rate, synapses, time step and cells per value, and which of its sources remains?
 
-Prediction: a slope of log error over log window of -1, to 0.1, since each count is right to one spike (independent
-noise would give -1/2), and a size within a factor of two of what one spike a cell makes. With synapses of 10 ms a
-floor, the ripple of thalamic traces bent by phi. It falls as the square of the time constant (a ratio of 4 between 10
-and 20 ms, to 1), does not average out over starting phases (at least 0.8 of it stays), and goes with the spikes of the
+Prediction: a slope of log error over log window of -1, to 0.1, since each count is correct to one spike (independent
+noise would give -1/2), and a size within a factor of two of the error of one spike per cell. With synapses of 10 ms there
+is a floor, the ripple of thalamic traces bent by phi. It falls as the square of the time constant (a ratio of 4 between 10
+and 20 ms, to 1), does not average out over initial phases (at least 0.8 of it stays), and disappears without spikes of the
 nuclei: with exact drive instead, the error after two seconds is at most 1.5 times that of 100 ms.
 
-Found: the last prediction is missed, by little; the others hold. They were written down after pilot runs, so that they test
-little: the last one has held or been missed, each time by little, as the unit rates of interneurons were changed for other
+Found: the last prediction failed by little; the others hold. They were written down after pilot runs, so they test
+little: the last one has held or failed, each time by little, as the unit rates of interneurons were changed for other
 reasons.
 
-Reference: `reference.linear_attention`; the rate form answers the same to 1e-6. Counting:
+Reference: `reference.linear_attention`; the rate form agrees with it to 1e-6. Counting:
 `simulation.settle.spike_variance`.
 
 Run time: six minutes; with --quick half a minute.
@@ -147,7 +147,7 @@ def _windows_table(rows):
 
 
 def _causes_table(rows):
-    """What is left of the error when a cause is switched off, with slow synapses of two time constants."""
+    """Residual error without one of its sources, for slow synapses of two time constants."""
     plain = [rows.get(synapses(tau, 0).name) for tau in (LONG, SHORT)]
     table = Table(
         "cause switched off", *(f"{tau / ms:g} ms" for tau in (LONG, SHORT)), title=f"median after {READ:g} s"
@@ -175,7 +175,9 @@ def _shown(row, place="answer"):
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="Four networks, two seconds, few inputs.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short version: four networks, two seconds, few inputs.")
+    ] = False,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,

@@ -1,7 +1,7 @@
 """Equations 2 to 5 of the paper for a case of your own: energy and gradients, checked by central differences.
 
-Question: what are the derivatives of the squared error of an attention block in each of its weights, and are the paper's
-equations 2 to 5 the derivatives of its equation 1?
+Question: what are the derivatives of the squared error of an attention block with respect to each of its weights, and are
+the paper's equations 2 to 5 the derivatives of its equation 1?
 
 Prediction: every entry of all four gradients agrees with a central difference of the energy to 1e-5 of the largest.
 
@@ -43,7 +43,7 @@ WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 
 # Reference
 def asked(case, options):
-    """What a case asks of the algebra, besides tokens and block."""
+    """Further arguments of the algebra for a case, besides tokens and block."""
     normalised = options.normalisation is not None
     return {"context": case.context, "mask": case.mask, "kernel": options.kernel, "normalised": normalised}
 
@@ -134,7 +134,7 @@ def hidden(output, targets, step):
 
 
 def row(name, case, found, numeric, options):
-    """Largest entry of one gradient, where it stands, and its distance from the central differences."""
+    """Largest entry of one gradient, its position, and its difference from the central differences."""
     gradient = getattr(found, f"dE_d{name}")
     place = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
     off = None
@@ -179,7 +179,7 @@ def _table(rows, found):
 
 
 def main(
-    case: Annotated[Path, typer.Argument(help="An .npz or .safetensors file with targets besides tokens and weights.")],
+    case: Annotated[Path, typer.Argument(help="An .npz or .safetensors file with tokens, weights and targets.")],
     kernel: o.Kernel = "elu+1",
     unnormalised: o.Unnormalised = False,
     out: o.Out = None,

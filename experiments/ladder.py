@@ -1,18 +1,18 @@
 """The ladder of realism: the same wirings on the same inputs, through cells that are less and less ideal.
 
-Question: at which rung does the circuit stop answering as attention does, and by how much?
+Question: at which rung does the circuit cease to agree with attention, and by how much?
 
-Prediction: `trials/protocol.toml`, asked for before there was a ladder. Rates agree to 1e-6, rates under Dale's law
-to 1e-5, idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2. Of the biophysical
-pathway with its own inhibition nothing was predicted; of its stages, see `bursts`.
+Prediction: `trials/protocol.toml`, written before the ladder existed. Rates agree to 1e-6, rates under Dale's law
+to 1e-5, idealised spikes to 2.5 per cent on each case, adaptive cells to 10 per cent at scales 1 and 2. For the biophysical
+pathway with its own inhibition there was no prediction; for its stages, see `bursts`.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite` and on
-handwritten digits. Seeds are those of starting phases and noise; they lie side by side in one network.
+handwritten digits. Seeds set initial phases and noise; all seeds run side by side in one network.
 
 Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
 those of 16, and more than an hour for all else. Biophysical cells take four minutes for a seed of one digit (`--images 1`),
-and have not been asked for more; with 10 cells a number L5 PT cells are asked for more than they can give, and it fails.
-A stopped ladder goes on where it was; what other settings gave is left alone, what other code gave is done again.
+the only digit tested; with 10 cells per value the target rates of L5 PT cells exceed their range, and the run fails.
+A stopped ladder resumes; results of other settings are kept, results of other code are computed again.
 """
 
 import sys
@@ -50,7 +50,7 @@ LARGEST = 16  # tokens of the suite
 
 
 class Unit(NamedTuple):
-    """What is run, and kept on disk, at once: cases with one block, every seed of them, at one rung."""
+    """One cached job: all seeds of the cases that share an attention block, simulated in one network for one cell model."""
 
     rung: str
     wiring: str
@@ -59,16 +59,16 @@ class Unit(NamedTuple):
 
     @property
     def name(self):
-        """How files and messages call it."""
+        """Name in files and messages."""
         return "-".join((self.rung, self.wiring, self.suite, self.cases[0].name.replace(" ", "_")))
 
 
 # Protocol
 def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGIT):
-    """Every unit, from the most ideal rung on; of the random suite the cases with up to so many tokens; so many digits.
+    """All units, from the most ideal rung on: random cases with at most `tokens` tokens, and `images` digits.
 
-    By default the wirings that claim something. Each runs at the rungs that its system claims something about; one that
-    claims nothing has to be named, and runs at all.
+    Default wirings are those with claims. Each runs at the rungs of its claims; a wiring without claims has to be named,
+    and runs at all rungs.
     """
     named = [name for name, system in SYSTEMS.items() if system.claims] if wirings is None else wirings
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
@@ -87,7 +87,7 @@ def sequences(case):
 
 
 def options_of(unit, given):
-    """Options of a unit; cells a number are those that the protocol asks of its rung, unless given, and so is the window."""
+    """Options of a unit; cells per value and window default to those of the protocol for its rung."""
     asked = PROTOCOL.get(unit.rung, {})
     cells = given["cells"] if given["cells"] is not None else asked.get("cells", 1)
     given = given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells, "duration": asked.get("duration")}
@@ -178,7 +178,7 @@ def climb(every, given, n_seed, folder, report=None):
 
 
 def judge(rows):
-    """What the systems claim of each rung (`trials.systems`), on the random suite."""
+    """Claims of the systems at each rung (`trials.systems`), tested on the random suite."""
     found, errors = [], {}
     for row in rows:
         bound = system_of(row["wiring"]).claims.get(row["rung"])
@@ -192,16 +192,16 @@ def judge(rows):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help=f"Some of {','.join(RUNGS)}.")] = ",".join(RUNGS),
+    rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = ",".join(RUNGS),
     wirings: Annotated[
         str | None,
-        typer.Option(help=f"Some of {','.join(SYSTEMS)}, {o.OWN}; else those that claim something of a rung."),
+        typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}, {o.OWN}; default: those with a claim."),
     ] = None,
-    suite: Annotated[str, typer.Option(help="Some of random,digits.")] = ",".join(SUITES),
-    tokens: Annotated[int, typer.Option(help="Cases of the random suite up to this many tokens.")] = LARGEST,
-    images: Annotated[int, typer.Option(help="Digits, side by side.")] = N_DIGIT,
-    seeds: Annotated[int, typer.Option(help="Starting phases and noises of each case.")] = 8,
-    cells: Annotated[int | None, typer.Option(help="Cells that share one number; the protocol's unless given.")] = None,
+    suite: Annotated[str, typer.Option(help="Suites, comma-separated: random,digits.")] = ",".join(SUITES),
+    tokens: Annotated[int, typer.Option(help="Largest number of tokens of the random suite.")] = LARGEST,
+    images: Annotated[int, typer.Option(help="Number of digits.")] = N_DIGIT,
+    seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
+    cells: Annotated[int | None, typer.Option(help="Cells per value; default: those of the protocol.")] = None,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: o.Out = Path("results/ladder"),

@@ -1,12 +1,12 @@
-"""Multihead attention, one cortical area a head; with --suite, the fixed suite of twelve inputs.
+"""Multihead attention, one cortical area per head; with --suite, the fixed suite of twelve inputs.
 
-Question: do several areas between two thalamic nuclei compute multihead attention, in rates and in spikes, and how far
-off would they be if the attention of one head weighed the values of another?
+Question: do several areas between two thalamic nuclei compute multihead attention, in rates and in spikes, and how large
+is the error if the attention of one head weighs the values of another?
 
-Prediction: rate form: a relative L2 of at most 1e-6 on each input. Spiking form, unit rate 100 Hz, one cell a number,
-two seconds: at most 1 per cent on each (asked for were 2.5, and 1 in the median), skill at least 0.8 on each and 0.9 in
-the median. Negative control, W_Q and W_K handed on to the next head: the
-error of the same mistake in the algebra, to the tolerances above.
+Prediction: rate form: a relative L2 of at most 1e-6 on each input. Spiking form, unit rate 100 Hz, one cell per value,
+two seconds: at most 1 per cent on each (the thresholds were 2.5, and 1 in the median), skill at least 0.8 on each and 0.9
+in the median. Negative control, W_Q and W_K moved to the next head: the error of the same mistake in the algebra, to the
+tolerances above.
 
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite`.
 
@@ -52,7 +52,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(options):
-    """What is asked of a form and a window: what the system claims, and in regular spikes more; None without a claim."""
+    """Threshold for a form and a window: the claim of the system, stricter for regular spikes; None without a claim."""
     form = options.settings.form
     claim = options.system.claims.get(form.name)
     if claim is None or not (form.spikes and form.regular):
@@ -62,7 +62,7 @@ def bounds(options):
 
 # Circuit
 def handed_on(case):
-    """The case with the queries and keys of each head given to the next; values and outputs stay where they are."""
+    """The case with queries and keys of each head moved to the next head; values and outputs stay."""
     block = case.block
     return case._replace(block=block._replace(W_Q=np.roll(block.W_Q, 1, axis=0), W_K=np.roll(block.W_K, 1, axis=0)))
 
@@ -111,7 +111,7 @@ def row(case, answers, options):
 
 
 def judge(rows, options):
-    """The predictions of the form, over all cases: what the system claims, where it does, and the skill over its nulls."""
+    """Predictions for the form over all cases: claims of the system, if any, and skill over its nulls."""
     if not rows:
         return []
     found, bound = [], bounds(options)
@@ -164,8 +164,8 @@ def _table(rows, options):
 
 
 def main(
-    suite: Annotated[bool, typer.Option("--suite", help="The twelve inputs of inputs.suite.")] = False,
-    control: Annotated[bool, typer.Option(help="Simulate the negative control too.")] = True,
+    suite: Annotated[bool, typer.Option("--suite", help="Run the twelve inputs of inputs.suite.")] = False,
+    control: Annotated[bool, typer.Option(help="Also simulate the negative control.")] = True,
     wiring: o.Wiring = "mask",
     form: o.Form = "rate",
     duration: o.Duration = None,

@@ -1,10 +1,10 @@
-"""Three ways to wire divisive inhibition: which of them divides attention by its sum.
+"""Three wirings of divisive inhibition: which of them divides attention by its sum.
 
 Question: which inhibitory wiring makes the attention of every head and token sum to one: the gated recurrent loop, the
 feed-forward pool of undivided products, or the literal reading of the paper, a pool of the divided cells?
 
-Prediction: recurrent and feed-forward inhibition sum to 1, the pool of the divided cells to sqrt(Z), each to 1e-6 in
-the rate form; the last is wrong by that factor and is judged not settled.
+Prediction: with recurrent and feed-forward inhibition attention sums to 1, with the pool of the divided cells to sqrt(Z),
+each to 1e-6 in the rate form; the last is wrong by that factor and is judged not settled.
 
 Reference: Granier & Senn (2025), Algorithm 1, lines 8 to 13; Heeger & Mackey, and Rawat, Heeger & Martiniani (2024),
 for the recurrent loop; Z of `reference.linear_attention`. With s = d / g, g = sum(s) gives g = sqrt(sum(d)).
@@ -73,7 +73,7 @@ def _asker(case, options):
 
 # Reference
 def predicted_sum(name, normaliser):
-    """What the attention of each head and token (n_head, n_token) sums to."""
+    """Predicted sum of attention of each head and token (n_head, n_token)."""
     return np.sqrt(normaliser) if name == WRONG else np.ones_like(normaliser)
 
 
@@ -104,7 +104,7 @@ def row(name, case, answer, options):
 
 
 def judge(rows):
-    """One prediction a wiring; in spikes the tolerance is what one spike a cell may do to a sum of one."""
+    """One prediction per wiring; in spikes the tolerance is the effect of one spike per cell on a sum of one."""
     found = []
     for each in rows:
         tolerance = AGREE if each["form"] == "rate" else rows[0]["sum_tolerance"]
@@ -121,7 +121,7 @@ def judge(rows):
 
 # Figure
 def draw(rows):
-    """Sum of the attention of every head and token, measured against what a pool of the divided cells would give."""
+    """Figure: measured sum of attention of every head and token against that for a pool of the divided cells."""
     wrong = np.sqrt(rows[0]["normaliser"])
     series = {each["inhibition"]: (wrong, each["measured_sum"]) for each in rows}
     return against(series, "sqrt(Z)", "sum of attention, measured")

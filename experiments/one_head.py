@@ -1,10 +1,11 @@
 """One head of attention in both wirings, with every kernel, on random inputs.
 
-Question: does one head of the circuit answer as linear attention does, whatever the kernel, whichever the wiring, in
-self-attention and in cross-attention?
+Question: does one head of the circuit compute linear attention with every kernel, in both wirings, in self-attention and
+in cross-attention?
 
 Prediction: in the rate form the relative L2 error is at most 1e-6 on every input; with the core nucleus silent (the
-query ignored, as with W_Q = 0) it is what the algebra of that mistake says, to 1e-6. In spikes both hold to 1 per cent.
+query ignored, as with W_Q = 0) it equals the error of the same mistake in the algebra, to 1e-6. In spikes both hold to
+1 per cent.
 
 Found: both hold. In spikes one of the inputs (memory wiring, relu, cross-attention) is judged not settled, because its
 output drifts by a little more than the tolerance, while its attention sums to one; so the command ends with status 1. The
@@ -12,7 +13,7 @@ tolerance was not changed for it.
 
 Reference: Granier & Senn (2025), Algorithm 1 and section 6; `reference.linear_attention`, and its nulls.
 
-Run time: a minute and a half in the rate form; six minutes in spikes, where the memory wiring takes long.
+Run time: a minute and a half in the rate form; six minutes in spikes, mostly for the memory wiring.
 """
 
 from typing import NamedTuple
@@ -43,7 +44,7 @@ TOLERANCE = {"rate": 1e-6, "dale": 1e-5, "spiking": 0.01, "adaptive": 0.1}  # of
 
 
 class Circuit(NamedTuple):
-    """Which circuit is asked what: kind is 'self' or 'cross'."""
+    """A circuit and its kind of attention, 'self' or 'cross'."""
 
     wiring: str
     kernel: str
@@ -57,7 +58,7 @@ class Circuit(NamedTuple):
 
 # Circuit
 def circuits(wirings=tuple(SYSTEMS)):
-    """Every circuit that is asked."""
+    """All circuits of the experiment."""
     return [Circuit(wiring, kernel, kind) for wiring in wirings for kernel in kernels() for kind in ("self", "cross")]
 
 

@@ -1,13 +1,13 @@
-"""Physiology held against experiment: does the two-compartment cell do what was measured in cortex?
+"""Physiology: does the two-compartment cell reproduce measurements in cortex?
 
 Question: of six findings about apical input and inhibition, which does the cell of the biophysical form reproduce?
 
-Prediction: written before any run. Apical input raises the gain, and what L2/3 gives raises the output; inhibition that
-L2/3 recruits turns its effect into suppression; a shunt of the soma subtracts and one of the dendrite divides the rate,
-contrary to what was measured with light-driven interneurons: four of six. A gain is raised if the interval over eight seeds
-of the noise says so.
+Prediction: written before any run. Apical input raises the gain, and input from L2/3 raises the output; inhibition recruited
+by L2/3 turns its effect into suppression; a shunt of the soma subtracts from the rate and one of the dendrite divides it,
+contrary to measurements with light-driven interneurons: four of six. A gain is raised if the interval over eight seeds of
+the noise excludes zero.
 
-Reference: directions only, since no more than abstracts could be read. Larkum, Senn & Luescher (2004): dendritic input
+Reference: directions only, since only abstracts were accessible. Larkum, Senn & Luescher (2004): dendritic input
 raises the gain of L5 pyramidal cells. Quiquempoix et al. (2018): silencing L2/3 lowers the gain of L5. Pluta et al. (2019):
 L2/3 suppresses L5, here through a shunt of the soma that it recruits. Wilson et al. (2012): parvalbumin cells divide,
 somatostatin cells subtract. Seybold et al. (2015): each does both.
@@ -47,7 +47,7 @@ LINEAR = 0.2, 0.8  # of the highest rate: where the gain is taken
 
 
 class Finding(NamedTuple):
-    """A finding, who made it, what the cell does, and whether it is the same; in words but the last."""
+    """A finding, its source, the response of the cell (all text), and whether both agree (bool)."""
 
     finding: str
     source: str

@@ -1,18 +1,18 @@
-"""How much disorder does the circuit bear: unequal copies, missing synapses, few cells, missing cells?
+"""How much disorder does the circuit tolerate: unequal copies, missing synapses, few cells, missing cells?
 
-Question: how does the residual grow when the weights of the paper's microcolumns, which are exact copies joined all to all,
-differ, when only a part of the synapses exists, and when cells are lost?
+Question: how does the error grow when the weights of the paper's microcolumns, which are exact copies with all-to-all
+connections, differ, when only a part of the synapses exists, and when cells are lost?
 
-Prediction: the error is proportional to the jitter of the weights (slope 1 of the logarithms), falls as one over the cells a
-number where a tenth of the synapses exists (slope -1), and with the measured probabilities of Campagnola et al. (2022) and
-40 cells a number stays below 25 per cent in the median. Without disorder it is that of the rate form. Missing cells cost
-less than missing synapses of the same share, since normalisation rescales what is left. (Written before any run but for the
-slope of -1: a pilot let one cell stand for all P of the target, and had -1/2.)
+Prediction: the error is proportional to the jitter of the weights (slope 1 of the logarithms), falls as one over the cells
+per value if a tenth of the synapses exists (slope -1), and with the measured probabilities of Campagnola et al. (2022) and
+40 cells per value stays below 25 per cent in the median. Without disorder it is that of the rate form. Missing cells cost
+less than missing synapses of the same share, since normalisation rescales the remainder. (Written before any run except for
+the slope of -1: in a pilot one cell represented all P of the target, and the slope was -1/2.)
 
-Reference: `reference.linear_attention`, on the inputs with 4 and 8 tokens at scale 2 of `inputs.suite`. Ideal rates, so
-that all error is that of the disorder. P cells a number, each of whose P x P synapses onto another number exists with
-probability p, multiply a weight by Binomial(P^2, p) / (P^2 p), to first order in what is missing; synapses that exist are
-scaled up, as homeostasis does. A shunt keeps a tenth at least.
+Reference: `reference.linear_attention`, on the inputs with 4 and 8 tokens at scale 2 of `inputs.suite`. Rates are ideal, so
+that disorder is the only source of error. P cells per value, each of whose P x P synapses onto another value exists with
+probability p, multiply a weight by Binomial(P^2, p) / (P^2 p), to first order in the missing synapses; existing synapses
+are scaled up, as by homeostasis. A shunt keeps at least a tenth of its strength.
 
 Run time: three minutes.
 """
@@ -91,12 +91,12 @@ def disordered(plan, kind, level, draw):
 
 
 def _existing(draw, cells, probability, size):
-    """Weight that is left, on average one."""
+    """Remaining weight, one on average."""
     return draw.binomial(cells**2, probability, size) / (cells**2 * probability)
 
 
 def _uncopied(circuit, projection, factor):
-    """Projection with a weight of its own for every pair of cells."""
+    """Projection with a separate weight for every pair of cells."""
     expression, (source, target) = parse(projection.expression), circuit.ends(projection)
     size_of = dict(zip(expression.source + expression.target, source.shape + target.shape, strict=True))
     letters = expression.target + "".join(each for each in expression.source if each not in expression.target)
@@ -120,7 +120,7 @@ def _with_missing(plan, share, draw):
 
 # Protocol
 def error_of(case, kind, level, seed, target="numpy", report=None):
-    """Relative L2 of what a disordered circuit answers."""
+    """Relative L2 of the answer of a disordered circuit."""
     plan = mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
     plan = disordered(plan, kind, level, np.random.default_rng([seed, int(1e6 * level)]))
     run = simulate(plan, RATE, rate_units(plan), dt=TIMES.dt, target=target, record="sample", report=report)
@@ -207,7 +207,7 @@ def _table(rows):
 
 
 def main(
-    seeds: Annotated[int, typer.Option(help="Disorders of each kind and level.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Number of random samples of each kind and level of disorder.")] = 3,
     target: o.Target = "numpy",
     seed: o.InputSeed = 0,
     out: o.Out = None,

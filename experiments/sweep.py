@@ -1,14 +1,14 @@
 """Another experiment over a grid of its options and over seeds, on many processors or machines.
 
-Question: how do the figures of an experiment depend on its options, and how much of it is the seed's doing?
+Question: how do the results of an experiment depend on its options, and how much on the seed?
 
 Prediction: none of its own; those of the experiment that is swept. A sweep that was stopped, killed or ran out of disk or
-memory and went on has the table of one that was not: no run lost, none doubled, and all of one code: what other code did is
-done again.
+memory and then resumed has the table of an uninterrupted one: no run lost, none repeated, and all of one code: runs of
+other code are repeated.
 
 Reference: that of the experiment that is swept.
 
-Run time: that of the runs over the number of workers, and five seconds to start the workers.
+Run time: that of the runs divided by the number of workers, and five seconds to start the workers.
 """
 
 import importlib
@@ -49,16 +49,18 @@ JOBS = "dask_jobqueue"
 SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # figures, where a table has them
 ENDS = ("done", "not settled", "failed")
 MAX_WORKERS = 1000  # chosen
-Over = Annotated[list[str] | None, typer.Option(help="NAME=VALUE,VALUE: an option of the experiment. May be repeated.")]
+Over = Annotated[
+    list[str] | None, typer.Option(help="Values of an option of the experiment, NAME=VALUE,VALUE; repeatable.")
+]
 Slurm = Annotated[
     list[str] | None,
-    typer.Option(help="Workers are Slurm jobs: KEY=VALUE of queue, account, walltime, memory. May be repeated."),
+    typer.Option(help="Use Slurm jobs as workers; KEY=VALUE of queue, account, walltime, memory; repeatable."),
 ]
 
 
 # Protocol
 def run(planned, folder, workers, scheduler, slurm, quiet):
-    """Do what the folder lacks; whether it was interrupted."""
+    """Run the missing runs of the folder; returns whether it was interrupted."""
     todo, place = sweep_folder.missing(planned.runs, folder), folder.resolve()
     if not todo:
         return False
@@ -98,16 +100,18 @@ def _table(rows, experiment):
 
 
 def main(
-    experiment: Annotated[str, typer.Argument(help="The experiment that is swept.")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="Its own arguments, behind --.")] = None,
+    experiment: Annotated[str, typer.Argument(help="Name of the experiment.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of the experiment, after --.")] = None,
     over: Over = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds at each point of the grid.")] = 1,
-    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Runs at once; as many as there are processors.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds per point of the grid.")] = 1,
+    seed: Annotated[int, typer.Option(help="First seed.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of parallel runs; default: the number of processors.")
+    ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, to use its workers.")] = None,
     slurm: Slurm = None,
     print_job_script: Annotated[
-        bool, typer.Option("--print-job-script", help="Show the script of a Slurm job, and end.")
+        bool, typer.Option("--print-job-script", help="Print the script of a Slurm job, without a run.")
     ] = False,
     out: o.Out = None,
     quiet: o.Quiet = False,
@@ -156,7 +160,7 @@ def main(
 
 
 def _check_installed(names):
-    """Refuse a sweep without what it needs (OptionError), before anything is run or written."""
+    """Refuse a sweep without its packages (OptionError), before anything is run or written."""
     absent = [name for name in names if not _is_there(name)]
     if absent:
         raise o.OptionError(f"sweep needs the package {absent[0].replace('_', '-')}, which is not installed: {INSTALL}")
@@ -181,7 +185,7 @@ def _write_run_json(planned, folder, start, workers):
 
 
 def _say(frame, planned, failed, interrupted, folder, console):
-    """Print a row for each point of the grid, and what failed."""
+    """Print a row per point of the grid, and the failed runs."""
     over = [name for name in planned.settings["over"] if name != "seed"]
     console.print(_table(summarise(frame, over), planned.settings["experiment"]))
     for name, sentence in failed.items():

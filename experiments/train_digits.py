@@ -7,7 +7,7 @@ Reference
     Granier & Senn 2025, equations 1 to 5. The optimiser is ours: Adam (Kingma & Ba 2015) with decoupled weight decay
     (Loshchilov & Hutter 2019) and a learning rate that falls to zero as a half cosine.
 
-The settings were chosen on images held out of the *training* part; the test images chose nothing. `--select` repeats
+The settings were chosen on images held out of the *training* part, never on test images. `--select` repeats
 the last of those choices: 95.7 % on three held-out parts (standard error 0.7 %) with the settings kept, 95.6 % without
 the pixel noise, 94.7 % with twice as much, 93.2 to 94.1 % with three times the weight decay. The weights in the package
 are those of
@@ -15,9 +15,9 @@ are those of
     python -m cortical_attention.experiments.train_digits cortical_attention/inputs/digits.npz
 
 Notes
-    Every token of an image has the same target, so the task asks nothing of the query, and training finds that out:
-    attention with the query ignored classifies as well (printed beside). That these digits are read shows that keys,
-    values and the division work; for the query compare outputs and kappa, not classes.
+    Every token of an image has the same target, so the task does not depend on the query, nor do the trained weights:
+    attention that ignores the query classifies as well (printed for comparison). Correct classes test keys, values and the
+    division; to test the query, compare outputs and kappa.
 """
 
 import argparse
@@ -52,7 +52,7 @@ WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 
 
 class Settings(NamedTuple):
-    """How to train. The values were chosen on held-out training images, not on the test images."""
+    """Settings of the training. The values were chosen on held-out training images, not on the test images."""
 
     n_epoch: int = 400
     n_batch: int = 64  # images a step
@@ -65,7 +65,7 @@ class Settings(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The trained block, the accuracies and what they took.
+    """The trained block, its accuracies and the cost of training.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ def validate(tokens: np.ndarray, labels: np.ndarray, settings: Settings, seed: i
 
 
 def accuracy(tokens: np.ndarray, labels: np.ndarray, block: Block, attention=linear_attention) -> float:
-    """The share of images (n, 16, 20) whose class is found."""
+    """Share of images (n, 16, 20) with the correct class."""
     return float(np.mean(predict(attention(tokens, block).output) == labels))
 
 
@@ -176,7 +176,7 @@ def select() -> dict[Settings, list[float]]:
 
 
 def magnitudes(block: Block) -> dict[str, float]:
-    """What a circuit has to carry on the test images: the largest weights, and the range of each quantity."""
+    """Ranges on the test images that a circuit has to represent: the largest weights, and each quantity."""
     tokens, labels, _ = load_digits_tokens()
     answer = linear_attention(tokens[split(labels)[1]], block)
     found = {f"largest |{name}|": float(np.abs(getattr(block, name)).max()) for name in WEIGHTS}

@@ -1,6 +1,6 @@
-"""A circuit with its hidden axes: batch, cells a number, on/off signs, and the inhibitory relays that Dale's law asks for.
+"""A circuit with its hidden axes: batch, cells per value, on/off signs, and the inhibitory relays of Dale's law.
 
-The letters of a circuit are lower case. The axes added here have capitals: B batch; P cells a number of the source, Q of
+The letters of a circuit are lower case. The axes added here have capitals: B batch; P cells per value of the source, Q of
 the target; S sign of the source, T of the target.
 """
 

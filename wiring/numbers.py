@@ -1,4 +1,4 @@
-"""The one door between numbers, which have no unit, and rates."""
+"""Conversion between represented values, which have no unit, and firing rates; the only place where it happens."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ SILENT = 1e-12  # chosen: above what is left by rounding where numbers of order 
 
 
 def weight_of_rate(weights, unit_rate):
-    """Synaptic weights (s) that turn a rate into the number it stands for: weights / unit_rate."""
+    """Synaptic weights (s) that convert a rate into its represented value: weights / unit_rate."""
     return np.asarray(weights) / unit_rate
 
 
@@ -20,12 +20,12 @@ def weight_of_spike(weights, unit_rate, tau, dt):
 
 
 def numbers_of_rate(rates, unit_rate):
-    """Numbers that rates (Hz) stand for."""
+    """Decode firing rates (Hz) into represented values: rates / unit_rate."""
     return np.asarray(rates / unit_rate)
 
 
 def numbers_of_count(counts, unit_rate, window):
-    """Numbers that spike counts in a window stand for: counts / (unit_rate window)."""
+    """Decode spike counts in a window into represented values: counts / (unit_rate window)."""
     return np.asarray(counts) / np.asarray(unit_rate * window)
 
 

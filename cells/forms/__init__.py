@@ -1,4 +1,4 @@
-"""How a cell runs: each form turns the rule of a cell type into dynamics. `FORMS` has them by name, the most ideal first."""
+"""Forms: each turns the rule of a cell type into dynamics. `FORMS` lists them by name, the most ideal first."""
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL

@@ -1,14 +1,13 @@
 """Adaptive form: leaky integrate-and-fire cells with refractory time, adaptation and noise, on conductance synapses.
 
-The rule of a cell type still says which rate its value asks for; the current that gives this rate is read from an f-I table
-that is measured on the membrane (`cells.membranes.leaky`, `cells.membranes.f_i`). A dendrite holds conductances, and its
-voltage saturates:
+The rule of a cell type gives the target rate; the input current for it is read from an f-I curve measured on the same
+membrane (`cells.membranes.leaky`, `cells.membranes.f_i`). Dendrites have conductance synapses, and their voltage saturates:
 
 filtered = (E - I) / (1 + c (E + r I))
 
-E and I the excitatory and inhibitory drive in values, c the excitatory conductance of the value one over the leak, r the
-driving force of excitation over that of inhibition (inhibition needs r times the conductance for the same value). The
-shunt divides by a conductance as it is, and does not saturate. Relays pass on each spike.
+E and I are the excitatory and inhibitory drives, in values; c is the excitatory conductance of the value one relative to the
+leak; r is the ratio of the driving forces of excitation and inhibition (inhibition needs r times the conductance for the
+same value). The shunt divides by the conductance itself and does not saturate. Inhibitory relays repeat each spike.
 """
 
 from cortical_attention.cells.forms.spiking import SPIKING

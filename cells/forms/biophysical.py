@@ -1,13 +1,13 @@
 """Biophysical form: L2/3 and L5 IT cells are two-compartment cells with a calcium plateau; all others are adaptive.
 
-The rule of the cell type is given up for these two: nothing multiplies, and no kernel is applied. The values that reach
-the two ports become currents into soma and apical dendrite (`cells.membranes.product`), and what the cell makes of them is
-what its synapses send: bursts, events, all spikes, or the transmitter that facilitating synapses release.
+These two cell types do not follow their rule: nothing multiplies, and no kernel is applied. The values at the two ports
+become currents into soma and apical dendrite (`cells.membranes.product`). The output is a read-out of the resulting spikes:
+bursts, events, all spikes, or the transmitter released by facilitating synapses.
 
-Inhibition divides what the terminals release, after the spike; or it is a conductance of the soma (parvalbumin-like), of
+Inhibition divides the release of the terminals, after the spike; or it is a conductance of the soma (parvalbumin-like), of
 the apical dendrite (somatostatin-like), or of both. The value of the interneurons is then that conductance in nS, at each
-place (1 nS without interneurons), and L2/3 cells are set so that the least driven macrocolumn needs nearly none. What it
-does is asked by `experiments.division` of the cell, by `experiments.attribution` of the network.
+place (1 nS without interneurons), and L2/3 cells are calibrated so that the least driven macrocolumn needs almost none.
+`experiments.division` measures its effect on a cell, `experiments.attribution` on the network.
 
 The constants of the cell are in `cells.membranes.two_compartment` or `cells.membranes.calcium_spike`, those of all others
 in `cells.membranes.leaky`.
@@ -53,7 +53,7 @@ PORTS = ("basal", "apical")
 
 
 def two_compartment(readout, cell, inhibited="terminals"):
-    """Membrane of the two-compartment cells, whose synapses send what a read-out counts."""
+    """Membrane of the two-compartment cells with a read-out of their spikes."""
     shunts = SHUNTS[inhibited]
     constants = {name: value for name, value in cell._asdict().items() if name not in shunts}
     sent = SENT[readout] if shunts else f"({SENT[readout]}) / shunt"
@@ -77,7 +77,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
 
 
 def ends(cell):
-    """Least and largest current into soma and dendrite, at which the cell is measured."""
+    """Range of the measured surface: least and largest current into soma and dendrite (Quantity, A)."""
     found = {"s": cell.dynamics.basal, "d": cell.dynamics.apical}
     return {
         f"{name}_{place}": each[k] * pA for place, each in found.items() for name, k in (("least", 0), ("most", -1))
@@ -85,7 +85,7 @@ def ends(cell):
 
 
 def scatter(cell, group, uniform):
-    """Start somata between rest and threshold, and dendrites at rest."""
+    """Initial voltages: somata between rest and threshold, dendrites at rest."""
     group.V_s = cell.E_L + uniform * (cell.V_T - cell.E_L)
     group.V_d, group.last = cell.E_L, LONG_AGO
 
@@ -98,17 +98,17 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     cell : TwoCompartment or CalciumSpike
     readout, inhibited : str
     population : Population
-        Its kernels are what the thresholds of the cell stand for.
+        The thresholds of the cell replace its kernels.
     drives : dict of str to ndarray
-        Samples of the numbers that reach the ports.
+        Samples of the values at the ports, any shape.
     counted : Quantity (s)
-        Cells a number times the window.
+        Cells per value times the window.
 
     Returns
     -------
     dict of str to Quantity
     Quantity (Hz)
-        Where inhibition is a conductance: what the least driven macrocolumn sends in all.
+        If inhibition is a conductance: the summed output of the least driven macrocolumn.
     """
     kernels = [phi(population.kernels.get(port, "identity")) for port in ("basal", "apical")]
     signed = population.signed == "basal"
@@ -122,12 +122,12 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
 
 
 def conductance(population, drives, counted):
-    """Constants and unit rate of interneurons whose value is a conductance in nS, which never falls to nothing."""
+    """Constants and unit rate of interneurons whose value is a conductance (nS) with a tonic minimum."""
     return {"sigma_g": TONIC}, ADAPTIVE.membrane.ceiling / LARGEST
 
 
 def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
-    """The form with a read-out, a cell, and a place of L2/3 cells on which inhibition acts.
+    """Biophysical form with a choice of read-out, cell model, and site of inhibition on L2/3 cells.
 
     Parameters
     ----------

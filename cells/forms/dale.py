@@ -1,8 +1,8 @@
-"""Rate form under Dale's law: rates are never negative, synapses keep one sign, and what is subtracted is inhibition.
+"""Rate form under Dale's law: rates are never negative, each synapse has one sign, and inhibition subtracts.
 
-A signed number stands on a pair of an on cell and an off cell, each rectified. Inhibition reaches a dendrite through
-relay cells of its own structure, one a source cell, with a membrane of their own. In the steady state both leave the
-number as it was: clip(x, 0, inf) - clip(-x, 0, inf) = x, and a relay holds the rate that it receives.
+An on cell and an off cell, each rectified, represent a signed value. Inhibition reaches a dendrite through inhibitory relay
+cells in the target structure, one per source cell, with a membrane of their own. In the steady state neither changes the
+value: clip(x, 0, inf) - clip(-x, 0, inf) = x, and a relay reproduces the rate that it receives.
 """
 
 from brian2 import ms

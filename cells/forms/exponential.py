@@ -1,6 +1,9 @@
 """Exponential form: the adaptive form with exponential integrate-and-fire cells (Fourcaud-Trocme et al. 2003).
 
-tau_m dv/dt = current - v + D exp((v - 1) / D) - w + noise, a spike at v = 1.5: its upstroke is part of the membrane.
+tau_m dv/dt = current - v + D exp((v - 1) / D) - w + noise
+
+A spike is registered at v = 1.5, during its upstroke. The f-I curve of this membrane is measured and inverted as in the
+adaptive form.
 """
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
@@ -9,7 +12,7 @@ SHARPNESS = 0.1  # D, chosen: 2 mV of the 20 mV from rest to threshold, in the r
 
 
 def _exponential(membrane):
-    """A leaky membrane with an exponential upstroke."""
+    """The membrane with an exponential upstroke added to its voltage equation."""
     equations = membrane.equations.replace("- v -", "- v + D * exp((v - 1) / D) -", 1)
     return membrane._replace(equations=equations, threshold="v > 1.5", constants={**membrane.constants, "D": SHARPNESS})
 

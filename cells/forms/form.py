@@ -1,4 +1,4 @@
-"""What a form states: how values are coded, through which synapses, by which membranes."""
+"""Form: the coding of values, the synapses and the membranes."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from cortical_attention.cells.membranes.membrane import Membrane
 
 
 class Coding(NamedTuple):
-    """How cells carry values.
+    """Coding of values by cells.
 
     Attributes
     ----------
     paired : bool
-        Whether a signed value stands on a pair of an on cell and an off cell, joined by one-signed synapses.
+        Whether a pair of an on cell and an off cell represents a signed value, with synapses of one sign.
     spikes : bool
-        Whether cells send spikes (events) or their rate (continuously).
+        Whether the output is spikes (events) or a rate (continuous).
     """
 
     paired: bool
@@ -23,34 +23,34 @@ class Coding(NamedTuple):
 
     @property
     def plain(self):
-        """Whether a dendrite is a weighted sum of rates of either sign, and nothing else."""
+        """Whether a dendrite is just a weighted sum of rates of either sign."""
         return not (self.paired or self.spikes)
 
 
 class Synapses(NamedTuple):
-    """Dendrites, and what reaches them.
+    """Dendrites and their synapses.
 
     Attributes
     ----------
     dendrite : str
-        Equations of a dendrite; `filtered` is the value it holds, `drive` what rates bring to it.
+        Equations of a dendrite; `filtered` is its value, `drive` the summed input of rates.
     excitation_variable : str
-        The variable of a dendrite that holds its excitation.
+        Variable of a dendrite that integrates its excitation.
     effect : dict of str to str
-        What "excitation" and "inhibition" do to a dendrite, in terms of `weight`: statements at a spike, or an equation
-        of a summed variable.
+        Action of "excitation" and "inhibition" on a dendrite, in terms of `weight`: statements at a spike, or the
+        equation of a summed variable.
     relay : str
-        Equations of an inhibitory relay, which passes on what it receives: each spike (a spike adds what it carries to `v`,
-        which is reset from one on), or a rate, from the rate `received`.
+        Equations of an inhibitory relay, which repeats its input: each spike (an incoming spike adds its weight to `v`,
+        which is reset from one on), or the rate `received`.
     tau_slow, tau_fast, tau_pool : Quantity
-        Time constants of a dendrite with slow synapses, of one with fast synapses (`CellType.fast`), and of the dendrite
-        that pools for an interneuron.
+        Time constants (s) of a dendrite with slow synapses, of one with fast synapses (`CellType.fast`), and of the
+        pooling dendrite of an interneuron.
     constants : dict
-        Of the equations of dendrites and relays, besides.
+        Further constants of the equations of dendrites and relays.
     conductance : float or None
-        Excitatory conductance of the value one over the leak, in a form whose dendrites saturate.
+        Excitatory conductance of the value one relative to the leak; None if dendrites do not saturate.
     unsaturated : tuple of str
-        Ports whose dendrites do not saturate all the same.
+        Ports exempt from saturation.
     """
 
     dendrite: str
@@ -65,13 +65,13 @@ class Synapses(NamedTuple):
     unsaturated: tuple = ()
 
     def tau(self, cell, port):
-        """Time constant of the dendrite at a port of a cell type."""
+        """Time constant (Quantity, s) of the dendrite at a port of a cell type."""
         if port == "pool":
             return self.tau_pool
         return self.tau_fast if port in cell.fast else self.tau_slow
 
     def conductance_at(self, port):
-        """Conductance of the value one at a port, or None in a form whose dendrites do not saturate."""
+        """Conductance of the value one at a port, relative to the leak; None if the form has no saturation."""
         return 0.0 if self.conductance is not None and port in self.unsaturated else self.conductance
 
     def saturates(self, port):
@@ -80,7 +80,7 @@ class Synapses(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How cells and dendrites run.
+    """Dynamics of cells and dendrites.
 
     Attributes
     ----------
@@ -88,17 +88,17 @@ class Form(NamedTuple):
     coding : Coding
     synapses : Synapses
     membrane : Membrane
-        Of every cell type that is not named below.
+        Default membrane.
     dt : Quantity
-        Default time step.
+        Default time step (s).
     settle : Quantity
-        Default time thrown away before the measured window.
+        Default settling time (s), discarded before the measured window.
     of_kind : dict of str to Membrane
-        Membranes of cell types of another kind (`CellType.membrane`).
+        Membranes by kind of cell (`CellType.membrane`).
     of_cell : dict of str to Membrane
-        Membranes of single cell types, by the name of the type.
+        Membranes of single cell types, by name; they precede those by kind.
     lacks : tuple of str
-        Names of the cell types for which this form has no membrane.
+        Names of cell types that this form cannot simulate.
     """
 
     name: str
@@ -118,17 +118,17 @@ class Form(NamedTuple):
 
     @property
     def paired(self):
-        """Whether a signed value stands on a pair of cells."""
+        """Whether a pair of cells represents a signed value."""
         return self.coding.paired
 
     @property
     def membranes(self):
-        """Every membrane that a cell of this form may have."""
+        """All membranes of the form (tuple of Membrane)."""
         return self.membrane, *self.of_kind.values(), *self.of_cell.values()
 
     @property
     def regular(self):
-        """Whether each cell counts exactly, so that its count is right to one spike: no membrane has noise."""
+        """Whether spike counts are correct to one spike: no membrane has noise."""
         return not any(each.streams for each in self.membranes)
 
     @property
@@ -145,11 +145,11 @@ class Form(NamedTuple):
         return self.of_cell.get(cell.name) or self.of_kind.get(cell.membrane, self.membrane)
 
     def with_synapses(self, **changes):
-        """The same form with other synapses."""
+        """The form with some fields of `Synapses` replaced, by name (Form)."""
         return self._replace(synapses=self.synapses._replace(**changes))
 
     def with_membranes(self, change):
-        """The same form with every membrane changed by a function from a membrane to another."""
+        """The form with every membrane replaced by `change(membrane)` (Form)."""
         return self._replace(
             membrane=change(self.membrane),
             of_kind={kind: change(each) for kind, each in self.of_kind.items()},

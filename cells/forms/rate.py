@@ -1,4 +1,4 @@
-"""Rate form: every cell is a leaky rate, every dendrite a leaky sum; signed rates are deviations from a baseline."""
+"""Rate form: each cell is a leaky rate, each dendrite a leaky sum; negative rates are deviations below a baseline."""
 
 from brian2 import ms, second
 

@@ -1,7 +1,7 @@
-"""Spiking form: integrate-and-fire somata with reset by subtraction, exponential synapses, one-signed.
+"""Spiking form: integrate-and-fire somata with reset by subtraction, and exponential synapses of one sign.
 
-The membrane integrates the rate that the rule asks for (`cells.membranes.integrator`): a cell counts, it does not average
-noise.
+The membrane integrates the target rate given by the rule (`cells.membranes.integrator`), without noise: its spike count is
+correct to one spike.
 """
 
 from brian2 import ms, second

@@ -1,1 +1,1 @@
-"""Membranes: one file per cell model, its own measurement included."""
+"""Membranes: one file per cell model, with the measurement that calibrates it."""

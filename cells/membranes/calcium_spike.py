@@ -1,18 +1,18 @@
-"""Two-compartment pyramidal cell with a calcium current that is gated, as in Larkum, Senn & Luescher (2004).
+"""Two-compartment pyramidal cell with a gated calcium current, after Larkum, Senn & Luescher (2004).
 
 Soma:      C_s dV_s/dt = (E_L - V_s) / R_s + (V_d - V_s) / R_T + g_K (E_K - V_s) + I_s
-           g_K grows by g_AHP at a spike, and falls with tau_K
+           g_K += g_AHP at a spike, and decays with tau_K
 Dendrite:  C_d dV_d/dt = (E_d - V_d) / R_d + (V_soma - V_d) / R_T + g_Ca m h (E_Ca - V_d) + I_d
            tau_m dm/dt = 1 / (1 + exp(-(V_d - V_m) / D)) - m,  tau_h dh/dt = 1 / (1 + exp((V_d - V_h) / D)) - h
-A spike holds the soma at V_peak for `refractory`, as the dendrite sees it; then the soma is reset to V_reset, and the
-dendrite raised by `kick`; both last a step less than said, since a spike is found at the end of a step. Noise, shunts,
-bursts and synapses are those of `cells.membranes.two_compartment`.
+During a spike the dendrite receives current from a soma at V_peak for `refractory`; then the soma is reset to V_reset and
+the dendrite depolarised by `kick`. Both last one step less than stated, since spikes are detected at the end of a step.
+Noise, shunts, bursts and synapses are those of `cells.membranes.two_compartment`.
 
-The paper itself could not be had. All constants but those of the gates were read in one public re-implementation, which is
-of students and has the reversal of calcium from elsewhere; those of the gates in two, the second of which says that they
-are of this paper and has logistic curves where the first has their tangents. There g_K is set to g_AHP at a spike: the cell
-then fires at 200 Hz where the paper's fires at 24. Added up, it comes near the paper's f-I points, which a third public
-source gives (`F_I`; `tests/test_two_compartment.py`).
+The paper itself was not accessible. All constants except those of the gates come from one public re-implementation, by
+students, with the calcium reversal potential from another source. Those of the gates come from two; the second attributes
+them to this paper and has logistic curves where the first has their tangents. There g_K is set to g_AHP at a spike: the cell
+then fires at 200 Hz, that of the paper at 24 Hz. With summation it approximates the f-I points of the paper, quoted by a
+third public source (`F_I`; `tests/test_two_compartment.py`).
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ F_I = {  # pA into the soma, Hz: Larkum, Senn & Luescher (2004), as a public ana
 
 
 class CalciumSpike(NamedTuple):
-    """Constants of the cell: Larkum, Senn & Luescher (2004), by way of re-implementations, unless said otherwise."""
+    """Constants of the cell: Larkum, Senn & Luescher (2004), through re-implementations, unless stated otherwise."""
 
     E_L: Quantity = -70 * mV  # rest of the soma
     V_T: Quantity = -47 * mV  # threshold

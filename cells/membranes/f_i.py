@@ -1,7 +1,7 @@
-"""A drive by current: the f-I curve of a membrane, measured in Brian2 on that membrane, and inverted.
+"""Drive by current: the f-I curve of a membrane, measured in Brian2 on the same membrane and inverted.
 
-The equations of the membrane take `current` as given, in whatever unit its levels have. There is no closed form of the
-curve; the table is measured once in a process for each membrane and time step.
+The membrane equations use `current`, in units of the distance from rest to threshold. The curve has no closed form; it is
+measured once per process for each membrane and time step.
 """
 
 from functools import lru_cache
@@ -37,16 +37,31 @@ class Table(NamedTuple):
 
 
 def f_i_table(membrane, dt):
-    """f-I curve of a membrane at a time step (Table).
+    """f-I curve of a membrane.
 
-    The levels lie close where the cell begins to fire: about the distance from rest to threshold, and about what noise
-    (constant `sigma`) takes across it. The first half second is left out.
+    Current levels are dense near the onset of firing: around threshold, and shifted down by three times the noise (constant
+    `sigma`). The first half second is discarded.
+
+    Parameters
+    ----------
+    membrane : Membrane
+    dt : Quantity (s)
+        Time step.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On an interrupted measurement.
     """
     return _measure(_Key(membrane, float(dt)))
 
 
 class _Key:
-    """A membrane and a time step (s), compared by what the measurement depends on."""
+    """A membrane and a time step (s); equal if the measurement would be equal."""
 
     def __init__(self, membrane, dt):
         self.membrane, self.dt = membrane, dt
@@ -76,18 +91,25 @@ def rates_at(membrane, currents, dt, n_cell=N_CELL, window=WINDOW, stream=0):
     ----------
     membrane : Membrane
     currents : ndarray, shape (n_current,)
-    dt : Quantity (s)
+        In units of the distance from rest to threshold.
     n_cell : int
-        Cells for each current.
+        Cells per current.
     window : Quantity (s)
-        After half a second that is left out.
+        Measured time, after half a second that is discarded.
+    dt : Quantity (s)
+        Time step.
     stream : int
-        Of the noise.
+        Stream of the noise.
+
+    Returns
+    -------
+    ndarray, shape (n_current,)
+        Hz.
 
     Raises
     ------
     KeyboardInterrupt
-        If it was interrupted.
+        On an interrupted simulation.
     """
     group = NeuronGroup(
         len(currents) * n_cell,
@@ -111,7 +133,16 @@ def rates_at(membrane, currents, dt, n_cell=N_CELL, window=WINDOW, stream=0):
 
 
 def inverse(table):
-    """Currents that give the rates 0, RESOLUTION, ... up to TOP.
+    """Currents for the rates 0, RESOLUTION, ... up to TOP.
+
+    Parameters
+    ----------
+    table : Table
+
+    Returns
+    -------
+    ndarray, shape (n_rate,)
+        In units of the distance from rest to threshold.
 
     Raises
     ------

@@ -1,9 +1,8 @@
-"""Perfect integrator with reset by subtraction: a cell fires once each time the integral of its rate has grown by one.
+"""Perfect integrator with reset by subtraction: a spike whenever the integral of the target rate grows by one.
 
 dv/dt = rate,   v -= 1 at a spike
 
-It counts, it does not average noise. A step that would need two spikes of one cell is counted in `crowded`, and fails the
-run.
+It has no noise. A time step that would need two spikes of one cell is counted in `crowded`, and fails the run.
 """
 
 from brian2 import Hz
@@ -29,5 +28,17 @@ INTEGRATOR = Membrane(
 
 
 def steady_rate(unit_rate, number):
-    """Rate in the steady state (Hz): `unit_rate * number`, at least zero."""
+    """Rate in the steady state, `unit_rate * number` for values of at least zero.
+
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    number : float or ndarray
+        Value given by the rule of the cell type.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+    """
     return unit_rate * number

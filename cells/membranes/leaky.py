@@ -3,8 +3,8 @@
 tau_m dv/dt = current - v - w + noise      v from rest (0) to threshold (1), a distance of about 20 mV
 tau_w dw/dt = -w, w += b at each spike     spike-frequency adaptation
 
-The current that gives the rate asked for is read from the cell's own f-I table (`cells.membranes.f_i`); a drive beyond the
-table fails the run.
+The current for a target rate is read from the f-I curve of the cell (`cells.membranes.f_i`); a target beyond the curve fails
+the run.
 """
 
 from brian2 import Hz, ms

@@ -1,4 +1,4 @@
-"""What a membrane states; every other file of this folder is a membrane, or how values become the drive of one."""
+"""Membrane, its drive and its limit; the other files of this folder define membranes or calibrate their drive."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,26 +9,27 @@ ONE = "1"
 
 
 class MembraneError(ValueError):
-    """A membrane that cannot do what is asked of it; the message is one sentence that names it."""
+    """A membrane that cannot be calibrated or changed as requested; the message is one sentence."""
 
 
 class Drive(NamedTuple):
-    """How the value that a cell type asks for becomes the drive of a membrane.
+    """Conversion of the value given by a rule into the drive of a membrane.
 
     Attributes
     ----------
     equations : str
-        In terms of `number`, the constant `unit_rate`, and the ports; whatever the membrane's equations take as given.
+        Equations of the inputs of the membrane, in terms of `number`, the constant `unit_rate` and the ports.
     measure : callable or None
-        From the membrane and a time step to constants of these equations, measured on that very membrane.
+        ``measure(membrane, dt)`` returns constants of these equations, measured on the same membrane.
     calibrate : callable or None
-        From a population, samples of the values at its `ports` (dict of str to ndarray) and the cells per value times the
-        window (Quantity, s) to constants of the soma, and its unit rate (`simulation.calibrate.calibrated`).
+        ``calibrate(population, drives, counted)`` returns constants of the soma and the unit rate (Quantity, Hz), from
+        samples of the values at its `ports` (dict of str to ndarray) and the cells per value times the window
+        (Quantity, s); see `simulation.calibrate.calibrated`.
     ports : tuple of str
         The ports whose values `calibrate` needs.
     kernels : bool
-        Whether the kernels of the population are applied to the ports; False where thresholds of the membrane itself stand
-        in for them.
+        Whether the kernels of the population are applied to the ports; False if thresholds of the membrane replace
+        them.
     """
 
     equations: str = ""
@@ -39,14 +40,14 @@ class Drive(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """Where a membrane is asked for more than it can give.
+    """Condition under which a membrane cannot reach its target rate.
 
     Attributes
     ----------
     condition : str
         Evaluated at each spike, after the reset; counted in the variable `crowded`.
     sentence : str
-        What such a spike is, as the message of a run that fails for it says it.
+        Description of such a spike in the message of the failed run.
     """
 
     condition: str
@@ -59,29 +60,29 @@ class Membrane(NamedTuple):
     Attributes
     ----------
     equations : str
-        Given what the drive defines; has a variable `rate` (Hz) unless the drive has it.
+        Equations, in terms of the variables of the drive; with a variable `rate` (Hz) unless the drive has it.
     threshold, reset : str or None
-        None in a membrane that sends its rate.
+        None in a membrane whose output is a rate.
     constants : dict
         Of the equations.
     drive : Drive
     variable : str
-        The variable that must stay finite.
+        Variable checked for overflow.
     reading : str
-        The variable that is sampled to know what was sent: `rate`, or a running count such as `count`, of spikes.
+        Variable sampled as the output: `rate` (Hz), or a running count such as `count` (spikes).
     sends : str
-        What a spike carries to the synapses: ``"1"``, or a variable of the soma.
+        Amplitude of a spike at the synapses: ``"1"``, or a variable of the soma.
     refractory : str or False
-        The constant that is the refractory time.
+        Name of the constant for the refractory time.
     start : callable or None
-        From a group of somata and a uniform random number for each to their first state, so that cells do not fire in step.
+        ``start(group, uniform)`` sets initial states from one uniform random number per cell, to prevent synchrony.
     limit : Limit or None
     ceiling : Quantity or None
-        Highest rate that a cell is asked for (Hz); None where rates have no bound.
+        Highest target rate (Hz); None without a bound.
     streams : dict of str to str
-        Constants that name streams of noise in the equations, and a prefix that keeps each apart; empty without noise.
+        Constants for streams of noise in the equations, each with a prefix of its name; empty without noise.
     lag : Quantity
-        Time by which the soma delays what it receives.
+        Delay of the soma (s).
     """
 
     equations: str
@@ -120,19 +121,25 @@ class Membrane(NamedTuple):
 
     @property
     def carries(self):
-        """What a spike carries, as its synapses see it."""
+        """Amplitude of a spike, in the name space of its synapses."""
         return ONE if self.sends == ONE else f"{self.sends}_pre"
 
     def carried(self, statement):
-        """Statement of a synapse, in terms of `weight`, with the weight times what a spike of this membrane carries."""
+        """Statement of a synapse, with `weight` multiplied by the amplitude of a spike."""
         return statement if self.sends == ONE else statement.replace("weight", f"weight * {self.carries}")
 
     def measured(self, dt):
-        """Constants of its drive, measured at a time step where that has not been done in this process."""
+        """Constants of the drive, measured at time step `dt` (Quantity, s) and cached within the process (dict)."""
         return self.drive.measure(self, dt) if self.drive.measure else {}
 
     def changed(self, **constants):
-        """The same membrane with other constants."""
+        """The membrane with some constants replaced, by name.
+
+        Raises
+        ------
+        MembraneError
+            For a constant that the membrane does not have.
+        """
         unknown = constants.keys() - self.constants.keys()
         if unknown:
             raise MembraneError(f"the membrane has no constant {sorted(unknown)[0]}, but {', '.join(self.constants)}")

@@ -1,10 +1,10 @@
-"""How numbers become the currents of a two-compartment cell, so that what it sends is their product.
+"""Currents of a two-compartment cell for two values, such that its output approximates their product.
 
-A number x at the basal port becomes the current I_s0 + I_s1 x, a number y at the apical port I_d0 + I_d1 y. The four
-constants are fitted on the measured surface S of the cell, so that S, times a gain, comes near phi(x) phi(y) where the
-numbers lie; the cell's own thresholds do what phi does. A signed number stands on a pair of cells, of which the off cell
-gets -x: there S(x, y) - S(-x, y) is to come near x y. The spikes that can be counted are part of the error: a working
-point where the cell hardly fires may be linear, and tells nothing.
+A value x at the basal port becomes the current I_s0 + I_s1 x, a value y at the apical port I_d0 + I_d1 y. The four
+constants are fitted on the measured surface S of the cell, so that S, times a gain, approximates phi(x) phi(y) over the
+distribution of the values; the thresholds of the cell replace phi. A pair of cells represents a signed value, with -x at the
+off cell: S(x, y) - S(-x, y) then approximates x y. The error includes the variance of spike counts, which excludes working
+points that are linear but almost silent.
 """
 
 from typing import NamedTuple
@@ -22,20 +22,20 @@ BEST = 4  # of the starts, from which the search goes on
 
 
 class Mapping(NamedTuple):
-    """Currents of numbers, and what they give.
+    """Affine map from values to currents, and its result.
 
     Attributes
     ----------
     I_s0, I_d0 : Quantity (A)
-        Current of zero into the soma and into the dendrite.
+        Current for the value zero, into soma and dendrite.
     I_s1, I_d1 : Quantity (A)
-        More current for each one.
+        Increase of the current per unit of value.
     unit_rate : Quantity (Hz)
-        What the cell sends for the product one.
+        Output of the cell for the product one.
     loss : float
-        Squared error of the product over its square, counting included.
+        Squared error of the product relative to its square, including the variance of counts.
     ranges : tuple of (float, float)
-        Least and largest current (pA) of the surface, into soma and dendrite.
+        Least and largest measured current (pA), into soma and dendrite.
     """
 
     I_s0: Quantity
@@ -47,13 +47,24 @@ class Mapping(NamedTuple):
     ranges: tuple
 
     def currents(self, basal, apical):
-        """Currents (pA) of numbers at the two ports, which end where the surface ends."""
+        """Currents (pA, two ndarrays) for values at the two ports, clipped to the measured surface."""
         currents = (self.I_s0 + self.I_s1 * basal) / pA, (self.I_d0 + self.I_d1 * apical) / pA
         return tuple(np.clip(each, *ends) for each, ends in zip(currents, self.ranges, strict=True))
 
 
 def density(numbers):
-    """Points (N_POINT,) from the least to the largest of the numbers, and how often numbers lie near each (sum one)."""
+    """Density of values on a grid.
+
+    Parameters
+    ----------
+    numbers : ndarray
+        Values, any shape.
+
+    Returns
+    -------
+    points, weight : ndarray, shape (N_POINT,)
+        Grid from the least to the largest value, and the share of values near each point (sum one).
+    """
     numbers = np.ravel(numbers)
     points, width = np.linspace(numbers.min(), numbers.max(), N_POINT, retstep=True)
     near = np.exp(-0.5 * ((numbers[:, None] - points) / max(width, 1e-12)) ** 2).mean(axis=0)
@@ -61,20 +72,20 @@ def density(numbers):
 
 
 def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, counted):
-    """Mapping of numbers that are seen at the two ports.
+    """Mapping fitted to the values at the two ports.
 
     Parameters
     ----------
     surface : Surface
     readout : str
     basal, apical : ndarray
-        Samples of the numbers, any shape.
+        Samples of the values, any shape.
     phi_basal, phi_apical : callable
-        The kernels that the thresholds stand for.
+        Kernels that the thresholds replace.
     signed : bool
-        Whether the basal number has a sign, and stands on an on cell and an off cell.
+        Whether the basal value is signed, and represented by an on cell and an off cell.
     counted : Quantity (s)
-        Cells a number times the window.
+        Cells per value times the window.
 
     Returns
     -------
@@ -86,7 +97,7 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
     wanted = np.outer(phi_basal(x), phi_apical(y))
 
     def found(p):
-        """What is sent for the product, and the variance of counting it."""
+        """Output for the product, and the variance of its count."""
         on, off = sent(p, x, y), sent(p, -x, y) if signed else 0.0
         return on - off, (on + off) / float(counted)
 
@@ -105,7 +116,7 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
 
 
 def _starts(surface, *largest):
-    """Constants (I_s0, I_s1, I_d0, I_d1; pA) from which the search starts, for numbers up to the `largest` at each port."""
+    """Constants (I_s0, I_s1, I_d0, I_d1; pA) from which the search starts, for values up to the `largest` at each port."""
     ranges = [(each[0], each[-1] - each[0]) for each in (surface.basal, surface.apical)]
     parts = np.array(STARTS, dtype=float).reshape(-1, 2, 2)
     for k, (least, span) in enumerate(ranges):
@@ -116,13 +127,32 @@ def _starts(surface, *largest):
 
 
 def rates(surface, readout, basal, apical):
-    """Rates (Hz) at currents (pA) within the surface, which are broadcast."""
+    """Rates at given currents, interpolated on the measured surface.
+
+    Parameters
+    ----------
+    surface : Surface
+    readout : str
+        A read-out in `surface.rates`.
+    basal, apical : ndarray
+        Currents (pA); shapes broadcast.
+
+    Returns
+    -------
+    ndarray
+        Hz.
+
+    Raises
+    ------
+    ValueError
+        For currents outside the surface.
+    """
     table = RegularGridInterpolator((surface.basal, surface.apical), surface.rates[readout])
     return table(tuple(np.broadcast_arrays(basal, apical)))
 
 
 def _reader(surface, readout):
-    """Rates (n_x, n_y) of numbers x and y under the constants p; currents end where the surface ends."""
+    """Function that gives rates (n_x, n_y), Hz, for values x and y under constants p (pA), clipped to the surface."""
     table = RegularGridInterpolator((surface.basal, surface.apical), surface.rates[readout])
 
     def sent(p, x, y):

@@ -1,4 +1,4 @@
-"""Leaky rates: the soma as a low-pass filter of the rate that its cell type asks for.
+"""Leaky rates: the soma as a low-pass filter of the target rate.
 
 tau_soma drate/dt = unit_rate * number - rate
 """
@@ -20,5 +20,17 @@ RECTIFIED = SIGNED._replace(equations="drate/dt = (unit_rate * clip(number, 0, i
 
 
 def steady_rate(unit_rate, number):
-    """Rate in the steady state (Hz): `unit_rate * number`, at least zero where it is rectified."""
+    """Rate in the steady state, `unit_rate * number`; a rectified membrane needs a value of at least zero.
+
+    Parameters
+    ----------
+    unit_rate : Quantity (Hz) or float
+        Rate that represents the value one.
+    number : float or ndarray
+        Value given by the rule of the cell type.
+
+    Returns
+    -------
+    Quantity (Hz), or as `unit_rate`
+    """
     return unit_rate * number

@@ -5,19 +5,19 @@ Soma:      C_s dV_s/dt = -C_s (V_s - E_L) / tau_s + g_s f(V_d) + I_s + w_s - g_s
 Dendrite:  C_d dV_d/dt = -C_d (V_d - E_L) / tau_d + g_d f(V_d) + c_d K(t - t_spike) + I_d + w_d - g_shunt_d (V_d - E_I)
            tau_wd dw_d/dt = -w_d - a (V_d - E_L)
 Plateau:   f(V) = 1 / (1 + exp(-(V - E_d) / D_d))
-K is the back-propagated spike, 1 from 0.5 to 2.5 ms after it. To both currents comes noise of its own, an
-Ornstein-Uhlenbeck process of standard deviation `sigma` (at any step: less 1 under its root). Spikes closer than 16 ms make
-a burst; an event is a burst or a spike that stands alone. A facilitating synapse releases the more, the shorter the
-interval: du/dt = -u / tau_f, u += U (1 - u) at each spike, which releases what u was before (Naud & Sprekeler read bursts
-so).
+K is the back-propagated spike, 1 from 0.5 to 2.5 ms after it. Each current has independent noise, an
+Ornstein-Uhlenbeck process of standard deviation `sigma` at any time step (hence the -1 under the root). Spikes closer than
+16 ms form a burst; an event is a burst or an isolated spike. Release of a facilitating synapse increases as the interval
+shortens: du/dt = -u / tau_f, u += U (1 - u) at each spike, which releases the value of u before it (the read-out of
+bursts in Naud & Sprekeler).
 
-The equations and constants are those of Naud & Sprekeler (2018), as public re-implementations give them: of the soma two
-were read, of the dendrite four. Where two or more state a constant they agree, and so they do on a background noise of
-450 pA and 2 ms; not on its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. The threshold was
-read in one place only, and the refractory time is said in one to be 1 ms longer than the original. The paper itself could
-not be had. The shunts, the facilitation and a weaker noise are ours.
+The equations and constants are those of Naud & Sprekeler (2018) in public re-implementations: two for the soma, four for the
+dendrite. Where two or more state a constant they agree, as they do on a background noise of 450 pA and 2 ms; they differ on
+its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. A single source gives the threshold, and
+one states that its refractory time is 1 ms longer than the original. The paper itself was not accessible. The shunts, the
+facilitation and a weaker noise are ours.
 
-There is no closed form: `surface` measures the table.
+There is no closed form: `surface` measures a table of rates.
 """
 
 from functools import lru_cache
@@ -68,16 +68,16 @@ COUNT = "\n".join(f"{name} += {SAMPLED[name]}" for name in READOUTS)
 
 
 class Dynamics(NamedTuple):
-    """Equations of a kind of cell, and how it is simulated.
+    """Equations of a cell model, its time step and its range of currents.
 
     Attributes
     ----------
     equations, reset : str
-        Of V_s and V_d, given the currents I_s and I_d and `SURROUNDINGS`; and what a spike does to them.
+        Equations of V_s and V_d, in terms of the currents I_s and I_d and `SURROUNDINGS`; reset at a spike.
     step : Quantity
-        Time step.
+        Time step (s).
     basal, apical : ndarray
-        Currents (pA) from silence to the highest rates, at which the cell is measured.
+        Measured currents (pA), from silence to the highest rates.
     """
 
     equations: str
@@ -88,7 +88,7 @@ class Dynamics(NamedTuple):
 
 
 class TwoCompartment(NamedTuple):
-    """Constants of the cell: Naud & Sprekeler (2018), by way of re-implementations, unless said otherwise."""
+    """Constants of the cell: Naud & Sprekeler (2018), through re-implementations, unless stated otherwise."""
 
     E_L: Quantity = -70 * mV  # rest, and reset
     V_T: Quantity = -50 * mV  # threshold
@@ -125,7 +125,7 @@ class TwoCompartment(NamedTuple):
 
 
 class Summing(TwoCompartment):
-    """Control: a cell of one compartment that receives both currents, so that nothing in it multiplies."""
+    """Control: a one-compartment cell that receives and sums both currents, without multiplication."""
 
     dynamics = TwoCompartment.dynamics._replace(
         equations="""
@@ -137,7 +137,7 @@ class Summing(TwoCompartment):
 
 
 def cells_under(basal, apical, cell, seed):
-    """Cells under constant drives, at rest (NeuronGroup); the arguments are those of `counts`."""
+    """Cells at rest under constant currents (NeuronGroup); arguments as in `counts`."""
     streams = np.random.SeedSequence(seed).generate_state(2).tolist()
     constants = cell._asdict()
     own = {name: constants.pop(name) for name in ("g_shunt_s", "g_shunt_d")}
@@ -160,29 +160,31 @@ def cells_under(basal, apical, cell, seed):
 
 
 def counts(basal, apical, cell, window, seed=0, report=None):
-    """What cells count under constant drives, simulated in Brian2.
+    """Counts of each read-out under constant currents, simulated in Brian2.
 
     Parameters
     ----------
     basal, apical : Quantity (A), shape (n,)
-        Currents into soma and dendrite, one a cell.
+        Currents into soma and dendrite, one per cell.
     cell : TwoCompartment or CalciumSpike
-        A constant may also be an array (n,), a value for each cell: `g_shunt_s` and `g_shunt_d` only.
+        `g_shunt_s` and `g_shunt_d` may be arrays (n,), one value per cell.
     window : Quantity (s)
-        After `SETTLE`.
+        Measured time, after `SETTLE`.
     seed : int
+        Seed of the noise.
     report : callable, optional
+        Progress report of Brian2.
 
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        Number of spikes ("total"), of bursts ("burst") and of events ("event") of each cell in the window, and what its
-        facilitating synapses released ("facilitated").
+        Number of spikes ("total"), of bursts ("burst") and of events ("event") of each cell in the window, and release
+        of its facilitating synapses ("facilitated").
 
     Raises
     ------
     KeyboardInterrupt
-        If it was interrupted.
+        On an interrupted simulation.
     """
     group = cells_under(basal, apical, cell, seed)
     network, read = Network(group), []
@@ -195,14 +197,14 @@ def counts(basal, apical, cell, window, seed=0, report=None):
 
 
 class Surface(NamedTuple):
-    """Rates over a grid of drives.
+    """Measured rates over a grid of currents.
 
     Attributes
     ----------
     basal, apical : ndarray, shape (n_basal,) and (n_apical,)
         Currents, pA.
     rates : dict of str to ndarray, shape (n_basal, n_apical)
-        Hz, of each read-out.
+        Hz, by read-out.
     """
 
     basal: np.ndarray
@@ -211,17 +213,29 @@ class Surface(NamedTuple):
 
 
 def surface(cell, basal=None, apical=None, n_cell=20, window=4 * second, seed=0):
-    """Surface of a cell.
+    """Surface of a cell, measured in Brian2.
 
     Parameters
     ----------
     cell : TwoCompartment or CalciumSpike
     basal, apical : ndarray, shape (n_basal,) and (n_apical,), optional
-        Currents, pA; those of the cell's `dynamics` unless given.
+        Currents (pA); default: those of the cell's `dynamics`.
     n_cell : int
-        Cells at each point.
+        Cells per point.
     window : Quantity (s)
+        Measured time, after `SETTLE`.
     seed : int
+        Seed of the noise.
+
+    Returns
+    -------
+    Surface
+        Mean over the cells of each point.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On an interrupted simulation.
     """
     basal = cell.dynamics.basal if basal is None else basal
     apical = cell.dynamics.apical if apical is None else apical
@@ -233,13 +247,13 @@ def surface(cell, basal=None, apical=None, n_cell=20, window=4 * second, seed=0)
 
 
 def surface_of(cell):
-    """Surface of a cell over the whole range of currents, measured once in a process."""
+    """Surface of a cell over the whole range of currents, measured once per process (Surface)."""
     return _measure(type(cell), tuple(float(each) for each in cell))
 
 
 @lru_cache
 def _measure(kind, constants):
-    """The surface, from what can be compared: the kind of cell, and its constants in their order, in SI units."""
+    """Surface from a hashable key: the cell class, and its constants in order, in SI units."""
     dimensions = [getattr(default, "dim", None) for default in kind()]
     return surface(
         kind(*(each if dim is None else Quantity(each, dim) for each, dim in zip(constants, dimensions, strict=True)))

@@ -67,7 +67,7 @@ def _loop():
 
 
 def connected(address, timeout=10):
-    """Client of the scheduler at an address, which is given so long to answer (s).
+    """Client of the scheduler at an address, with a timeout (s).
 
     Raises
     ------

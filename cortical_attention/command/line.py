@@ -1,6 +1,6 @@
-"""The command line: every experiment is a subcommand and a script.
+"""Command line: every experiment is a subcommand and a script.
 
-Only the experiment that is named is imported; of the others the help shows the first line of their docstring.
+Only the named experiment is imported; the help shows the first line of the docstrings of all others.
 """
 
 import ast
@@ -47,7 +47,7 @@ def main():
 
 
 def build(arguments):
-    """Typer application in which the experiment that the arguments name is real, and the others are shown only."""
+    """Typer application; only the experiment named in the arguments is imported, the others appear in the help."""
     app = typer.Typer(
         help="Does a cortico-thalamic circuit compute multihead self-attention?",
         no_args_is_help=True,
@@ -66,7 +66,7 @@ def build(arguments):
 
 
 def _not_imported():
-    """Place of an experiment that the command line does not name."""
+    """Placeholder for an experiment that is not named on the command line."""
 
 
 def docstring(name):
@@ -87,7 +87,7 @@ def list_experiments():
 
 
 def _part(name, title):
-    """What stands behind `title:` in the docstring of an experiment, up to the next empty line."""
+    """Paragraph `title:` of the docstring of an experiment, on one line."""
     paragraphs = docstring(name).split("\n\n")
     found = next(each for each in paragraphs if each.startswith(f"{title}:"))
     return " ".join(found.removeprefix(f"{title}:").split())

@@ -1,4 +1,4 @@
-"""The options that the commands share: their types for typer, and one check that turns them into settings."""
+"""Options shared by the commands: their types for typer, and one check that converts them into settings."""
 
 import math
 from pathlib import Path
@@ -18,31 +18,44 @@ from cortical_attention.wiring.expressions import WiringError
 
 OWN = "or module:object of your own"
 _ABOUT = ", ".join(f"{each.name} ({each.about})" for each in SYSTEMS.values())
-Wiring = Annotated[str, typer.Option(help=f"{_ABOUT}, {OWN}.")]
-Form = Annotated[str, typer.Option(help=f"{', '.join(FORMS)}, {OWN}.")]
-Kernel = Annotated[str, typer.Option(help=f"phi: {', '.join(kernels())}.")]
-Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Do not divide by Z.")]
-Normalisation = Annotated[str, typer.Option(help="What inhibits: recurrent, feedforward, or output (wrong by design).")]
-Dendrites = Annotated[str, typer.Option(help="shared (one a distinct drive) or explicit (one synapse a pair).")]
-Cells = Annotated[int, typer.Option(help="Cells that share one number.")]
-Duration = Annotated[float | None, typer.Option(help="Measured window, s.")]
-Settle = Annotated[float | None, typer.Option(help="Time thrown away before it, s.")]
-Dt = Annotated[float | None, typer.Option(help="Time step, ms.")]
-UnitRate = Annotated[float, typer.Option(help="Largest unit rate of the nuclei, Hz.")]
-Target = Annotated[str, typer.Option(help="Code generation: auto, numpy, cython or cpp.")]
-Seed = Annotated[int, typer.Option(help="Seed of the membranes' starting phases.")]
-InputSeed = Annotated[int, typer.Option(help="Seed of the random inputs, and of the membranes' starting phases.")]
+Wiring = Annotated[str, typer.Option(help=f"Wiring of the circuit: {_ABOUT}, {OWN}.")]
+Form = Annotated[str, typer.Option(help=f"Form of the cells: {', '.join(FORMS)}, {OWN}.")]
+Kernel = Annotated[str, typer.Option(help=f"Kernel phi of the dendrites: {', '.join(kernels())}.")]
+Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Attention without division by Z.")]
+Normalisation = Annotated[
+    str, typer.Option(help="Input of the divisive inhibition: recurrent, feedforward, or output (wrong by design).")
+]
+Dendrites = Annotated[
+    str, typer.Option(help="Simulated dendrites: shared (one per distinct drive) or explicit (one synapse per pair).")
+]
+Cells = Annotated[int, typer.Option(help="Cells per value.")]
+Duration = Annotated[float | None, typer.Option(help="Measured time (s); default: 2 for spikes, 0.5 for rates.")]
+Settle = Annotated[
+    float | None, typer.Option(help="Settling time before the measurement (s); default: that of the form.")
+]
+Dt = Annotated[float | None, typer.Option(help="Time step (ms); default: that of the form.")]
+UnitRate = Annotated[float, typer.Option(help="Largest unit rate of thalamic nuclei (Hz).")]
+Target = Annotated[str, typer.Option(help="Code generation of Brian2: auto (by estimated time), numpy, cython or cpp.")]
+Seed = Annotated[int, typer.Option(help="Seed of initial membrane states and of noise.")]
+InputSeed = Annotated[int, typer.Option(help="Seed of the random inputs, of initial membrane states and of noise.")]
 Record = Annotated[
     str,
-    typer.Option(help="default (nuclei, interneurons and PT whole, 200 cells of others), sample (32 of each) or all."),
+    typer.Option(
+        help="Recorded cells: default (all of nuclei, interneurons and L5 PT, 200 of each other population), "
+        "sample (32 per population) or all."
+    ),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder of the result.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write into a folder that has results.")]
-Plan = Annotated[bool, typer.Option("--plan", help="Say what each target is expected to take, and run nothing.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
-Workers = Annotated[int, typer.Option(help="Local processes that share the heads; 0: one process runs the whole.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Result folder, reserved before the run; default: results/EXPERIMENT/TIME-HASH.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of each target, without a run.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Hide the progress bar.")]
+Workers = Annotated[
+    int, typer.Option(help="Number of local processes that share the heads; 0: one process for the whole circuit.")
+]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a dask scheduler whose workers share the heads.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, all else on standard error.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, everything else on standard error.")]
 
 MAX_CELLS, MIN_UNIT_RATE = 10**6, 1e-6  # chosen: far beyond what is of use, so that nothing overflows
 MAX_STEPS = 1e9  # chosen: a day and more on the numpy target
@@ -50,19 +63,19 @@ NORMALISATIONS = ("recurrent", "feedforward", "output")
 
 
 class OptionError(ValueError):
-    """An option with a value it cannot have; one sentence that names it."""
+    """An option with an invalid value; the message is one sentence that names it."""
 
 
 class Options(NamedTuple):
-    """What a command was asked for, checked.
+    """Checked options of a command.
 
     Attributes
     ----------
     wiring : str, callable or System
-        As `trials.systems.system_of` takes it.
+        As in `trials.systems.system_of`.
     kernel : str
     normalisation : str or None
-        None: not normalised.
+        None: without normalisation.
     settings : simulation.attend.Settings
     """
 
@@ -73,12 +86,12 @@ class Options(NamedTuple):
 
     @property
     def system(self):
-        """The wiring with its algebra and its nulls."""
+        """System of the wiring: circuit, algebra and nulls."""
         return system_of(self.wiring, "--wiring")
 
     @property
     def named(self):
-        """What the circuit is, by names: wiring (as it was given), kernel, normalisation."""
+        """Names that define the circuit (dict): wiring (as given), kernel, normalisation."""
         return {"wiring": self.system.name, "kernel": self.kernel, "normalisation": self.normalisation}
 
 
@@ -87,7 +100,7 @@ def check(
     cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", seed=0, record="default",
     without_reference=False, **others,
 ):  # fmt: skip
-    """Options of the values given on the command line; `others` are left alone.
+    """Check the values of the command line; `others` are ignored.
 
     Parameters
     ----------
@@ -95,12 +108,12 @@ def check(
     form : str or Form
         A name, or `module:object`.
     without_reference : bool
-        Whether a wiring without an algebra will do.
+        Whether to accept a wiring without an algebra.
 
     Raises
     ------
     OptionError
-        For an unknown word, or a number that is out of range.
+        For an unknown word, or a number out of range.
     """
     checked_wiring(wiring, without_reference)
     form = checked_form(form)
@@ -128,7 +141,7 @@ def check(
 
 
 def checked_wiring(wiring, without_reference=False, option="--wiring"):
-    """System of a wiring, which has a reference unless it may be without.
+    """System of a wiring; its reference is required unless `without_reference`.
 
     Raises
     ------
@@ -144,7 +157,7 @@ def checked_wiring(wiring, without_reference=False, option="--wiring"):
 
 
 def checked_form(form):
-    """Form of a name, or of `module:object`, which then is its name.
+    """Form of a name, or of `module:object`, which then becomes its name.
 
     Raises
     ------
@@ -173,7 +186,7 @@ def _check_kernel(kernel):
 
 
 def _check_times(times, form):
-    """Refuse a time step that is too long for the window or for the cells, or so short that a run has no end."""
+    """Refuse a time step that is too long for the window or for the cells, or too short for a run to end."""
     dt = f"--dt is {times.dt / ms:g} ms"
     if times.dt > times.window / 8:
         raise OptionError(f"{dt} but needs to be at most an eighth of the window of {times.window / second:g} s")
@@ -191,13 +204,13 @@ def shortest_time_constant(form):
     """Name and value (Quantity, s) of the shortest time constant of a form.
 
     A step of explicit Euler takes dx/dt = -x / tau to (1 - dt / tau) x: beyond dt = tau it overshoots, beyond 2 tau it grows
-    without bound. What integrates without a leak (a time constant of zero) has no such limit.
+    without bound. An integrator without a leak (a time constant of zero) has no such limit.
     """
     return min(_time_constants(form, form.name), key=lambda each: each[1], default=("", float("inf") * second))
 
 
 def _time_constants(thing, name):
-    """Name and value of every time constant in a form: of what is called tau, at any depth."""
+    """Name and value of every time constant in a form: of every field called tau, at any depth."""
     if isinstance(thing, Quantity):
         if name.startswith("tau") and thing.ndim == 0 and get_dimensions(thing) == second.dim and thing > 0 * second:
             yield name, thing
@@ -208,7 +221,7 @@ def _time_constants(thing, name):
 
 
 def some_of(name, words, known):
-    """The words of a list with commas, each of them known, and once.
+    """Words of a comma-separated list, without repetitions; each has to be known.
 
     Raises
     ------
@@ -221,7 +234,7 @@ def some_of(name, words, known):
 
 
 def some_wirings(name, words):
-    """The wirings of a list with commas, each registered or `module:object`, and once; None of None.
+    """Wirings of a comma-separated list, each registered or `module:object`, without repetitions; None for None.
 
     Raises
     ------
@@ -242,7 +255,7 @@ def within(name, value, lowest, highest):
 
 
 def one_of(name, value, known):
-    """Refuse a word that is not known (OptionError)."""
+    """Refuse an unknown word (OptionError)."""
     if value not in known:
         raise OptionError(f"{name} is '{value}' but needs to be one of {', '.join(known)}")
 

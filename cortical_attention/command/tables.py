@@ -19,7 +19,7 @@ def console_for(as_json):
 
 
 def write_csv(rows, columns, path):
-    """Rows (dict) as CSV; a number that does not apply is empty."""
+    """Write rows (list of dict) as CSV; inapplicable values are empty."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
@@ -27,7 +27,7 @@ def write_csv(rows, columns, path):
 
 
 def print_comparison(compared, folder, console, as_json):
-    """The figures of one comparison, and what they do not say."""
+    """Print the measures of one comparison, and their limits."""
     report = compared.report
     if as_json:
         print(json.dumps(report))
@@ -72,14 +72,14 @@ def judgement(report):
 
 
 def say_predictions(predictions, console):
-    """Print every prediction beside what was measured."""
+    """Print every prediction beside its measurement."""
     for each in predictions:
         verdict = "held" if each.held else "missed"
         console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
 
 
 def say(result, table, predictions, folder, console, as_json):
-    """Print the result as JSON if asked, its table, and every prediction beside what was measured."""
+    """Print the result as JSON if requested, its table, and every prediction beside its measurement."""
     if as_json:
         print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
     console.print(table)

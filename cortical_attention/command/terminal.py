@@ -32,7 +32,7 @@ def silence():
 
 
 def _keep_back(_):
-    """Hook that is told of an error, and says nothing."""
+    """Exception hook that prints nothing."""
 
 
 def dask_setup(worker):

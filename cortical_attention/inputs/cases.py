@@ -1,10 +1,10 @@
-"""A case: the tokens and the weights of one comparison, and the file they come from.
+"""Case: tokens and weights of one comparison, and its file format.
 
 The mask is boolean, (n_token, n_context), and True where a token may attend, as in torch's `scaled_dot_product_attention`;
 the `attn_mask` of `torch.nn.MultiheadAttention` is the opposite, and `~attn_mask` is the mask of the case.
 
-The file is somebody else's, so everything in it is checked here, once; what :func:`load` returns is float64, finite and
-of fitting shapes. A refusal is one sentence that names the array, what it has and what it needs.
+Files come from outside, so everything in them is checked here, once: :func:`load` returns float64 arrays that are finite and
+of fitting shapes. An error is one sentence that names the array, its property and the requirement.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ AXES = {
     "mask": ("n_token", "n_context"),
     "targets": ("n_token", "d_model"),
 }
-"""The arrays of a case in the order they are checked: the first that has an axis sets its size for the rest."""
+"""Arrays of a case in the order of their checks: the first array with an axis defines its size for the rest."""
 
 REQUIRED = ("tokens", "W_Q", "W_K", "W_V", "W_O")
 SMALLEST = float(np.finfo(float).tiny)  # below it floating point loses digits
@@ -38,29 +38,29 @@ FLOATS = "floating point of 16, 32 or 64 bits"
 
 
 class CaseError(ValueError):
-    """A case that cannot be computed; the message is one sentence in one line."""
+    """A case that cannot be computed; the message is one sentence on one line."""
 
 
 class Case(NamedTuple):
-    """One input of attention, self-attention unless it has a context.
+    """Input of one attention block; self-attention unless it has a context.
 
     Attributes
     ----------
     tokens : ndarray, (n_token, d_model)
-        Where the queries come from.
+        Source of the queries.
     block : Block
         W_Q, W_K (n_head, d_key, d_model), W_V (n_head, d_value, d_model), W_O (n_head, d_model, d_value) and the
         constant drives b_Q, b_K (n_head, d_key), b_V (n_head, d_value) or None.
     context : ndarray, (n_context, d_model), or None
-        Where the keys and values come from; None: from the tokens.
+        Source of keys and values; None: the tokens.
     mask : ndarray of bool, (n_token, n_context), or None
         True where a token may attend; `~attn_mask` of `torch.nn.MultiheadAttention`.
     targets : ndarray, (n_token, d_model), or None
-        What the output should be, for the gradients.
+        Desired output, for the gradients.
     name : str
-        The file's name without its ending.
+        File name without its suffix.
     notices : tuple of str
-        What the reader of the result should know; each one sentence.
+        Remarks for the reader of the result, one sentence each.
     """
 
     tokens: np.ndarray
@@ -78,17 +78,17 @@ def load(path: str | Path) -> Case:
     Parameters
     ----------
     path : str or Path
-        The file. Nothing in it is ever unpickled, and arrays that are no part of a case are not read.
+        The file. Nothing is unpickled, and arrays that do not belong to a case are not read.
 
     Returns
     -------
     Case
-        All numbers in float64.
+        In float64.
 
     Raises
     ------
     CaseError
-        When the file is missing, damaged or of another kind, and for every reason :func:`from_arrays` gives.
+        For a file that is missing, damaged or of another format, and as in :func:`from_arrays`.
     """
     path = Path(path)
     _check_file(path)
@@ -97,12 +97,12 @@ def load(path: str | Path) -> Case:
 
 
 def save(case: Case, path: str | Path) -> None:
-    """Write a case as an ``.npz`` file that :func:`load` reads back exactly.
+    """Write a case as an ``.npz`` file that :func:`load` restores exactly.
 
     Raises
     ------
     CaseError
-        When the ending is not ``.npz``, or when :func:`load` would refuse the file.
+        For another suffix than ``.npz``, or a case that :func:`load` would refuse.
     """
     path = Path(path)
     if path.suffix.lower() != ".npz":
@@ -114,7 +114,7 @@ def save(case: Case, path: str | Path) -> None:
 
 
 def arrays(case: Case) -> dict[str, np.ndarray]:
-    """The arrays that a case has, by the names of its file, in the order of :data:`AXES`."""
+    """Arrays of a case by their names in its file, in the order of :data:`AXES`; absent ones are omitted."""
     held = case._asdict() | {name: getattr(case.block, name) for name in AXES if name[:2] in ("W_", "b_")}
     return {name: held[name] for name in AXES if held[name] is not None}
 
@@ -133,11 +133,11 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
     Parameters
     ----------
     given : mapping of str to ndarray
-        By the names and with the axes of :data:`AXES`; names that are not there are treated as `others`.
+        With the names and axes of :data:`AXES`; unknown names are treated as `others`.
     name : str
-        What to call the case.
+        Name of the case.
     others : tuple of str
-        Names of arrays that the file has besides: each gets a notice.
+        Names of further arrays in the file; each gets a notice.
 
     Returns
     -------
@@ -147,8 +147,8 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
     Raises
     ------
     CaseError
-        When a needed array is missing, an unknown one looks like a weight or a drive (``W_``, ``b_``), or an array has
-        the wrong type, the wrong shape, no entries, or entries that are not finite.
+        For a missing array, an unknown one with the name of a weight or a drive (``W_``, ``b_``), or an array of wrong
+        type or shape, without entries, or with entries that are not finite.
     """
     others = tuple(dict.fromkeys((*others, *(key for key in given if key not in AXES))))
     _check_names(given, others)
@@ -162,7 +162,7 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
 
 
 def _check_file(path: Path) -> None:
-    """Refuse a path that is no readable kind of file, before anything opens it."""
+    """Refuse a path that is not a file of a known format, before it is opened."""
     try:
         is_file, exists = path.is_file(), path.exists()
     except OSError as error:
@@ -212,18 +212,18 @@ def _array(archive: Any, read_one: Any, name: str) -> np.ndarray:
 
 @contextmanager
 def _open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """An open ``.npz``; its arrays are read when asked for. Numpy leaves a damaged file open, so it is opened here."""
+    """An open ``.npz``; its arrays are read on access. Opened here because numpy leaves a damaged file open."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # a bare array is refused by this with
         yield archive
 
 
 def _open_safetensors(path: Path) -> Any:
-    """An open ``.safetensors``; its tensors are read when asked for."""
+    """An open ``.safetensors``; its tensors are read on access."""
     return safe_open(path, framework="numpy")
 
 
 def _read_tensor(archive: Any, name: str) -> np.ndarray:
-    """One tensor; types that numpy does not have (BF16, F8...) are refused by the name the format gives them."""
+    """One tensor; types unknown to numpy (BF16, F8...) are refused by their name in the format."""
     dtype = archive.get_slice(name).get_dtype()
     if dtype not in ("F16", "F32", "F64", "BOOL"):
         raise CaseError(f"{name}: has dtype {dtype} but needs {_wanted(name)}")
@@ -234,7 +234,7 @@ FORMATS = {
     ".npz": (_open_npz, lambda archive, name: archive[name]),
     ".safetensors": (_open_safetensors, _read_tensor),
 }
-"""How to open each kind of file and how to take one array out of it."""
+"""By suffix: functions that open a file, and that read one array from it."""
 
 
 def _check_names(given: Mapping[str, np.ndarray], others: tuple[str, ...]) -> None:
@@ -252,7 +252,7 @@ def _check_names(given: Mapping[str, np.ndarray], others: tuple[str, ...]) -> No
 
 
 def _checked(name: str, array: np.ndarray, found: dict[str, tuple[int, str]]) -> np.ndarray:
-    """A float64 (or, for the mask, boolean) copy of an array that fits; `found` learns the sizes it sets."""
+    """Checked copy of an array in float64 (the mask: boolean); its sizes are added to `found`."""
     array = np.asarray(array)
     fits = array.dtype.kind == "b" if name == "mask" else array.dtype.kind == "f" and array.dtype.itemsize in (2, 4, 8)
     if not fits:
@@ -289,7 +289,7 @@ def _check_finite(name: str, array: np.ndarray) -> None:
 
 
 def _check_not_too_small(context: np.ndarray, block: Block) -> None:
-    """Refuse numbers of which the values or the output lose digits, or vanish, because floating point ends there."""
+    """Refuse arrays so small that values or output would lose digits or vanish in floating point."""
     factors = {"tokens or context": context, "W_V": block.W_V, "W_O": block.W_O}
     size = {name: float(np.abs(array).max()) for name, array in factors.items()}
     drive = 0.0 if block.b_V is None else float(np.abs(block.b_V).max())
@@ -303,7 +303,7 @@ def _check_not_too_small(context: np.ndarray, block: Block) -> None:
 
 
 def _closed_rows(mask: np.ndarray | None) -> list[str]:
-    """A notice when the mask leaves a token nothing to attend to."""
+    """Notices for tokens whose whole row of the mask is closed."""
     closed = [] if mask is None else np.flatnonzero(~mask.any(axis=1)).tolist()
     if not closed:
         return []

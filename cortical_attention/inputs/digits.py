@@ -1,8 +1,8 @@
-"""Handwritten digits as sequences of tokens, their fixed split, and the weights that classify them.
+"""Handwritten digits as sequences of tokens, their fixed split, and trained weights.
 
 The images are the 8 x 8 digits of scikit-learn (optical recognition of handwritten digits, UCI). A token is a patch of
-2 x 2 pixels followed by a one-hot code of the patch's place, so an image is 16 tokens of 20 numbers. The weights are in
-`digits.npz`, which `experiments.train_digits` made.
+2 x 2 pixels followed by a one-hot code of the patch's place, so an image is 16 tokens of 20 components. The weights in
+`digits.npz` are the output of `experiments.train_digits`.
 """
 
 from importlib import resources
@@ -33,7 +33,7 @@ def load_digits_tokens() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises
     ------
     ImportError
-        When scikit-learn is not installed.
+        Without scikit-learn.
     """
     try:
         from sklearn.datasets import load_digits
@@ -59,10 +59,10 @@ def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hold_out(labels: np.ndarray, n_hold: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hold out a stratified part: shuffle, sort by class and take places at equal distances.
+    """Hold out a stratified part: shuffle, sort by class, and take indices at equal distances.
 
-    The shuffle uses only the raw bits of PCG64, which no version of numpy will change; a generator's `permutation` may
-    change, and would let test images into the training part.
+    The shuffle uses only the raw bits of PCG64, which are stable across versions of numpy; `Generator.permutation` is
+    not, and a change would move test images into the training part.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def hold_out(labels: np.ndarray, n_hold: int, seed: int) -> tuple[np.ndarray, np
     -------
     kept : ndarray of int, (n - n_hold,)
     held : ndarray of int, (n_hold,)
-        Both ascending; each class has its share of `held`, less or more than one image.
+        Both ascending; each class has its share of `held`, to within one image.
     """
     bits = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(labels))
     order = np.lexsort((bits, labels))
@@ -83,22 +83,35 @@ def hold_out(labels: np.ndarray, n_hold: int, seed: int) -> tuple[np.ndarray, np
 
 
 def targets(labels: np.ndarray) -> np.ndarray:
-    """What every token of an image should become, (n, 16, 20): its class, one-hot in the first ten places; then zeros.
+    """Target of every token of an image: its class, one-hot in the first ten components; then zeros.
 
     Parameters
     ----------
     labels : ndarray of int, (n,)
+
+    Returns
+    -------
+    ndarray, (n, 16, 20)
     """
     return np.repeat(np.eye(N_CLASS, D_MODEL)[labels][:, None], N_PATCH**2, axis=1)
 
 
 def predict(output: np.ndarray) -> np.ndarray:
-    """The class of outputs (..., n_token, d_model): the largest of the first ten places of the mean over tokens."""
+    """Class of an output: the largest of the first ten components of its mean over tokens.
+
+    Parameters
+    ----------
+    output : ndarray, (..., n_token, d_model)
+
+    Returns
+    -------
+    ndarray of int, (...)
+    """
     return output.mean(axis=-2)[..., :N_CLASS].argmax(axis=-1)
 
 
 def load_weights() -> Block:
-    """The trained weights: 4 heads, d_key = d_value = 5, d_model = 20, kernel elu+1, normalised, no drives."""
+    """Trained weights (Block): 4 heads, d_key = d_value = 5, d_model = 20, kernel elu+1, normalised, no drives."""
     stored = resources.files("cortical_attention.inputs").joinpath("digits.npz")
     with stored.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return Block(**{name: archive[name] for name in ("W_Q", "W_K", "W_V", "W_O")})

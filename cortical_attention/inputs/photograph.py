@@ -1,6 +1,6 @@
-"""A photograph as a sequence of tokens: neighbouring patches, in the principal components of all patches of the image.
+"""A photograph as a sequence of tokens: adjacent patches in the principal components of all patches of the image.
 
-The image is the one of a Chinese temple that scikit-learn carries (`load_sample_image`). No weights were trained on it.
+The image is that of a Chinese temple in scikit-learn (`load_sample_image`). No weights were trained on it.
 """
 
 import numpy as np
@@ -9,14 +9,24 @@ PATCH = 8  # pixels along each side of a patch
 
 
 def photograph_tokens(n_token, d_model):
-    """Tokens (n_token, d_model) of a part of the photograph, the patches row by row in a block as square as can be.
+    """Tokens of a nearly square part of the photograph, row by row.
 
-    Each number has variance one over all patches of the photograph.
+    Parameters
+    ----------
+    n_token : int
+        Number of patches.
+    d_model : int
+        Number of principal components.
+
+    Returns
+    -------
+    ndarray, shape (n_token, d_model)
+        Each component has variance one over all patches of the photograph.
 
     Raises
     ------
     ImportError
-        When scikit-learn is not installed.
+        Without scikit-learn.
     """
     try:
         from sklearn.datasets import load_sample_image

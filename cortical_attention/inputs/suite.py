@@ -1,8 +1,8 @@
-"""The suite: the fixed random inputs that the experiments share.
+"""The suite: fixed random inputs shared by the experiments.
 
-Nine cases of self-attention, 4, 8 and 16 tokens with query and key weights at one, two and three times their usual
-size, and three of cross-attention. At scale 1 attention is nearly uniform and easy to imitate; at 3 it is sharp.
-`python -m cortical_attention.experiments.suite` prints them.
+Nine cases of self-attention (4, 8 and 16 tokens, with query and key weights at one, two and three times their usual size)
+and three of cross-attention. At scale 1 attention is nearly uniform and easy to imitate; at scale 3 it is sharp.
+`python -m cortical_attention.inputs.suite` prints them.
 """
 
 from zlib import crc32
@@ -16,17 +16,17 @@ SUITE_SEED = 20250917
 SELF = [(f"self_n{n}_scale{scale}", n, None, scale) for n in (4, 8, 16) for scale in (1, 2, 3)]
 CROSS = [(f"cross_n{n}_m{m}_scale{scale}", n, m, scale) for n, m, scale in ((4, 8, 1), (8, 16, 2), (16, 4, 3))]
 STREAMS = ("tokens", "context", "W_Q", "W_K", "W_V", "W_O")
-"""The arrays of a case that are drawn, each from a stream of its own: add new ones at the end."""
+"""Random arrays of a case, each drawn from a separate stream; add new ones at the end."""
 
 
 def cases() -> tuple[Case, ...]:
-    """The cases of the suite; always the same, and none depends on the others."""
+    """Cases of the suite (12); reproducible, and independent of each other."""
     seed = seeds()
     return tuple(random_case(seed[name], n, m, scale=scale, name=name) for name, n, m, scale in SELF + CROSS)
 
 
 def seeds() -> dict[str, np.random.SeedSequence]:
-    """The seed of each case: SUITE_SEED with the CRC-32 of the case's name as its spawn key."""
+    """Seed of each case by name: SUITE_SEED with the CRC-32 of the name as its spawn key."""
     return {
         name: np.random.SeedSequence(SUITE_SEED, spawn_key=(crc32(name.encode()),)) for name, _, _, _ in SELF + CROSS
     }
@@ -43,19 +43,19 @@ def random_case(
     scale: float = 1.0,
     name: str = "random",
 ) -> Case:
-    """A case of Gaussian numbers.
+    """A case of Gaussian random arrays.
 
     Parameters
     ----------
     seed : int or SeedSequence
-        The same seed gives the same case; it is not changed. Every array has a child of its own, so that the tokens
-        stay the same when, say, `d_value` changes.
+        Equal seeds give equal cases; the seed is not changed. Each array has its own child seed, so that, for example,
+        the tokens do not depend on `d_value`.
     n_token : int
     n_context : int, optional
         None: self-attention.
     n_head, d_model, d_key, d_value : int
     scale : float
-        Factor on W_Q and W_K: how sharp attention is.
+        Factor on W_Q and W_K; it sets the sharpness of attention.
     name : str
 
     Returns
@@ -76,7 +76,7 @@ def random_case(
 
 
 def _streams(seed: int | np.random.SeedSequence) -> dict[str, np.random.Generator]:
-    """A generator for each array; made by hand, because `SeedSequence.spawn` counts its calls."""
+    """Random generator of each array; not by `SeedSequence.spawn`, which depends on the number of its calls."""
     parent = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     keys = [(*parent.spawn_key, index) for index in range(len(STREAMS))]
     children = [np.random.SeedSequence(parent.entropy, spawn_key=key) for key in keys]

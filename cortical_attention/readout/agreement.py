@@ -1,4 +1,4 @@
-"""How far an output is from a reference: numbers for `comparison.json`. What has no finite value is None there."""
+"""Measures of agreement between an output and its reference, for `comparison.json`; None replaces values not finite."""
 
 import numpy as np
 
@@ -9,17 +9,17 @@ def relative_l2(output, reference):
     Parameters
     ----------
     output, reference : array_like
-        Of one shape, any; finite.
+        Of equal, arbitrary shape; finite.
 
     Returns
     -------
     float or None
-        None where the reference is zero everywhere (or so near zero that the ratio is no finite number).
+        None if the reference is zero everywhere, or so small that the ratio is not finite.
 
     Raises
     ------
     ValueError
-        On two shapes, an empty array or an entry that is not finite.
+        For unequal shapes, an empty array, or an entry that is not finite.
     """
     output, reference = _pair(output, reference)
     scale = max(np.abs(output).max(), np.abs(reference).max()) or 1.0  # so that no square overflows
@@ -28,48 +28,59 @@ def relative_l2(output, reference):
 
 
 def relative_size(part, whole):
-    """Ratio of two Euclidean norms, |part| / |whole|; None where it is no finite number."""
+    """Ratio of two Euclidean norms, |part| / |whole|.
+
+    Parameters
+    ----------
+    part, whole : array_like
+        Any shapes; not empty.
+
+    Returns
+    -------
+    float or None
+        None if it is not finite.
+    """
     part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
     scale = np.abs(whole).max() or 1.0  # so that no square overflows or vanishes
     return _ratio(np.linalg.norm(part / scale), np.linalg.norm(whole / scale))
 
 
 def cosine(output, reference):
-    """Cosine of the angle between the two arrays, taken as vectors; None where one of them is zero everywhere.
+    """Cosine of the angle between the two arrays, as vectors (float); None if one of them is zero everywhere.
 
-    Shapes and refusals as in `relative_l2`. It is blind to scale: 2 x has cosine 1 with x.
+    Shapes and errors as in `relative_l2`. It does not depend on scale: 2 x has cosine 1 with x.
     """
     return _cosine(*_pair(output, reference))
 
 
 def max_abs(output, reference):
-    """Largest absolute difference of any entry, in the numbers of the case; refusals as in `relative_l2`."""
+    """Largest absolute difference of any entry (float), in the units of the case; shapes and errors as in `relative_l2`."""
     output, reference = _pair(output, reference)
     return float(np.abs(output - reference).max())
 
 
 def skill(error, null_errors, rounding=0.0):
-    """How much better than the best null hypothesis: 1 - error / min(null_errors).
+    """Skill over the best null model: 1 - error / min(null_errors).
 
     Parameters
     ----------
     error : float or None
         Relative L2 of the circuit.
     null_errors : iterable of (float or None), or dict of them
-        Relative L2 of the nulls, such as uniform attention. None among them is passed over.
+        Relative L2 of the nulls, such as uniform attention; entries of None are ignored.
     rounding : float
-        Relative L2 up to which a null is exact, since rounding alone can make it.
+        Relative L2 up to which a null counts as exact, because rounding alone can cause it.
 
     Returns
     -------
     float or None
-        1 is perfect, 0 no better than the best null. None where the error is None, no null has an error, or the best
-        null is exact: nothing could then be told from it.
+        1 is perfect, 0 equals the best null. None if the error is None, no null has an error, or the best null is
+        exact.
 
     Raises
     ------
     ValueError
-        Where an error is negative or not finite.
+        For an error that is negative or not finite.
     """
     nulls = null_errors.values() if hasattr(null_errors, "values") else null_errors
     nulls = [null for null in nulls if null is not None]
@@ -82,19 +93,19 @@ def skill(error, null_errors, rounding=0.0):
 
 
 def attention_max_abs(kappa, reference_kappa):
-    """Largest absolute difference of the attention weights, a list of one number a head.
+    """Largest absolute difference of the attention weights, per head.
 
     Parameters
     ----------
     kappa : array_like or None
-        (n_head, n_token, n_context), as the circuit's cells carry it; None where no cell does (memory wiring).
+        (n_head, n_token, n_context), decoded from the circuit; None if no cell represents it (memory wiring).
     reference_kappa : array_like
-        (n_head, n_token, n_context), the algebra's.
+        (n_head, n_token, n_context), of the algebra.
 
     Returns
     -------
     list of float, or None
-        None where `kappa` is None.
+        One entry per head; None if `kappa` is None.
     """
     if kappa is None:
         return None
@@ -103,12 +114,12 @@ def attention_max_abs(kappa, reference_kappa):
 
 
 def kappa_correlation(kappa, reference_kappa, mask=None):
-    """Correlation of the attention weights with the algebra's, both taken as deviations from uniform attention.
+    """Correlation of the attention weights with those of the algebra, as deviations from uniform attention.
 
     The cosine of kappa - u and reference_kappa - u, over all heads, tokens and context; u is 1/n_context, or with a mask
-    one over the number of open microcolumns of a token, and zero in closed ones. Nothing is centred again: where the
-    weights of a token sum to one the deviations have mean zero already and this is Pearson's correlation; where they do
-    not, a wrong sum counts as the error it is.
+    one over the number of open microcolumns of a token, and zero in closed ones. There is no further centring: if the
+    weights of a token sum to one, the deviations have mean zero and this is Pearson's correlation; otherwise the wrong
+    sum counts as an error.
 
     Parameters
     ----------
@@ -119,7 +130,7 @@ def kappa_correlation(kappa, reference_kappa, mask=None):
     Returns
     -------
     float or None
-        None where `kappa` is None, or where either is uniform to rounding: noise has no direction to compare.
+        None if `kappa` is None, or if either is uniform to within rounding.
     """
     if kappa is None:
         return None

@@ -1,4 +1,4 @@
-"""Whether a response to two drives is a product, a sum, or neither."""
+"""Decomposition of a response to two drives into a product or a sum."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class Factors(NamedTuple):
-    """How a response surface S(a, b) falls apart.
+    """Residuals of the best product and the best sum on a response surface S(a, b).
 
     Attributes
     ----------
     interaction : float
-        Share of the variance of S that the best sum f(a) + h(b) leaves: 0 for cells that add.
+        Share of the variance of S not explained by the best sum f(a) + h(b): 0 for cells that add.
     product_residual, sum_residual : float
-        Norm of what the best product f(a) h(b), and the best sum, leave, over the norm of S.
+        Norm of the residual of the best product f(a) h(b), and of the best sum, relative to the norm of S.
     """
 
     interaction: float
@@ -22,7 +22,17 @@ class Factors(NamedTuple):
 
 
 def factors(surface):
-    """Factors of a surface (n_a, n_b) that is not constant; least squares on the grid as it is."""
+    """Factors of a surface, by least squares on its grid.
+
+    Parameters
+    ----------
+    surface : array_like, shape (n_a, n_b)
+        Responses (any unit), not constant.
+
+    Returns
+    -------
+    Factors
+    """
     surface = np.asarray(surface, dtype=float)
     added = surface.mean(axis=0) + surface.mean(axis=1, keepdims=True) - surface.mean()
     left, spread = np.linalg.norm(surface - added), np.linalg.norm(surface - surface.mean())

@@ -1,4 +1,4 @@
-"""An output held against its reference, in one figure; and curves of an error."""
+"""Figures of an output compared with its reference, and of error curves."""
 
 import numpy as np
 
@@ -14,14 +14,14 @@ MAP_HEIGHT = 2.5  # inches a row of matrices
 
 
 def output_against_reference(output, reference, null_errors=None):
-    """Scatter every entry of the output over that of the reference, with the line on which they would be equal.
+    """Scatter plot of all entries of the output against the reference, with the line of equality.
 
     Parameters
     ----------
     output, reference : array_like
-        Of one shape, any; in the numbers of the case.
+        Of equal, arbitrary shape; in the units of the case.
     null_errors : dict of str to (float or None), optional
-        Relative L2 of null hypotheses by name, written beside the circuit's.
+        Relative L2 of null models by name, printed beside that of the circuit.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def output_against_reference(output, reference, null_errors=None):
     Raises
     ------
     ValueError
-        On two shapes, an empty array or an entry that is not finite.
+        For unequal shapes, an empty array, or an entry that is not finite.
     """
     with style():
         figure = new_figure(6.0, width=6.4)
@@ -43,20 +43,20 @@ def comparison(
     output, reference, kappa=None, reference_kappa=None, times=None, errors=None, null_errors=None, heads=None,
     rounding=0.0,
 ):  # fmt: skip
-    """Draw a whole comparison: scatter, error over time, and attention weights.
+    """Figure of a comparison: scatter plot, error over time, and attention weights.
 
     Parameters
     ----------
     output, reference : array_like
         (n_token, d_model).
     kappa, reference_kappa : array_like, optional
-        (n_head, n_token, n_context). Where no cell carries kappa (memory wiring) the outputs are drawn instead.
+        (n_head, n_token, n_context). If no cell represents kappa (memory wiring), the outputs are drawn instead.
     times : Quantity (s), optional
         (n_time,).
     errors : array_like, optional
-        (n_time,) relative L2 at these times; what is None, zero or not finite is left out. No panel without them.
+        (n_time,) relative L2 at these times; entries of None, zero or not finite are omitted. Default: no panel.
     null_errors : dict of str to (float or None), optional
-        Relative L2 of null hypotheses by name.
+        Relative L2 of null models by name.
     heads : sequence of int, optional
         Heads drawn, counted from 0; the first two by default.
     rounding : float
@@ -69,7 +69,7 @@ def comparison(
     Raises
     ------
     ValueError
-        As `output_against_reference`; and where times and errors differ in length.
+        As `output_against_reference`; also if times and errors differ in length.
     """
     output, reference = np.asarray(output, dtype=float), np.asarray(reference, dtype=float)
     nulls = null_errors or {}
@@ -93,16 +93,16 @@ def comparison(
 
 
 def curve(x, ys, x_label, y_label, guides=None, title=None):
-    """Draw positive numbers over positive numbers, both on logarithmic axes.
+    """Curves on two logarithmic axes.
 
     Parameters
     ----------
     x : array_like
         (n_x,).
     ys : dict of str to array_like
-        By label: (n_x,), or (n_sample, n_x) of which median and range are drawn. What is not positive is left out.
+        By label: (n_x,), or (n_sample, n_x) drawn as median and range. Entries that are not positive are omitted.
     x_label, y_label : str
-        With units.
+        Labels with units.
     guides : dict of str to float, optional
         Slopes by label, drawn as dotted lines through the first point of the first curve.
     title : str, optional
@@ -114,7 +114,7 @@ def curve(x, ys, x_label, y_label, guides=None, title=None):
     Raises
     ------
     ValueError
-        Where a curve has another length than `x`, or x is not positive.
+        If the length of a curve differs from that of `x`, or an x is not positive.
     """
     x = np.asarray(x, dtype=float)
     if x.ndim != 1 or not x.size or not np.all((x > 0) & (x < np.inf)):
@@ -150,7 +150,7 @@ def draw_scatter(panel, output, reference, null_errors, rounding=0.0):
 
 
 def _write(panel, lines, x, y):
-    """Write into the corner at `x`, `y` (shares of the panel), away from the line of equality."""
+    """Write into the corner at `x`, `y` (fractions of the panel), away from the line of equality."""
     box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 2}
     sides = {"ha": "left" if x < 0.5 else "right", "va": "bottom" if y < 0.5 else "top"}
     panel.text(x, y, "\n".join(lines), transform=panel.transAxes, fontsize=9, bbox=box, zorder=4, **sides)
@@ -188,7 +188,7 @@ def _draw_error_over_time(panel, times, errors, null_errors, rounding):
 
 
 def _positive(label, y, size):
-    """`y` as floats with NaN for what a logarithmic axis cannot show."""
+    """`y` as floats, with NaN for entries that a logarithmic axis cannot show."""
     y = np.asarray(y, dtype=float)
     if y.shape[-1:] != (size,) or y.ndim > 2:
         raise ValueError(f"{label!r} has shape {y.shape}, but there are {size} places along the axis.")
@@ -215,7 +215,7 @@ def _draw_guides(panel, x, guides, first):
 
 
 def _plain_ticks(panel, x):
-    """Name the places themselves where they are few, as plain numbers."""
+    """Label the points themselves, as plain numbers, if they are few."""
     from matplotlib.ticker import NullLocator
 
     if x.size <= 12:

@@ -1,4 +1,4 @@
-"""Result folders and the files in them. Every file is written whole or not at all."""
+"""Result folders and their files. Each file is written completely or not at all."""
 
 import contextlib
 import datetime
@@ -28,18 +28,18 @@ HALF_WRITTEN = re.compile(r"\.\w+\.\d+\.\w+")  # as `replacing` calls a file
 
 
 class FolderError(ValueError):
-    """A folder or file that results cannot be written to; one sentence that names it."""
+    """A folder or file that cannot be written to; the message is one sentence that names it."""
 
 
 def settings_hash(settings):
-    """Eight hexadecimal digits of the SHA-256 of `settings` as JSON, whatever the order of its names."""
+    """Eight hexadecimal digits of the SHA-256 of `settings` as JSON, independent of the order of names."""
     text = json.dumps(jsonable(settings), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @contextlib.contextmanager
 def reservations():
-    """Let `check_folder` reserve folders, for as long as the block lasts: each command is one (`command.line`)."""
+    """Context in which `check_folder` reserves folders; each command runs in one (`command.line`)."""
     with contextlib.ExitStack() as stack:
         token = _RESERVED.set((stack, set()))
         try:
@@ -49,19 +49,19 @@ def reservations():
 
 
 def check_folder(out=None, overwrite=False):
-    """Refuse a folder that results cannot be written to; to be called before a long simulation.
+    """Refuse a folder that cannot be written to, before a long simulation.
 
-    Within `reservations` the folder is kept for this command: another one is refused it. Elsewhere nothing is created.
+    Within `reservations` the folder is reserved for this command, and refused to others. Elsewhere nothing is created.
 
     Parameters
     ----------
     out, overwrite
-        As `check_writable` takes them. A default folder has a name of its own, and is not reserved.
+        As in `check_writable`. A default folder has a unique name and is not reserved.
 
     Raises
     ------
     FolderError
-        As `check_writable` does, and where another run is writing to `out`.
+        As in `check_writable`, and if another run is writing to `out`.
     """
     check_writable(out, overwrite)
     if out is None or _RESERVED.get() is None or _is_reserved(out):
@@ -78,19 +78,19 @@ def _is_reserved(out):
 
 
 def check_writable(out=None, overwrite=False):
-    """Refuse a folder that results cannot be written to. Creates nothing.
+    """Refuse a folder that cannot be written to. Creates nothing.
 
     Parameters
     ----------
     out : path, optional
-        The folder asked for; `results` in the working directory by default.
+        Result folder; default: `results` in the working directory.
     overwrite : bool
-        Whether a folder that holds something is welcome.
+        Whether to accept a folder that is not empty.
 
     Raises
     ------
     FolderError
-        Where `out` or a folder above it is a file, holds something already, or cannot be written to.
+        If `out` or a folder above it is a file, is not empty, or cannot be written to.
     """
     folder = Path("results") if out is None else Path(out)
     with _refusing(f"{folder} cannot be written to"):
@@ -106,12 +106,12 @@ def check_writable(out=None, overwrite=False):
 
 
 def _others(folder):
-    """What a folder holds besides the lock."""
+    """Contents of a folder without the lock."""
     return [path.name for path in folder.iterdir() if path.name != LOCK]
 
 
 def _unfinished(folder):
-    """Whether a folder holds nothing but what one run has written that was killed, failed, or is still there."""
+    """Whether all contents of a folder are from one run that was killed, failed, or is still running."""
     try:
         new = (folder / LOCK).read_text(encoding="utf-8") == NEW
     except (OSError, ValueError):
@@ -128,13 +128,14 @@ def result_folder(experiment, settings, out=None, overwrite=False):
     experiment : str
         Name of the experiment.
     settings : dict
-        All that decides the result, the content of the case too (`jsonable`); hashed into the default name.
+        All settings that determine the result, including the content of the case (`jsonable`); hashed into the default
+        name.
     out : path, optional
-        By default `results/<experiment>/<UTC time>-<hash of the settings>`, with a number behind it where another run
-        has taken that name in the same second.
+        Default: `results/<experiment>/<UTC time>-<hash of the settings>`, with a number appended if another run took
+        that name in the same second.
     overwrite : bool
-        Whether a folder that holds something is welcome. The files of an earlier result are then removed, so that a
-        folder never shows two runs; files of another name stay.
+        Whether to accept a folder that is not empty. Files of an earlier result are then removed, so that a folder
+        never mixes two runs; other files stay.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def result_folder(experiment, settings, out=None, overwrite=False):
     Raises
     ------
     FolderError
-        As `check_folder` does.
+        As in `check_folder`.
     """
     if out is None:
         check_folder()
@@ -168,27 +169,26 @@ def forget(experiment, folder):
 
 @contextlib.contextmanager
 def locked(folder, writer="run"):
-    """Make a folder, and keep other runs out of it until the block ends.
+    """Create a folder and exclude other runs from it until the block ends.
 
-    The system lets go of the lock when the process ends, however it ends. What is still empty is removed with the block.
-    The file stays where a run was killed, or failed and had written something: the next one knows by it that what the
-    folder holds is no result.
+    The system releases the lock when the process ends, for whatever reason. Folders that are still empty are removed at the
+    end. The lock file remains if a run was killed, or failed after writing: it marks the contents as no result.
 
     Parameters
     ----------
     folder : pathlib.Path
     writer : str
-        What another writer is called in the refusal.
+        Name of another writer in the message.
 
     Yields
     ------
     bool
-        Whether the lock is held; a disk, or a system, may have no locks.
+        Whether the lock is held; some disks and systems have no locks.
 
     Raises
     ------
     FolderError
-        Where another process holds the lock, or the folder cannot be written to.
+        If another process holds the lock, or the folder cannot be written to.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -214,7 +214,7 @@ def locked(folder, writer="run"):
 
 
 def _lock(folder):
-    """The open lock file of a folder, and whether it is locked; None where another process has locked it."""
+    """Open lock file of a folder, and whether it is locked; None if another process has locked it."""
     path = folder / LOCK
     for _ in range(100):  # others may be removing what they made
         folder.mkdir(parents=True, exist_ok=True)
@@ -250,23 +250,42 @@ def _default_folder(experiment, settings):
 
 
 def write_json(path, content):
-    """Write `content` (see `jsonable`) as indented JSON in UTF-8, names in their order, not-finite numbers as null."""
+    """Write `content` (see `jsonable`) as indented JSON in UTF-8; numbers that are not finite become null.
+
+    Raises
+    ------
+    FolderError
+        If the file cannot be written.
+    TypeError
+        For content that JSON cannot represent.
+    """
     text = json.dumps(jsonable(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_array(path, array):
-    """Write `array` as `.npy`; ValueError for arrays of objects."""
+    """Write `array` (any shape) as `.npy`.
+
+    Raises
+    ------
+    FolderError
+        If the file cannot be written.
+    ValueError
+        For an array of objects.
+    """
     with replacing(path) as part, part.open("wb") as file:
         np.save(file, np.asarray(array), allow_pickle=False)
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """Give a path beside `path` to write to; it takes the place of `path` once the block has ended without error.
+    """Yield a temporary path that replaces `path` when the block ends without error.
 
-    Raises FolderError where the file cannot be written; what stood at `path` is then untouched.
+    Raises
+    ------
+    FolderError
+        If the file cannot be written; an earlier file at `path` is then unchanged.
     """
     path = Path(path)
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # HALF_WRITTEN
@@ -280,7 +299,7 @@ def replacing(path):
 
 @contextlib.contextmanager
 def _refusing(sentence):
-    """Turn an error of the file system into one sentence."""
+    """Convert an error of the file system into a FolderError of one sentence."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Matrices side by side, the circuit's and the algebra's: attention weights, outputs, attention over an image."""
+"""Matrices of circuit and algebra side by side: attention weights, outputs, attention over an image."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ MOST_LABELS = 20  # more of them would overlap
 
 
 def attention_maps(kappa, reference_kappa, labels=None, context_labels=None, heads=None):
-    """Draw the attention weights of circuit and algebra and their difference, a row a head.
+    """Figure of the attention weights of circuit and algebra and of their difference, one row per head.
 
     Parameters
     ----------
     kappa, reference_kappa : array_like
         (n_head, n_token, n_context).
     labels : sequence of str, optional
-        Of the tokens (n_token,), and of the context too where it has the same length and no labels of its own.
+        Of the tokens (n_token,), and of a context of the same length without labels of its own.
     context_labels : sequence of str, optional
         (n_context,).
     heads : sequence of int, optional
@@ -31,8 +31,8 @@ def attention_maps(kappa, reference_kappa, labels=None, context_labels=None, hea
     Raises
     ------
     ValueError
-        On shapes that differ or are not of three axes, numbers that are not finite, a head that is not there, or
-        labels of another length.
+        For unequal shapes or other than three axes, entries that are not finite, an unknown head, or labels of
+        another length.
     """
     kappa, reference_kappa = checked_kappa(kappa, reference_kappa)
     heads = shown_heads(heads, len(kappa), most=4)
@@ -67,8 +67,8 @@ def draw_outputs(figure, output, reference):
 def draw_triples(figure, rows, name, signed):
     """Rows of three images: circuit, algebra, difference.
 
-    `rows` are of (row name, circuit, algebra), matrices of one shape; `name` is what the numbers are, `signed` whether
-    colours are to tell their sign. Returns the panels (n_row, 3).
+    `rows` are (row name, circuit, algebra), with matrices of equal shape; `name` labels the colour scale; `signed` selects
+    a diverging scale. Returns the panels (n_row, 3).
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -94,7 +94,7 @@ def draw_triples(figure, rows, name, signed):
 
 
 def attention_over_digit(image, kappa, reference_kappa, patch=2, token=None, heads=None):
-    """Draw where one patch of an image looks: circuit beside algebra, a row a head.
+    """Figure of the attention of one patch over an image: circuit beside algebra, one row per head.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def attention_over_digit(image, kappa, reference_kappa, patch=2, token=None, hea
     kappa, reference_kappa : array_like
         (n_head, n_patch, n_patch).
     patch : int
-        Pixels along a patch.
+        Pixels along each side of a patch.
     token : int, optional
-        The patch that asks, by default the brightest.
+        The query patch; default: the brightest.
     heads : sequence of int, optional
         Which heads, counted from 0; the first four by default.
 
@@ -116,7 +116,7 @@ def attention_over_digit(image, kappa, reference_kappa, patch=2, token=None, hea
     Raises
     ------
     ValueError
-        As `attention_maps`, and where the patches do not fit the image or the weights.
+        As `attention_maps`; also if the patches do not fit the image or the weights.
     """
     kappa, reference_kappa = checked_kappa(kappa, reference_kappa)
     image = np.asarray(image, dtype=float)
@@ -190,7 +190,7 @@ def checked_kappa(kappa, reference_kappa):
 
 
 def shown_heads(heads, n_head, most):
-    """The heads asked for, by default the first `most`; ValueError where one of them is not there."""
+    """Indices of the heads to show (list), by default the first `most`; ValueError for an unknown head."""
     heads = list(range(min(n_head, most))) if heads is None else list(heads)
     for head in heads:
         if not 0 <= head < n_head:

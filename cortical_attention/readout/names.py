@@ -1,4 +1,4 @@
-"""What a result folder may hold: the files of every experiment."""
+"""Names of the files in a result folder, for every experiment."""
 
 RESULT_FILES = (
     "output.npy",
@@ -26,5 +26,15 @@ MORE_FILES = {
 
 
 def names_of(experiments):
-    """What experiments write into their folder besides; what is in a subfolder behind its name."""
+    """Names of the further files of some experiments, beside `RESULT_FILES`.
+
+    Parameters
+    ----------
+    experiments : iterable of str
+
+    Returns
+    -------
+    list of str
+        Relative to the result folder; files in a subfolder include its name.
+    """
     return [each for name in experiments for each in (*MORE_FILES.get(name, ()), f"{name}.png", f"{name}.json")]

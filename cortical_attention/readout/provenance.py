@@ -1,4 +1,4 @@
-"""Where a result comes from: the content of `run.json`."""
+"""Provenance of a result: the content of `run.json`."""
 
 import datetime
 import functools
@@ -25,7 +25,7 @@ CODE = (".py", ".h", ".npz", ".toml")  # endings of what decides a result
 
 
 def provenance(command, parameters, seeds, unit_rates=None, code_generation=None, wall_time_s=None):
-    """All that is needed to say how a result came about, ready for JSON.
+    """Provenance of a run, ready for JSON.
 
     Parameters
     ----------
@@ -34,20 +34,19 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
     parameters : dict or NamedTuple
         Every parameter by name; Brian2 quantities keep their units.
     seeds : dict of str to int
-        Every seed by its name.
+        Seeds by name.
     unit_rates : dict of str to Quantity, optional
-        The rate that stands for the number one, by population.
+        Rate (Hz) that represents the value one, by population.
     code_generation : dict, optional
-        Target, flags, and why it was chosen.
+        Target, flags, and the reason for the target.
     wall_time_s : float, optional
-        Seconds the run took.
+        Wall time of the run (s).
 
     Returns
     -------
     dict
-        Of plain numbers, strings, lists and dicts. `commit` is None and `changed` too where the package does not stand
-        in a git clone; `changed` says whether the tree differs from the commit. `code` is the hash of what runs, clone or
-        not.
+        Plain numbers, strings, lists and dicts. `commit` and `changed` are None outside a git clone; `changed` states
+        whether the tree differs from the commit. `code` is the hash of the source files, in a clone or not.
     """
     return jsonable(
         {
@@ -69,12 +68,12 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
 
 @functools.cache
 def tree():
-    """`commit`, `changed` and `code` of what runs, as they are when this is asked first: before a run, not after it."""
+    """`commit`, `changed` and `code` of the running code (dict), cached at the first call: before a run, not after it."""
     return {**git_state(Path(__file__).parent), "code": code_hash(PACKAGE)}
 
 
 def code_hash(package):
-    """Sixteen hexadecimal digits of the SHA-256 of all files that decide a result, of a package in a clone or installed."""
+    """Sixteen hexadecimal digits of the SHA-256 of all source files that affect a result, in a clone or installed."""
     found, files = hashlib.sha256(), {}
     for top in (package, *(package.parent / name for name in AT_THE_TOP if not (package / name).exists())):
         root = package if top == package else package.parent
@@ -86,7 +85,7 @@ def code_hash(package):
 
 
 def versions(packages=PACKAGES):
-    """Version of Python and of every package by its distribution name, None where it is not installed."""
+    """Versions (dict of str to str) of Python and of packages by distribution name; None if not installed."""
     return {"python": platform.python_version()} | {name: _version(name) for name in packages}
 
 
@@ -98,13 +97,13 @@ def _version(name):
 
 
 def git_state(folder):
-    """`{"commit": str, "changed": bool}` of the clone that `folder` belongs to, both None where it belongs to none.
+    """`{"commit": str, "changed": bool}` of the clone that contains `folder`; both None outside a clone.
 
-    Git refuses to read a clone of another user, whose settings could make it run programs. Its commit is read all the same,
-    which runs none; whether the tree has changed stays unknown (None), and `git_refused` says why.
+    Git refuses to read the clone of another user, whose settings could make it run programs. Its commit is read
+    nevertheless, which runs none; `changed` is then None, and `git_refused` gives the reason.
 
-    A folder that merely lies inside a clone (an environment within it) does not belong to it: the clone has to track
-    files of the folder. Changed: a tracked file differs from the commit, or a Python file stands there untracked.
+    The clone has to track files of the folder, so that an environment inside a clone does not count. `changed` means that
+    a tracked file differs from the commit, or that there is an untracked Python file.
     """
     _, refused = _asked_git(folder, "rev-parse", "--show-toplevel")
     trusting = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false") if refused else ()
@@ -142,7 +141,7 @@ def _asked_git(folder, *arguments):
 
 
 def processor():
-    """Model of the processor as the system names it, and how many of its threads there are."""
+    """Model name of the processor and its number of threads (str)."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -153,10 +152,15 @@ def processor():
 
 
 def jsonable(x):
-    """Turn `x` into what JSON can hold, or say why not.
+    """Convert `x` to a type that JSON can represent.
 
     Quantities become `{"value", "unit"}`, arrays and tuples lists, a NamedTuple a dict of its fields; a number
-    that is not finite becomes None, for JSON has no word for it. Raises TypeError on anything else.
+    that is not finite becomes None, which JSON can represent.
+
+    Raises
+    ------
+    TypeError
+        For any other type.
     """
     if x is None or isinstance(x, bool | int | str):
         return x

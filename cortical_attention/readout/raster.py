@@ -1,4 +1,4 @@
-"""Every population over time, stacked as in anatomy: cortex from the surface down, thalamus beneath."""
+"""Activity of all populations over time, in anatomical order: cortex from the surface down, thalamus below."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ PANEL_WIDTH = 560  # points, about: where spikes have to find place
 
 
 class Window(NamedTuple):
-    """What is drawn: from `start` to `stop` (s), measured from `measured` on (s, or None), of one input."""
+    """Drawn time of one input: from `start` to `stop` (s); the measured window begins at `measured` (s, or None)."""
 
     start: float
     stop: float
@@ -26,33 +26,33 @@ class Window(NamedTuple):
 
 
 def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, relays=False):
-    """Draw the spikes of a run, or in the rate form its rates, one panel a population.
+    """Raster plot of the spikes of a run, or image of its rates in the rate form; one panel per population.
 
     Parameters
     ----------
     run
-        As `readout.recording.to_block` takes it.
+        As in `readout.recording.to_block`.
     t_start, t_stop : Quantity (s), optional
         Drawn time; the whole run by default.
     batch : int
-        Which input, where many lie side by side.
+        Index of the input, in a batch of inputs.
     max_cells : int
-        Most cells drawn of a population, on and off cells together, drawn at random but always alike.
+        Largest number of cells shown per population, on and off cells together; a reproducible random selection.
     settle : Quantity (s), optional
-        Time thrown away; shaded, up to a dashed line. The colours of rates are then scaled to what comes after it.
+        Settling time, shaded up to a dashed line; the colour scale of rates then ignores it.
     relays : bool
         Whether inhibitory relays are drawn, in grey at the bottom.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel's left names population, layer and how many cells are shown of how many there are for this input; the
-        right the mean rate of all recorded ones (Hz). On cells are above and dark, off cells below and light.
+        The left of a panel states population, layer, and the numbers of cells shown and present for this input; the
+        right the mean rate of all recorded cells (Hz). On cells are above and dark, off cells below and light.
 
     Raises
     ------
     ValueError
-        Where no time or no population is left to draw, or there is no such input.
+        If there is no time or no population to draw, or no such input.
     """
     window = _window(run, t_start, t_stop, batch, max_cells, settle)
     records = [record for record in run.records if relays or record.layer != RELAY]
@@ -94,7 +94,7 @@ def _title(run, window, records):
 
 
 def _of_input(record, batch):
-    """Places in `cells` of the recorded cells of one input."""
+    """Indices into `cells` of the recorded cells of one input."""
     n_batch = dict(record.axes).get("batch", 1)
     if not 0 <= batch < n_batch:
         raise ValueError(f"there is no input {batch}: population {record.name!r} has {n_batch}, counted from 0.")
@@ -105,7 +105,7 @@ def _of_input(record, batch):
 
 
 def _selection(record, window):
-    """Places in `cells` of the cells drawn: off cells first, so that they come to lie below, and in flat order."""
+    """Indices into `cells` of the cells drawn: off cells first, so that they lie below, and in flat order."""
     places = _of_input(record, window.batch)
     if len(places) > window.max_cells:  # at random: a regular step would pick the same component of every head
         places = np.sort(np.random.default_rng(0).choice(places, window.max_cells, replace=False))
@@ -164,7 +164,7 @@ def _spikes(panel, record, selection, on, window):
 
 
 def _marks(counts):
-    """Width and opacity of a spike: thin and see-through where spikes would merge, so that rates show as shades."""
+    """Width and opacity of a spike: thin and transparent if spikes would merge, so that rates appear as shades."""
     overlap = max(1.0, np.mean(counts or [0]) * MARK / PANEL_WIDTH)
     return {"linewidth": max(0.5, MARK / overlap), "alpha": max(0.2, 1 / overlap)}
 
@@ -174,7 +174,7 @@ def _inside(times, window):
 
 
 def _rates(panel, record, selection, on, window):
-    """Rates as an image; red above zero, blue below, on a scale of the population's own."""
+    """Image of rates on a scale of the population; red above zero, blue below."""
     times, rate = magnitude(record.sample_time, "s"), magnitude(record.rate, "Hz")[:, selection]
     if rate.size == 0 or len(times) < 2:
         return
@@ -193,14 +193,14 @@ def _sampled(record, window, start):
 
 
 def _largest(record, window):
-    """Largest rate of any cell once settled; where that is zero, in all of the drawn time."""
+    """Largest rate (Hz) of any cell after settling; if that is zero, over the whole drawn time."""
     starts = (max(window.start, window.measured or 0.0), window.start)
     largest = [float(np.abs(_sampled(record, window, start)).max(initial=0.0)) for start in starts]
     return largest[0] or largest[1]
 
 
 def _mean_rate(record, window):
-    """What is said at the right: the mean rate of all recorded cells of this input over the drawn time."""
+    """Label at the right: mean rate of all recorded cells of this input over the drawn time."""
     places = _of_input(record, window.batch)
     if not len(places):
         return "not recorded"

@@ -16,14 +16,13 @@ INT64 = range(-(2**63), 2**63)
 def to_block(run, **annotations):
     """Turn a run into one neo Block with one Segment.
 
-    Every recorded cell becomes a SpikeTrain (from 0 s to `t_stop`, times in seconds, bit for bit those of Brian2),
-    every population an AnalogSignal of the rates of its recorded cells (Hz), a column a cell; the two are gathered in a
-    Group of the population's name. In the rate form there are no spike trains; a population sampled less than twice
-    has no signal.
+    Each recorded cell becomes a SpikeTrain (from 0 s to `t_stop`, times in seconds, bit for bit those of Brian2), each
+    population an AnalogSignal of the rates of its recorded cells (Hz), one column per cell. A Group with the name of the
+    population holds both. The rate form has no spike trains; a population with fewer than two samples has no signal.
 
-    Trains carry `population`, `index` (position along each axis), `head` and `sign` ("on" or "off"), the last two where
-    there is such an axis. Signals and groups carry what their cells share: `population`, `cell_type`, `layer`, `axes`
-    (JSON: kinds and sizes), `seed` (JSON: every seed by name) and `unit_rate`; signals have `cell` (flat index), `head`
+    Annotations of trains are `population`, `index` (position along each axis), and `head` and `sign` ("on" or "off") if
+    there is such an axis. Annotations of signals and groups are common to their cells: `population`, `cell_type`, `layer`,
+    `axes` (JSON: kinds and sizes), `seed` (JSON: seeds by name) and `unit_rate`; signals have `cell` (flat index), `head`
     and `sign` as array annotations. (Annotations of trains are slow to write.)
 
     Parameters
@@ -32,13 +31,13 @@ def to_block(run, **annotations):
         With `records` (name, cell_type, layer, axes, unit_rate, cells, spike_index, spike_time, sample_time, rate),
         `t_stop` (s) and `seeds`.
     **annotations
-        For the block; what NIX cannot hold is written as JSON, None is left out.
+        Of the block; values that NIX cannot store are written as JSON, None is omitted.
 
     Raises
     ------
     ValueError
-        Where a unit is wrong, shapes do not fit, samples are not evenly spaced, or a spike comes from a cell that was
-        not recorded.
+        For a wrong unit, shapes that do not fit, samples at unequal intervals, or a spike of a cell that was not
+        recorded.
     """
     block = neo.Block(name="cortical attention")
     block.annotate(**_annotations(seed=dict(run.seeds), **annotations))
@@ -53,7 +52,7 @@ def to_block(run, **annotations):
 
 
 def spike_trains(record, run):
-    """One annotated neo.SpikeTrain a recorded cell, in the order of `cells`; empty in the rate form."""
+    """Annotated neo.SpikeTrain of each recorded cell (list), in the order of `cells`; empty in the rate form."""
     if record.spike_index is None:
         return []
     t_stop = to_quantities(run.t_stop, "s")
@@ -73,7 +72,7 @@ def spike_trains(record, run):
 
 
 def spikes_by_cell(record):
-    """Spike times (s, sorted) of every recorded cell, a list of arrays in the order of `cells`."""
+    """Sorted spike times (s) of each recorded cell (list of ndarray), in the order of `cells`."""
     index, time = np.asarray(record.spike_index), magnitude(record.spike_time, "s")
     if index.shape != time.shape:
         raise ValueError(f"population {record.name!r}: {index.size} spike indices, but {time.size} spike times.")
@@ -87,7 +86,7 @@ def spikes_by_cell(record):
 
 
 def rate_signals(record, run):
-    """A list of one neo.AnalogSignal (n_sample, n_recorded) in Hz; of none where there are less than two samples."""
+    """List of one neo.AnalogSignal (n_sample, n_recorded) in Hz; empty with fewer than two samples."""
     times, rate = magnitude(record.sample_time, "s"), to_quantities(record.rate, "Hz")
     if rate.shape != (times.size, len(record.cells)):
         need = (times.size, len(record.cells))
@@ -105,7 +104,7 @@ def rate_signals(record, run):
 
 
 def cell_positions(record, named=False):
-    """Where the recorded cells lie along the axes of their population.
+    """Positions of the recorded cells along the axes of their population.
 
     Returns (n_recorded, n_axis) indices as `index`, and along axes of that kind `head` (n_recorded,), an int, and
     `sign`, "on" or "off"; `index` is left out where `named` is true.
@@ -145,7 +144,7 @@ def _annotations(**values):
 
 
 def annotation(value):
-    """What NIX gives back as it was: text, a number, or a list of two or more of one of these; all else as JSON text.
+    """A value that NIX restores unchanged: text, a number, or a list of two or more of one type; all else as JSON text.
 
     NIX turns a dict into its first name and a list of one into its entry, drops arrays of two dimensions, and fails on
     lists of mixed types, on integers beyond 64 bits and on the null character.
@@ -166,15 +165,24 @@ def _fits(entry):
 
 
 def write_nix(block, path):
-    """Write a neo Block to a NIX file: lossless, and slow: tens of milliseconds a train.
+    """Write a neo Block to a NIX file: lossless but slow, tens of milliseconds per train.
 
-    Raises FolderError where the file cannot be written.
+    Raises
+    ------
+    FolderError
+        If the file cannot be written.
     """
     with replacing(path) as part, neo.io.NixIO(str(part), mode="ow") as file:
         file.write_block(block)
 
 
 def read_nix(path):
-    """Read the one neo Block of a NIX file; FileNotFoundError where there is none."""
+    """Read the neo Block of a NIX file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
     with open(path, "rb"), neo.io.NixIO(str(path), mode="ro") as file:
         return file.read_block()

@@ -1,4 +1,4 @@
-"""The little statistics the experiments report."""
+"""Statistics that the experiments report."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from scipy.stats import t as student
 
 
 class Slope(NamedTuple):
-    """A slope and its standard error (None with two points, which leave no residual)."""
+    """A slope and its standard error (None for two points, which leave no residual)."""
 
     slope: float
     standard_error: float | None
 
 
 class Summary(NamedTuple):
-    """Median and range of some values; each None where there are no values."""
+    """Median and range of values; each None without values."""
 
     median: float
     lowest: float
@@ -27,7 +27,7 @@ def slope_of_log_log(x, y):
     Parameters
     ----------
     x, y : array_like
-        (n_point,), finite and positive, with two different x at least.
+        (n_point,), finite and positive, with at least two different x.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def slope_of_log_log(x, y):
     Raises
     ------
     ValueError
-        On other shapes, an entry that is not positive and finite, or a single x.
+        For other shapes, an entry that is not positive and finite, or a single x.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or x.ndim != 1:
@@ -55,7 +55,22 @@ def slope_of_log_log(x, y):
 
 
 def summary(values):
-    """Median and range of finite `values` (any shape); ValueError where there are none or one is not finite."""
+    """Median and range of values.
+
+    Parameters
+    ----------
+    values : array_like
+        Finite, any shape.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    ValueError
+        Without values, or for one that is not finite.
+    """
     values = np.asarray(values, dtype=float)
     if values.size == 0 or not np.isfinite(values).all():
         raise ValueError("a summary needs finite values, and one at least.")
@@ -63,24 +78,41 @@ def summary(values):
 
 
 def summary_of_known(values):
-    """Median and range of the values that are known; of those that are None nothing could be told."""
+    """Median and range of the values that are not None.
+
+    Parameters
+    ----------
+    values : iterable of (float or None)
+
+    Returns
+    -------
+    Summary
+        Of None if no value is known.
+
+    Raises
+    ------
+    ValueError
+        For a value that is not finite.
+    """
     known = [value for value in values if value is not None]
     return summary(known) if known else Summary(None, None, None)
 
 
 def cluster_interval(values, clusters, confidence=0.95):
-    """Interval of the mean by Student's t over the means of the clusters, of which there may be few (decision 0013).
+    """Confidence interval of the mean, by Student's t over the means of few clusters (decision 0013).
 
     Parameters
     ----------
     values : array_like, shape (n,)
     clusters : array_like, shape (n,)
-        The cluster of each value; clusters of one size.
+        Cluster of each value; clusters of equal size.
     confidence : float
+        Coverage, between 0 and 1.
 
     Returns
     -------
-    tuple of float, or None with fewer than two clusters
+    tuple of float, or None
+        Lower and upper end; None with fewer than two clusters.
     """
     values, clusters = np.asarray(values, dtype=float), np.asarray(clusters)
     means = np.array([values[clusters == each].mean() for each in np.unique(clusters)])

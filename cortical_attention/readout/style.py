@@ -1,4 +1,4 @@
-"""How figures look: one style, one colour a layer (Okabe and Ito 2008, told apart by colour-blind readers too)."""
+"""Style of figures, and one colour per layer (Okabe and Ito 2008, for colour-blind readers too)."""
 
 import matplotlib
 
@@ -41,30 +41,30 @@ SETTINGS = {
 
 
 def style():
-    """The style as a context manager: `with style(): ...`. What the user has set elsewhere is neither used nor lost."""
+    """The style as a context manager, `with style(): ...`; it ignores and afterwards restores the user's settings."""
     return matplotlib.rc_context(matplotlib.rcParamsDefault | SETTINGS)
 
 
 def colour(layer):
-    """Colour of a layer; grey for a layer without one."""
+    """Colour of a layer (str, hexadecimal); grey for an unknown layer."""
     return LAYER_COLOURS.get(layer, "#999999")
 
 
 def lighter(hexadecimal, share=0.42):
-    """The colour mixed with `share` of white."""
+    """The colour mixed with a fraction `share` of white (str, hexadecimal)."""
     from matplotlib.colors import to_hex, to_rgb
 
     return to_hex([share + (1 - share) * part for part in to_rgb(hexadecimal)])
 
 
 def depth(layer):
-    """Place of a layer in the drawing, 0 at the top; layers without a colour come last."""
+    """Position of a layer in the drawing (int), 0 at the top; unknown layers come last."""
     layers = list(LAYER_COLOURS)
     return layers.index(layer) if layer in layers else len(layers)
 
 
 def new_figure(height, width=WIDTH):
-    """An empty matplotlib Figure that no window manager knows, so that nothing stays open; sizes in inches."""
+    """An empty matplotlib Figure without a window manager; height and width in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -74,7 +74,13 @@ def new_figure(height, width=WIDTH):
 
 
 def save(figure, path):
-    """Write `figure` as an image (type by the suffix of `path`); FolderError where it cannot be written."""
+    """Write a figure as an image, of the type given by the suffix of `path`.
+
+    Raises
+    ------
+    FolderError
+        If the file cannot be written.
+    """
     from cortical_attention.readout.files import replacing
 
     with style(), replacing(path) as part:

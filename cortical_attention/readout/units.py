@@ -1,4 +1,4 @@
-"""The one door at which Brian2's units come off: to `quantities` for neo and the figures, to JSON for files."""
+"""Conversion of Brian2 quantities, the only place where their units are removed: to `quantities` and to JSON."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ SI_UNITS = ("m", "kg", "s", "A", "K", "mol", "cd")  # as both packages call them
 def to_quantities(x, unit):
     """Turn a Brian2 quantity into a `quantities.Quantity` of the given unit.
 
-    `quantities` and Brian2 do not know each other, and each silently strips the other's unit: `pq.Quantity(3*mV, "mV")`
-    is 0.003 mV. Here the unit is built from the dimension of `x`, and a wrong dimension is refused.
+    `quantities` and Brian2 silently remove each other's units: `pq.Quantity(3*mV, "mV")` is 0.003 mV. This function
+    derives the unit from the dimension of `x`, and refuses a wrong dimension.
 
     Parameters
     ----------
     x : brian2.Quantity
-        Any shape. A plain number is accepted where `unit` is "dimensionless".
+        Any shape. A plain number is accepted if `unit` is "dimensionless".
     unit : str
-        A unit that `quantities` knows, such as "s", "Hz" or "mV".
+        A unit of `quantities`, such as "s", "Hz" or "mV".
 
     Returns
     -------
@@ -26,7 +26,7 @@ def to_quantities(x, unit):
     Raises
     ------
     ValueError
-        Where the dimension of `x` is not that of `unit`, or `x` is a quantity of `quantities` already.
+        If the dimension of `x` is not that of `unit`, or `x` is already a quantity of `quantities`.
     """
     import quantities as pq
 
@@ -51,14 +51,14 @@ def _si_unit(x):
 
 
 def magnitude(x, unit):
-    """The plain float64 array of a Brian2 quantity `x` in `unit`; raises as `to_quantities` does."""
+    """Float64 array of a Brian2 quantity `x` in `unit`, without unit; errors as in `to_quantities`."""
     return to_quantities(x, unit).magnitude
 
 
 def value_and_unit(x):
-    """Write a Brian2 quantity as `{"value": ..., "unit": ...}`, value in the SI unit named, so that nothing is rounded.
+    """Write a Brian2 quantity as `{"value": ..., "unit": ...}`, in its SI unit, so that nothing is rounded.
 
-    A dimensionless quantity comes out as its plain value: Brian2 would call its unit "rad".
+    A dimensionless quantity becomes its plain value: Brian2 would call its unit "rad".
     """
     from brian2 import get_unit
 

@@ -1,4 +1,4 @@
-"""The algebra of attention: what the circuits are held against. numpy only; no circuit imports it."""
+"""Algebra of attention, the reference of every circuit. It uses numpy only, and no circuit imports it."""
 
 from cortical_attention.reference.attention import (
     Attention,

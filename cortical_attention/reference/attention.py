@@ -1,9 +1,8 @@
 """Multihead attention: Algorithm 1 as loops, linear attention two ways, and softmax attention.
 
-Every function answers with an `Attention`. Tokens and context may carry batch axes in front, which broadcast. The mask
-is boolean, (n_token, n_context); False closes a context token to a token. Where Z_i = 0 (every context token closed, or
-every phi(k_j).phi(q_i) zero) there is nothing to share out: that row of kappa and of the head's output is 0, without
-warning.
+Every function returns an `Attention`. Tokens and context may have leading batch axes, which broadcast. The mask is boolean,
+(n_token, n_context); False closes a context token to a token. Where Z_i = 0 (every context token closed, or every
+phi(k_j).phi(q_i) zero), that row of kappa and of the head's output is 0, without warning.
 """
 
 from typing import NamedTuple
@@ -15,16 +14,16 @@ from cortical_attention.reference.kernels import kernel_named
 
 
 class Attention(NamedTuple):
-    """The answer of an attention block.
+    """Output of an attention block.
 
     Attributes
     ----------
     output : array, (..., n_token, d_model)
         xt_i = sum_h W_O^h sum_j kappa^h_ij v^h_j.
     kappa : array, (..., n_head, n_token, n_context), or None
-        Divided by the normaliser when normalised; None where it is never formed (`memory_attention`).
+        Attention weights, divided by the normaliser if normalised; None in `memory_attention`, which never forms them.
     normaliser : array, (..., n_head, n_token)
-        Z_i, the sum over j of the weights before division; reported also when it does not divide.
+        Z_i, the sum over j of the undivided weights; present also if not normalised.
     """
 
     output: np.ndarray
@@ -33,20 +32,32 @@ class Attention(NamedTuple):
 
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, and 0 where the whole is 0; the two broadcast."""
+    """Ratio part / whole (ndarray), 0 where the whole is 0; the two arrays broadcast."""
     shape = np.broadcast_shapes(part.shape, whole.shape)
     return np.divide(part, whole, out=np.zeros(shape), where=whole != 0)
 
 
 def close(weight: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """The weights (..., n_token, n_context), 0 where the mask is False."""
+    """Weights (..., n_token, n_context), set to 0 where the mask (n_token, n_context) is False."""
     return weight if mask is None else np.where(mask, weight, 0.0)
 
 
 def read_out(weight: np.ndarray, value: np.ndarray, W_O: np.ndarray, normalised: bool) -> Attention:
-    """Attention from weights (..., n_head, n_token, n_context), 0 where closed, and values: the last step of each form.
+    """Attention from weights and values, the last step of every variant.
 
-    Z_i = sum_j w_ij; kappa_ij = w_ij / Z_i, or w_ij when not normalised; xt_i = sum_h W_O sum_j kappa_ij v_j.
+    Z_i = sum_j w_ij; kappa_ij = w_ij / Z_i, or w_ij if not normalised; xt_i = sum_h W_O sum_j kappa_ij v_j.
+
+    Parameters
+    ----------
+    weight : array, (..., n_head, n_token, n_context)
+        w_ij, 0 where closed.
+    value : array, (..., n_head, n_context, d_value)
+    W_O : array, (n_head, d_model, d_value)
+    normalised : bool
+
+    Returns
+    -------
+    Attention
     """
     Z = weight.sum(axis=-1)
     kappa = share(weight, Z[..., None]) if normalised else weight
@@ -59,9 +70,9 @@ def _mix_heads(pooled, W_O):
 
 
 def algorithm_1(tokens, block: Block, kernel: str = "elu+1") -> Attention:
-    """Multihead linear self-attention as the loops of the paper, one number at a time; slow, for tests.
+    """Multihead linear self-attention as the loops of the paper, one entry at a time; slow, for tests.
 
-    Comments carry the line numbers of Algorithm 1 in Granier & Senn 2025, version 1. Added to it: the biases of the
+    Comments carry the line numbers of Algorithm 1 in Granier & Senn 2025, version 1. Additions: the biases of the
     block, the record of kappa and Z, and s = 0 where Z = 0, which the paper leaves undefined.
 
     Parameters
@@ -120,16 +131,16 @@ def linear_attention(
     Parameters
     ----------
     tokens : array, (..., n_token, d_model)
-        Where queries come from.
+        Source of the queries.
     block : Block
     context : array, (..., n_context, d_model), optional
-        Where keys and values come from; the tokens when None.
+        Source of keys and values; None: the tokens.
     mask : boolean array, (n_token, n_context), optional
         False closes context token j to token i.
     kernel : str
         A name in `KERNELS`.
     normalised : bool
-        Whether Z divides; it is reported either way.
+        Whether to divide by Z.
 
     Returns
     -------
@@ -150,12 +161,12 @@ def linear_attention(
 def memory_attention(
     tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
 ) -> Attention:
-    """Multihead linear attention through a key-value memory: the same numbers at a cost linear in the tokens.
+    """Multihead linear attention through a key-value memory: the same output at a cost linear in the tokens.
 
     M = sum_j v_j phi(k_j)^T, z = sum_j phi(k_j), vt_i = M phi(q_i) / (z.phi(q_i)), without the division when not
     normalised (Katharopoulos et al. 2020; Granier & Senn 2025, section 6, "Beyond quadratic scaling"). With a mask
-    there is one memory for each distinct row of it, so that the cost grows with their number. Parameters, their shapes
-    and what is refused are those of `linear_attention`.
+    there is one memory for each distinct row of it, so that the cost grows with their number. Parameters, shapes
+    and errors are those of `linear_attention`.
 
     Returns
     -------
@@ -178,7 +189,7 @@ def memory_attention(
 
 
 def _memories(problem):
-    """The context tokens each memory holds and the tokens that read it, as pairs of indices."""
+    """Pairs of indices for each memory: its context tokens, and the tokens that read it."""
     if problem.mask is None:
         return [(slice(None), slice(None))]
     rows, row_of = np.unique(problem.mask, axis=0, return_inverse=True)
@@ -188,8 +199,7 @@ def _memories(problem):
 def softmax_attention(tokens, block: Block, *, context=None, mask=None) -> Attention:
     """Multihead softmax attention (Vaswani et al. 2017): kappa_ij = softmax_j(k_j.q_i / sqrt(d_key)) over the open j.
 
-    A row with every context token closed is 0. Parameters, their shapes and what is refused are those of
-    `linear_attention`.
+    A row with every context token closed is 0. Parameters, shapes and errors are those of `linear_attention`.
 
     Returns
     -------

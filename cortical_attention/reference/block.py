@@ -1,4 +1,4 @@
-"""The weights of one attention block, the check of every shape, and the projections to queries, keys and values."""
+"""Weights of an attention block, checks of all shapes, and projections to queries, keys and values."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 class Block(NamedTuple):
-    """The weights of one multihead attention block (Granier & Senn 2025, section 4).
+    """Weights of one multihead attention block (Granier & Senn 2025, section 4).
 
-    Matrices are [to, from], one a head; the biases are constant drives, ours and not the paper's, absent when None.
+    Matrices are [post, pre], one per head; the biases are constant drives (ours, not the paper's), None if absent.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ class Block(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What an attention is computed from, once checked: float64, batch axes of tokens and context made equal.
+    """Checked input of an attention, in float64, with equal batch axes of tokens and context.
 
     Parameters
     ----------
     tokens : array, (..., n_token, d_model)
     context : array, (..., n_context, d_model)
-        The tokens themselves in self-attention.
+        Equal to the tokens in self-attention.
     mask : boolean array, (n_token, n_context), or None
     block : Block
-        With zeros for absent biases.
+        Absent biases are zeros.
     """
 
     tokens: np.ndarray
@@ -55,7 +55,7 @@ def check_shape(name: str, array: np.ndarray, batch: bool = False, **sizes: int 
     Raises
     ------
     ValueError
-        On the first axis that differs, in one sentence: what the array has and what it needs.
+        For a shape that does not fit, in one sentence with the actual and the required shape.
     """
     found = array.shape[-len(sizes) :] if batch else array.shape
     if len(found) == len(sizes) and all(want in (None, have) for want, have in zip(sizes.values(), found, strict=True)):
@@ -65,7 +65,7 @@ def check_shape(name: str, array: np.ndarray, batch: bool = False, **sizes: int 
 
 
 def check_block(block: Block) -> Block:
-    """The block in float64, with zeros for absent biases; n_head, d_key, d_model are those of W_Q, d_value that of W_V.
+    """Block in float64, with zeros for absent biases; W_Q defines n_head, d_key and d_model, W_V defines d_value.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def check_block(block: Block) -> Block:
 
 
 def check_mask(mask, n_token: int, n_context: int) -> np.ndarray | None:
-    """The mask as an array, True where context token j is open to token i.
+    """Mask as an array, True where context token j is open to token i; None stays None.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def check_mask(mask, n_token: int, n_context: int) -> np.ndarray | None:
 
 
 def check_problem(tokens, block: Block, context=None, mask=None) -> Problem:
-    """Everything checked against everything else, in float64; see `Problem` for the shapes.
+    """Checked tokens, context, mask and block, in float64; see `Problem` for the shapes.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def check_problem(tokens, block: Block, context=None, mask=None) -> Problem:
 
 
 def project(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Queries, keys and values: q_i = W_Q x_i + b_Q, k_j = W_K x_j + b_K, v_j = W_V x_j + b_V, a head each.
+    """Queries, keys and values: q_i = W_Q x_i + b_Q, k_j = W_K x_j + b_K, v_j = W_V x_j + b_V, for each head.
 
     Queries come from the tokens, keys and values from the context (Granier & Senn 2025, sections 3 and 6).
 

@@ -1,12 +1,12 @@
-"""The gradients of a token-wise squared error in the weights of linear attention (Granier & Senn 2025, eq. 1 to 5).
+"""Gradients of a token-wise squared error with respect to the weights of linear attention (Granier & Senn 2025, eq. 1-5).
 
 The paper writes them as sums over the third-order tensors Gamma_ijj'. Each is an outer product in disguise,
 
     Gamma^q_ijj' = [phi'(q_i) * phi(k_j')] c_ij x_i^T
     Gamma^k_ijj' = [phi(q_i) * phi'(k_j')] c_ij x_j'^T
 
-with c_ij = v_j.(W_O^T e_i), because Delta_ij = W_O^T e_i x_j^T. So only c_ij need be formed: an (n_token, n_context)
-array a head, never (n, n, n).
+with c_ij = v_j.(W_O^T e_i), because Delta_ij = W_O^T e_i x_j^T. Only c_ij is formed: one
+(n_token, n_context) array per head, never (n, n, n).
 """
 
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from cortical_attention.reference.kernels import kernel_named
 
 
 class Gradients(NamedTuple):
-    """The energy and its derivatives, each in the shape of its weight.
+    """Energy, and its derivatives in the shapes of the weights.
 
-    The signs are those of the derivative: the right-hand sides of equations 2 to 5 are minus these.
+    The signs are those of the derivative; the right-hand sides of equations 2 to 5 have the opposite sign.
     """
 
     energy: float
@@ -34,10 +34,10 @@ class Gradients(NamedTuple):
 def gradients(
     tokens, targets, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
 ) -> Gradients:
-    """The energy of a linear attention block and its derivatives in every weight.
+    """Energy of a linear attention block and its derivatives with respect to every weight.
 
-    E = 1/2 sum_i |y_i - xt_i|^2 (Granier & Senn 2025, eq. 1) and +dE/dW (eq. 2 to 5 with the sign turned). Biases take
-    part in the forward pass and are held. A row with Z_i = 0 adds to the energy and nothing to the derivatives.
+    E = 1/2 sum_i |y_i - xt_i|^2 (Granier & Senn 2025, eq. 1) and +dE/dW (eq. 2 to 5 with the sign turned). Biases enter
+    the forward pass and are constant. A row with Z_i = 0 adds to the energy and nothing to the derivatives.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def gradients(
 
 
 def _check_targets(targets, problem):
-    """The targets in float64; refused unless they have the shape of the output."""
+    """Targets in float64; ValueError unless they have the shape of the output."""
     targets, needed = np.asarray(targets, dtype=float), problem.tokens.shape
     if targets.shape != needed:
         raise ValueError(f"targets has shape {targets.shape}, but needs {needed}, that of the output")

@@ -1,7 +1,7 @@
-"""The elementwise nonlinearities phi of linear attention, each with its derivative.
+"""Elementwise nonlinearities phi of linear attention, each with its derivative.
 
 Linear attention weighs key j for query i by phi(k_j).phi(q_i) (Granier & Senn 2025, section 3); phi is never negative,
-so that the weights of a row can be divided by their sum.
+so that the weights of a row can be normalised to a sum of one.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Kernel(NamedTuple):
-    """A nonlinearity and its derivative, both elementwise and shape preserving."""
+    """A nonlinearity and its derivative: elementwise functions of an array that keep its shape."""
 
     phi: Callable[[np.ndarray], np.ndarray]
     derivative: Callable[[np.ndarray], np.ndarray]
@@ -63,12 +63,12 @@ exp      exp(u)               exp(u)           overflows above 709, with numpy's
 
 
 def kernel_named(name: str) -> Kernel:
-    """The kernel called `name`.
+    """Kernel of a name (Kernel).
 
     Raises
     ------
     ValueError
-        If there is none; the sentence lists those there are.
+        For an unknown name; the message lists the known ones.
     """
     if name not in KERNELS:
         raise ValueError(f"kernel {name!r} is not known; the known kernels are {', '.join(map(repr, KERNELS))}")

@@ -1,9 +1,9 @@
-"""Null models: attention with one ingredient taken out, in the signature of `linear_attention`.
+"""Null models: attention without one of its ingredients, with the signature of `linear_attention`.
 
-On gaussian inputs the output of linear attention is close to an average of the values, so that a small error alone says
-little. Each null keeps the values and the output weights and drops part of what makes the weights attention: an
-agreement counts by how far it beats the best of them. All three are ours, not the paper's. Parameters, their shapes,
-what is refused and the rule for Z_i = 0 are those of `linear_attention`.
+On Gaussian inputs the output of linear attention is close to an average of the values, so a small error alone means
+little. Each null keeps the values and the output weights and removes the query, the key, or their product from the attention
+weights; the relevant measure is the improvement over the best null. All three are ours, not the paper's. Parameters, shapes,
+errors and the rule for Z_i = 0 are those of `linear_attention`.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from cortical_attention.reference.kernels import kernel_named
 
 
 def _features(tokens, block, context, mask, kernel):
-    """The problem, phi(q), phi(k) and v."""
+    """Checked problem, phi(q), phi(k) and v."""
     phi = kernel_named(kernel).phi
     problem = check_problem(tokens, block, context, mask)
     query, key, value = project(problem)
@@ -24,7 +24,7 @@ def _features(tokens, block, context, mask, kernel):
 def uniform_attention(
     tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
 ) -> Attention:
-    """Neither query nor key: every open context token counts the same.
+    """Neither query nor key: equal weights for all open context tokens.
 
     Normalised, kappa_ij = 1 / (number of open j), whatever the kernel, and the normaliser is that number. Not
     normalised, every open kappa_ij of a head and a sequence is the mean of phi(k_j).phi(q_i) over the open pairs.
@@ -42,8 +42,8 @@ def key_only_attention(
 ) -> Attention:
     """The key without the query: phi(q_i) is replaced by its mean over the tokens of the sequence.
 
-    The weights are phi(k_j).mean_i phi(q_i), the same for every token but for the mask. It is a strong null
-    that does not see the query: it weighs keys as the average query does.
+    The weights are phi(k_j).mean_i phi(q_i), the same for every token but for the mask. A strong null: it
+    weighs keys by the average query.
     """
     problem, query, key, value = _features(tokens, block, context, mask, kernel)
     query = np.broadcast_to(query.mean(axis=-2, keepdims=True), query.shape)
@@ -56,7 +56,7 @@ def additive_attention(
 ) -> Attention:
     """Key and query summed, not multiplied: the weights are sum_a [phi(k_j)_a + phi(q_i)_a] over the d_key components.
 
-    What a cell would compute that adds its apical and basal drives.
+    The response of a cell that adds its apical and basal drives.
     """
     problem, query, key, value = _features(tokens, block, context, mask, kernel)
     weight = close(query.sum(axis=-1)[..., :, None] + key.sum(axis=-1)[..., None, :], problem.mask)
@@ -66,7 +66,7 @@ def additive_attention(
 def rounding(
     tokens, block: Block, *, context=None, mask=None, kernel: str = "elu+1", normalised: bool = True
 ) -> np.ndarray:
-    """How far two ways of computing one output may lie apart by rounding alone: a null that is no farther is exact.
+    """Bound on the difference of two computations of one output by rounding; a null within it counts as exact.
 
     A sum of n products is off by at most n eps of the sum of their sizes, whatever cancels in it (Higham 2002, section 3.1);
     to first order such errors add along the way. Queries and keys are sums over d_model, and phi changes by no more than

@@ -1,6 +1,6 @@
-"""What is settled of a circuit's cells before it runs: where membranes start, which cells are recorded, where noise begins.
+"""Random initial conditions and recording selection.
 
-It is settled for a whole circuit, so that a part of it which is run on its own has the same cells.
+Both are drawn once for the whole circuit, so that each part run separately uses the same cells.
 """
 
 from typing import NamedTuple

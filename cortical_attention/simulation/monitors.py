@@ -42,7 +42,7 @@ class Record(NamedTuple):
 
 
 def sampled(given, send):
-    """Recorded cells of the populations of which some are recorded only, and not all is asked for."""
+    """Indices of recorded cells, for populations that are only partially recorded."""
     return {
         name: given.recorded[name]
         for name, phases in given.phases.items() if phases.size > given.recorded[name].size and name not in send
