@@ -72,7 +72,7 @@ def judge(rows):
         return []
     found = []
     for name in ("cells", "seconds"):
-        slope = slope_of_log_log(*zip(*medians(rows, name).items(), strict=True)).slope
+        slope = slope_of_log_log(*zip(*medians(rows, name).items(), strict=True))
         found.append(Prediction(f"slope against {name}: -0.5, within 0.15", number(slope), abs(slope + 0.5) <= 0.15))
     easy = [
         row["relative_l2"] for row in rows

@@ -96,7 +96,7 @@ def judge(rows, rate_relative_l2):
     ]
     if long:
         slope = slope_of(long)
-        found.append(Prediction("a slope of -1, to 0.1", f"{slope.slope:.3f}", abs(slope.slope + 1) <= 0.1))
+        found.append(Prediction("a slope of -1, to 0.1", f"{slope:.3f}", abs(slope + 1) <= 0.1))
         ratio = at(long) / at(long, "counting")
         found.append(_between("error over what one spike a cell makes", 0.5, 2, ratio))
     if short and shorter:

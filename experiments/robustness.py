@@ -159,9 +159,7 @@ def judge(rows):
     if {row["kind"] for row in rows} != set(KINDS):
         return []
     found = {kind: medians(rows, kind) for kind in KINDS}
-    jitter, cells = (
-        slope_of_log_log(list(found[kind]), list(found[kind].values())).slope for kind in ("jitter", "cells")
-    )
+    jitter, cells = (slope_of_log_log(list(found[kind]), list(found[kind].values())) for kind in ("jitter", "cells"))
     measured, none = found["measured"][CELLS], max(row["relative_l2"] for row in rows if row["kind"] == "none")
     missing, absent = found["missing"][0.8], found["probability"][0.2]
     return [
