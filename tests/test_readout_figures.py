@@ -7,9 +7,9 @@ from brian2 import Hz, mV, second
 from matplotlib.colors import to_hex
 from test_readout_recording import T_STOP, paired, record, run_of
 
-from cortical_attention.readout.figures import comparison, curve, output_against_reference, save
+from cortical_attention.readout.figures import comparison, curve, save
 from cortical_attention.readout.files import FolderError
-from cortical_attention.readout.maps import attention_maps, attention_over_digit
+from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.raster import raster
 from cortical_attention.readout.style import LAYER_COLOURS, colour, lighter, style
 
@@ -45,14 +45,12 @@ def lines(panel):
     return {each.get_label(): np.array(each.get_segments()).reshape(-1, 2, 2) for each in found}
 
 
-def test_cortex_lies_above_thalamus_and_relays_are_left_out():
-    names = ("higher-order thalamus", "thalamus", "inhibitory relay", "L5 PT", "L5 IT", "L2/3 interneuron", "L2/3")
+def test_cortex_lies_above_thalamus():
+    names = ("higher-order thalamus", "thalamus", "L5 PT", "L5 IT", "L2/3 interneuron", "L2/3")
     run = run_of(*(record(name=f"in {layer}", layer=layer) for layer in names))
     figure = raster(run)
     shown = [words(panel).split("in ")[1].split("\n")[0] for panel in figure.axes]
     assert shown == ["L2/3", "L2/3 interneuron", "L5 IT", "L5 PT", "thalamus", "higher-order thalamus"]
-    assert "inhibitory relays (1) not shown" in figure.get_suptitle()
-    assert "inhibitory relay" in words(raster(run, relays=True).axes[-1])
     bars = [to_hex(panel.spines["left"].get_edgecolor()).upper() for panel in figure.axes]
     assert bars == [LAYER_COLOURS[layer] for layer in shown]
 
@@ -121,7 +119,7 @@ def test_no_time_to_draw_is_refused(start, stop):
 
 def test_no_population_to_draw_is_refused():
     with pytest.raises(ValueError, match="no population"):
-        raster(run_of(record(layer="inhibitory relay")))
+        raster(run_of())
 
 
 def test_the_rate_form_is_drawn_as_an_image_on_a_scale_around_zero():
@@ -168,7 +166,7 @@ def test_silent_and_unrecorded_populations_are_drawn_empty(tmp_path):
 
 def test_every_entry_stands_at_algebra_and_circuit():
     output, reference = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
-    (panel,) = output_against_reference(output, reference).axes
+    panel = comparison(output, reference).axes[0]
     (points,) = panel.collections
     assert points.get_offsets().tolist() == np.stack([reference.ravel(), output.ravel()], axis=1).tolist()
     (equal,) = panel.lines
@@ -180,21 +178,23 @@ def test_every_entry_stands_at_algebra_and_circuit():
 
 def test_errors_and_nulls_are_stated():
     reference = np.array([[3.0, 4.0]])
-    (panel,) = output_against_reference(reference * 1.05, reference, NULLS | {"key_only_relative_l2": None}).axes
+    nulls = NULLS | {"key_only_relative_l2": None}
+    panel = comparison(reference * 1.05, reference, null_errors=nulls).axes[0]
     text = words(panel)
     for statement in ("relative L2  5 %", "cosine  1", "skill  0.75", "uniform  50 %", "key only  undefined"):
         assert statement in text
-    (panel,) = output_against_reference(reference, 0 * reference).axes
+    panel = comparison(reference, 0 * reference).axes[0]
     assert "relative L2  undefined" in words(panel)
     with pytest.raises(ValueError, match="shape"):
-        output_against_reference(np.ones(2), np.ones(3))
+        comparison(np.ones((1, 2)), np.ones((1, 3)))
 
 
 def test_attention_maps_share_their_scales():
     reference = attention()
     kappa = reference + 0.01 * RNG.normal(size=reference.shape)
     kappa = np.abs(kappa)
-    figure = attention_maps(kappa, reference, heads=[1, 3])
+    output = np.ones((16, 8))
+    _, figure = comparison(output, output, kappa, reference, heads=[1, 3]).subfigs
     images = [panel.images[0] for panel in figure.axes[:6]]
     shown = [kappa[1], reference[1], kappa[1] - reference[1], kappa[3], reference[3], kappa[3] - reference[3]]
     for image, matrix in zip(images, shown, strict=True):
@@ -205,18 +205,6 @@ def test_attention_maps_share_their_scales():
     assert difference == pytest.approx((-difference[1], np.abs(kappa - reference)[[1, 3]].max()))
     assert "head 3" in words(figure)
     assert figure.get_suptitle() == "Attention weights (2 of 4 heads)"
-
-
-def test_labels_of_tokens_and_context():
-    reference = attention(1, 3, 2)
-    first = attention_maps(reference, reference, ["a", "b", "c"], ["x", "y"]).axes[0]
-    assert [label.get_text() for label in first.get_yticklabels()] == ["a", "b", "c"]
-    assert [label.get_text() for label in first.get_xticklabels()] == ["x", "y"]
-    many = attention(1, 50, 50)
-    panel = attention_maps(many, many, [f"t{number}" for number in range(50)]).axes[0]
-    assert [label.get_text() for label in panel.get_yticklabels()] == [f"t{number}" for number in range(0, 50, 3)]
-    with pytest.raises(ValueError, match="2 labels, but 3 tokens"):
-        attention_maps(reference, reference, ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -230,8 +218,6 @@ def test_labels_of_tokens_and_context():
     ],
 )
 def test_attention_refused(kappa, reference, heads, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        attention_maps(kappa, reference, heads=heads)
     with pytest.raises(ValueError, match=sentence):
         comparison(np.ones((2, 2)), np.ones((2, 2)), kappa, reference, heads=heads)
 
@@ -324,6 +310,6 @@ def test_the_style_leaves_the_settings_of_others_alone():
 
 
 def test_a_figure_that_cannot_be_written_is_one_sentence(tmp_path):
-    figure = output_against_reference(np.ones(2), np.ones(2))
+    figure = comparison(np.ones((2, 2)), np.ones((2, 2)))
     with pytest.raises(FolderError, match="cannot be written"):
         save(figure, tmp_path / "nowhere" / "comparison.png")

@@ -8,7 +8,6 @@ from cortical_attention.readout.recording import cell_positions, spikes_by_cell
 from cortical_attention.readout.style import DIVERGING, colour, depth, lighter, new_figure, style
 from cortical_attention.readout.units import magnitude
 
-RELAY = "inhibitory relay"
 ROW_HEIGHT = 0.018  # inches a cell
 LEAST_HEIGHT = 0.62  # inches a population: three lines of text
 MARK = 1.2  # points: width of a spike
@@ -25,7 +24,7 @@ class Window(NamedTuple):
     max_cells: int
 
 
-def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, relays=False):
+def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None):
     """Draw the spikes of a run, or in the rate form its rates, one panel a population.
 
     Parameters
@@ -40,8 +39,6 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
         Most cells drawn of a population, on and off cells together, drawn at random but always alike.
     settle : Quantity (s), optional
         Time thrown away; shaded, up to a dashed line. The colours of rates are then scaled to what comes after it.
-    relays : bool
-        Whether inhibitory relays are drawn, in grey at the bottom.
 
     Returns
     -------
@@ -55,8 +52,7 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
         Where no time or no population is left to draw, or there is no such input.
     """
     window = _window(run, t_start, t_stop, batch, max_cells, settle)
-    records = [record for record in run.records if relays or record.layer != RELAY]
-    records.sort(key=lambda record: depth(record.layer))
+    records = sorted(run.records, key=lambda record: depth(record.layer))
     if not records:
         raise ValueError("there is no population to draw.")
     selections = [_selection(record, window) for record in records]
@@ -69,7 +65,7 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
         panels[-1].set(xlabel="time (s)", xlim=(window.start, window.stop))
         panels[-1].tick_params(bottom=True, labelbottom=True)
         panels[-1].spines["bottom"].set(color="black")
-        figure.suptitle(_title(run, window, records))
+        figure.suptitle(_title(window, records))
         if any(record.spike_index is None for record in records):
             _colour_bar(figure, panels)
     return figure
@@ -83,14 +79,12 @@ def _window(run, t_start, t_stop, batch, max_cells, settle):
     return Window(start, stop, None if settle is None else float(magnitude(settle, "s")), batch, max_cells)
 
 
-def _title(run, window, records):
+def _title(window, records):
     n_batch = dict(records[0].axes).get("batch", 1)
     which = f", input {window.batch} (of {n_batch})" if n_batch > 1 else ""
-    left_out = sum(record.layer == RELAY for record in run.records) - sum(record.layer == RELAY for record in records)
-    relays = f"; inhibitory relays ({left_out}) not shown" if left_out else ""
     settling = "; settling up to the dashed line" if window.measured is not None else ""
     what = "Rates" if all(record.spike_index is None for record in records) else "Spikes"
-    return f"{what} of every population{which}{relays}{settling}"
+    return f"{what} of every population{which}{settling}"
 
 
 def _of_input(record, batch):

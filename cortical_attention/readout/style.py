@@ -9,7 +9,6 @@ LAYER_COLOURS = {
     "L5 PT": "#CC79A7",
     "thalamus": "#E69F00",
     "higher-order thalamus": "#000000",
-    "inhibitory relay": "#999999",
 }  # from the surface of the cortex down to the thalamus, the order in which layers are drawn
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
