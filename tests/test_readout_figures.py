@@ -1,5 +1,8 @@
 """What the figures show, read from their artists."""
 
+import importlib
+import pkgutil
+
 import matplotlib
 import numpy as np
 import pytest
@@ -7,11 +10,13 @@ from brian2 import Hz, mV, second
 from matplotlib.colors import to_hex
 from test_readout_recording import T_STOP, paired, record, run_of
 
+from cortical_attention import cells
+from cortical_attention.cells.cell import CellType
 from cortical_attention.readout.figures import comparison, curve, save
 from cortical_attention.readout.files import FolderError
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.raster import raster
-from cortical_attention.readout.style import LAYER_COLOURS, colour, lighter, style
+from cortical_attention.readout.style import LAYER_COLOURS, OTHER_COLOURS, layer_colours, lighter, style
 
 RNG = np.random.default_rng(0)
 NULLS = {"uniform_relative_l2": 0.5, "additive_relative_l2": 0.2}
@@ -51,8 +56,33 @@ def test_cortex_lies_above_thalamus():
     figure = raster(run)
     shown = [words(panel).split("in ")[1].split("\n")[0] for panel in figure.axes]
     assert shown == ["L2/3", "L2/3 interneuron", "L5 IT", "L5 PT", "thalamus", "higher-order thalamus"]
-    bars = [to_hex(panel.spines["left"].get_edgecolor()).upper() for panel in figure.axes]
-    assert bars == [LAYER_COLOURS[layer] for layer in shown]
+    assert figure_colours(figure) == [LAYER_COLOURS[layer] for layer in shown]
+
+
+def test_every_layer_of_the_cells_is_registered_with_a_colour_of_its_own():
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(cells.__path__, f"{cells.__name__}.")
+    ]
+    types = [each for module in modules for each in vars(module).values() if isinstance(each, CellType)]
+    assert {"L2/3", "thalamus"} <= {each.layer for each in types}
+    assert {each.layer for each in types} | {"reticular nucleus"} <= set(LAYER_COLOURS)
+    assert len({*LAYER_COLOURS.values(), *OTHER_COLOURS}) == len(LAYER_COLOURS) + len(OTHER_COLOURS)
+
+
+def test_a_layer_that_is_not_registered_comes_last_in_a_colour_of_its_own():
+    layers = ("tectum", "thalamus", "claustrum", "L2/3")
+    figure = raster(run_of(*(record(name=f"in {layer}", layer=layer) for layer in layers)))
+    shown = [words(panel).split("in ")[1].split("\n")[0] for panel in figure.axes]
+    assert shown == ["L2/3", "thalamus", "claustrum", "tectum"]
+    assert layer_colours(layers) == dict(zip(shown, figure_colours(figure), strict=True))
+    assert figure_colours(figure)[2:] == list(OTHER_COLOURS[:2])
+    many = layer_colours(map(str, range(9)))  # more than there are colours: they are given again
+    assert len(many) == 9
+
+
+def figure_colours(figure):
+    """Colours of the bars at the left of the panels."""
+    return [to_hex(panel.spines["left"].get_edgecolor()).upper() for panel in figure.axes]
 
 
 def test_all_spikes_of_the_shown_cells_are_drawn_in_their_rows():
@@ -85,8 +115,8 @@ def test_on_cells_are_above_and_dark_and_off_cells_below_and_light():
     assert drawn["off"][:, :, 1].max() <= drawn["on"][:, :, 1].min()
     assert (len(drawn["on"]), len(drawn["off"])) == (6, 6)
     shades = {each.get_label(): to_hex(each.get_colors()[0]) for each in panel.collections if len(each.get_colors())}
-    assert shades["on"] == colour("L5 PT").lower()
-    assert shades["off"] == lighter(colour("L5 PT"))
+    assert shades["on"] == LAYER_COLOURS["L5 PT"].lower()
+    assert shades["off"] == lighter(LAYER_COLOURS["L5 PT"])
     assert [label.get_text() for label in panel.get_yticklabels()] == ["off", "on"]
 
 

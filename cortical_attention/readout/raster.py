@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.readout.recording import cell_positions, spikes_by_cell
-from cortical_attention.readout.style import DIVERGING, colour, depth, lighter, new_figure, style
+from cortical_attention.readout.style import DIVERGING, layer_colours, lighter, new_figure, style
 from cortical_attention.readout.units import magnitude
 
 ROW_HEIGHT = 0.018  # inches a cell
@@ -52,7 +52,8 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None):
         Where no time or no population is left to draw, or there is no such input.
     """
     window = _window(run, t_start, t_stop, batch, max_cells, settle)
-    records = sorted(run.records, key=lambda record: depth(record.layer))
+    colours = layer_colours({record.layer for record in run.records})
+    records = sorted(run.records, key=lambda record: list(colours).index(record.layer))
     if not records:
         raise ValueError("there is no population to draw.")
     selections = [_selection(record, window) for record in records]
@@ -61,7 +62,7 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None):
         figure = new_figure(sum(heights) + 0.08 * len(heights) + 1.0)
         panels = figure.subplots(len(records), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for panel, record, selection in zip(panels, records, selections, strict=True):
-            _population(panel, record, selection, window)
+            _population(panel, record, selection, window, colours[record.layer])
         panels[-1].set(xlabel="time (s)", xlim=(window.start, window.stop))
         panels[-1].tick_params(bottom=True, labelbottom=True)
         panels[-1].spines["bottom"].set(color="black")
@@ -112,12 +113,14 @@ def _on(record):
     return np.ones(len(record.cells), dtype=bool) if sign is None else sign == "on"
 
 
-def _population(panel, record, selection, window):
+def _population(panel, record, selection, window, colour):
     on = _on(record)[selection]
-    draw = _rates if record.spike_index is None else _spikes
-    draw(panel, record, selection, on, window)
+    if record.spike_index is None:
+        _rates(panel, record, selection, window)
+    else:
+        _spikes(panel, record, selection, on, window, colour)
     panel.set_ylim(-0.5, max(1, len(selection)) - 0.5)
-    _frame(panel, record.layer)
+    _frame(panel, colour)
     _sign_labels(panel, on, paired="sign" in dict(record.axes))
     if window.measured is not None and window.measured > window.start:
         panel.axvspan(window.start, min(window.measured, window.stop), color="#F2F2F2", zorder=0)
@@ -129,10 +132,10 @@ def _population(panel, record, selection, window):
     panel.text(1.01, 0.5, _mean_rate(record, window), ha="left", **beside)
 
 
-def _frame(panel, layer):
+def _frame(panel, colour):
     """A bar in the colour of the layer at the left, a faint line beneath."""
     panel.tick_params(bottom=False, labelbottom=False, left=False)
-    panel.spines["left"].set(color=colour(layer), linewidth=4)
+    panel.spines["left"].set(color=colour, linewidth=4)
     panel.spines["bottom"].set(color="#CCCCCC", linewidth=0.8)
 
 
@@ -145,12 +148,11 @@ def _sign_labels(panel, on, paired):
         panel.axhline(np.sum(~on) - 0.5, color="#CCCCCC", linewidth=0.8, zorder=2)
 
 
-def _spikes(panel, record, selection, on, window):
+def _spikes(panel, record, selection, on, window, colour):
     trains = spikes_by_cell(record)
     times = [_inside(trains[place], window) for place in selection]
     marks = _marks([each.size for each in times if each.size])
-    dark = colour(record.layer)
-    for name, shade, rows in (("on", dark, np.flatnonzero(on)), ("off", lighter(dark), np.flatnonzero(~on))):
+    for name, shade, rows in (("on", colour, np.flatnonzero(on)), ("off", lighter(colour), np.flatnonzero(~on))):
         if rows.size:
             row = np.repeat(rows, [times[place].size for place in rows])
             time = np.concatenate([times[place] for place in rows])
@@ -167,7 +169,7 @@ def _inside(times, window):
     return times[(times >= window.start) & (times <= window.stop)]
 
 
-def _rates(panel, record, selection, on, window):
+def _rates(panel, record, selection, window):
     """Rates as an image; red above zero, blue below, on a scale of the population's own."""
     times, rate = magnitude(record.sample_time, "s"), magnitude(record.rate, "Hz")[:, selection]
     if rate.size == 0 or len(times) < 2:
