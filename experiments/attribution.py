@@ -31,8 +31,6 @@ quarter of an hour for the adaptive one; half an hour per input for the biophysi
 it holds except for the shunt of the soma, which at scale 3 does as well as division.
 """
 
-import sys
-import time
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -42,21 +40,18 @@ from rich.table import Column, Table
 
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE
-from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, write
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.protocol import PROTOCOL
-from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.spike_error_sources import idealised
 
 INTERACTION, BESIDES = "interaction", "besides"
@@ -260,37 +255,36 @@ def _shown(row, part):
     return shares[0] + (f" ({' to '.join(shares[1:])})" if between else "")
 
 
+@with_output
 def main(
     rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = "adaptive",
     cases: Annotated[str, typer.Option(help=f"Inputs, comma-separated: {','.join(CASES)}.")] = ",".join(CASES),
     seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
     target: o.Target = "auto",
     seed: o.Seed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Attribute the error of a rung."""
-    start, given = time.perf_counter(), {"target": target, "seed": seed}
+    given = {"target": target, "seed": seed}
     chosen, inputs = o.some_of("--rungs", rungs, tuple(RUNGS)), o.some_of("--cases", cases, CASES)
     o.within("--seeds", seeds, 1, 1000)
     o.check(**given)
-    check_folder(out, overwrite)
-    console, every = console_for(json), [case for case in suite_cases() if case.name in inputs]
-    with progress(f"{len(every) * sum(len(RUNGS[rung]) for rung in chosen)} circuits", quiet) as report:
+    output.check()
+    every = [case for case in suite_cases() if case.name in inputs]
+    with output.progress(f"{len(every) * sum(len(RUNGS[rung]) for rung in chosen)} circuits") as report:
         rows, swept = run(every, chosen, given, seeds, report)
     asked = given | {"rungs": chosen, "cases": inputs, "seeds": seeds}
-    folder, result = result_folder("attribution", asked, out, overwrite), swept.result(rows)
+    folder, result = output.folder("attribution", asked), swept.result(rows)
     forms = {
         rung: {name: each._replace(form=each.form._asdict()) for name, each in RUNGS[rung].items()} for rung in chosen
     }
-    content = provenance(sys.argv, asked | {"forms": forms}, {"first": seed}, wall_time_s=time.perf_counter() - start)
-    write("attribution", folder, result, draw(rows) if rows else None, content)
-    say(result, _table(rows), judge(rows), folder, console, json)
+    content = output.provenance(asked | {"forms": forms}, {"first": seed})
+    figure = draw(rows) if rows else None
+    output.report("attribution", folder, result, figure, content, _table(rows), judge(rows))
     for each in rows:
         if each["unsettled"]:
-            console.print(
+            output.console.print(
                 f"not settled: {each['rung']}, {each['case']}: {', '.join(each['unsettled'])}", highlight=False
             )
     return status_of(swept, [not each["unsettled"] for each in rows])

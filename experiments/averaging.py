@@ -12,8 +12,6 @@ Reference: `reference.linear_attention` on the inputs with 4 tokens of `inputs.s
 Run time: six minutes.
 """
 
-import sys
-import time
 from typing import Annotated
 
 import numpy as np
@@ -21,19 +19,16 @@ import typer
 from rich.table import Column, Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.settle import slots
-from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, write
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn
 from cortical_attention.trials.comparison import reference_of
-from cortical_attention.trials.provenance import provenance
 
 # Parameters
 CELLS, SECONDS = (2, 8, 32), (0.5, 1.0, 2.0, 4.0)
@@ -73,7 +68,7 @@ def judge(rows):
         return []
     found = []
     for name in ("cells", "seconds"):
-        slope = slope_of_log_log(*zip(*medians(rows, name).items(), strict=True)).slope
+        slope = slope_of_log_log(*zip(*medians(rows, name).items(), strict=True))
         found.append(Prediction(f"slope against {name}: -0.5, within 0.15", number(slope), abs(slope + 0.5) <= 0.15))
     easy = [
         row["relative_l2"] for row in rows
@@ -114,37 +109,35 @@ def _table(rows):
     return table
 
 
+@with_output
 def main(
     target: Annotated[
         str, typer.Option(help="Code generation of Brian2: auto (by estimated time), numpy, cython or cpp.")
     ] = "auto",
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Average adaptive cells over cells and time."""
-    start, cases = time.perf_counter(), [case for case in suite_cases() if case.name.startswith("self_n4")]
+    cases = [case for case in suite_cases() if case.name.startswith("self_n4")]
     options = {cells: options_of(cells, target, seed) for cells in CELLS}
-    check_folder(out, overwrite)
+    output.check()
     asked = {(case.name, cells): (case, cells) for case in cases for cells in CELLS}
     runs = {
         f"{name}, {cells} cells": lambda report, case=case, cells=cells: ask([case], options[cells], report)
         for (name, cells), (case, _) in asked.items()
     }
-    console = console_for(json)
-    with progress(f"{len(runs)} circuits", quiet) as report:
+    with output.progress(f"{len(runs)} circuits") as report:
         swept = ask_in_turn(runs, report)
     rows = []
     for label, (case, cells) in zip(runs, asked.values(), strict=True):
         if label in swept.done:
             rows += rows_of(case, cells, swept.done[label], options[cells].settings.form)
     given = {"target": target, "seed": seed}
-    folder, result = result_folder("averaging", given, out, overwrite), swept.result(rows)
-    content = provenance(sys.argv, given, {"phases": seed, "noise": seed}, wall_time_s=time.perf_counter() - start)
-    write("averaging", folder, result, draw(rows) if rows else None, content)
-    say(result, _table(rows), judge(rows), folder, console, json)
+    folder, result = output.folder("averaging", given), swept.result(rows)
+    content = output.provenance(given, {"phases": seed, "noise": seed})
+    figure = draw(rows) if rows else None
+    output.report("averaging", folder, result, figure, content, _table(rows), judge(rows))
     return status_of(swept, [])
 
 

@@ -21,16 +21,15 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, print_plans, say
+from cortical_attention.command.tables import print_plans
 from cortical_attention.inputs.cases import Case
 from cortical_attention.inputs.photograph import PATCH, photograph_tokens
 from cortical_attention.inputs.suite import random_case
-from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, write
+from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json
 from cortical_attention.trials.comparison import compare, plan_of
 from cortical_attention.trials.pictures import NULLS_TITLE, null_series, nulls_of
 from cortical_attention.trials.results import content_of, open_folder
@@ -138,6 +137,7 @@ def memory_mb():
     return dict(zip(("peak_mb", "peak_of_children_mb"), (size / scale for size in used), strict=True))
 
 
+@with_output
 def main(
     wirings: Annotated[str, typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
     forms: Annotated[str, typer.Option(help="Forms, comma-separated: rate,spiking.")] = ",".join(FORMS),
@@ -151,10 +151,8 @@ def main(
     target: o.Target = "auto",
     seed: o.InputSeed = 0,
     plan: o.Plan = False,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Simulate an area of barrel cortex."""
     o.within("--size", size, 2, LARGEST)
@@ -164,14 +162,16 @@ def main(
     asked = {
         f"{form}, {wiring}": o.check(**given, form=form, wiring=wiring) for wiring in chosen[0] for form in chosen[1]
     }
-    case, console = area(seed, size), console_for(json)
+    case = area(seed, size)
     if plan:
-        return print_plans({name: plan_of(case, options) for name, options in asked.items()}, console, json)
-    check_folder(out, overwrite)
-    with progress(f"{len(asked)} circuits", quiet) as report:
+        return print_plans(
+            {name: plan_of(case, options) for name, options in asked.items()}, output.console, output.json
+        )
+    output.check()
+    with output.progress(f"{len(asked)} circuits") as report:
         swept = run(case, asked, report)
     first = next(iter(asked.values()))
-    folder = open_folder("barrel_cortex", first, content_of(case) | given, out, overwrite)
+    folder = open_folder("barrel_cortex", first, content_of(case) | given, output.out, output.overwrite)
     for name, compared in swept.done.items():
         own = folder / name.replace(", ", "-")
         own.mkdir(exist_ok=True)
@@ -179,9 +179,11 @@ def main(
     rows = [row(name, compared) for name, compared in swept.done.items()]
     result = swept.result(rows, size=size, **memory_mb())
     content = run_json(first, swept, wirings=chosen[0], forms=chosen[1], size=size)
-    write("barrel_cortex", folder, result, draw(rows) if rows else None, content)
-    say(result, _table(rows), judge(rows), folder, console, json)
-    console.print(f"peak memory: {result['peak_mb']:.0f} MB, of a program {result['peak_of_children_mb']:.0f} MB")
+    figure = draw(rows) if rows else None
+    output.report("barrel_cortex", folder, result, figure, content, _table(rows), judge(rows))
+    output.console.print(
+        f"peak memory: {result['peak_mb']:.0f} MB, of a program {result['peak_of_children_mb']:.0f} MB"
+    )
     return status_of(swept, [each["settled"] for each in rows])
 
 

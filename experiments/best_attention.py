@@ -20,8 +20,6 @@ tenth of any kind is outside, noise included; the share of cellular noise in the
 Run time: one minute for the controls; then two minutes per block for adaptive cells, and five for biophysical ones.
 """
 
-import sys
-import time
 from typing import Annotated
 
 import numpy as np
@@ -30,18 +28,15 @@ from rich.table import Column, Table
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, side_by_side, write
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, side_by_side
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import FAMILIES, FREE, LinearFamily, nearest
 from cortical_attention.trials.protocol import PROTOCOL
-from cortical_attention.trials.provenance import provenance
 
 # Parameters
 BUILT, GAIN = "rate", "pure gain"  # the controls
@@ -167,6 +162,7 @@ def _table(rows):
     return table
 
 
+@with_output
 def main(
     rungs: Annotated[
         str, typer.Option(help="Rungs to compare with the controls, comma-separated, or none.")
@@ -174,25 +170,22 @@ def main(
     seeds: Annotated[int, typer.Option(help="Number of blocks per rung; the controls have 8.")] = 1,
     target: o.Target = "auto",
     seed: o.Seed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Place circuits among the families of attention."""
-    start, known = time.perf_counter(), tuple(name for name in FORMS if name != BUILT)
+    known = tuple(name for name in FORMS if name != BUILT)
     chosen = () if rungs == "none" else o.some_of("--rungs", rungs, known)
     o.within("--seeds", seeds, 1, 1000)
     o.check(target=target, seed=seed)
-    check_folder(out, overwrite)
+    output.check()
     asked = [(each, seed + k) for each in (BUILT, GAIN) for k in range(8)]
     asked += [(each, seed + k) for each in chosen for k in range(seeds)]
     runs = {
         f"{circuit}, block {each}": lambda report, circuit=circuit, each=each: answer_of(circuit, each, target, report)
         for circuit, each in asked
     }
-    console = console_for(json)
-    with progress(f"{len(runs)} circuits", quiet) as report:
+    with output.progress(f"{len(runs)} circuits") as report:
         swept = ask_in_turn(runs, report)
     rows = [
         {"circuit": circuit, "seed": each, **residuals(inputs(each), swept.done[label].output)}
@@ -203,10 +196,10 @@ def main(
         for label, (circuit, each) in zip(runs, asked, strict=True) if circuit == BUILT and label in swept.done
     ]  # fmt: skip
     given = {"rungs": chosen, "seeds": seeds, "target": target, "seed": seed}
-    folder, result = result_folder("best_attention", given, out, overwrite), swept.result(rows)
-    content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
-    write("best_attention", folder, result, draw(rows) if rows else None, content)
-    say(result, _table(rows), judge(rows), folder, console, json)
+    folder, result = output.folder("best_attention", given), swept.result(rows)
+    content = output.provenance(given, {"first": seed})
+    figure = draw(rows) if rows else None
+    output.report("best_attention", folder, result, figure, content, _table(rows), judge(rows))
     return status_of(swept, [])
 
 

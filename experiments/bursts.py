@@ -28,9 +28,7 @@ keys, values and measured attention.
 Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
 
-import json as json_module
-import sys
-import time
+import json
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -41,13 +39,13 @@ from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
 from cortical_attention.cells.membranes.product import map_product
 from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, INTERRUPTED, script
-from cortical_attention.command.tables import console_for, say_predictions
+from cortical_attention.command.tables import say_predictions
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.factors import factors
-from cortical_attention.readout.files import check_folder, result_folder, write_json
+from cortical_attention.readout.files import write_json
 from cortical_attention.readout.formats import number
 from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import cluster_interval
@@ -60,7 +58,6 @@ from cortical_attention.trials.comparison import figures_of, reference_of
 from cortical_attention.trials.families import answer, drives
 from cortical_attention.trials.pictures import nulls_of
 from cortical_attention.trials.protocol import PROTOCOL
-from cortical_attention.trials.provenance import provenance
 
 # Parameters
 CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}
@@ -219,6 +216,7 @@ def _ahead(said, rows, null):
     return Prediction(f"{said}, by an interval over seeds above 0", found, interval is not None and interval[0] > 0)
 
 
+@with_output
 def main(
     readouts: Annotated[str, typer.Option(help=f"Read-outs, comma-separated: {','.join(LABELS)}.")] = "burst,total,sum",
     inputs: Annotated[str, typer.Option(help="Inputs: suite, or development (for the choice of constants).")] = INPUTS[
@@ -235,13 +233,10 @@ def main(
     duration: Annotated[float, typer.Option(help="Measured time (s).")] = 4.0,
     seeds: Annotated[int, typer.Option(help="Number of noise seeds per input.")] = 1,
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Read attention from the bursts of two-compartment cells."""
-    start = time.perf_counter()
     o.one_of("--cell", cell, CELLS)
     o.one_of("--inputs", inputs, INPUTS)
     sigma = float(CELLS[cell].sigma / pA) if sigma is None else sigma
@@ -250,24 +245,24 @@ def main(
     o.check(cells=cells, duration=duration, seed=seed)
     for limits in (("--sigma", sigma, 0, 5000), ("--tokens", tokens, 4, LARGEST), ("--seeds", seeds, 1, 1000)):
         o.within(*limits)
-    check_folder(out, overwrite)
-    kind, console = CELLS[cell]._replace(sigma=sigma * pA), console_for(json)
+    output.check()
+    kind, console = CELLS[cell]._replace(sigma=sigma * pA), output.console
     read = {name: (kind, name) for name in WORDS} | {CONTROL: (Summing(sigma=sigma * pA), "total")}
     stages = [Stage(name, *read[name], cells, duration * second) for name in given["readouts"]]
     every = suite_cases() if inputs == INPUTS[0] else development()
     chosen = [case for case in every if max(reference_of(case, "elu+1").attention.kappa.shape) <= tokens]
-    with progress("two-compartment cells", quiet) as report:
+    with output.progress("two-compartment cells") as report:
         rows, interrupted = run(chosen, stages, range(seed, seed + seeds), report)
-    folder, surface = result_folder("bursts", given, out, overwrite), Stage("", kind, "burst", 1, second).surface
+    folder, surface = output.folder("bursts", given), Stage("", kind, "burst", 1, second).surface
     parts = {name: factors(surface.rates[name]) for name in READOUTS}
     result = jsonable({"schema_version": 1, "cell": parts, "rows": rows, "interrupted": interrupted})
     write_json(folder / "bursts.json", result)
-    content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    content = output.provenance(given, {"first": seed})
     write_json(folder / "run.json", content)
     if rows:
         save(draw(surface, rows), folder / "bursts.png")
-    if json:
-        print(json_module.dumps(result))
+    if output.json:
+        print(json.dumps(result))
     for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):
         console.print(table)
     if cell == "naud":

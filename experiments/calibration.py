@@ -10,9 +10,6 @@ Reference: the curve itself, measured with another stream of noise and half as m
 Run time: one minute.
 """
 
-import sys
-import time
-
 import numpy as np
 from brian2 import Hz, ms, second
 from rich.table import Table
@@ -20,15 +17,12 @@ from rich.table import Table
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.membranes.f_i import RESOLUTION, TOP, f_i_table, inverse, rates_at
 from cortical_attention.cells.membranes.two_compartment import TwoCompartment, surface_of
-from cortical_attention.command import options as o
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
-from cortical_attention.command.tables import console_for, say
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.simulation.engine import device
-from cortical_attention.trials.batch import Prediction, write
-from cortical_attention.trials.provenance import provenance
+from cortical_attention.trials.batch import Prediction
 
 # Parameters
 ASKED = np.array([10, 20, 40, 60, 80, 100])  # Hz
@@ -98,16 +92,16 @@ def _table(rows):
     return table
 
 
-def main(out: o.Out = None, overwrite: o.Overwrite = False, quiet: o.Quiet = False, json: o.Json = False):
-    """Show the calibration of the cells."""
-    start = time.perf_counter()
-    check_folder(out, overwrite)
-    console, (tables, rows, surface) = console_for(json), run()
-    folder = result_folder("calibration", {"dt": DT / ms}, out, overwrite)
+@with_output
+def main(*, output: Output):
+    """Show what the cells are calibrated on."""
+    output.check()
+    tables, rows, surface = run()
+    folder = output.folder("calibration", {"dt": DT / ms})
     result = {"rows": rows, "failed": {}, "interrupted": False}
-    content = provenance(sys.argv, {"dt": DT}, {"noise": 1}, wall_time_s=time.perf_counter() - start)
-    write("calibration", folder, result, draw(tables, rows, surface), content)
-    say(result, _table(rows), judge(tables, rows), folder, console, json)
+    content = output.provenance({"dt": DT}, {"noise": 1})
+    figure = draw(tables, rows, surface)
+    output.report("calibration", folder, result, figure, content, _table(rows), judge(tables, rows))
     return DONE
 
 

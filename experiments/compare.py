@@ -18,11 +18,10 @@ import typer
 
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
-from cortical_attention.command.tables import console_for, print_comparison, print_plans
+from cortical_attention.command.tables import print_comparison, print_plans
 from cortical_attention.inputs.cases import load
-from cortical_attention.readout.files import check_folder
 from cortical_attention.trials.comparison import held, keeping, plan_of, present, reference_for
 from cortical_attention.trials.results import content_of, open_folder, write_comparison, write_run
 
@@ -32,6 +31,7 @@ CASE = (
 )
 
 
+@with_output
 def main(
     case: Annotated[Path, typer.Argument(help=CASE)],
     wiring: o.Wiring = "mask",
@@ -49,31 +49,28 @@ def main(
     seed: o.Seed = 0,
     plan: o.Plan = False,
     record: o.Record = "default",
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
     workers: o.Workers = 0,
     scheduler: o.Scheduler = None,
 ):
     """Compare a circuit with its algebra, linear attention, on a case."""
     options = o.check(**locals(), without_reference=True)
     loaded = load(case)
-    console = console_for(json)
     for notice in loaded.notices:
-        console.print(f"notice: {notice}", highlight=False)
+        output.console.print(f"notice: {notice}", highlight=False)
     if plan:
-        return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, console, json)
-    check_folder(out, overwrite)
+        return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, output.console, output.json)
+    output.check()
     reference = reference_for(loaded, options)
-    with executor_of(workers, scheduler) as executor, progress(f"{wiring} wiring, {form} form", quiet) as report:
+    with executor_of(workers, scheduler) as executor, output.progress(f"{wiring} wiring, {form} form") as report:
         presented = present(loaded, options, report, executor)
-    folder = open_folder("compare", options, content_of(loaded), out, overwrite)
+    folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite)
     with keeping(folder):
         write_run(presented, options, folder)
         compared = held(presented, reference, loaded, options)
         write_comparison(compared, options, folder)
-    print_comparison(compared, folder, console, json)
+    print_comparison(compared, folder, output.console, output.json)
     return status_by([compared.report["settled"]], compared.run.interrupted)
 
 

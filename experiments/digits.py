@@ -15,7 +15,7 @@ Found: `--form spiking --duration 6` reproduces each image to 1 per cent.
 Run time: about two minutes for 20 images in both forms.
 """
 
-import json as json_module
+import json
 from typing import Annotated
 
 import numpy as np
@@ -23,12 +23,12 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
-from cortical_attention.command.tables import console_for, judgement, say_predictions
+from cortical_attention.command.tables import judgement, say_predictions
 from cortical_attention.inputs.cases import Case, sizes
 from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
-from cortical_attention.readout.files import check_folder, result_folder, write_array, write_json
+from cortical_attention.readout.files import result_folder, write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary_of_known
@@ -42,6 +42,7 @@ BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and sha
 COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2")
 
 
+@with_output
 def main(
     images: Annotated[int, typer.Option(help="Number of test images, 1 to 360.")] = 20,
     form: Annotated[
@@ -56,10 +57,8 @@ def main(
     target: o.Target = "auto",
     seed: o.Seed = 0,
     record: o.Record = "sample",
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Read handwritten digits."""
     given = locals()
@@ -71,11 +70,11 @@ def main(
     cases = [
         Case(sequence, load_weights(), name=f"digit {k}") for k, sequence in zip(chosen, tokens[chosen], strict=True)
     ]
-    check_folder(out, overwrite)
-    console, results, status, folder = console_for(json), {}, DONE, None
+    output.check()
+    console, results, status, folder = output.console, {}, DONE, None
     for each, options in every.items():
         try:
-            with progress(f"{images} digits, {wiring} wiring, {each} form", quiet) as report:
+            with output.progress(f"{images} digits, {wiring} wiring, {each} form") as report:
                 results[each] = run(cases, options, report, results.get("rate", ()))
         except KeyboardInterrupt:  # between two runs, or in a pilot
             if folder is None:
@@ -84,15 +83,15 @@ def main(
             break
         if folder is None:
             content = {"images": images, **content_of(cases[0])}
-            folder = open_folder("digits", every[forms[-1]], content, out, overwrite)
+            folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite)
         status = max(status, _status(results[each]))
         _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
             break
     result = summarise(results, labels[chosen])
     write_json(folder / "digits.json", result)
-    if json:
-        print(json_module.dumps(result))
+    if output.json:
+        print(json.dumps(result))
     _print(result, results, console)
     say_predictions(judge(result), console)
     if status == INTERRUPTED:

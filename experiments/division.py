@@ -15,8 +15,6 @@ conductance of each macrocolumn is that at which its cells have the summed rate 
 Run time: four minutes.
 """
 
-import sys
-import time
 from typing import Annotated
 
 import numpy as np
@@ -29,20 +27,18 @@ from scipy.optimize import brentq, minimize_scalar
 from cortical_attention.cells.membranes.product import map_product
 from cortical_attention.cells.membranes.two_compartment import TwoCompartment, surface
 from cortical_attention.command import options as o
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.kernels import KERNELS
 from cortical_attention.simulation.engine import compiler, device
-from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.bursts_figure import WORDS
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import answer, drives
-from cortical_attention.trials.provenance import provenance
 
 # Parameters
 LEVELS = np.array([0, 2, 5, 10, 20, 40, 80, 160])  # nS
@@ -185,27 +181,24 @@ def _table(rows):
     return table
 
 
+@with_output
 def main(
-    readout: Annotated[str, typer.Option(help=f"Read-out of the cell: {', '.join(WORDS)}.")] = "burst",
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    readout: Annotated[str, typer.Option(help=f"One of {', '.join(WORDS)}.")] = "burst",
+    *,
+    output: Output,
 ):
     """Divide by inhibition, in three places."""
-    start = time.perf_counter()
     o.one_of("--readout", readout, tuple(WORDS))
-    check_folder(out, overwrite)
-    console = console_for(json)
+    output.check()
     cells = {place: Inhibited(place, readout) for place in PLACES}
     shares = {place: inhibited.shares() for place, inhibited in cells.items()}
     rows = [errors_of(case, cells, readout) for case in suite_cases()]
     given = {"readout": readout}
-    folder = result_folder("division", given, out, overwrite)
+    folder = output.folder("division", given)
     result = {"rows": rows, "shares": shares, "failed": {}, "interrupted": False}
-    content = provenance(sys.argv, given, {}, wall_time_s=time.perf_counter() - start)
-    write("division", folder, result, draw(cells, rows), content)
-    say(result, _table(rows), judge(rows, shares), folder, console, json)
+    content = output.provenance(given, {})
+    figure = draw(cells, rows)
+    output.report("division", folder, result, figure, content, _table(rows), judge(rows, shares))
     return DONE
 
 

@@ -28,14 +28,12 @@ from rich.console import Group
 from rich.table import Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.figures import curve
-from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
-from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, side_by_side, write
+from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json, side_by_side
 from cortical_attention.trials.growing_windows import AVERAGED, PT, WINDOWS, at, measure, pilot_of, row
 from cortical_attention.trials.results import content_of, open_folder
 from cortical_attention.trials.spike_error_sources import (
@@ -96,7 +94,7 @@ def judge(rows, rate_relative_l2):
     ]
     if long:
         slope = slope_of(long)
-        found.append(Prediction("a slope of -1, to 0.1", f"{slope.slope:.3f}", abs(slope.slope + 1) <= 0.1))
+        found.append(Prediction("a slope of -1, to 0.1", f"{slope:.3f}", abs(slope + 1) <= 0.1))
         ratio = at(long) / at(long, "counting")
         found.append(_between("error over what one spike a cell makes", 0.5, 2, ratio))
     if short and shorter:
@@ -174,6 +172,7 @@ def _shown(row, place="answer"):
     return "-" if row is None else per_cent(at(row, place))
 
 
+@with_output
 def main(
     quick: Annotated[
         bool, typer.Option("--quick", help="Short version: four networks, two seconds, few inputs.")
@@ -181,29 +180,23 @@ def main(
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Measure the spiking error over the window, and its causes."""
-    options, console = o.check(**locals(), form="spiking", record="sample"), console_for(json)
+    options = o.check(**locals(), form="spiking", record="sample")
     n_input, n_phase = QUICK if quick else (N_INPUT, N_PHASE)
     cases, every = side_by_side(seed, n_input, **SIZES), settings(quick)
-    check_folder(out, overwrite)
-    with progress(f"{len(every)} networks", quiet) as report:
+    output.check()
+    with output.progress(f"{len(every)} networks") as report:
         rows, swept, rate = run(cases, n_phase, every, options, report)
-    folder = open_folder("error_over_time", options, {"quick": quick, **content_of(cases[0])}, out, overwrite)
-    result = swept.result(list(rows.values()), quick=quick, rate_relative_l2=rate)
-    write(
-        "error_over_time",
-        folder,
-        result,
-        draw(rows) if curves_of(rows) else None,
-        run_json(options, swept, n_phase=n_phase),
+    folder = open_folder(
+        "error_over_time", options, {"quick": quick, **content_of(cases[0])}, output.out, output.overwrite
     )
+    result = swept.result(list(rows.values()), quick=quick, rate_relative_l2=rate)
+    figure, content = draw(rows) if curves_of(rows) else None, run_json(options, swept, n_phase=n_phase)
     shown = [_windows_table(rows), _causes_table(rows), _settings_table(rows)] if rows else []
-    say(result, Group(*shown), judge(rows, rate), folder, console, json)
+    output.report("error_over_time", folder, result, figure, content, Group(*shown), judge(rows, rate))
     return status_of(swept, [each["settled"] == n_input * n_phase for each in list(rows.values())[:1]])
 
 

@@ -11,8 +11,6 @@ Reference: Granier & Senn (2025), equations 1 to 5; `reference.gradients`, again
 Run time: a second, without a simulation; a minute for 10,000 weights.
 """
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,16 +19,14 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.cases import CaseError, load, sizes
 from cortical_attention.readout.files import replacing
 from cortical_attention.readout.formats import number
-from cortical_attention.readout.provenance import provenance
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.gradients import gradients
-from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.pictures import against
 from cortical_attention.trials.results import content_of, open_folder
 
@@ -178,33 +174,30 @@ def _table(rows, found):
     return table
 
 
+@with_output
 def main(
     case: Annotated[Path, typer.Argument(help="An .npz or .safetensors file with tokens, weights and targets.")],
     kernel: o.Kernel = "elu+1",
     unnormalised: o.Unnormalised = False,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Derive the squared error of a case in its weights."""
-    start = time.perf_counter()
-    options, loaded, console = o.check(kernel=kernel, unnormalised=unnormalised), load(case), console_for(json)
+    options, loaded = o.check(kernel=kernel, unnormalised=unnormalised), load(case)
     found = derive(loaded, options)
     for notice in loaded.notices:
-        console.print(f"notice: {notice}", highlight=False)
-    folder = open_folder("gradients", options, content_of(loaded), out, overwrite)
+        output.console.print(f"notice: {notice}", highlight=False)
+    folder = open_folder("gradients", options, content_of(loaded), output.out, output.overwrite)
     with replacing(folder / "gradients.npz") as part:
         np.savez(part, **found._asdict())
-    with progress("central differences", quiet) as report:
+    with output.progress("central differences") as report:
         numeric, interrupted = check(loaded, options, report)
     rows = [row(name, loaded, found, numeric.get(name), options) for name in WEIGHTS]
     result = {"energy": found.energy, "kernel": kernel, "rows": rows, "interrupted": interrupted}
     parameters = {"kernel": kernel, "normalised": not unnormalised, "step": STEP, "tolerance": TOLERANCE}
-    content = provenance(sys.argv, parameters, {}, wall_time_s=time.perf_counter() - start)
-    write("gradients", folder, result, draw(found, numeric) if numeric else None, content)
-    predictions = judge(rows)
-    say(result, _table(rows, found), predictions, folder, console, json)
+    content = output.provenance(parameters, {})
+    figure, predictions = draw(found, numeric) if numeric else None, judge(rows)
+    output.report("gradients", folder, result, figure, content, _table(rows, found), predictions)
     if interrupted:
         return INTERRUPTED
     return DONE if all(each.held for each in predictions) else FAILED

@@ -21,17 +21,15 @@ from brian2 import second
 from rich.table import Column, Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.cases import sizes
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.statistics import summary_of_known
-from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, write
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json
 from cortical_attention.trials.comparison import describe, reference_for
 from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from cortical_attention.trials.results import content_of, open_folder
@@ -163,6 +161,7 @@ def _table(rows, options):
     return table
 
 
+@with_output
 def main(
     suite: Annotated[bool, typer.Option("--suite", help="Run the twelve inputs of inputs.suite.")] = False,
     control: Annotated[bool, typer.Option(help="Also simulate the negative control.")] = True,
@@ -175,27 +174,19 @@ def main(
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Let several areas compute multihead attention."""
-    options, console = o.check(**locals(), record="sample"), console_for(json)
+    options = o.check(**locals(), record="sample")
     cases = inputs(seed, suite)
-    check_folder(out, overwrite)
-    with progress(f"{len(cases)} inputs, {form} form", quiet) as report:
+    output.check()
+    with output.progress(f"{len(cases)} inputs, {form} form") as report:
         rows, swept = run(cases, options, report, control)
-    folder = open_folder("multihead", options, [content_of(case) for case in cases], out, overwrite)
+    folder = open_folder("multihead", options, [content_of(case) for case in cases], output.out, output.overwrite)
     result = swept.result(rows, form=form, suite=suite)
-    write(
-        "multihead",
-        folder,
-        result,
-        draw(rows, options) if rows else None,
-        run_json(options, swept, suite=suite, control=control),
-    )
-    say(result, _table(rows, options), judge(rows, options), folder, console, json)
+    figure, content = draw(rows, options) if rows else None, run_json(options, swept, suite=suite, control=control)
+    output.report("multihead", folder, result, figure, content, _table(rows, options), judge(rows, options))
     return status_of(swept, [each["settled"] for each in rows])
 
 

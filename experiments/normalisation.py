@@ -16,15 +16,13 @@ import numpy as np
 from rich.table import Column, Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.cases import sizes
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent
-from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, write
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json
 from cortical_attention.trials.comparison import describe, reference_for
 from cortical_attention.trials.pictures import against
 from cortical_attention.trials.results import content_of, open_folder
@@ -144,6 +142,7 @@ def _range(values):
     return low if low == high else f"{low} to {high}"
 
 
+@with_output
 def main(
     wiring: o.Wiring = "mask",
     form: o.Form = "rate",
@@ -154,21 +153,19 @@ def main(
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Wire inhibition in three ways."""
-    options, console = o.check(**locals(), record="sample"), console_for(json)
+    options = o.check(**locals(), record="sample")
     case = random_case(seed, N_TOKEN, scale=SCALE)
-    check_folder(out, overwrite)
-    with progress(f"three inhibitory wirings, {form} form", quiet) as report:
+    output.check()
+    with output.progress(f"three inhibitory wirings, {form} form") as report:
         rows, swept = run(case, options, report)
-    folder = open_folder("normalisation", options, content_of(case), out, overwrite)
+    folder = open_folder("normalisation", options, content_of(case), output.out, output.overwrite)
     result = swept.result(rows, form=form, wiring=wiring)
-    write("normalisation", folder, result, draw(rows) if rows else None, run_json(options, swept))
-    say(result, _table(rows, options), judge(rows), folder, console, json)
+    figure, content = draw(rows) if rows else None, run_json(options, swept)
+    output.report("normalisation", folder, result, figure, content, _table(rows, options), judge(rows))
     return status_of(swept, [each["settled"] for each in rows if each["normalisation"] != WRONG])
 
 

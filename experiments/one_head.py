@@ -22,15 +22,13 @@ import numpy as np
 from rich.table import Column, Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.cases import sizes
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.statistics import summary_of_known
-from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, side_by_side, write
+from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, side_by_side
 from cortical_attention.trials.comparison import describe, reference_of
 from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from cortical_attention.trials.results import content_of, open_folder
@@ -174,6 +172,7 @@ def _table(rows, form):
     return table
 
 
+@with_output
 def main(
     form: o.Form = "rate",
     duration: o.Duration = None,
@@ -182,21 +181,21 @@ def main(
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Ask one head, in both wirings and with every kernel."""
     options = o.check(**locals(), record="sample")
     content = content_of(inputs(circuits()[-1], seed)[0])
-    console = console_for(json)
-    check_folder(out, overwrite)
-    with progress(f"one head, {form} form", quiet) as report:
+    output.check()
+    with output.progress(f"one head, {form} form") as report:
         rows, swept = run(options, report)
-    folder, result = open_folder("one_head", options, content, out, overwrite), swept.result(rows, form=form)
-    write("one_head", folder, result, draw(rows, form) if rows else None, run_json(options, swept))
-    say(result, _table(rows, form), judge(rows, form), folder, console, json)
+    folder, result = (
+        open_folder("one_head", options, content, output.out, output.overwrite),
+        swept.result(rows, form=form),
+    )
+    figure, content = draw(rows, form) if rows else None, run_json(options, swept)
+    output.report("one_head", folder, result, figure, content, _table(rows, form), judge(rows, form))
     return status_of(swept, [each["settled"] for each in rows])
 
 

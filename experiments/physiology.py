@@ -15,8 +15,6 @@ somatostatin cells subtract. Seybold et al. (2015): each does both.
 Run time: two minutes.
 """
 
-import sys
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -25,17 +23,14 @@ from rich.table import Column, Table
 from scipy.optimize import least_squares
 
 from cortical_attention.cells.membranes.two_compartment import TwoCompartment, counts
-from cortical_attention.command import options as o
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
-from cortical_attention.command.tables import console_for, say
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.simulation.engine import compiler, device
-from cortical_attention.trials.batch import Prediction, write
+from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.protocol import PROTOCOL
-from cortical_attention.trials.provenance import provenance
 
 # Parameters
 BASAL = np.linspace(0, 1200, 25)  # pA
@@ -161,19 +156,18 @@ def _table(found):
     return table
 
 
-def main(out: o.Out = None, overwrite: o.Overwrite = False, quiet: o.Quiet = False, json: o.Json = False):
+@with_output
+def main(*, output: Output):
     """Hold the cell against physiology."""
-    start = time.perf_counter()
-    check_folder(out, overwrite)
-    console, curves = console_for(json), run()
-    found, folder = judge(curves), result_folder("physiology", {}, out, overwrite)
+    output.check()
+    curves = run()
+    found, folder = judge(curves), output.folder("physiology", {})
     score = sum(each.same for each in found)
     rows = [each._asdict() for each in found]
     result = {"rows": rows, "score": score, "curves": curves, "failed": {}, "interrupted": False}
-    content = provenance(sys.argv, {}, {}, wall_time_s=time.perf_counter() - start)
-    write("physiology", folder, result, draw(curves), content)
+    content = output.provenance({}, {})
     predicted = [Prediction("four of six findings", f"{score} of {len(found)}", score == 4)]
-    say(result, _table(found), predicted, folder, console, json)
+    output.report("physiology", folder, result, draw(curves), content, _table(found), predicted)
     return DONE
 
 

@@ -17,8 +17,6 @@ are scaled up, as by homeostasis. A shunt keeps at least a tenth of its strength
 Run time: three minutes.
 """
 
-import sys
-import time
 from typing import Annotated
 
 import numpy as np
@@ -30,21 +28,18 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.command import options as o
-from cortical_attention.command.progress import progress
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.command.tables import console_for, say
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder, result_folder
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import slots
-from cortical_attention.trials.batch import Prediction, Swept, part_of, write
+from cortical_attention.trials.batch import Prediction, Swept, part_of
 from cortical_attention.trials.comparison import reference_of
-from cortical_attention.trials.provenance import provenance
 from cortical_attention.wiring.expressions import parse
 
 # Parameters
@@ -159,9 +154,7 @@ def judge(rows):
     if {row["kind"] for row in rows} != set(KINDS):
         return []
     found = {kind: medians(rows, kind) for kind in KINDS}
-    jitter, cells = (
-        slope_of_log_log(list(found[kind]), list(found[kind].values())).slope for kind in ("jitter", "cells")
-    )
+    jitter, cells = (slope_of_log_log(list(found[kind]), list(found[kind].values())) for kind in ("jitter", "cells"))
     measured, none = found["measured"][CELLS], max(row["relative_l2"] for row in rows if row["kind"] == "none")
     missing, absent = found["missing"][0.8], found["probability"][0.2]
     return [
@@ -206,28 +199,25 @@ def _table(rows):
     return table
 
 
+@with_output
 def main(
     seeds: Annotated[int, typer.Option(help="Number of random samples of each kind and level of disorder.")] = 3,
     target: o.Target = "numpy",
     seed: o.InputSeed = 0,
-    out: o.Out = None,
-    overwrite: o.Overwrite = False,
-    quiet: o.Quiet = False,
-    json: o.Json = False,
+    *,
+    output: Output,
 ):
     """Disturb the circuit."""
-    start = time.perf_counter()
     o.within("--seeds", seeds, 1, 1000)
     o.check(target=target, seed=seed)
-    check_folder(out, overwrite)
-    console = console_for(json)
-    with progress("disordered circuits", quiet) as report:
+    output.check()
+    with output.progress("disordered circuits") as report:
         rows, interrupted = run(range(seed, seed + seeds), target, report)
     given = {"seeds": seeds, "target": target, "seed": seed}
-    folder, swept = result_folder("robustness", given, out, overwrite), Swept({}, {}, interrupted)
-    content = provenance(sys.argv, given, {"first": seed}, wall_time_s=time.perf_counter() - start)
-    write("robustness", folder, swept.result(rows), draw(rows) if rows else None, content)
-    say(swept.result(rows), _table(rows), judge(rows), folder, console, json)
+    folder, swept = output.folder("robustness", given), Swept({}, {}, interrupted)
+    content = output.provenance(given, {"first": seed})
+    figure = draw(rows) if rows else None
+    output.report("robustness", folder, swept.result(rows), figure, content, _table(rows), judge(rows))
     return status_of(swept, [])
 
 

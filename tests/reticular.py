@@ -3,6 +3,8 @@
 reticular_m = sum over the others of core / (n - 1),   core_m = token_m - STRENGTH reticular_m
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from cortical_attention.cells.cell import GABA, CellType
@@ -34,9 +36,17 @@ def wiring(times, tokens, W_Q, **block):
     return Plan(Circuit("reticular", populations, (onto, back)), protocol, len(tokens), Reading("core"))
 
 
-def closed_form(tokens, block=None, **how):
-    """Fixed point, (I + STRENGTH others)^-1 tokens, where it is positive."""
-    return np.linalg.solve(np.eye(tokens.shape[-1]) + STRENGTH * others(tokens.shape[-1]), tokens[..., None])[..., 0]
+class Answer(NamedTuple):
+    """An answer (n_token, d_model); no cell carries attention weights."""
+
+    output: np.ndarray
+    kappa: None = None
 
 
-SYSTEM = System("reticular", wiring)
+def closed_form(tokens, block=None, **options):
+    """Fixed point (I + STRENGTH others)^-1 tokens, where it is positive."""
+    n = tokens.shape[-1]
+    return Answer(np.linalg.solve(np.eye(n) + STRENGTH * others(n), tokens[..., None])[..., 0])
+
+
+SYSTEM = System("reticular", wiring, closed_form)

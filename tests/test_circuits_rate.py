@@ -1,5 +1,7 @@
 """Both wirings in the rate form against the algebra, and the ways of getting it wrong that must show."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from brian2 import ms, second
@@ -8,11 +10,13 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.interneuron import PARAMETERS
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import RunError
-from cortical_attention.reference import Block, key_only_attention, linear_attention
-from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.reference import Block, key_only_attention
+from cortical_attention.simulation.attend import Settings
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import RELATIVE, judge
+from tests import asking
+from tests.asking import algebra, relative
 
 EPS = np.finfo(float).eps
 AGREE = RELATIVE  # relative L2 error that is asked of the rate form; the default settling time leaves less
@@ -24,41 +28,12 @@ SHORT = {"settle": 2 * second, "window": 100 * ms, "write": 150 * ms, "dt": 2 * 
 NO_LOOP = {**SHORT, "settle": 500 * ms}  # 50 soma time constants
 
 
-def draw(seed, n_token=3, n_context=None, n_head=2, d_key=3, scale=2.0, batch=2, biased=False, d_model=6, d_value=4):
-    """Tokens, context (None in self-attention) and a block; queries and keys have about this standard deviation."""
-    rng = np.random.default_rng(seed)
-    shapes = [
-        (n_head, d_key, d_model),
-        (n_head, d_key, d_model),
-        (n_head, d_value, d_model),
-        (n_head, d_model, d_value),
-    ]
-    gains = np.array([scale, scale, 1, 1]) / np.sqrt([d_model, d_model, d_model, n_head * d_value])
-    block = Block(*(gain * rng.normal(size=shape) for gain, shape in zip(gains, shapes, strict=True)))
-    if biased:
-        block = block._replace(
-            b_Q=rng.normal(size=shapes[0][:2]), b_K=rng.normal(size=shapes[1][:2]), b_V=rng.normal(size=shapes[2][:2])
-        )
-    tokens = rng.normal(size=(batch, n_token, d_model))
-    return tokens, None if n_context is None else rng.normal(size=(batch, n_context, d_model)), block
+draw = partial(asking.draw, batch=2)
 
 
 def ask(wiring, drawn, times=SHORT, shared=True, **more):
-    """What a circuit answers, on numpy."""
-    tokens, context, block = drawn
-    settings = Settings(RATE, target="numpy", shared=shared, **times)
-    return attend(wiring, tokens, settings, context=context, **block._asdict(), **more)
-
-
-def algebra(drawn, attention=linear_attention, **more):
-    """What the algebra answers to the same."""
-    tokens, context, block = drawn
-    return attention(tokens, block, context=context, **more)
-
-
-def relative(output, reference):
-    """Relative L2 error of each input."""
-    return np.linalg.norm(output - reference, axis=(1, 2)) / np.linalg.norm(reference, axis=(1, 2))
+    """What a circuit answers in rates."""
+    return asking.ask(wiring, drawn, RATE, {"shared": shared, **times}, **more)
 
 
 def agrees(answer, reference):
@@ -119,7 +94,7 @@ def test_biases_and_a_mask_with_a_closed_row(wiring):
     assert np.abs(answer.output[:, 0]).max() <= AGREE * np.abs(reference.output).max()
     assert answer.settled.silent.tolist() == [2, 2]
     # negative control: an open mask, or no biases, is another answer
-    for other in (algebra(drawn), algebra((*drawn[:2], Block(*drawn[2][:4])), mask=mask)):
+    for other in (algebra(drawn), algebra(drawn._replace(block=Block(*drawn.block[:4])), mask=mask)):
         assert (relative(other.output, reference.output) > MARGIN * AGREE).all()
 
 
@@ -202,9 +177,10 @@ def permuted(block):
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("wrong", [lambda block: block._replace(W_Q=0 * block.W_Q), permuted], ids=["query", "head"])
 def test_negative_control_a_wrong_circuit_misses_by_what_the_algebra_predicts(wiring, wrong):
-    tokens, context, block = drawn = draw(8, 2, 3)
-    right, spoilt = algebra(drawn), algebra((tokens, context, wrong(block)))
-    answer = ask(wiring, (tokens, context, wrong(block)))
+    drawn = draw(8, 2, 3)
+    wronged = drawn._replace(block=wrong(drawn.block))
+    right, spoilt = algebra(drawn), algebra(wronged)
+    answer = ask(wiring, wronged)
     agrees(answer, spoilt)
     predicted = relative(spoilt.output, right.output)
     # triangle inequality: the circuit is within AGREE of the wrong algebra
@@ -218,10 +194,10 @@ def test_negative_control_a_wrong_circuit_misses_by_what_the_algebra_predicts(wi
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow, which is the point
 def test_negative_control_a_normaliser_that_dies_is_not_settled():
     """Without its saturation the loop runs away at large Z, and leaves a network that is still, and silent."""
-    tokens, _, block = draw(9, 4, scale=3.0)
+    tokens, _, block = drawn = draw(9, 4, scale=3.0)
     times = Settings(RATE).times()
     plan = mask_wiring(times, tokens, *block[:4], kernel="exp")
-    large = algebra((tokens, None, block), kernel="exp").normaliser.max(axis=(1, 2)) > 1e5
+    large = algebra(drawn, kernel="exp").normaliser.max(axis=(1, 2)) > 1e5
     assert large.any()
     populations = dict(plan.circuit.populations)
     assert PARAMETERS["pool_max"] < 1e9

@@ -14,7 +14,7 @@ from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.plan import Plan, named
 from cortical_attention.circuits.protocol import Protocol, RunError, Times
-from cortical_attention.reference import Block, key_only_attention, linear_attention
+from cortical_attention.reference import key_only_attention, linear_attention
 from cortical_attention.simulation import attend as attend_module
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import Settings, attend
@@ -22,39 +22,21 @@ from cortical_attention.simulation.calibrate import rate_units, unit_rates
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import SUMS, slots
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
+from tests import asking
+from tests.asking import algebra, draw, relative
 
 ASKED = 0.025  # relative L2 error asked of 2 s, where one spike of the busiest cell is 0.2 %
 CEILING = 300  # Hz: above it no cortical cell fires
 
 
-def draw(seed, n_token=4, n_head=2, d_key=3, scale=2.0, batch=1, d_model=6, d_value=4):
-    """Tokens and a block; queries and keys have about this standard deviation."""
-    rng = np.random.default_rng(seed)
-    shapes = [
-        (n_head, d_key, d_model),
-        (n_head, d_key, d_model),
-        (n_head, d_value, d_model),
-        (n_head, d_model, d_value),
-    ]
-    gains = np.array([scale, scale, 1, 1]) / np.sqrt([d_model, d_model, d_model, n_head * d_value])
-    block = Block(*(gain * rng.normal(size=shape) for gain, shape in zip(gains, shapes, strict=True)))
-    return rng.normal(size=(batch, n_token, d_model)), block
-
-
-def ask(wiring, drawn, report=None, form=SPIKING, **times):
-    """What a circuit answers, on numpy."""
-    tokens, block = drawn
-    return attend(wiring, tokens, Settings(form, target="numpy", **times), report, **block._asdict())
-
-
-def relative(output, reference):
-    """Relative L2 error of each input."""
-    return np.linalg.norm(output - reference, axis=(1, 2)) / np.linalg.norm(reference, axis=(1, 2))
+def ask(wiring, drawn, report=None, **times):
+    """What a circuit answers in spikes."""
+    return asking.ask(wiring, drawn, SPIKING, times, report)
 
 
 def check(answer, drawn):
     """Assert that an answer is near the algebra's, far from one that ignores the query, settled, and made by cells."""
-    reference, ignored = linear_attention(*drawn).output, key_only_attention(*drawn).output
+    reference, ignored = algebra(drawn).output, algebra(drawn, key_only_attention).output
     assert (relative(answer.output, reference) <= ASKED).all()
     assert np.median(relative(ignored, reference)) > 2 * ASKED  # negative control: the assertion above would fail
     assert (answer.settled.drift <= answer.settled.drift_tolerance).all()
@@ -87,14 +69,14 @@ def test_the_mask_wiring_with_sharp_attention(sharp):
     drawn, answer = sharp
     check(answer, drawn)
     # kappa of the algebra is carried by the L2/3 cells, head by head
-    kappa = linear_attention(*drawn).kappa
+    kappa = algebra(drawn).kappa
     assert np.linalg.norm(answer.attention - kappa) <= ASKED * np.linalg.norm(kappa)
 
 
 def test_the_error_falls_as_one_over_the_time_measured(sharp):
     """Regular spiking counts: 1 / T. Averaging noise would be 1 / sqrt(T). The median of six inputs, four octaves."""
     drawn, answer = sharp
-    phases, reference = answer.plan.protocol.windows, linear_attention(*drawn).output
+    phases, reference = answer.plan.protocol.windows, algebra(drawn).output
     seconds = np.array([0.25, 0.5, 1, 2, 4])
     parts = [slots(answer.run, SPIKING, phases[:, : int(each * 4)]) for each in seconds]
     errors = [np.median(relative(answer.plan.read(answer.plan.output, part), reference)) for part in parts]
@@ -111,9 +93,9 @@ def test_the_memory_wiring():
 
 def test_a_token_without_drive_leaves_the_next_one_its_inhibition():
     """With relu the first of two tokens has Z = 0. Left to decay, inhibition would be 1e-7 of what the second needs."""
-    tokens, block = draw(0, n_token=2, n_head=1)
+    tokens, _, block = draw(0, n_token=2, n_head=1)
     tokens[:, 0] = 0
-    context = draw(1, n_token=2, n_head=1)[0]
+    context = draw(1, n_token=2, n_head=1).tokens
     block = block._replace(W_Q=np.abs(block.W_Q), W_K=np.abs(block.W_K))
     tokens[:, 1], context = np.abs(tokens[:, 1]), np.abs(context)
     times = {"settle": 1.5 * second, "window": 1 * second}
@@ -138,7 +120,7 @@ TINY = Times(500 * ms, 500 * ms, 250 * ms, 1 * ms)
 @pytest.fixture(scope="module")
 def tiny():
     """Two tokens, one head: a plan and its unit rates."""
-    tokens, block = draw(2, n_token=2, n_head=1, scale=1.0)
+    tokens, _, block = draw(2, n_token=2, n_head=1, scale=1.0)
     plan = mask_wiring(TINY, tokens, *block[:4])
     pilot = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
     return plan, unit_rates(plan, pilot, SPIKING)

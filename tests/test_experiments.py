@@ -140,12 +140,12 @@ def test_the_spiking_error_falls_as_one_over_the_window_until_the_ripple_shows()
     rows, swept, rate_relative_l2 = error_over_time.run(cases, 4, settings(quick=True), options)
     assert not swept.failed
     assert rate_relative_l2 <= AGREE
-    slope = error_over_time.slope_of(next(iter(rows.values()))).slope
+    slope = error_over_time.slope_of(next(iter(rows.values())))
     assert abs(slope + 1) <= 0.1
     assert slope < -0.5 - 0.1  # independent noise
     assert held(error_over_time.judge(rows, rate_relative_l2))
     floor = rows[synapses(SHORT, 0).name]
-    assert error_over_time.slope_of(floor).slope > -0.5  # negative control: synapses that ripple end the fall
+    assert error_over_time.slope_of(floor) > -0.5  # negative control: synapses that ripple end the fall
     passed_off = rows | {synapses(20 * ms, 0).name: floor}
     assert not held(error_over_time.judge(passed_off, rate_relative_l2))
     assert error_over_time.draw(rows).axes

@@ -12,27 +12,20 @@ from cortical_attention.cells.noise import noise
 from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.circuits.plan import Plan, named
 from cortical_attention.circuits.protocol import Protocol, RunError
-from cortical_attention.reference import linear_attention
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.run import simulate
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
-from tests.test_circuits_spiking import draw, relative
+from tests.asking import algebra, ask, draw, relative
 
 UNIT = 100 * Hz
-
-
-def ask(wiring, drawn, form, **settings):
-    """What a circuit answers, on numpy."""
-    tokens, block = drawn
-    return attend(wiring, tokens, Settings(form, target="numpy", **settings), **block._asdict())
+SETTLE = {"settle": 1.5 * second}
 
 
 @pytest.mark.parametrize("wiring", ["mask", "memory"])
 def test_dales_law_leaves_the_answer_of_the_rate_form(wiring):
     drawn = draw(0, n_token=3, n_head=2)
-    answer = ask(wiring, drawn, DALE, settle=1.5 * second)
-    assert relative(answer.output, linear_attention(*drawn).output) <= 1e-6
+    answer = ask(wiring, drawn, DALE, SETTLE)
+    assert relative(answer.output, algebra(drawn).output) <= 1e-6
     assert answer.settled.settled.all()
     assert all((np.asarray(record.rate) >= 0).all() for record in answer.run.records)
 
@@ -41,8 +34,8 @@ def test_without_inhibition_dales_law_gives_another_answer():
     """Negative control: synapses that add what they should subtract."""
     drawn = draw(0, n_token=3, n_head=2)
     wrong = dict(DALE.synapses.effect, inhibition="inhibition_post = -weight * rate_pre : 1 (summed)")
-    answer = ask("mask", drawn, DALE.with_synapses(effect=wrong), settle=1.5 * second)
-    assert relative(answer.output, linear_attention(*drawn).output) > 0.1
+    answer = ask("mask", drawn, DALE.with_synapses(effect=wrong), SETTLE)
+    assert relative(answer.output, algebra(drawn).output) > 0.1
 
 
 def draws(target, n_cell=50, n_step=40, stream=12345):
@@ -116,10 +109,10 @@ def test_a_drive_beyond_the_table_fails():
 def test_adaptive_cells_answer_nearly_as_attention_and_saturate_with_conductance():
     """8 cells a number, asked for 10 %; with fifty times the conductance the answer is more than 10 % off."""
     drawn = draw(0, n_token=3, n_head=1, scale=1.0)
-    reference = linear_attention(*drawn).output
+    reference = algebra(drawn).output
     times = {"cells": 8, "settle": 1.5 * second, "window": 2 * second}
-    answer = ask("mask", drawn, ADAPTIVE, **times)
+    answer = ask("mask", drawn, ADAPTIVE, times)
     assert relative(answer.output, reference) <= 0.1
     assert (np.abs(answer.attention_sum - 1) <= 0.03).all()
-    saturated = ask("mask", drawn, ADAPTIVE.with_synapses(conductance=0.05), **times)
+    saturated = ask("mask", drawn, ADAPTIVE.with_synapses(conductance=0.05), times)
     assert relative(saturated.output, reference) > 0.1

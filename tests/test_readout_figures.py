@@ -1,5 +1,8 @@
 """What the figures show, read from their artists."""
 
+import importlib
+import pkgutil
+
 import matplotlib
 import numpy as np
 import pytest
@@ -7,11 +10,13 @@ from brian2 import Hz, mV, second
 from matplotlib.colors import to_hex
 from test_readout_recording import T_STOP, paired, record, run_of
 
-from cortical_attention.readout.figures import comparison, curve, output_against_reference, save
+from cortical_attention import cells
+from cortical_attention.cells.cell import CellType
+from cortical_attention.readout.figures import comparison, curve, save
 from cortical_attention.readout.files import FolderError
-from cortical_attention.readout.maps import attention_maps, attention_over_digit
+from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.raster import raster
-from cortical_attention.readout.style import LAYER_COLOURS, colour, lighter, style
+from cortical_attention.readout.style import LAYER_COLOURS, OTHER_COLOURS, layer_colours, lighter, style
 
 RNG = np.random.default_rng(0)
 NULLS = {"uniform_relative_l2": 0.5, "additive_relative_l2": 0.2}
@@ -45,16 +50,39 @@ def lines(panel):
     return {each.get_label(): np.array(each.get_segments()).reshape(-1, 2, 2) for each in found}
 
 
-def test_cortex_lies_above_thalamus_and_relays_are_left_out():
-    names = ("higher-order thalamus", "thalamus", "inhibitory relay", "L5 PT", "L5 IT", "L2/3 interneuron", "L2/3")
+def test_cortex_lies_above_thalamus():
+    names = ("higher-order thalamus", "thalamus", "L5 PT", "L5 IT", "L2/3 interneuron", "L2/3")
     run = run_of(*(record(name=f"in {layer}", layer=layer) for layer in names))
     figure = raster(run)
     shown = [words(panel).split("in ")[1].split("\n")[0] for panel in figure.axes]
     assert shown == ["L2/3", "L2/3 interneuron", "L5 IT", "L5 PT", "thalamus", "higher-order thalamus"]
-    assert "inhibitory relays (1) not shown" in figure.get_suptitle()
-    assert "inhibitory relay" in words(raster(run, relays=True).axes[-1])
-    bars = [to_hex(panel.spines["left"].get_edgecolor()).upper() for panel in figure.axes]
-    assert bars == [LAYER_COLOURS[layer] for layer in shown]
+    assert figure_colours(figure) == [LAYER_COLOURS[layer] for layer in shown]
+
+
+def test_every_layer_of_the_cells_is_registered_with_a_colour_of_its_own():
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(cells.__path__, f"{cells.__name__}.")
+    ]
+    types = [each for module in modules for each in vars(module).values() if isinstance(each, CellType)]
+    assert {"L2/3", "thalamus"} <= {each.layer for each in types}
+    assert {each.layer for each in types} | {"reticular nucleus"} <= set(LAYER_COLOURS)
+    assert len({*LAYER_COLOURS.values(), *OTHER_COLOURS}) == len(LAYER_COLOURS) + len(OTHER_COLOURS)
+
+
+def test_a_layer_that_is_not_registered_comes_last_in_a_colour_of_its_own():
+    layers = ("tectum", "thalamus", "claustrum", "L2/3")
+    figure = raster(run_of(*(record(name=f"in {layer}", layer=layer) for layer in layers)))
+    shown = [words(panel).split("in ")[1].split("\n")[0] for panel in figure.axes]
+    assert shown == ["L2/3", "thalamus", "claustrum", "tectum"]
+    assert layer_colours(layers) == dict(zip(shown, figure_colours(figure), strict=True))
+    assert figure_colours(figure)[2:] == list(OTHER_COLOURS[:2])
+    many = layer_colours(map(str, range(9)))  # more than there are colours: they are given again
+    assert len(many) == 9
+
+
+def figure_colours(figure):
+    """Colours of the bars at the left of the panels."""
+    return [to_hex(panel.spines["left"].get_edgecolor()).upper() for panel in figure.axes]
 
 
 def test_all_spikes_of_the_shown_cells_are_drawn_in_their_rows():
@@ -87,8 +115,8 @@ def test_on_cells_are_above_and_dark_and_off_cells_below_and_light():
     assert drawn["off"][:, :, 1].max() <= drawn["on"][:, :, 1].min()
     assert (len(drawn["on"]), len(drawn["off"])) == (6, 6)
     shades = {each.get_label(): to_hex(each.get_colors()[0]) for each in panel.collections if len(each.get_colors())}
-    assert shades["on"] == colour("L5 PT").lower()
-    assert shades["off"] == lighter(colour("L5 PT"))
+    assert shades["on"] == LAYER_COLOURS["L5 PT"].lower()
+    assert shades["off"] == lighter(LAYER_COLOURS["L5 PT"])
     assert [label.get_text() for label in panel.get_yticklabels()] == ["off", "on"]
 
 
@@ -121,7 +149,7 @@ def test_no_time_to_draw_is_refused(start, stop):
 
 def test_no_population_to_draw_is_refused():
     with pytest.raises(ValueError, match="no population"):
-        raster(run_of(record(layer="inhibitory relay")))
+        raster(run_of())
 
 
 def test_the_rate_form_is_drawn_as_an_image_on_a_scale_around_zero():
@@ -168,7 +196,7 @@ def test_silent_and_unrecorded_populations_are_drawn_empty(tmp_path):
 
 def test_every_entry_stands_at_algebra_and_circuit():
     output, reference = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
-    (panel,) = output_against_reference(output, reference).axes
+    panel = comparison(output, reference).axes[0]
     (points,) = panel.collections
     assert points.get_offsets().tolist() == np.stack([reference.ravel(), output.ravel()], axis=1).tolist()
     (equal,) = panel.lines
@@ -180,21 +208,23 @@ def test_every_entry_stands_at_algebra_and_circuit():
 
 def test_errors_and_nulls_are_stated():
     reference = np.array([[3.0, 4.0]])
-    (panel,) = output_against_reference(reference * 1.05, reference, NULLS | {"key_only_relative_l2": None}).axes
+    nulls = NULLS | {"key_only_relative_l2": None}
+    panel = comparison(reference * 1.05, reference, null_errors=nulls).axes[0]
     text = words(panel)
     for statement in ("relative L2  5 %", "cosine  1", "skill  0.75", "uniform  50 %", "key only  undefined"):
         assert statement in text
-    (panel,) = output_against_reference(reference, 0 * reference).axes
+    panel = comparison(reference, 0 * reference).axes[0]
     assert "relative L2  undefined" in words(panel)
     with pytest.raises(ValueError, match="shape"):
-        output_against_reference(np.ones(2), np.ones(3))
+        comparison(np.ones((1, 2)), np.ones((1, 3)))
 
 
 def test_attention_maps_share_their_scales():
     reference = attention()
     kappa = reference + 0.01 * RNG.normal(size=reference.shape)
     kappa = np.abs(kappa)
-    figure = attention_maps(kappa, reference, heads=[1, 3])
+    output = np.ones((16, 8))
+    _, figure = comparison(output, output, kappa, reference, heads=[1, 3]).subfigs
     images = [panel.images[0] for panel in figure.axes[:6]]
     shown = [kappa[1], reference[1], kappa[1] - reference[1], kappa[3], reference[3], kappa[3] - reference[3]]
     for image, matrix in zip(images, shown, strict=True):
@@ -205,18 +235,6 @@ def test_attention_maps_share_their_scales():
     assert difference == pytest.approx((-difference[1], np.abs(kappa - reference)[[1, 3]].max()))
     assert "head 3" in words(figure)
     assert figure.get_suptitle() == "Attention weights (2 of 4 heads)"
-
-
-def test_labels_of_tokens_and_context():
-    reference = attention(1, 3, 2)
-    first = attention_maps(reference, reference, ["a", "b", "c"], ["x", "y"]).axes[0]
-    assert [label.get_text() for label in first.get_yticklabels()] == ["a", "b", "c"]
-    assert [label.get_text() for label in first.get_xticklabels()] == ["x", "y"]
-    many = attention(1, 50, 50)
-    panel = attention_maps(many, many, [f"t{number}" for number in range(50)]).axes[0]
-    assert [label.get_text() for label in panel.get_yticklabels()] == [f"t{number}" for number in range(0, 50, 3)]
-    with pytest.raises(ValueError, match="2 labels, but 3 tokens"):
-        attention_maps(reference, reference, ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -230,8 +248,6 @@ def test_labels_of_tokens_and_context():
     ],
 )
 def test_attention_refused(kappa, reference, heads, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        attention_maps(kappa, reference, heads=heads)
     with pytest.raises(ValueError, match=sentence):
         comparison(np.ones((2, 2)), np.ones((2, 2)), kappa, reference, heads=heads)
 
@@ -324,6 +340,6 @@ def test_the_style_leaves_the_settings_of_others_alone():
 
 
 def test_a_figure_that_cannot_be_written_is_one_sentence(tmp_path):
-    figure = output_against_reference(np.ones(2), np.ones(2))
+    figure = comparison(np.ones((2, 2)), np.ones((2, 2)))
     with pytest.raises(FolderError, match="cannot be written"):
         save(figure, tmp_path / "nowhere" / "comparison.png")

@@ -1,11 +1,15 @@
 """Lateral inhibition by a reticular nucleus in every form, against its closed form: a loop of somata, GABAergic."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from brian2 import second
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.simulation.attend import Settings, attend
+from tests.command import case, run, saved
 from tests.reticular import STRENGTH, closed_form, wiring
 
 TOKENS = np.random.default_rng(3).uniform(0.5, 1.5, size=(2, 4))
@@ -19,13 +23,21 @@ def ask(form, **settings):
 @pytest.mark.parametrize("form", BOUNDS)
 def test_lateral_inhibition_is_the_closed_form(form):
     answer = ask(form, cells=8 if form == "adaptive" else 1, settle=1 * second)
-    expected = closed_form(TOKENS)
+    expected = closed_form(TOKENS).output
     assert np.linalg.norm(answer.output[0] - expected) <= BOUNDS[form] * np.linalg.norm(expected)
     assert answer.settled.settled.all(), answer.settled.reason
 
 
 def test_negative_control_inhibition_matters():
     """Without it the answer is the tokens, further off than any form is."""
-    expected = closed_form(TOKENS)
+    expected = closed_form(TOKENS).output
     assert STRENGTH > 0
     assert np.linalg.norm(TOKENS - expected) > 4 * max(BOUNDS.values()) * np.linalg.norm(expected)
+
+
+def test_the_command_takes_it_with_its_algebra(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = saved(**{"tokens": np.abs(case()["tokens"]) + 1})
+    done = run("compare", name, "--wiring", "tests.reticular:SYSTEM", "--target", "numpy", "--out", "result", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(Path("result/comparison.json").read_text())["relative_l2"] < 1e-9

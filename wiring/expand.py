@@ -40,8 +40,8 @@ class Pathway(NamedTuple):
     name, source, target, port : str
     expression : Expression
     excitation, inhibition : ndarray
-        What is added and what is subtracted, both >= 0 when `one_signed`; the second runs through an inhibitory relay,
-        one cell a source cell, in the structure of the target. Otherwise `excitation` holds the signed weights.
+        What is added and what is subtracted, both >= 0 in a form that is `paired`; the second runs through an inhibitory
+        relay, one cell a source cell, in the structure of the target. Otherwise `excitation` holds the signed weights.
     """
 
     name: str

@@ -7,36 +7,10 @@ from cortical_attention.readout.maps import checked_kappa, draw_attention, draw_
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, save, style
 from cortical_attention.readout.units import magnitude
 
-__all__ = ["comparison", "curve", "output_against_reference", "save"]
+__all__ = ["comparison", "curve", "save"]
 
 SHOWN_HEADS = 2
 MAP_HEIGHT = 2.5  # inches a row of matrices
-
-
-def output_against_reference(output, reference, null_errors=None):
-    """Scatter plot of all entries of the output against the reference, with the line of equality.
-
-    Parameters
-    ----------
-    output, reference : array_like
-        Of equal, arbitrary shape; in the units of the case.
-    null_errors : dict of str to (float or None), optional
-        Relative L2 of null models by name, printed beside that of the circuit.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ValueError
-        For unequal shapes, an empty array, or an entry that is not finite.
-    """
-    with style():
-        figure = new_figure(6.0, width=6.4)
-        figure.set_layout_engine("compressed")  # for a panel of fixed shape
-        draw_scatter(figure.subplots(), np.asarray(output), np.asarray(reference), null_errors or {})
-    return figure
 
 
 def comparison(
@@ -69,7 +43,8 @@ def comparison(
     Raises
     ------
     ValueError
-        As `output_against_reference`; also if times and errors differ in length.
+        On two shapes, an empty array or an entry that is not finite; a head that is not there; and where times and errors
+        differ in length.
     """
     output, reference = np.asarray(output, dtype=float), np.asarray(reference, dtype=float)
     nulls = null_errors or {}
@@ -133,7 +108,7 @@ def curve(x, ys, x_label, y_label, guides=None, title=None):
 
 
 def draw_scatter(panel, output, reference, null_errors, rounding=0.0):
-    """Draw `output_against_reference` into a panel."""
+    """Scatter every entry of the output over that of the reference, with the line on which they would be equal."""
     error = relative_l2(output, reference)
     low, high = min(output.min(), reference.min()), max(output.max(), reference.max())
     margin = 0.05 * (high - low) or 1.0

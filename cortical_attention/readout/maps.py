@@ -5,63 +5,20 @@ import numpy as np
 from cortical_attention.readout.agreement import max_abs
 from cortical_attention.readout.style import ALGEBRA, CIRCUIT, CYCLE, DIVERGING, SEQUENTIAL, new_figure, style
 
-ROW_HEIGHT = 2.6  # inches a head
-MOST_LABELS = 20  # more of them would overlap
 
+def draw_attention(figure, kappa, reference_kappa, heads):
+    """Draw the attention weights of circuit and algebra and their difference, a row a head, into a figure or a part.
 
-def attention_maps(kappa, reference_kappa, labels=None, context_labels=None, heads=None):
-    """Figure of the attention weights of circuit and algebra and of their difference, one row per head.
-
-    Parameters
-    ----------
-    kappa, reference_kappa : array_like
-        (n_head, n_token, n_context).
-    labels : sequence of str, optional
-        Of the tokens (n_token,), and of a context of the same length without labels of its own.
-    context_labels : sequence of str, optional
-        (n_context,).
-    heads : sequence of int, optional
-        Which heads, counted from 0; the first four by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Circuit and algebra share one colour scale over all heads drawn, the differences another.
-
-    Raises
-    ------
-    ValueError
-        For unequal shapes or other than three axes, entries that are not finite, an unknown head, or labels of
-        another length.
+    Circuit and algebra share one colour scale over all heads drawn, the differences another. Returns the panels
+    (n_shown, 3).
     """
-    kappa, reference_kappa = checked_kappa(kappa, reference_kappa)
-    heads = shown_heads(heads, len(kappa), most=4)
-    with style():
-        figure = new_figure(ROW_HEIGHT * len(heads) + 1.1)
-        draw_attention(figure, kappa, reference_kappa, heads, labels, context_labels)
-        figure.suptitle(f"Attention weights{which(heads, len(kappa))}")
-    return figure
-
-
-def draw_attention(figure, kappa, reference_kappa, heads, labels=None, context_labels=None):
-    """Draw `attention_maps` into a figure or a part of one; returns the panels (n_shown, 3)."""
-    if context_labels is None and labels is not None and len(labels) == kappa.shape[2]:
-        context_labels = labels
     rows = [(f"head {head}", kappa[head], reference_kappa[head]) for head in heads]
-    panels = draw_triples(figure, rows, "attention weight", signed=False)
-    for panel in panels.flat:
-        _label(panel.yaxis, labels, kappa.shape[1])
-        _label(panel.xaxis, context_labels, kappa.shape[2], rotation=90)
-    return _axis_names(panels, "context", "token")
+    return _name_axes(draw_triples(figure, rows, "attention weight", signed=False), "context", "token")
 
 
 def draw_outputs(figure, output, reference):
     """Draw output, reference and difference, (n_token, d_model) each, into a figure or a part; returns the panels."""
-    panels = draw_triples(figure, [("", output, reference)], "output", signed=True)
-    for panel in panels.flat:
-        _label(panel.yaxis, None, len(output))
-        _label(panel.xaxis, None, len(output[0]))
-    return _axis_names(panels, "component", "token")
+    return _name_axes(draw_triples(figure, [("", output, reference)], "output", signed=True), "component", "token")
 
 
 def draw_triples(figure, rows, name, signed):
@@ -116,7 +73,8 @@ def attention_over_digit(image, kappa, reference_kappa, patch=2, token=None, hea
     Raises
     ------
     ValueError
-        As `attention_maps`; also if the patches do not fit the image or the weights.
+        On weights whose shapes differ or are not of three axes, numbers that are not finite, a head that is not there, and
+        where the patches do not fit the image or the weights.
     """
     kappa, reference_kappa = checked_kappa(kappa, reference_kappa)
     image = np.asarray(image, dtype=float)
@@ -213,20 +171,13 @@ def _limits(values, signed):
     return {"vmin": 0.0, "vmax": largest}, SEQUENTIAL
 
 
-def _label(axis, labels, size, rotation=0):
-    """Labels one by one where they fit, every so many where they do not; whole numbers without labels."""
+def _name_axes(panels, x_label, y_label):
+    """Whole numbers along the axes, named at the left and at the bottom; returns the panels."""
     from matplotlib.ticker import MaxNLocator
 
-    if labels is None:
-        axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 4, 5, 10]))
-        return
-    if len(labels) != size:
-        raise ValueError(f"there are {len(labels)} labels, but {size} tokens.")
-    places = range(0, size, -(-size // MOST_LABELS))
-    axis.set_ticks(places, [str(labels[place]) for place in places], rotation=rotation, fontsize=8)
-
-
-def _axis_names(panels, x_label, y_label):
+    for panel in panels.flat:
+        for axis in (panel.yaxis, panel.xaxis):
+            axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 4, 5, 10]))
     for panel in panels[-1]:
         panel.set_xlabel(x_label)
     for panel in panels[:, 0]:

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.readout.recording import cell_positions, spikes_by_cell
-from cortical_attention.readout.style import DIVERGING, colour, depth, lighter, new_figure, style
+from cortical_attention.readout.style import DIVERGING, layer_colours, lighter, new_figure, style
 from cortical_attention.readout.units import magnitude
 
-RELAY = "inhibitory relay"
 ROW_HEIGHT = 0.018  # inches a cell
 LEAST_HEIGHT = 0.62  # inches a population: three lines of text
 MARK = 1.2  # points: width of a spike
@@ -25,8 +24,8 @@ class Window(NamedTuple):
     max_cells: int
 
 
-def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, relays=False):
-    """Raster plot of the spikes of a run, or image of its rates in the rate form; one panel per population.
+def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None):
+    """Draw the spikes of a run, or in the rate form its rates, one panel a population.
 
     Parameters
     ----------
@@ -39,9 +38,7 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
     max_cells : int
         Largest number of cells shown per population, on and off cells together; a reproducible random selection.
     settle : Quantity (s), optional
-        Settling time, shaded up to a dashed line; the colour scale of rates then ignores it.
-    relays : bool
-        Whether inhibitory relays are drawn, in grey at the bottom.
+        Time thrown away; shaded, up to a dashed line. The colours of rates are then scaled to what comes after it.
 
     Returns
     -------
@@ -55,8 +52,8 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
         If there is no time or no population to draw, or no such input.
     """
     window = _window(run, t_start, t_stop, batch, max_cells, settle)
-    records = [record for record in run.records if relays or record.layer != RELAY]
-    records.sort(key=lambda record: depth(record.layer))
+    colours = layer_colours({record.layer for record in run.records})
+    records = sorted(run.records, key=lambda record: list(colours).index(record.layer))
     if not records:
         raise ValueError("there is no population to draw.")
     selections = [_selection(record, window) for record in records]
@@ -65,11 +62,11 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None, r
         figure = new_figure(sum(heights) + 0.08 * len(heights) + 1.0)
         panels = figure.subplots(len(records), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for panel, record, selection in zip(panels, records, selections, strict=True):
-            _population(panel, record, selection, window)
+            _population(panel, record, selection, window, colours[record.layer])
         panels[-1].set(xlabel="time (s)", xlim=(window.start, window.stop))
         panels[-1].tick_params(bottom=True, labelbottom=True)
         panels[-1].spines["bottom"].set(color="black")
-        figure.suptitle(_title(run, window, records))
+        figure.suptitle(_title(window, records))
         if any(record.spike_index is None for record in records):
             _colour_bar(figure, panels)
     return figure
@@ -83,14 +80,12 @@ def _window(run, t_start, t_stop, batch, max_cells, settle):
     return Window(start, stop, None if settle is None else float(magnitude(settle, "s")), batch, max_cells)
 
 
-def _title(run, window, records):
+def _title(window, records):
     n_batch = dict(records[0].axes).get("batch", 1)
     which = f", input {window.batch} (of {n_batch})" if n_batch > 1 else ""
-    left_out = sum(record.layer == RELAY for record in run.records) - sum(record.layer == RELAY for record in records)
-    relays = f"; inhibitory relays ({left_out}) not shown" if left_out else ""
     settling = "; settling up to the dashed line" if window.measured is not None else ""
     what = "Rates" if all(record.spike_index is None for record in records) else "Spikes"
-    return f"{what} of every population{which}{relays}{settling}"
+    return f"{what} of every population{which}{settling}"
 
 
 def _of_input(record, batch):
@@ -118,12 +113,14 @@ def _on(record):
     return np.ones(len(record.cells), dtype=bool) if sign is None else sign == "on"
 
 
-def _population(panel, record, selection, window):
+def _population(panel, record, selection, window, colour):
     on = _on(record)[selection]
-    draw = _rates if record.spike_index is None else _spikes
-    draw(panel, record, selection, on, window)
+    if record.spike_index is None:
+        _rates(panel, record, selection, window)
+    else:
+        _spikes(panel, record, selection, on, window, colour)
     panel.set_ylim(-0.5, max(1, len(selection)) - 0.5)
-    _frame(panel, record.layer)
+    _frame(panel, colour)
     _sign_labels(panel, on, paired="sign" in dict(record.axes))
     if window.measured is not None and window.measured > window.start:
         panel.axvspan(window.start, min(window.measured, window.stop), color="#F2F2F2", zorder=0)
@@ -135,10 +132,10 @@ def _population(panel, record, selection, window):
     panel.text(1.01, 0.5, _mean_rate(record, window), ha="left", **beside)
 
 
-def _frame(panel, layer):
+def _frame(panel, colour):
     """A bar in the colour of the layer at the left, a faint line beneath."""
     panel.tick_params(bottom=False, labelbottom=False, left=False)
-    panel.spines["left"].set(color=colour(layer), linewidth=4)
+    panel.spines["left"].set(color=colour, linewidth=4)
     panel.spines["bottom"].set(color="#CCCCCC", linewidth=0.8)
 
 
@@ -151,12 +148,11 @@ def _sign_labels(panel, on, paired):
         panel.axhline(np.sum(~on) - 0.5, color="#CCCCCC", linewidth=0.8, zorder=2)
 
 
-def _spikes(panel, record, selection, on, window):
+def _spikes(panel, record, selection, on, window, colour):
     trains = spikes_by_cell(record)
     times = [_inside(trains[place], window) for place in selection]
     marks = _marks([each.size for each in times if each.size])
-    dark = colour(record.layer)
-    for name, shade, rows in (("on", dark, np.flatnonzero(on)), ("off", lighter(dark), np.flatnonzero(~on))):
+    for name, shade, rows in (("on", colour, np.flatnonzero(on)), ("off", lighter(colour), np.flatnonzero(~on))):
         if rows.size:
             row = np.repeat(rows, [times[place].size for place in rows])
             time = np.concatenate([times[place] for place in rows])
@@ -173,8 +169,8 @@ def _inside(times, window):
     return times[(times >= window.start) & (times <= window.stop)]
 
 
-def _rates(panel, record, selection, on, window):
-    """Image of rates on a scale of the population; red above zero, blue below."""
+def _rates(panel, record, selection, window):
+    """Rates as an image; red above zero, blue below, on a scale of the population's own."""
     times, rate = magnitude(record.sample_time, "s"), magnitude(record.rate, "Hz")[:, selection]
     if rate.size == 0 or len(times) < 2:
         return

@@ -1,5 +1,7 @@
 """Style of figures, and one colour per layer (Okabe and Ito 2008, for colour-blind readers too)."""
 
+from itertools import cycle
+
 import matplotlib
 
 LAYER_COLOURS = {
@@ -7,10 +9,11 @@ LAYER_COLOURS = {
     "L2/3 interneuron": "#D55E00",
     "L5 IT": "#009E73",
     "L5 PT": "#CC79A7",
+    "reticular nucleus": "#56B4E9",
     "thalamus": "#E69F00",
     "higher-order thalamus": "#000000",
-    "inhibitory relay": "#999999",
-}  # from the surface of the cortex down to the thalamus, the order in which layers are drawn
+}  # every layer of `cells`, from the surface of the cortex down to the thalamus, the order in which layers are drawn
+OTHER_COLOURS = ("#882255", "#44AA99", "#999933", "#332288", "#DDCC77", "#AA4499")  # of other layers; Tol 2021, muted
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 CIRCUIT, ALGEBRA = "circuit", "algebra"
@@ -45,9 +48,11 @@ def style():
     return matplotlib.rc_context(matplotlib.rcParamsDefault | SETTINGS)
 
 
-def colour(layer):
-    """Colour of a layer (str, hexadecimal); grey for an unknown layer."""
-    return LAYER_COLOURS.get(layer, "#999999")
+def layer_colours(layers):
+    """Colour of each of some layers, from the top of the drawing down; layers that are not registered come last, by name."""
+    layers = set(layers)
+    others = dict(zip(sorted(layers - set(LAYER_COLOURS)), cycle(OTHER_COLOURS), strict=False))
+    return {layer: colour for layer, colour in (LAYER_COLOURS | others).items() if layer in layers}
 
 
 def lighter(hexadecimal, share=0.42):
@@ -55,12 +60,6 @@ def lighter(hexadecimal, share=0.42):
     from matplotlib.colors import to_hex, to_rgb
 
     return to_hex([share + (1 - share) * part for part in to_rgb(hexadecimal)])
-
-
-def depth(layer):
-    """Position of a layer in the drawing (int), 0 at the top; unknown layers come last."""
-    layers = list(LAYER_COLOURS)
-    return layers.index(layer) if layer in layers else len(layers)
 
 
 def new_figure(height, width=WIDTH):
