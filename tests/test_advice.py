@@ -20,12 +20,6 @@ def advice(*options, scale=1.0):
     return result.stderr.partition("; try ")[2].strip() or None
 
 
-def test_steps_that_are_too_long_for_the_rates():
-    asked = ("--target", "numpy", "--duration", 60, "--quiet", "--dt")
-    assert advice(*asked, 60) == "a shorter dt"
-    assert advice(*asked, 5) is None
-
-
 def test_steps_that_are_too_long_for_the_spikes():
     assert advice(*SPIKING, "--settle", 0.3, "--dt", 10) == "a shorter dt"
     assert advice(*SPIKING, "--settle", 0.3, "--dt", 2) is None

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.readout import files, names
 from cortical_attention.readout.files import (
@@ -25,7 +26,7 @@ from cortical_attention.readout.files import (
     write_array,
     write_json,
 )
-from cortical_attention.simulation.attend import FORMS, WIRINGS
+from cortical_attention.trials.systems import SYSTEMS
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +111,7 @@ def test_a_folder_never_shows_two_results():
 def test_every_experiment_and_form_is_known():
     assert {*names.NAMED, "compare", "sweep"} == set(EXPERIMENTS)
     assert set(FORMS) == set(names.FORMS)
-    assert {part.partition("-")[2] for part in names.PARTS} == set(WIRINGS)
+    assert {part.partition("-")[2] for part in names.PARTS} == set(SYSTEMS)
 
 
 # One run a folder

@@ -14,7 +14,7 @@ NAMED = (
     "bursts", "best_attention", "division", "robustness", "barrel_cortex", "physiology", "calibration",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
-FORMS = ("rate", "dale", "spiking", "adaptive", "biophysical")
+FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical")
 PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory"))
 OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
