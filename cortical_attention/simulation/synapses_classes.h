@@ -67,8 +67,8 @@ public:
 private:
     int start, stop, delay = 0, now = 0;
     bool one_each = false; // whether cell k makes synapse k and no other
-    std::vector<int> first, of_cell;        // where the synapses of a cell begin in `of_cell`
-    std::vector<std::vector<int>> reached; // in a ring: those reached `now`, and in each of the steps of the delay after it
+    std::vector<int> first, of_cell; // where the synapses of a cell begin in `of_cell`
+    std::vector<std::vector<int>> reached = std::vector<std::vector<int>>(1); // in a ring: those reached `now`, and in each of the steps of the delay after it
 };
 
 #endif
