@@ -50,18 +50,24 @@ AT_SPIKES = """
 """  # of a synapse; a rested one has u = 0 and x = 1
 RELEASED = "weight * u * x / U"
 
-# Of rates: u and x go to the steady state of a regular train of that rate, at the speed of the mean field (Tsodyks, Pawelzik &
-# Markram 1998, equation 3.2), so that spikes of regular cells and rates have one fixed point.
 OF_RATES = """
-    du/dt = (u_steady - u) * (1 / tau_f + U * heard) : 1
-    dx/dt = (x_steady - x) * (1 / tau_d + u * heard) : 1
-    u_steady = U / (1 - (1 - U) * exp(-1 / (heard * tau_f))) : 1
-    x_steady = (1 - exp(-1 / (heard * tau_d))) / (1 - (1 - u) * exp(-1 / (heard * tau_d))) : 1
-    heard = abs(received) + least : Hz   # of the on or the off cell of a signed rate, whichever is not silent
-    received : Hz (linked)               # rate of the source
-    rate : Hz                            # times what is released at a spike
+    u : 1
+    x : 1
+    received : Hz (linked)   # rate of the source
+    rate : Hz                # times what is released at a spike
 """
-RELEASED_RATE = "rate = received * u * x / U"
+# u and x go to the steady state of a regular train of that rate, at the speed of the mean field (Tsodyks, Pawelzik & Markram
+# 1998, equation 3.2), so that rates and the spikes of regular cells have one fixed point. Each step is exact at a held rate.
+STEP_OF_RATES = """
+    rate = received * u * x / U
+    heard = abs(received) + least                  # of a signed rate: of its on or its off cell, the other is silent
+    left = exp(-1 / (heard * tau_d))
+    u_steady = U / (1 - (1 - U) * exp(-1 / (heard * tau_f)))
+    u_next = u_steady + (u - u_steady) * exp(-dt * (1 / tau_f + U * heard))
+    x_steady = (1 - left) / (1 - (1 - u) * left)
+    x = x_steady + (x - x_steady) * exp(-dt * (1 / tau_d + u * heard))
+    u = u_next
+"""
 
 
 def at_spike(effect):

@@ -4,7 +4,7 @@ import numpy as np
 from brian2 import NeuronGroup, Quantity, have_same_dimensions, linked_var, second
 
 from cortical_attention.cells.membranes.membrane import ONE
-from cortical_attention.cells.short_term import OF_RATES, RELEASED_RATE, ShortTerm
+from cortical_attention.cells.short_term import OF_RATES, STEP_OF_RATES, ShortTerm
 from cortical_attention.wiring.expressions import WiringError
 
 
@@ -55,13 +55,11 @@ def terminals(k, source, plasticity, clock):
     group = NeuronGroup(
         source.N,
         OF_RATES,
-        method="exponential_euler",
         namespace=plasticity.constants,
         clock=clock,
         name=f"terminals_{k}_of_{source.name}",
-        order=-2,  # they hear what the source has sent before it changes
     )
     group.received = linked_var(source, "rate")
     group.u, group.x = plasticity.U, 1
-    group.run_regularly(RELEASED_RATE, when="start", order=1)  # after what is played
+    group.run_regularly(STEP_OF_RATES, when="start", order=1)  # after what is played
     return group
