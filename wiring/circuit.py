@@ -86,7 +86,8 @@ class Projection(NamedTuple):
         From a spike to its effect, for all of its synapses, rounded to whole time steps; without one it acts in the step in
         which it was sent. In rates it is left out, since no fixed point depends on it.
     plasticity : ShortTerm, optional
-        Of its synapses, in spikes and in rates. A weight is the effect of a spike on a rested synapse.
+        Of its synapses, in spikes and in rates. A weight is the effect of a spike of a rested synapse. Not behind cells that
+        are reached with like signs, of whose pairs both cells send.
 
     Notes
     -----
@@ -187,6 +188,11 @@ class Circuit(NamedTuple):
         if not np.isfinite(weights).all():
             raise WiringError(f"projection '{name}': the weights are not finite")
         check_release(projection)
+        if projection.plasticity and any(each.like_signs and self.ends(each)[1] == source for each in self.projections):
+            raise WiringError(
+                f"projection '{name}': its synapses cannot be plastic, since '{source.name}' is reached with like signs: its "
+                "on and off cells send at once, and their number does not tell what each of them releases"
+            )
         sign, limit = (-1, "<=") if source.cell.transmitter == GABA else (1, ">=")
         if projection.like_signs and (not source.signed or target.signed != port or (sign * weights < 0).any()):
             raise WiringError(f"projection '{name}': like signs need weights {limit} 0 and signed cells at both ends")
