@@ -19,7 +19,9 @@ def check_release(projection):
     """
     name, delay, plasticity = projection.name, projection.delay, projection.plasticity
     if delay is not None and not (_is_time(delay) and 0 <= float(delay) < np.inf):
-        raise WiringError(f"projection '{name}': the delay is {delay}, but has to be one time of at least 0 ms, as 2 * ms")
+        raise WiringError(
+            f"projection '{name}': the delay is {delay}, but has to be one time of at least 0 ms, as 2 * ms"
+        )
     if plasticity is None:
         return
     if not isinstance(plasticity, ShortTerm):

@@ -63,7 +63,8 @@ class Spikes:
     def synapse(self, effect, membrane, pathway, dt):
         """Model and options of a synapse from cells with a membrane."""
         model, effect = "weight : 1 (constant)", membrane.carried(effect)
-        options = {} if pathway.delay is None else {"delay": int(pathway.delay / dt + 0.5) * dt}  # the same on every target
+        # whole steps, since targets round halves of one in their own ways
+        options = {} if pathway.delay is None else {"delay": int(pathway.delay / dt + 0.5) * dt}
         if not self.plastic(pathway):
             return model, {"on_pre": effect, "namespace": {}, **options}
         return model + AT_SPIKES, {"on_pre": at_spike(effect), "namespace": pathway.plasticity._asdict(), **options}

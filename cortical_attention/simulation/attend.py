@@ -22,7 +22,10 @@ from cortical_attention.wiring.network import refuse_lacking
 RATE = FORMS["rate"]
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
-N_PILOT, STILL = 10, 0.01  # chosen: pilots of a plastic circuit, and the change of unit rates at which no more is needed
+N_PILOT, STILL = (
+    10,
+    0.01,
+)  # chosen: pilots of a plastic circuit, and the change of unit rates at which no more is needed
 WRITE = 250 * ms  # chosen: half of a slot of 0.5 s, in which the token before has faded from the dendrites
 
 
