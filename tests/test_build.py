@@ -193,12 +193,13 @@ def test_source_that_does_not_compile_fails_in_a_sentence(tmp_path, monkeypatch)
 
 
 @needs_compiler
-def test_delays_are_refused(tmp_path, monkeypatch):
-    """No circuit has any; should one, it must not be run as if it had not."""
+def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
+    """A projection has one; should one have more, it must not be run as if it had not."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with engine.device("cpp"):
         group = NeuronGroup(2, "v : 1", threshold="v > 1", name="group")
-        synapses = Synapses(group, group, on_pre="v_post += 1", delay=3 * ms, name="synapses")
-        synapses.connect(i=[0], j=[1])
+        synapses = Synapses(group, group, on_pre="v_post += 1", name="synapses")
+        synapses.connect(i=[0, 1], j=[1, 0])
+        synapses.delay = [3, 4] * ms
         with pytest.raises(RuntimeError, match="run failed"):
             Network(group, synapses, name="circuit").run(1 * ms, namespace={})

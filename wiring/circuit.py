@@ -7,6 +7,7 @@ import numpy as np
 
 from cortical_attention.cells.cell import GABA, CellType
 from cortical_attention.wiring.expressions import WiringError, parse, sizes
+from cortical_attention.wiring.release import check_release
 
 
 class Sent(NamedTuple):
@@ -81,6 +82,18 @@ class Projection(NamedTuple):
         On cells reach on cells and off cells off cells only, as L5 IT cells reach L5 PT cells: by excitation alone.
     same : tuple of (str, str)
         Pairs of kinds that are one axis here, as tokens and context are in self-attention: a letter may join them.
+    delay : Quantity (s), optional
+        From a spike to its effect, for all of its synapses, rounded to whole time steps; without one it acts in the step in
+        which it was sent. In rates it is left out, since no fixed point depends on it.
+    plasticity : ShortTerm, optional
+        Of its synapses, in spikes and in rates. A weight is the effect of a spike of a rested synapse. Not behind cells that
+        are reached with like signs, of whose pairs both cells send.
+
+    Notes
+    -----
+    What is released depends on the source cell alone, so that a shared dendrite receives what each of its copies would. Where
+    weights of both signs ask for inhibitory relays, the synapses from the relay onto the dendrite have the delay and the
+    plasticity, as those of the cell itself do; the synapse onto the relay has neither.
     """
 
     source: str
@@ -89,11 +102,22 @@ class Projection(NamedTuple):
     weights: object = 1.0
     like_signs: bool = False
     same: tuple = ()
+    delay: object = None
+    plasticity: object = None
 
     @property
     def name(self):
         """How messages call it."""
         return f"{self.source} -> {self.target}"
+
+    @property
+    def release(self):
+        """Its delay and its plasticity as text; empty without."""
+        delay = "" if self.delay is None else f", delay {self.delay}"
+        if self.plasticity is None:
+            return delay
+        constants = ", ".join(f"{name} = {value}" for name, value in self.plasticity._asdict().items())
+        return f"{delay}, short-term plasticity ({constants})"
 
 
 class Circuit(NamedTuple):
@@ -121,7 +145,8 @@ class Circuit(NamedTuple):
         WiringError
             Naming the projection and what is wrong: an unknown population or port, an index expression that does not
             fit, weights that are not finite, a second projection to the same port, like signs asked of unsigned cells or of
-            weights of the wrong sign, or a rule of the anatomy that is broken without a reason.
+            weights of the wrong sign, a delay or a plasticity that no synapse can have, or a rule of the anatomy that is
+            broken without a reason.
         """
         names = [projection.name for projection in self.projections]
         for projection in self.projections:
@@ -147,7 +172,7 @@ class Circuit(NamedTuple):
         for name, each in self.populations.items():
             axes = " x ".join(f"{size} {kind}" for kind, size in each.axes)
             lines.append(f"  {name}: {each.cell.name} cells ({each.cell.layer}, {each.cell.transmitter}), {axes}")
-        lines += [f'  {each.name}: "{each.expression}"' for each in self.projections]
+        lines += [f'  {each.name}: "{each.expression}"{each.release}' for each in self.projections]
         return "\n".join([*lines, *(f"  breaks '{name}': {reason}" for name, reason in self.breaks.items())])
 
     def _check_projection(self, projection):
@@ -162,6 +187,12 @@ class Circuit(NamedTuple):
         sizes(parse(projection.expression), source.axes, target.axes, weights.shape, name, projection.same)
         if not np.isfinite(weights).all():
             raise WiringError(f"projection '{name}': the weights are not finite")
+        check_release(projection)
+        if projection.plasticity and any(each.like_signs and self.ends(each)[1] == source for each in self.projections):
+            raise WiringError(
+                f"projection '{name}': its synapses cannot be plastic, since '{source.name}' is reached with like signs: its "
+                "on and off cells send at once, and their number does not tell what each of them releases"
+            )
         sign, limit = (-1, "<=") if source.cell.transmitter == GABA else (1, ">=")
         if projection.like_signs and (not source.signed or target.signed != port or (sign * weights < 0).any()):
             raise WiringError(f"projection '{name}': like signs need weights {limit} 0 and signed cells at both ends")

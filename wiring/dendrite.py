@@ -63,13 +63,13 @@ def sizes_of(pathway, concrete):
     return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
 
 
-def drive_of(k, pathway, wired, settings):
-    """Function that sums the rates that reach each dendrite, or None where that takes synapses: those that are one-signed,
-    of spikes, of one cell each, or from cells that differ in their unit."""
+def drive_of(k, pathway, wired, sender, settings):
+    """Function that sums the rates of a group (the source, or its terminals) that reach each dendrite, or None where that takes
+    synapses: those that are one-signed, of spikes, of one cell each, or from cells that differ in their unit."""
     unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
     if not (settings.dense and settings.shared and settings.form.coding.plain) or unit.size > 1:
         return None
-    size_of, rate = sizes_of(pathway, wired.concrete), wired.source(pathway.source).variables["rate"]
+    size_of, rate = sizes_of(pathway, wired.concrete), sender.variables["rate"]
     weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
     return projected(f"projected_{k}", pathway.expression, size_of, weights, rate)
 

@@ -42,6 +42,8 @@ class Pathway(NamedTuple):
     excitation, inhibition : ndarray
         What is added and what is subtracted, both >= 0 in a form that is `paired`; the second runs through an inhibitory
         relay, one cell a source cell, in the structure of the target. Otherwise `excitation` holds the signed weights.
+    delay : Quantity (s) or None
+    plasticity : ShortTerm or None
     """
 
     name: str
@@ -51,6 +53,8 @@ class Pathway(NamedTuple):
     expression: object
     excitation: np.ndarray
     inhibition: np.ndarray
+    delay: object = None
+    plasticity: object = None
 
 
 def expand_population(population, form, batch, cells):
@@ -78,7 +82,10 @@ def expand_projection(circuit, projection, form, cells):
         target="B" + expression.target + "Q" + target_sign,
     )
     inhibition = np.clip(-weights, 0, None) if form.paired else np.zeros_like(weights)
-    return Pathway(projection.name, source.name, target.name, port, expression, weights + inhibition, inhibition)
+    return Pathway(
+        projection.name, source.name, target.name, port, expression, weights + inhibition, inhibition, projection.delay,
+        projection.plasticity,
+    )  # fmt: skip
 
 
 def _outer(n_sign):

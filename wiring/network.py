@@ -11,6 +11,7 @@ from cortical_attention.cells.noise import shifted
 from cortical_attention.wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
 from cortical_attention.wiring.expand import expand_population, expand_projection
 from cortical_attention.wiring.expressions import WiringError, connect
+from cortical_attention.wiring.release import refuse_carried
 from cortical_attention.wiring.replay import play
 from cortical_attention.wiring.signals import signals_of
 from cortical_attention.wiring.soma import cells_of, each_cell, highest
@@ -119,7 +120,8 @@ def wire(circuit, settings):
     Raises
     ------
     WiringError
-        See `Circuit.check`; also for an unknown kernel.
+        See `Circuit.check`; also for an unknown kernel, and for a delay or plasticity behind cells whose spikes carry what
+        they release.
     """
     circuit.check()
     refuse_lacking(circuit, settings.form)
@@ -165,13 +167,15 @@ def _connect(wired, k, pathway, wires, activation, settings):
     """Add the dendrites, synapses and, where something is subtracted, the inhibitory relay of one pathway."""
     source, target = wired.concrete[pathway.source], wired.concrete[pathway.target]
     unit_rate = settings.unit_rates[pathway.source]
-    drive = drive_of(k, pathway, wired, settings)
+    group, membrane = wired.source(pathway.source), settings.form.of(source.population.cell)
+    refuse_carried(pathway, membrane, settings.form)
+    sender = _sender(wired, k, group, pathway, settings) if pathway.excitation.any() else group
+    drive = drive_of(k, pathway, wired, sender, settings)
     dendrite = dendrite_of(k, target.population, pathway.port, wires.n_dendrite, drive, activation, settings)
     read = linked_var(dendrite, "activation" if activation else "filtered", index=wires.dendrite_of)
     setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)
     wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
     wired.others.append(dendrite)
-    group, membrane = wired.source(pathway.source), settings.form.of(source.population.cell)
     if source.population.cell.starts_at_ceiling:
         start = each_cell(highest(membrane, unit_rate), group.N)[wires.pre]
         reaching = pathway.excitation.ravel()[wires.entry] * start
@@ -185,12 +189,21 @@ def _connect(wired, k, pathway, wires, activation, settings):
         if keep.size == 0 or drive is not None:
             continue
         if sign == "inhibition" and source.population.cell.transmitter != GABA:
-            group, synapses_onto = _relay(k, group, membrane, settings)
+            relay, synapses_onto = _relay(k, group, membrane, settings)
             membrane = settings.form.membrane
-            wired.others.extend((group, synapses_onto))
+            wired.others.extend((relay, synapses_onto))
+            sender = _sender(wired, k, relay, pathway, settings)
         wired.synapses[pathway.name, sign] = _synapses(
-            k, sign, group, dendrite, wires, keep, weights, unit_rate, membrane, settings
+            k, sign, sender, dendrite, wires, keep, pathway, unit_rate, membrane, settings
         )
+
+
+def _sender(wired, k, group, pathway, settings):
+    """Group that the synapses of pathway `k` hear, from the one that sends."""
+    sender = signals_of(settings.form).sender(k, group, pathway, settings.clock)
+    if sender is not group:
+        wired.others.append(sender)
+    return sender
 
 
 def _relay(k, source, membrane, settings):
@@ -212,14 +225,15 @@ def _relay(k, source, membrane, settings):
     return relay, onto
 
 
-def _synapses(k, sign, source, dendrite, wires, keep, weights, unit_rate, membrane, settings):
+def _synapses(k, sign, source, dendrite, wires, keep, pathway, unit_rate, membrane, settings):
     """Synapses of one sign, from cells (or relays) with a membrane onto dendrites; none where a weight is zero."""
     signals, tau = signals_of(settings.form), dendrite.namespace["tau"]
     unit_rate = each_cell(unit_rate, source.N)[wires.pre[keep]]
-    model, events = signals.synapse(settings.form.synapses.effect[sign], membrane)
-    synapses = Synapses(
-        source, dendrite, model, **events, namespace={}, clock=settings.clock, name=f"{sign}_{k}", order=1
-    )
+    model, options = signals.synapse(settings.form.synapses.effect[sign], membrane, pathway, settings.clock.dt)
+    synapses = Synapses(source, dendrite, model, **options, clock=settings.clock, name=f"{sign}_{k}", order=1)
     synapses.connect(i=wires.pre[keep], j=wires.post[keep])
+    if signals.plastic(pathway):
+        synapses.x = 1  # rested
+    weights = getattr(pathway, sign)
     synapses.weight = signals.weights(weights.ravel()[wires.entry[keep]], unit_rate, tau, settings.clock.dt)
     return synapses

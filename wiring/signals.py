@@ -1,6 +1,8 @@
 """What travels from a cell to a dendrite: rates, or spikes. One object each, so that nothing else asks which it is."""
 
+from cortical_attention.cells.short_term import AT_SPIKES, at_spike
 from cortical_attention.wiring.numbers import weight_of_rate, weight_of_spike
+from cortical_attention.wiring.release import terminals
 
 
 class Rates:
@@ -18,9 +20,17 @@ class Rates:
         """How an inhibitory relay hears its cell."""
         return {"model": "received_post = rate_pre : Hz (summed)"}
 
-    def synapse(self, effect, membrane):
-        """Model and events of a synapse from cells with a membrane."""
-        return f"weight : second (constant)\n {effect}", {}
+    def plastic(self, pathway):
+        """Whether synapses have a state: that of rates is in the terminals."""
+        return False
+
+    def sender(self, k, source, pathway, clock):
+        """Group whose rates the synapses of pathway `k` read: terminals, where they are plastic."""
+        return terminals(k, source, pathway.plasticity, clock) if pathway.plasticity else source
+
+    def synapse(self, effect, membrane, pathway, dt):
+        """Model and options of a synapse from cells with a membrane; rates have no delay."""
+        return f"weight : second (constant)\n {effect}", {"namespace": {}}
 
     def weights(self, values, unit_rate, tau, dt):
         """Weights that turn what is sent into the value it stands for."""
@@ -42,9 +52,22 @@ class Spikes:
         """How an inhibitory relay hears its cell: each spike brings it to threshold by what it carries."""
         return {"on_pre": f"v_post += {membrane.carries}"}
 
-    def synapse(self, effect, membrane):
-        """Model and events of a synapse from cells with a membrane."""
-        return "weight : 1 (constant)", {"on_pre": membrane.carried(effect)}
+    def plastic(self, pathway):
+        """Whether synapses have a state."""
+        return pathway.plasticity is not None
+
+    def sender(self, k, source, pathway, clock):
+        """Group whose spikes the synapses of pathway `k` hear: the source, since each synapse has its own state."""
+        return source
+
+    def synapse(self, effect, membrane, pathway, dt):
+        """Model and options of a synapse from cells with a membrane."""
+        model, effect = "weight : 1 (constant)", membrane.carried(effect)
+        # whole steps, since targets round halves of one in their own ways
+        options = {} if pathway.delay is None else {"delay": int(pathway.delay / dt + 0.5) * dt}
+        if not self.plastic(pathway):
+            return model, {"on_pre": effect, "namespace": {}, **options}
+        return model + AT_SPIKES, {"on_pre": at_spike(effect), "namespace": pathway.plasticity._asdict(), **options}
 
     def weights(self, values, unit_rate, tau, dt):
         """Weights that turn what is sent into the value it stands for."""

@@ -10,7 +10,7 @@ from brian2 import Quantity, ms, second
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.circuits.plan import Plan
-from cortical_attention.circuits.protocol import Times
+from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.calibrate import UNIT_RATE, calibrated, rate_units, unit_rates
 from cortical_attention.simulation.run import Run, simulate, work
@@ -22,6 +22,10 @@ from cortical_attention.wiring.network import refuse_lacking
 RATE = FORMS["rate"]
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
+N_PILOT, STILL = (
+    10,
+    0.01,
+)  # chosen: pilots of a plastic circuit, and the change of unit rates at which no more is needed
 WRITE = 250 * ms  # chosen: half of a slot of 0.5 s, in which the token before has faded from the dendrites
 
 
@@ -141,7 +145,8 @@ def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
     tokens : ndarray, shape (batch, n_token, d_model)
     settings : Settings
     pilot : Answer, optional
-        Of the rate form of the same wiring to the same input, if there is one; else a short one is run.
+        Of the rate form of the same wiring to the same input, if there is one; else a short one is run. Where synapses are
+        plastic one is always run, since their release depends on the very rates that are to be found.
     executor : concurrent.futures.Executor, optional
         Runs each head of the pilot apart (`simulation.spread`); without one it runs as a whole, in this process.
     **block
@@ -161,11 +166,35 @@ def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
     refuse_lacking(plan.circuit.check(), form)
     if not form.spikes:
         return Prepared(plan, rate_units(plan), settings)
-    pilot = _pilot(make, tokens, settings, block, executor) if pilot is None else pilot
-    units = unit_rates(pilot.plan, pilot.run, form, settings.unit_rate)
+    run_pilot = partial(_pilot, make, tokens, settings, block, executor)
+    if any(each.plasticity for each in plan.circuit.projections):
+        return _prepare_plastic(plan, settings, run_pilot)
+    return _set(plan, settings, run_pilot() if pilot is None else pilot)
+
+
+def _set(plan, settings, pilot):
+    """Plan with the unit rates and cells that a pilot asks for (Prepared)."""
+    counted = settings.cells * settings.times().window
+    units = unit_rates(pilot.plan, pilot.run, settings.form, settings.unit_rate)
     with engine.device("numpy"):  # cells may be measured, in a run of its own
-        plan, units = calibrated(plan, units, pilot.plan, pilot.run, form, settings.cells * times.window)
+        plan, units = calibrated(plan, units, pilot.plan, pilot.run, settings.form, counted)
     return Prepared(plan, units, settings)
+
+
+def _prepare_plastic(plan, settings, run_pilot):
+    """Plan with unit rates (Prepared) at which the pilot asks for these same rates, found by repeating it (RunError if not)."""
+    found = _set(plan, settings, run_pilot())
+    for _ in range(N_PILOT - 1):
+        before, found = found, _set(plan, settings, run_pilot(units=found.unit_rates))
+        if all(_still(found.unit_rates[name], each) for name, each in before.unit_rates.items()):
+            return found
+    raise RunError(
+        f"circuit '{plan.circuit.name}': the rates at which its plastic synapses release are not found in {N_PILOT} pilots"
+    )
+
+
+def _still(one, other):
+    return np.allclose(np.asarray(one), np.asarray(other), rtol=STILL, atol=0)
 
 
 def run(prepared, report=None, executor=None):
@@ -244,11 +273,13 @@ def _simulator(executor):
     return simulate if executor is None else partial(spread, executor=executor)
 
 
-def _pilot(make, tokens, settings, block, executor):
-    """The rate form of the same wiring on the same input (Answer, unread), run only as long as peaks need."""
+def _pilot(make, tokens, settings, block, executor, units=None):
+    """The rate form of the same wiring on the same input (Answer, unread), run only as long as peaks need; at these unit rates,
+    if they are given."""
     target = "auto" if settings.target == "cpp" else settings.target
     brief = Settings(RATE, PILOT_WINDOW, PILOT_SETTLE, RATE.dt, settings.write, target=target)
     prepared = prepare(make, tokens, brief, **block)
+    prepared = prepared if units is None else prepared._replace(unit_rates=units)
     found = run(prepared, executor=executor)
     if found.interrupted:
         raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 import numpy as np
 from brian2 import Hz, Quantity
 
+from cortical_attention.simulation.released import released
 from cortical_attention.wiring.expressions import WiringError, parse
 from cortical_attention.wiring.numbers import unit_rate_for
 
@@ -49,7 +50,8 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
     for projection in circuit.projections:
         if projection.like_signs:
             target = projection.target.partition(".")[0]
-            peaks[target] = _like_signed_peak(projection, run.numbers[projection.source][last])
+            sent = released(projection, run.numbers[projection.source][last], run.unit_rates[projection.source])
+            peaks[target] = _like_signed_peak(projection, sent)
     found = {name: unit_rate_for(peak, _highest(circuit.populations[name].cell, form)) for name, peak in peaks.items()}
     nuclei = {name for name, each in circuit.populations.items() if each.cell.role == "relay"}
     return {name: _bounded(unit, peaks[name], bound) if name in nuclei else unit for name, unit in found.items()}
@@ -104,16 +106,17 @@ def drive_at(plan, run, name, port):
     last, total = plan.protocol.windows[:, -1], population.inputs.get(port, 0.0)
     for projection in plan.circuit.projections:
         if projection.target == f"{name}.{port}":
-            total = total + drive_of(projection, run.numbers[projection.source][last])
+            source = projection.source
+            total = total + drive_of(projection, run.numbers[source][last], run.unit_rates[source])
     return total
 
 
-def drive_of(projection, numbers):
-    """What a projection brings to its target of the numbers of its source (..., *sizes), with axes of size one where it
-    brings copies."""
+def drive_of(projection, numbers, unit_rate=None):
+    """What a projection brings to its target of the numbers of its source (..., batch, *sizes), with axes of size one where it
+    brings copies; a plastic one needs the unit rate of the source (`released.released`)."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
-    drive = np.einsum(line, numbers, np.asarray(projection.weights, dtype=float))
+    drive = np.einsum(line, released(projection, numbers, unit_rate), np.asarray(projection.weights, dtype=float))
     lead = drive.ndim - len(expression.distinct)
     copies = [lead + place for place, letter in enumerate(expression.target) if letter not in expression.distinct]
     return np.expand_dims(drive, copies)
@@ -125,7 +128,7 @@ def _peak(numbers):
 
 
 def _like_signed_peak(projection, numbers):
-    """Largest drive of an on or an off cell that hears its own sign only, from the signed numbers of the source."""
+    """Largest drive of an on or an off cell that hears its own sign only, from the signed numbers released by the source."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     weights = np.asarray(projection.weights, dtype=float)

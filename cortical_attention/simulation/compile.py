@@ -89,7 +89,7 @@ class Compiled(CPPStandaloneDevice):
                     path.write_text(code, encoding="utf-8")
 
     def generate_synapses_classes_source(self, writer):
-        """How spikes find their synapses: without delays, of which no circuit has any."""
+        """How spikes find their synapses, which have one delay for each projection."""
         writer.write("synapses_classes.h", PATHWAY.read_text(encoding="utf-8"))
 
     def generate_makefile(self, writer, kind, compiler_flags, linker_flags, nb_threads, debug):

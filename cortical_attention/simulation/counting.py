@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from cortical_attention.simulation.released import gain_of_release
 from cortical_attention.simulation.rule import linear_gain
 from cortical_attention.wiring.expressions import parse
 
@@ -26,7 +27,8 @@ def spike_variance(plan, run, windows, cells):
 
     The count of a regular train is its expectation rounded up or down, which happens with variance 1/6 on average over
     expectations, and with no more than the expectation where that is below 1/6. A cell whose rule passes a port on by a
-    constant factor inherits the variance of its sources; a cell that multiplies starts anew.
+    constant factor inherits the variance of its sources, through plastic synapses as their release changes with the number; a
+    cell that multiplies starts anew.
 
     Parameters
     ----------
@@ -43,7 +45,11 @@ def spike_variance(plan, run, windows, cells):
     """
     numbers = {name: each[plan.protocol.windows].mean(axis=1) for name, each in run.numbers.items()}
     circuit, variance = plan.circuit, {}
-    linear = [(each, gain) for each in circuit.projections if (gain := linear_gain(circuit, each)) is not None]
+    linear = [
+        (each, gain, gain_of_release(each, numbers[each.source], run.unit_rates[each.source]))
+        for each in circuit.projections
+        if (gain := linear_gain(circuit, each)) is not None
+    ]
     for members in _in_order(circuit, linear):
         own = {
             name: _own(np.abs(numbers[name]), one_spike(plan, run, name, windows), cells)
@@ -78,7 +84,7 @@ def _target(projection):
 def _in_order(circuit, linear):
     """Names of the populations of each strongly connected component, those first that others hear."""
     names = list(circuit.populations)
-    edges = [(names.index(each.source), names.index(_target(each))) for each, _ in linear]
+    edges = [(names.index(each.source), names.index(_target(each))) for each, *_ in linear]
     heard, hearing = np.array(edges, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(edges)), (heard, hearing)), shape=(len(names), len(names)))
     label = connected_components(graph.tocsr(), connection="strong")[1]
@@ -91,12 +97,12 @@ def _in_order(circuit, linear):
     ]
 
 
-def _inherited(projection, gain, variance):
-    """Variance that a weighted sum inherits from what it sums."""
+def _inherited(projection, gain, released, variance):
+    """Variance that a weighted sum inherits from what it sums, with the gain of its rule and that of the release."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     weights = gain * np.asarray(projection.weights, dtype=float)
-    return _copied(expression, np.einsum(line, variance[projection.source], weights**2))
+    return _copied(expression, np.einsum(line, variance[projection.source] * released**2, weights**2))
 
 
 def _copied(expression, drive):
@@ -121,10 +127,10 @@ class _Loop:
     def into(self, projections, x):
         """What projections bring to the cells (..., n_cell), of numbers by the name of their source (..., *sizes)."""
         found = np.zeros((*x[projections[0][0].source].shape[:1], self.n_cell)) if projections else 0.0
-        for projection, gain in projections:
+        for projection, gain, released in projections:
             expression, (span, shape) = parse(projection.expression), self.place[_target(projection)]
             line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
-            drive = np.einsum(line, x[projection.source], gain * np.asarray(projection.weights, dtype=float))
+            drive = np.einsum(line, x[projection.source] * released, gain * np.asarray(projection.weights, dtype=float))
             drive = np.broadcast_to(_copied(expression, drive), (len(drive), *shape))
             found[:, span] += drive.reshape(len(drive), -1)
         return found * self.passing
@@ -176,6 +182,11 @@ class _Loop:
         return found if np.isfinite(found).all() else np.full(self.n_cell, np.inf)
 
 
+def _at(projections, at):
+    """Projections with their gains in one slot and input."""
+    return [(each, gain, released if np.ndim(released) == 0 else released[at]) for each, gain, released in projections]
+
+
 def _units(shape):
     """One array of a shape for each of its entries, one there and zero elsewhere."""
     size = int(np.prod(shape))
@@ -186,7 +197,7 @@ def _of_loop(circuit, members, numbers, own, variance, inherited, within):
     """Variance of the populations of a loop, each (n_slot, batch, *sizes). A rectified cell that is silent takes no part:
     neither does it change when its drive does."""
     lead = numbers[members[0]].shape[:2]
-    names = dict.fromkeys(each.source for each, _ in inherited)
+    names = dict.fromkeys(each.source for each, *_ in inherited)
     own, heard = (
         {name: np.broadcast_to(each[name], lead + circuit.populations[name].shape) for name in chosen}
         for each, chosen in ((own, members), (variance, names))
@@ -197,9 +208,9 @@ def _of_loop(circuit, members, numbers, own, variance, inherited, within):
             np.ones(numbers[name][at].size) if circuit.populations[name].signed else (numbers[name][at] != 0).ravel()
             for name in members
         ]
-        loop = _Loop(circuit, members, within, np.concatenate(passing))
+        loop = _Loop(circuit, members, _at(within, at), np.concatenate(passing))
         flat = np.concatenate([own[name][at].ravel() for name in members])
-        each = loop.variance(flat, {name: heard[name][at] for name in names}, inherited)
+        each = loop.variance(flat, {name: heard[name][at] for name in names}, _at(inherited, at))
         for name, (span, shape) in loop.place.items():
             found[name][at] = each[span].reshape(shape)
     return found

@@ -26,7 +26,7 @@ def linear_gain(circuit, projection):
     return gain_of(target.cell.number, port) if target.kernels.get(port, "identity") == "identity" else None
 
 
-def asked_of(plan, numbers, name, windows, without=None):
+def asked_of(plan, numbers, name, windows, unit_rates, without=None):
     """Number that the rule of a population asks for, in each window.
 
     Parameters
@@ -36,6 +36,8 @@ def asked_of(plan, numbers, name, windows, without=None):
     name : str
     windows : ndarray of int, shape (n_slot, n_phase_in_window)
         Over which inputs from outside that change are averaged.
+    unit_rates : dict of str to Quantity
+        Of every population, on which the release of plastic synapses depends.
     without : str, optional
         A population left out: what it reaches holds what it holds while nothing reaches it.
 
@@ -47,7 +49,9 @@ def asked_of(plan, numbers, name, windows, without=None):
     population = plan.circuit.populations[name]
     if population.cell.state:
         return None
-    ports = {port: _at_port(plan, numbers, population, port, windows, without) for port in population.cell.ports}
+    ports = {
+        port: _at_port(plan, numbers, population, port, windows, unit_rates, without) for port in population.cell.ports
+    }
     try:
         with np.errstate(all="ignore"):
             asked = eval(population.cell.number, FUNCTIONS | ports)  # noqa: S307 (the rule of a cell type)
@@ -56,21 +60,21 @@ def asked_of(plan, numbers, name, windows, without=None):
     return np.broadcast_to(asked, (len(windows), plan.batch, *population.shape))
 
 
-def with_exact_inputs(plan, numbers, windows):
+def with_exact_inputs(plan, numbers, windows, unit_rates):
     """Numbers in which the populations that no projection reaches are as exact as their inputs from outside."""
     reached = {each.target.partition(".")[0] for each in plan.circuit.projections}
-    exact = {name: asked_of(plan, numbers, name, windows) for name in numbers if name not in reached}
+    exact = {name: asked_of(plan, numbers, name, windows, unit_rates) for name in numbers if name not in reached}
     return numbers | {name: each for name, each in exact.items() if each is not None}
 
 
-def _at_port(plan, numbers, population, port, windows, without):
+def _at_port(plan, numbers, population, port, windows, unit_rates, without):
     """What a port holds after its kernel; axes of copies have size one."""
     given = population.inputs.get(port)
     if given is not None and np.ndim(given) == len(population.axes) + 2:
         given = np.asarray(given)[windows].mean(axis=1)
     drives = [] if given is None else [np.asarray(given, dtype=float)]
     drives += [
-        drive_of(each, numbers[each.source])
+        drive_of(each, numbers[each.source], unit_rates[each.source])
         for each in plan.circuit.projections
         if each.target == f"{population.name}.{port}" and each.source != without
     ]

@@ -183,7 +183,7 @@ def _attention_sum(total, gain, plan, run, form, cells):
     windows = plan.protocol.windows
     measured = slots(run, form, windows)
     attention = plan.read(total, measured)
-    silent = _without_drive(total, gain, plan, measured) & (attention <= (0 if form.spikes else RELATIVE))
+    silent = _without_drive(total, gain, plan, run, measured) & (attention <= (0 if form.spikes else RELATIVE))
     tolerance = np.full(attention.shape, RELATIVE)
     if form.spikes:
         counted = _variance(total, plan, run, form, windows, cells)
@@ -199,12 +199,12 @@ def _divided(gain, measured, plan, run, form, cells):
     return one / np.maximum(held, np.maximum(one, np.finfo(float).tiny))
 
 
-def _without_drive(total, gain, plan, measured):
+def _without_drive(total, gain, plan, run, measured):
     """Macrocolumns (batch, n_head, n_token) of which all cells would stay at zero were they not divided."""
     windows = plan.protocol.windows
     inhibitory = None if gain is None else gain.population
-    exact = with_exact_inputs(plan, measured, windows)
-    undivided = asked_of(plan, exact, total.population, windows, without=inhibitory)
+    exact = with_exact_inputs(plan, measured, windows, run.unit_rates)
+    undivided = asked_of(plan, exact, total.population, windows, run.unit_rates, without=inhibitory)
     if undivided is None:
         return np.zeros(plan.read(total, measured).shape, dtype=bool)
     return plan.read(total, measured | {total.population: undivided}) == 0
@@ -222,9 +222,9 @@ def _unresolved(plan, run, form, cells):
         return found
     windows = plan.protocol.windows
     measured = slots(run, form, windows)
-    exact = with_exact_inputs(plan, measured, windows)
+    exact = with_exact_inputs(plan, measured, windows, run.unit_rates)
     for name in _heard_by(plan.circuit, plan.output.population):
-        asked = asked_of(plan, exact, name, windows)
+        asked = asked_of(plan, exact, name, windows, run.unit_rates)
         if asked is None:
             continue
         driven = _of_input(plan, np.nan_to_num(asked) != 0).any(axis=1)
@@ -233,7 +233,7 @@ def _unresolved(plan, run, form, cells):
             found[b] = f"{name} is driven but sends no spike: raise its unit rate or the window"
     answer = plan.read(plan.output, measured)
     norm, resolution = _norm(answer), SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2)))
-    asked = asked_of(plan, exact, plan.output.population, windows)
+    asked = asked_of(plan, exact, plan.output.population, windows, run.unit_rates)
     driven = asked is not None and (_of_input(plan, asked) != 0).any(axis=1)
     for b in np.flatnonzero((norm <= resolution) & driven):
         found[b] = (

@@ -1,5 +1,5 @@
-// Which synapses the spikes of a step reach, in the order of the spikes and of the synapses, without delays: Brian2's own
-// class of this name keeps a queue for delays, and a list on its own for each source cell.
+// Which synapses the spikes of a step reach, in the order of the spikes and of the synapses, all of them after one delay:
+// Brian2's own class of this name has a delay for each synapse, and a list on its own for each source cell.
 #ifndef _BRIAN_SYNAPSES_H
 #define _BRIAN_SYNAPSES_H
 
@@ -16,11 +16,13 @@ public:
     SynapticPathway(std::vector<int> &_sources, int _start, int _stop) : sources(_sources), start(_start), stop(_stop) {}
 
     template <typename scalar>
-    void prepare(int, int, scalar *delays, int n_delay, int *source, int n_synapse, double)
+    void prepare(int, int, scalar *delays, int n_delay, int *source, int n_synapse, double dt)
     {
-        for (int k = 0; k < n_delay; k++)
-            if (delays[k] != 0)
-                throw std::invalid_argument("synapses with delays");
+        for (int k = 1; k < n_delay; k++)
+            if (delays[k] != delays[0])
+                throw std::invalid_argument("synapses with delays that differ");
+        delay = n_delay ? int(delays[0] / dt + 0.5) : 0;
+        reached.assign(delay + 1, std::vector<int>());
         first.assign(stop - start + 1, 0);
         for (int k = 0; k < n_synapse; k++)
             first[source[k] - start + 1]++;
@@ -35,32 +37,38 @@ public:
             one_each = of_cell[cell] == cell && first[cell] == cell;
     }
 
-    void advance() { reached.clear(); }
+    void advance()
+    {
+        reached[now].clear();
+        now = now == delay ? 0 : now + 1;
+    }
 
     void push(int *spikes, int n_spike)
     {
+        std::vector<int> &later = reached[now == 0 ? delay : now - 1]; // the one that was cleared last
         if (one_each) {
-            reached.resize(n_spike);
+            later.resize(n_spike);
             int n = 0;
             for (int k = 0; k < n_spike; k++) {
-                reached[n] = spikes[k];
+                later[n] = spikes[k];
                 n += spikes[k] < stop;
             }
-            reached.resize(n);
+            later.resize(n);
             return;
         }
         for (int k = 0; k < n_spike; k++)
             if (spikes[k] >= start && spikes[k] < stop)
                 for (int n = first[spikes[k] - start]; n < first[spikes[k] - start + 1]; n++)
-                    reached.push_back(of_cell[n]);
+                    later.push_back(of_cell[n]);
     }
 
-    std::vector<int> *peek() { return &reached; }
+    std::vector<int> *peek() { return &reached[now]; }
 
 private:
-    int start, stop;
+    int start, stop, delay = 0, now = 0;
     bool one_each = false; // whether cell k makes synapse k and no other
-    std::vector<int> first, of_cell, reached; // where the synapses of a cell begin in `of_cell`; those reached in this step
+    std::vector<int> first, of_cell; // where the synapses of a cell begin in `of_cell`
+    std::vector<std::vector<int>> reached = std::vector<std::vector<int>>(1); // in a ring: those reached `now`, and in each of the steps of the delay after it
 };
 
 #endif
