@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import Clock, Hz, Network, SpikeMonitor, StateMonitor, mV, ms, second
+from brian2 import Clock, Hz, Network, SpikeMonitor, StateMonitor, ms, mV, second
 
 from cortical_attention.cells.cell import GABA
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
