@@ -92,8 +92,8 @@ class Projection(NamedTuple):
     Notes
     -----
     What is released depends on the source cell alone, so that a shared dendrite receives what each of its copies would.
-    Where weights of both signs ask for inhibitory relays, the synapses from the relay onto the dendrite have the delay and the
-    plasticity, as those of the cell itself do; the synapse onto the relay has neither.
+    Where weights of both signs ask for inhibitory relays, the synapses from the relay onto the dendrite have the delay and
+    the plasticity, as those of the cell itself do; the synapse onto the relay has neither.
     """
 
     source: str
