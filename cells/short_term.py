@@ -7,7 +7,7 @@ u -> u + U (1 - u)      the share of the resources that is used
                         u x is released
 x -> x - u x            the resources that are left
 
-What is released is stated relative to U, that of a rested synapse, so that a weight is the effect of the first spike: u x / U.
+What is released is stated relative to that of a rested synapse, u x / U, so that a weight is the effect of the first spike.
 It depends on the spikes of the source alone.
 """
 

@@ -91,9 +91,9 @@ class Projection(NamedTuple):
 
     Notes
     -----
-    What is released depends on the source cell alone, so that a shared dendrite receives what each of its copies would. Where
-    weights of both signs ask for inhibitory relays, the synapses from the relay onto the dendrite have the delay and the
-    plasticity, as those of the cell itself do; the synapse onto the relay has neither.
+    What is released depends on the source cell alone, so that a shared dendrite receives what each of its copies would.
+    Where weights of both signs ask for inhibitory relays, the synapses from the relay onto the dendrite have the delay and
+    the plasticity, as those of the cell itself do; the synapse onto the relay has neither.
     """
 
     source: str
@@ -188,14 +188,18 @@ class Circuit(NamedTuple):
         if not np.isfinite(weights).all():
             raise WiringError(f"projection '{name}': the weights are not finite")
         check_release(projection)
-        if projection.plasticity and any(each.like_signs and self.ends(each)[1] == source for each in self.projections):
+        if projection.plasticity and self._is_reached_with_like_signs(source):
             raise WiringError(
-                f"projection '{name}': its synapses cannot be plastic, since '{source.name}' is reached with like signs: its "
-                "on and off cells send at once, and their number does not tell what each of them releases"
+                f"projection '{name}': its synapses cannot be plastic, since '{source.name}' is reached with like signs: "
+                "its on and off cells send at once, and their number does not tell what each of them releases"
             )
         sign, limit = (-1, "<=") if source.cell.transmitter == GABA else (1, ">=")
         if projection.like_signs and (not source.signed or target.signed != port or (sign * weights < 0).any()):
             raise WiringError(f"projection '{name}': like signs need weights {limit} 0 and signed cells at both ends")
+
+    def _is_reached_with_like_signs(self, population):
+        """Whether both cells of its pairs may send at once."""
+        return any(each.like_signs and each.target.partition(".")[0] == population.name for each in self.projections)
 
     def ends(self, projection):
         """Source and target population of a projection."""

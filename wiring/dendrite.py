@@ -64,8 +64,8 @@ def sizes_of(pathway, concrete):
 
 
 def drive_of(k, pathway, wired, sender, settings):
-    """Function that sums the rates of a group (the source, or its terminals) that reach each dendrite, or None where that takes
-    synapses: those that are one-signed, of spikes, of one cell each, or from cells that differ in their unit."""
+    """Function that sums the rates of a group (the source, or its terminals) that reach each dendrite, or None where that
+    takes synapses: those that are one-signed, of spikes, of one cell each, or from cells that differ in their unit."""
     unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
     if not (settings.dense and settings.shared and settings.form.coding.plain) or unit.size > 1:
         return None

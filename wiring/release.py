@@ -14,8 +14,8 @@ def check_release(projection):
     Raises
     ------
     WiringError
-        If the delay is not one time, finite and not negative, with a unit; if the plasticity is not a ShortTerm with U above 0
-        and at most 1, and two positive time constants.
+        If the delay is not one time, finite and not negative, with a unit; if the plasticity is not a ShortTerm with U above
+        0 and at most 1, and two positive time constants.
     """
     name, delay, plasticity = projection.name, projection.delay, projection.plasticity
     if delay is not None and not (_is_time(delay) and 0 <= float(delay) < np.inf):

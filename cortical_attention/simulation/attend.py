@@ -182,7 +182,7 @@ def _set(plan, settings, pilot):
 
 
 def _prepare_plastic(plan, settings, run_pilot):
-    """Plan with unit rates (Prepared) at which the pilot asks for these same rates, found by repeating it (RunError if not)."""
+    """Plan with unit rates (Prepared) at which the pilot asks for these same rates, found by repeating it (or RunError)."""
     found = _set(plan, settings, run_pilot())
     for _ in range(N_PILOT - 1):
         before, found = found, _set(plan, settings, run_pilot(units=found.unit_rates))
@@ -274,8 +274,8 @@ def _simulator(executor):
 
 
 def _pilot(make, tokens, settings, block, executor, units=None):
-    """The rate form of the same wiring on the same input (Answer, unread), run only as long as peaks need; at these unit rates,
-    if they are given."""
+    """The rate form of the same wiring on the same input (Answer, unread), run only as long as peaks need; at these unit
+    rates, if they are given."""
     target = "auto" if settings.target == "cpp" else settings.target
     brief = Settings(RATE, PILOT_WINDOW, PILOT_SETTLE, RATE.dt, settings.write, target=target)
     prepared = prepare(make, tokens, brief, **block)

@@ -112,8 +112,8 @@ def drive_at(plan, run, name, port):
 
 
 def drive_of(projection, numbers, unit_rate=None):
-    """What a projection brings to its target of the numbers of its source (..., batch, *sizes), with axes of size one where it
-    brings copies; a plastic one needs the unit rate of the source (`released.released`)."""
+    """What a projection brings to its target of the numbers of its source (..., batch, *sizes), with axes of size one where
+    it brings copies; a plastic one needs the unit rate of the source (`released.released`)."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     drive = np.einsum(line, released(projection, numbers, unit_rate), np.asarray(projection.weights, dtype=float))

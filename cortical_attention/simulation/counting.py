@@ -27,8 +27,8 @@ def spike_variance(plan, run, windows, cells):
 
     The count of a regular train is its expectation rounded up or down, which happens with variance 1/6 on average over
     expectations, and with no more than the expectation where that is below 1/6. A cell whose rule passes a port on by a
-    constant factor inherits the variance of its sources, through plastic synapses as their release changes with the number; a
-    cell that multiplies starts anew.
+    constant factor inherits the variance of its sources, through plastic synapses as their release changes with the number;
+    a cell that multiplies starts anew.
 
     Parameters
     ----------

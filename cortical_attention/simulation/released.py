@@ -44,8 +44,8 @@ def _rates(projection, numbers, unit_rate):
     """Rates (Hz) of the cells that stand for numbers."""
     if unit_rate is None:
         raise WiringError(
-            f"projection '{projection.name}': what its plastic synapses release depends on the rate of their source, which is "
-            "not known here"
+            f"projection '{projection.name}': what its plastic synapses release depends on the rate of their source, which "
+            "is not known here"
         )
     each, n_axis = np.asarray(unit_rate / Hz), 1 + len(parse(projection.expression).source)
     return np.abs(numbers) * each.reshape(*each.shape, *(1 for _ in range(n_axis - each.ndim)))
