@@ -134,6 +134,20 @@ def test_exact_numbers_in_place_of_nuclei_and_shunt_leave_the_answer_as_it_is():
     assert np.linalg.norm(output - reference.output) <= AGREE * np.linalg.norm(reference.output)
 
 
+def test_the_spiking_error_falls_as_one_over_the_window():
+    cases = batch.side_by_side(0, 2, **error_over_time.SIZES)
+    options = o.check(form="spiking", target="numpy")
+    rows, swept, rate_relative_l2 = error_over_time.run(cases, 4, settings(quick=True)[:1], options)
+    assert not swept.failed
+    ((name, row),) = rows.items()
+    assert abs(error_over_time.slope_of(row) + 1) <= 0.1  # independent noise: -0.5
+    assert held(error_over_time.judge(rows, rate_relative_l2))
+    noise = row["median_relative_l2"]["answer"][0] * (np.array(row["windows"]) / row["windows"][0]) ** -0.5
+    passed_off = {name: row | {"median_relative_l2": {**row["median_relative_l2"], "answer": list(noise)}}}
+    assert not held(error_over_time.judge(passed_off, rate_relative_l2))  # negative control
+
+
+@pytest.mark.slow
 def test_the_spiking_error_falls_as_one_over_the_window_until_the_ripple_shows():
     cases = batch.side_by_side(0, 2, **error_over_time.SIZES)
     options = o.check(form="spiking", target="numpy")
