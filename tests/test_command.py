@@ -21,10 +21,8 @@ from cortical_attention.readout.files import RESULT_FILES
 from cortical_attention.readout.recording import read_nix
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
-from tests.command import BRIEF, FIELDS, ROOT, SIZES, case, check_refused, python, run, saved, tree
+from tests.command import BRIEF, FIELDS, QUICK, ROOT, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
-
-QUICK = ("--target", "numpy", "--settle", "1.5", "--duration", "0.1")  # settles
 
 
 @pytest.fixture(autouse=True)
