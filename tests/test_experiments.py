@@ -1,5 +1,7 @@
 """The experiments run small: the number that each prediction speaks of, and what must not pass for it."""
 
+import importlib
+import inspect
 import json
 
 import numpy as np
@@ -12,6 +14,7 @@ from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import line
 from cortical_attention.command import options as o
+from cortical_attention.command.output import DEFAULTS
 from cortical_attention.command.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, status_of
 from cortical_attention.experiments import error_over_time, gradients, multihead, normalisation, one_head
 from cortical_attention.inputs.suite import cases as suite_cases
@@ -226,6 +229,15 @@ def test_an_experiment_states_what_it_asks_and_expects(name):
     paragraphs = [each.partition(":")[0] for each in line.docstring(name).split("\n\n")]
     for title in ("Question", "Prediction", "Reference", "Run time"):
         assert paragraphs.count(title) == 1
+
+
+def test_every_experiment_says_where_its_result_goes():
+    for name in set(line.EXPERIMENTS) - {"ladder", "sweep"}:  # a ladder and a sweep go on in a folder of theirs
+        parameters = inspect.signature(
+            importlib.import_module(f"cortical_attention.experiments.{name}").main
+        ).parameters
+        assert {each: parameters[each].default for each in DEFAULTS} == DEFAULTS
+        assert "output" not in parameters
 
 
 @pytest.mark.parametrize(
