@@ -7,7 +7,7 @@ demo: .venv/demo
 	$(BIN)/cortical-attention digits --images $(IMAGES)
 
 test: .venv/test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: .venv/lint
 	$(BIN)/ruff check .

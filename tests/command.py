@@ -20,6 +20,7 @@ AGREEMENT = {
 }  # fmt: skip
 FIELDS = AGREEMENT | {"schema_version", "settled", "peak_rate_hz", "form", "wiring", "seed", "biological_s", *SIZES}
 BRIEF = ("--target", "numpy", "--settle", "0.02", "--duration", "0.04")  # does not settle
+QUICK = ("--target", "numpy", "--settle", "1.5", "--duration", "0.1")  # settles
 PATIENCE = 300  # s; chosen: that long, a process of a test does not take on any machine unless it hangs
 NUMBERS = ("--duration", "--settle", "--dt", "--unit-rate")
 

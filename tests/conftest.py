@@ -13,7 +13,7 @@ FRESH = {"code generation target": "auto", "device": "RuntimeDevice", "default c
 
 def pytest_configure(config):
     """Marks."""
-    config.addinivalue_line("markers", "slow: compiles C++; half a minute or more")
+    config.addinivalue_line("markers", "slow: left to `.ci/run`; each has a quick sibling")
 
 
 def pytest_collection_finish(session):

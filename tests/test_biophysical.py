@@ -48,7 +48,10 @@ def test_inhibition_divides_what_the_terminals_release(answered):
     assert answer.run.peak_rates["superficial"] / (1 / second) > 5
 
 
-@pytest.mark.parametrize(("place", "needed"), [("soma", 10), ("dendrite", 10), ("both", 4)])
+@pytest.mark.parametrize(
+    ("place", "needed"),
+    [pytest.param(place, 10, marks=pytest.mark.slow) for place in ("soma", "dendrite")] + [("both", 4)],
+)
 def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
     """With the conductance that the interneurons find attention sums to nearly one where it would be more without them."""
     case = random_case(3, 2, **TINY)

@@ -238,7 +238,6 @@ def divided_by_a_constant():
     return Plan(Circuit("small", populations, projections), protocol, 1)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(engine.compiler() is None, reason="no C++ compiler")
 def test_compiled_code_gives_the_spikes_of_numpy():
     """Both signs, an inhibitory relay and a kernel; 2 s. Every number that is drawn is drawn outside Brian2."""

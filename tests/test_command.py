@@ -21,7 +21,7 @@ from cortical_attention.readout.files import RESULT_FILES
 from cortical_attention.readout.recording import read_nix
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
-from tests.command import BRIEF, FIELDS, ROOT, SIZES, case, check_refused, python, run, saved, tree
+from tests.command import BRIEF, FIELDS, QUICK, ROOT, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
 
 
@@ -155,7 +155,7 @@ def test_a_mask_is_true_where_a_token_may_attend():
     """A lower triangle is causal attention, held against a loop; its opposite, attn_mask of torch, is another answer."""
     held = case(seed=3, mask=np.tril(np.ones((2, 2), dtype=bool)))
     np.savez("case.npz", **held)
-    assert run("compare", "case.npz", "--target", "numpy", "--out", "causal").exit_code == 0
+    assert run("compare", "case.npz", *QUICK, "--out", "causal").exit_code == 0
     keys, queries = (held["tokens"] @ held[name][0].T for name in ("W_K", "W_Q"))
     keys, queries = (np.where(x > 0, x + 1, np.exp(np.minimum(x, 0))) for x in (keys, queries))
     values = held["tokens"] @ held["W_V"][0].T
@@ -166,7 +166,7 @@ def test_a_mask_is_true_where_a_token_may_attend():
     error = np.linalg.norm(np.load("causal/output.npy") - expected) / np.linalg.norm(expected)
     assert error < 1e-6
     np.savez("case.npz", **held | {"mask": ~held["mask"]})
-    run("compare", "case.npz", "--target", "numpy", "--out", "opposite")
+    run("compare", "case.npz", *BRIEF, "--out", "opposite")
     assert np.linalg.norm(np.load("opposite/reference.npy") - expected) > 0.1 * np.linalg.norm(expected)
 
 
@@ -302,15 +302,21 @@ def test_interrupted_in_the_pilot():
 
 
 # Digits
-@pytest.mark.slow
+OF_DIGITS = {
+    "output.npy", "reference.npy", "comparisons.json", "comparison.png", "attention.png", "raster.png", "recording.nix",
+    "run.json",
+}  # fmt: skip
+
+
 def test_digits_interrupted_in_the_second_form_keep_the_first():
-    words = ("--images", "1", "--settle", "0.05", "--duration", "20", "--target", "numpy", "--out", "result")
+    words = ("--images", "1", "--settle", "0.05", "--duration", "4", "--target", "numpy", "--out", "result")
     status, out, _ = interrupted(2, "digits", *words)
     assert status == 130
     assert np.load("result/rate/output.npy").shape[0] == 1
     assert json.loads(Path("result/spiking/comparisons.json").read_text())[0]["interrupted"] is True
     assert set(json.loads(Path("result/digits.json").read_text())) == {"rate"}
     assert "interrupted" in out
+    assert {path.name for path in Path("result/rate").iterdir()} == OF_DIGITS
 
 
 @pytest.mark.slow
@@ -324,8 +330,5 @@ def test_digits_in_both_forms():
     assert summary == json.loads(Path("result/digits.json").read_text())
     for form in ("rate", "spiking"):
         assert summary[form]["images"] == 1
-        assert {path.name for path in Path("result", form).iterdir()} == {
-            "output.npy", "reference.npy", "comparisons.json", "comparison.png", "attention.png", "raster.png",
-            "recording.nix", "run.json",
-        }  # fmt: skip
+        assert {path.name for path in Path("result", form).iterdir()} == OF_DIGITS
         assert Path("result", form, "attention.png").read_bytes().startswith(b"\x89PNG")

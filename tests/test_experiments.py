@@ -1,5 +1,7 @@
 """The experiments run small: the number that each prediction speaks of, and what must not pass for it."""
 
+import importlib
+import inspect
 import json
 
 import numpy as np
@@ -12,6 +14,7 @@ from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import line
 from cortical_attention.command import options as o
+from cortical_attention.command.output import DEFAULTS
 from cortical_attention.command.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, status_of
 from cortical_attention.experiments import error_over_time, gradients, multihead, normalisation, one_head
 from cortical_attention.inputs.suite import cases as suite_cases
@@ -134,6 +137,20 @@ def test_exact_numbers_in_place_of_nuclei_and_shunt_leave_the_answer_as_it_is():
     assert np.linalg.norm(output - reference.output) <= AGREE * np.linalg.norm(reference.output)
 
 
+def test_the_spiking_error_falls_as_one_over_the_window():
+    cases = batch.side_by_side(0, 2, **error_over_time.SIZES)
+    options = o.check(form="spiking", target="numpy")
+    rows, swept, rate_relative_l2 = error_over_time.run(cases, 4, settings(quick=True)[:1], options)
+    assert not swept.failed
+    ((name, row),) = rows.items()
+    assert abs(error_over_time.slope_of(row) + 1) <= 0.1  # independent noise: -0.5
+    assert held(error_over_time.judge(rows, rate_relative_l2))
+    noise = row["median_relative_l2"]["answer"][0] * (np.array(row["windows"]) / row["windows"][0]) ** -0.5
+    passed_off = {name: row | {"median_relative_l2": {**row["median_relative_l2"], "answer": list(noise)}}}
+    assert not held(error_over_time.judge(passed_off, rate_relative_l2))  # negative control
+
+
+@pytest.mark.slow
 def test_the_spiking_error_falls_as_one_over_the_window_until_the_ripple_shows():
     cases = batch.side_by_side(0, 2, **error_over_time.SIZES)
     options = o.check(form="spiking", target="numpy")
@@ -212,6 +229,15 @@ def test_an_experiment_states_what_it_asks_and_expects(name):
     paragraphs = [each.partition(":")[0] for each in line.docstring(name).split("\n\n")]
     for title in ("Question", "Prediction", "Reference", "Run time"):
         assert paragraphs.count(title) == 1
+
+
+def test_every_experiment_says_where_its_result_goes():
+    for name in set(line.EXPERIMENTS) - {"ladder", "sweep"}:  # a ladder and a sweep go on in a folder of theirs
+        parameters = inspect.signature(
+            importlib.import_module(f"cortical_attention.experiments.{name}").main
+        ).parameters
+        assert {each: parameters[each].default for each in DEFAULTS} == DEFAULTS
+        assert "output" not in parameters
 
 
 @pytest.mark.parametrize(

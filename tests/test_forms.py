@@ -23,7 +23,7 @@ SETTLE = {"settle": 1.5 * second}
 
 @pytest.mark.parametrize("wiring", ["mask", "memory"])
 def test_dales_law_leaves_the_answer_of_the_rate_form(wiring):
-    drawn = draw(0, n_token=3, n_head=2)
+    drawn = draw(0, n_token=2, n_head=2)
     answer = ask(wiring, drawn, DALE, SETTLE)
     assert relative(answer.output, algebra(drawn).output) <= 1e-6
     assert answer.settled.settled.all()

@@ -73,8 +73,9 @@ def test_two_layers_against_two_layers_of_the_algebra(form, asked):
 
 def test_layers_with_residual_streams():
     tokens, blocks = draw(1, n_head=2, n_layer=3)
-    plan = stacked(blocks, residual=True)(Settings(RATE).times(), tokens)
-    run = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
+    times = Settings(RATE, dt=2 * ms).times()
+    plan = stacked(blocks, residual=True)(times, tokens)
+    run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
     answer = plan.read(plan.output, slots(run, RATE, plan.protocol.windows))
     expected = layers_of_algebra(tokens, blocks, residual=True)[-1]
     assert relative_l2(answer, expected) <= 2 * ASKED_OF_RATES

@@ -21,11 +21,11 @@ from cortical_attention.simulation.attend import Settings, attend, prepare, read
 from cortical_attention.trials.comparison import compare
 from cortical_attention.trials.systems import NULLS, SYSTEMS, System, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
-from tests.command import AGREEMENT, BRIEF, check_refused, saved
+from tests.command import AGREEMENT, BRIEF, QUICK, check_refused, saved
 from tests.command import run as command
 
 SMALL = {"n_head": 1, "d_model": 3, "d_key": 2, "d_value": 2}
-QUICK = {"target": "numpy", "settle": 1.5, "duration": 0.1}
+SHORT = {"target": "numpy", "settle": 1.5, "duration": 0.1}  # as QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_a_registered_wiring_is_known_to_the_command_line_at_once(monkeypatch, c
     from cortical_attention.experiments import ladder
 
     monkeypatch.setitem(SYSTEMS, "other", SYSTEMS["mask"]._replace(name="other", claims={}))
-    compared = compare(case, o.check(wiring="other", **QUICK))
+    compared = compare(case, o.check(wiring="other", **SHORT))
     assert (compared.report["wiring"], compared.report["settled"]) == ("other", True)
     assert {unit.wiring for unit in ladder.units(suites=("random",))} == {"mask", "memory"}
     assert {unit.wiring for unit in ladder.units(wirings=("other",), suites=("random",))} == {"other"}
@@ -146,7 +146,7 @@ def test_a_kernel_of_both_rooms_is_accepted_at_once(monkeypatch, case):
     check_refused("compare", saved(), "--kernel", "square", names=("--kernel", "square", "the algebra does not have"))
     monkeypatch.setitem(of_algebra.KERNELS, "square", of_algebra.Kernel(np.square, lambda u: 2 * u))
     assert "square" in kernels()
-    assert compare(case, o.check(kernel="square", **QUICK)).report["relative_l2"] < 1e-5
+    assert compare(case, o.check(kernel="square", **SHORT)).report["relative_l2"] < 1e-5
 
 
 def test_a_kernel_that_the_algebra_alone_has_is_unknown(monkeypatch):
@@ -162,8 +162,8 @@ def test_each_system_is_held_against_its_own_algebra(case):
     def softmax(tokens, block, *, context, mask, kernel, normalised):
         return softmax_attention(tokens, block, context=context, mask=mask)
 
-    own = compare(case, o.check(**QUICK)).report
-    other = compare(case, o.check(wiring=System("soft", mask_wiring, softmax), **QUICK)).report
+    own = compare(case, o.check(**SHORT)).report
+    other = compare(case, o.check(wiring=System("soft", mask_wiring, softmax), **SHORT)).report
     assert own["relative_l2"] < 1e-5 < 1e-3 < other["relative_l2"]
     assert other["relative_l2"] == pytest.approx(own["softmax_relative_l2"], rel=1e-4)  # the same two answers, to 1e-6
     assert other["skill"] is None  # it has no nulls
@@ -187,7 +187,7 @@ def test_an_unknown_name_is_refused():
 
 def test_the_settling_time_is_shown_where_there_is_one(case):
     """By the protocol: the mask wiring has one window, the memory wiring one a token."""
-    options = o.check(**QUICK)
+    options = o.check(**SHORT)
     block = case.block._asdict()
     times = options.settings.times()
     assert SYSTEMS["mask"].wiring(times, case.tokens[None], **block).protocol.settle == times.settle
@@ -212,7 +212,7 @@ def test_one_exit_status_of_all_judgements():
 
 # Wirings of the user's own
 def test_a_callable_without_reference(mine):
-    done = command("compare", saved(), "--wiring", "mine:wiring", "--target", "numpy", "--out", "result", "--json")
+    done = command("compare", saved(), "--wiring", "mine:wiring", *QUICK, "--out", "result", "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert report == json.loads(Path("result/comparison.json").read_text())
@@ -229,14 +229,14 @@ def test_a_callable_without_reference(mine):
 
 def compare_output(wiring):
     """Output of a registered wiring on the case in the working directory."""
-    assert command("compare", "case.npz", "--wiring", wiring, "--target", "numpy", "--out", "ours").exit_code == 0
+    assert command("compare", "case.npz", "--wiring", wiring, *QUICK, "--out", "ours").exit_code == 0
     return np.load("ours/output.npy")
 
 
 @pytest.mark.parametrize("name", ["mine:system", "mine:twice"])
 def test_a_system_is_held_against_its_reference(mine, name):
     """It is called as it was given, not as it calls itself; without kappa the rest is compared."""
-    done = command("compare", saved(), "--wiring", name, "--target", "numpy", "--out", "result", "--json")
+    done = command("compare", saved(), "--wiring", name, *QUICK, "--out", "result", "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert report["wiring"] == name
@@ -246,7 +246,7 @@ def test_a_system_is_held_against_its_reference(mine, name):
 
 
 def test_a_form_of_the_users_own(mine):
-    done = command("compare", saved(), "--form", "mine:form", "--target", "numpy", "--out", "result", "--json")
+    done = command("compare", saved(), "--form", "mine:form", *QUICK, "--out", "result", "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert (report["form"], report["settled"]) == ("mine:form", True)
@@ -301,13 +301,13 @@ def test_experiments_that_need_a_reference_say_so(mine, words, monkeypatch):
 
 
 def test_a_callable_from_python(case):
-    options = o.check(wiring=mask_wiring, without_reference=True, **QUICK)
+    options = o.check(wiring=mask_wiring, without_reference=True, **SHORT)
     compared = compare(case, options)
     assert compared.report["wiring"] == "cortical_attention.circuits.mask:mask_wiring"
     assert compared.report["relative_l2"] is None
     assert compared.answer.settled.settled.all()
     system = System("with algebra", mask_wiring, linear_attention, NULLS)
-    assert compare(case, o.check(wiring=system, **QUICK)).report["relative_l2"] < 1e-5
+    assert compare(case, o.check(wiring=system, **SHORT)).report["relative_l2"] < 1e-5
     with pytest.raises(o.OptionError, match="--wiring is 'builtins:int' but needs to be callable"):
         o.check(wiring=5)
 
