@@ -34,7 +34,10 @@ Settle = Annotated[
     float | None, typer.Option(help="Settling time before the measurement (s); default: that of the form.")
 ]
 Dt = Annotated[float | None, typer.Option(help="Time step (ms); default: that of the form.")]
-UnitRate = Annotated[float, typer.Option(help="Largest unit rate of thalamic nuclei (Hz).")]
+UnitRate = Annotated[
+    float,
+    typer.Option(help="Largest unit rate of thalamic nuclei (Hz); exceeded where all their values are below one half."),
+]
 Target = Annotated[str, typer.Option(help="Code generation of Brian2: auto (by estimated time), numpy, cython or cpp.")]
 Seed = Annotated[int, typer.Option(help="Seed of initial membrane states and of noise.")]
 InputSeed = Annotated[int, typer.Option(help="Seed of the random inputs, of initial membrane states and of noise.")]
