@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from brian2 import Clock, NeuronGroup, StateMonitor, ms, second, us
 
-from cortical_attention.cells.forms import adaptive
-from cortical_attention.cells.forms.adaptive import MEMBRANES
 from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.membranes import f_i
+from cortical_attention.cells.membranes.leaky import PYRAMIDAL
 from cortical_attention.circuits.protocol import Protocol
 from cortical_attention.simulation import compile, engine
 from cortical_attention.simulation.calibrate import rate_units
@@ -104,12 +104,12 @@ def test_an_interrupted_run_has_no_peaks():
 
 def test_an_interrupted_measurement_of_cells_is_no_table(monkeypatch):
     """Half a table would serve every later run of the process."""
-    real = adaptive.Network.run
+    real = f_i.Network.run
 
     def run(network, *given, **more):
         real(network, *given, **more, report=lambda *told: brian2.stop())
 
-    monkeypatch.setattr(adaptive.Network, "run", run)
-    membrane = next(iter(MEMBRANES.values()))._replace(sigma=0.0123)
+    monkeypatch.setattr(f_i.Network, "run", run)
+    membrane = PYRAMIDAL.changed(sigma=0.0123)
     with engine.device("numpy"), pytest.raises(KeyboardInterrupt):
-        adaptive.f_i_table(membrane, 1 * ms)
+        f_i.f_i_table(membrane, 1 * ms)

@@ -16,7 +16,10 @@ from cortical_attention.cells.membranes.membrane import Drive, Limit, MembraneEr
 from cortical_attention.cells.noise import noise
 
 RESOLUTION = 0.1 * Hz  # chosen: of the inverted table; a step of the drive of the least that one spike in 10 s can tell
-HIGHEST = 16.0  # chosen: a current that drives every membrane beyond TOP
+HIGHEST, FURTHEST = (
+    16.0,
+    1e3,
+)  # chosen: a current that drives a leaky membrane beyond TOP; where the search for one ends
 TOP = 300 * Hz  # chosen: the end of the table, beyond which a run fails
 N_LEVEL, N_CELL, SETTLE, WINDOW = 120, 40, 0.5 * second, 5 * second  # chosen: of the measurement
 
@@ -80,7 +83,11 @@ def _measure(key):
     sigma = float(key.membrane.constants.get("sigma", 0.0))
     wide, near = np.geomspace(0.2, HIGHEST, N_LEVEL) - 3 * sigma, 1 + np.geomspace(1e-4, 1, N_LEVEL // 3)
     levels = np.sort(np.concatenate([wide, near]))
-    found = rates_at(key.membrane, levels, key.dt * second, N_CELL, WINDOW)
+    found = rates_at(key.membrane, levels, key.dt * second)
+    while found[-1] < TOP / Hz and levels[-1] < FURTHEST:
+        more = np.geomspace(levels[-1], 2 * levels[-1], N_LEVEL // 10 + 1)[1:]
+        levels = np.append(levels, more)
+        found = np.append(found, rates_at(key.membrane, more, key.dt * second))
     return Table(levels, isotonic_regression(found).x)
 
 
