@@ -58,7 +58,7 @@ def dask_setup(worker):
 
 def code_of(experiment):
     """Hash of the code of this worker, which has imported the experiment then."""
-    importlib.import_module(f"experiments.{experiment}")
+    importlib.import_module(f"cortical_attention.experiments.{experiment}")
     return tree()["code"]
 
 
