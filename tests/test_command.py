@@ -237,7 +237,7 @@ def test_script():
 def test_script_ends_as_the_command_does(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["compare.py", "missing.npz"])
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # typer takes hold of it
-    monkeypatch.setattr("cortical_attention.command.line.silence", lambda: None)  # would last as long as this process
+    monkeypatch.setattr("cortical_attention.command.status.silence", lambda: None)  # would last as long as this process
     with pytest.raises(SystemExit) as end:
         script(compare.main)
     assert end.value.code == 2

@@ -87,8 +87,8 @@ def ask_spikes(**scales):
 
 
 def test_an_answer_that_spikes_do_not_resolve_is_not_settled():
-    """With a thousandth of W_O its cells would fire once in ten seconds. With W_O of zero, zero is right."""
-    small, error = ask_spikes(W_O=1e-3)
+    """An answer below what has a unit rate (`wiring.numbers.SILENT`) sends no spike. With W_O of zero, zero is right."""
+    small, error = ask_spikes(W_O=1e-14)
     assert error is None
     assert not small.settled.settled.any()
     assert "the spikes of higher_order resolve" in small.settled.reason[0]
@@ -101,7 +101,7 @@ def test_an_answer_that_spikes_do_not_resolve_is_not_settled():
 
 def test_a_population_that_is_driven_and_sends_nothing_is_named():
     """Values below what the pilot can scale: L5 IT cells, and all behind them, are silent."""
-    answer, _ = ask_spikes(W_V=1e-8)
+    answer, _ = ask_spikes(W_V=1e-14)
     assert not answer.output.any()
     assert not answer.settled.settled.any()
     assert "intratelencephalic is driven but sends no spike" in answer.settled.reason[0]
