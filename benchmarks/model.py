@@ -166,7 +166,7 @@ def unit_rates(model, form):
 
 
 def weights_of_spikes(model):
-    """What one spike adds to a trace that decays before it is read (`wiring.numbers.weight_of_spike`), by pathway."""
+    """What one spike adds to a trace that decays before it is read (`wiring.values.weight_of_spike`), by pathway."""
     units, taus = unit_rates(model, "spiking"), TAUS["spiking"]
 
     def scaled(weights, source, tau):

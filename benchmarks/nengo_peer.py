@@ -13,7 +13,7 @@ from nengo.networks import EnsembleArray, Product
 
 from benchmarks import model as of
 
-CELLS = 100  # a number, and a product
+CELLS = 100  # per value, and per product
 DT = 1e-3  # s
 N_COUNTED = 100  # steps after the run over which spikes are counted
 

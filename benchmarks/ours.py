@@ -15,7 +15,7 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.simulation.run import simulate
-from cortical_attention.simulation.settle import slots
+from cortical_attention.simulation.settle import window_values
 
 FORMS = {"rate": RATE, "spiking": SPIKING._replace(coding=SPIKING.coding._replace(paired=False))}
 TIMES = Times(of.SETTLE * second, of.WINDOW * second, of.GATE * second, of.DT * second)
@@ -60,7 +60,7 @@ def run(model, form, shared=True, paired=False, target="cpp"):
     units = {name: unit if name == "interneuron" else unit[:, 0] for name, unit in units.items()}
     with clocked() as seen:
         answer = simulate(plan, runs_as, units, dt=TIMES.dt, shared=shared, target=target, record="sample")
-    output = plan.read(plan.output, slots(answer, runs_as, plan.protocol.windows))[0]
+    output = plan.read(plan.output, window_values(answer, runs_as, plan.protocol.windows))[0]
     spikes = _spikes(answer, plan.protocol.phase) if runs_as.spikes else None
     run_s = answer.wall if seen.run_s is None else seen.run_s
     return of.Outcome(output, run_s, seen.compile_s, float(answer.t_stop / second), spikes, answer.n_cell, seen.program)
@@ -68,5 +68,5 @@ def run(model, form, shared=True, paired=False, target="cpp"):
 
 def _spikes(answer, phase):
     """Spikes of all cells over all phases: what numbers stood for, turned back into counts."""
-    counts = (each * (answer.unit_rates[name] * phase) for name, each in answer.numbers.items())
+    counts = (each * (answer.unit_rates[name] * phase) for name, each in answer.values.items())
     return float(sum(np.sum(count) for count in counts))

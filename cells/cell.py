@@ -16,7 +16,7 @@ class CellType(NamedTuple):
         Layer or nucleus of the soma.
     ports : dict of str to float
         Sites of input, each with its value in the absence of input.
-    number : str
+    value : str
         The rule: the value that the soma represents, as a Brian2 expression in the names of the ports (after the
         kernel of the population) and of `variable`.
     state : str
@@ -26,7 +26,7 @@ class CellType(NamedTuple):
     starts_at_ceiling : bool
         Initial value of the variable: the top of its range, which `state` names VARIABLE_start (True), or zero.
     parameters : dict
-        Constants of `state`: Brian2 quantities or numbers without unit.
+        Constants of `state`: Brian2 quantities or values without unit.
     fast : tuple of str
         Ports with fast synapses, in forms that distinguish fast from slow ones.
     transmitter : {"glutamate", "GABA"}
@@ -48,7 +48,7 @@ class CellType(NamedTuple):
     name: str
     layer: str
     ports: dict
-    number: str
+    value: str
     state: str = ""
     variable: str = ""
     starts_at_ceiling: bool = False

@@ -63,14 +63,14 @@ def memory_wiring(
     reads = "core" if writes == "matrix" else "matrix"
     populations = named(
         _nucleus(writes, sizes, _held(context.swapaxes(0, 1), schedule.written)),
-        _nucleus(reads, sizes, _held(tokens.swapaxes(0, 1), schedule.asked)),
+        _nucleus(reads, sizes, _held(tokens.swapaxes(0, 1), schedule.query)),
         *_layer_2_3(sizes, kernel, b_K, b_V, gate, schedule.tau_write),
-        *_layer_5(sizes, kernel, b_Q, schedule.asked >= 0),
+        *_layer_5(sizes, kernel, b_Q, schedule.query >= 0),
         Population("higher_order", HIGHER_ORDER, axes_of(sizes, "model"), signed="soma"),
     )
     projections = _writing(writes, W_K, W_V) + _reading(reads, W_Q, W_O)
     if normalisation is not None:
-        populations |= _inhibition(normalisation, populations["normaliser"], schedule.asked >= 0)
+        populations |= _inhibition(normalisation, populations["normaliser"], schedule.query >= 0)
         projections += _inhibitory_projections(normalisation, reads, W_Q)
     normalised = (ATTENTION_SUM, GAIN) if normalisation else (None, None)
     circuit = Circuit("memory", populations, tuple(projections), dict.fromkeys(BREAKS[writes], OPEN))
@@ -78,7 +78,7 @@ def memory_wiring(
     return Plan(circuit, protocol, len(tokens), OUTPUT, None, *normalised)
 
 
-OUTPUT = Reading("higher_order")  # of token i in slot i
+OUTPUT = Reading("higher_order")  # of token i in query window i
 ATTENTION_SUM = Reading("normaliser", sum=("key",))  # of the row of the constant 1
 GAIN = Reading("interneuron")
 
@@ -97,31 +97,31 @@ class _Schedule(NamedTuple):
     protocol: Protocol
     written: np.ndarray
     gate: np.ndarray
-    asked: np.ndarray
+    query: np.ndarray
     tau_write: object
 
 
 def _schedule(times, n_token, n_context):
     """Every context token is presented and then written; then every token is the query, after one phase without a token."""
     phase, n_window, n_settle, n_write = phase_of(times)
-    n_slot = 1 + n_settle + n_window
-    n_writing, n_asking = 2 * n_write * n_context, n_slot * n_token
+    n_query_phase = 1 + n_settle + n_window
+    n_writing, n_asking = 2 * n_write * n_context, n_query_phase * n_token
     none = np.full(n_asking, -1)
     written = np.concatenate([np.repeat(np.arange(n_context), 2 * n_write), none])
     gate = np.concatenate([np.tile(np.repeat([0.0, 1.0], n_write), n_context), 0.0 * none])
-    slots = np.repeat(np.arange(n_token)[:, None], n_slot, axis=1)
-    slots[:, 0] = -1
-    asked = np.concatenate([np.full(n_writing, -1), slots.ravel()])
-    starts = n_writing + 1 + n_settle + n_slot * np.arange(n_token)
+    queries = np.repeat(np.arange(n_token)[:, None], n_query_phase, axis=1)
+    queries[:, 0] = -1
+    query = np.concatenate([np.full(n_writing, -1), queries.ravel()])
+    starts = n_writing + 1 + n_settle + n_query_phase * np.arange(n_token)
     windows = starts[:, None] + np.arange(n_window)
     protocol = Protocol(phase, n_writing + n_asking, windows, np.arange(n_token))
-    return _Schedule(protocol, written, gate, asked, n_write * phase)
+    return _Schedule(protocol, written, gate, query, n_write * phase)
 
 
-def _held(numbers, index):
+def _held(values, index):
     """Row `index` of the values in each phase; zeros for an index of -1."""
-    numbers = np.asarray(numbers, dtype=float)
-    shown = numbers[index]
+    values = np.asarray(values, dtype=float)
+    shown = values[index]
     shown[index < 0] = 0
     return shown
 

@@ -58,14 +58,14 @@ class Plan(NamedTuple):
     gain: Reading | None = None
     layers: dict = {}
 
-    def read(self, reading, numbers):
+    def read(self, reading, values):
         """Value of a reading.
 
         Parameters
         ----------
         reading : Reading or None
-        numbers : dict of str to ndarray, shape (n_slot, batch * n_memory, *sizes)
-            Values of every population in the window of each slot (`simulation.settle.slots`).
+        values : dict of str to ndarray, shape (n_window, batch * n_memory, *sizes)
+            Values of every population in each window (`simulation.settle.window_values`).
 
         Returns
         -------
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
         kinds = [kind for kind, _ in self.circuit.populations[reading.population].axes]
         for kind in set(reading.sum) - set(kinds):
             raise WiringError(f"reading of '{reading.population}': it has no axis of kind {kind} to sum over")
-        found = self.protocol.presented(numbers[reading.population])
+        found = self.protocol.presented(values[reading.population])
         summed = tuple(place - len(kinds) for place, kind in enumerate(kinds) if kind in reading.sum)
         found = found.sum(axis=summed) if summed else found
         left = [kind for kind in kinds if kind not in reading.sum]
@@ -109,7 +109,7 @@ def named(*populations):
 
 def given(**inputs):
     """Inputs by port (dict), without those of None."""
-    return {port: numbers for port, numbers in inputs.items() if numbers is not None}
+    return {port: values for port, values in inputs.items() if values is not None}
 
 
 def shown(tokens, context, mask):

@@ -30,17 +30,17 @@ class Times(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """Phases, windows, and the token presented in each slot.
+    """Phases, windows, and the token presented before and in each window.
 
     Attributes
     ----------
     phase : Quantity
         Duration of a phase (s): a whole fraction of a quarter of the window, and a whole number of time steps.
     n_phase : int
-    windows : ndarray of int, shape (n_slot, n_phase_in_window)
-        Phases of each window, one window per slot.
-    token_of : ndarray of int, shape (n_slot,), or None
-        Token presented in each slot; None if one slot presents all tokens at once.
+    windows : ndarray of int, shape (n_window, n_phase_in_window)
+        Phases of each query window.
+    token_of : ndarray of int, shape (n_window,), or None
+        Token presented in each window; None if all tokens are presented at once, in one window.
     memory_of : ndarray of int, shape (n_token,), or None
         If tokens are presented one after another: index of the memory that each token reads, among those side by side on
         the batch axis.
@@ -62,15 +62,15 @@ class Protocol(NamedTuple):
 
     @property
     def settle(self):
-        """Settling time before the window (s); None with several slots, each with its own settling."""
+        """Settling time before the window (s); None with several windows, each with its own settling."""
         return None if len(self.windows) > 1 else self.windows[0, 0] * self.phase
 
-    def presented(self, numbers):
-        """Values by token, each from its own slot and memory.
+    def presented(self, values):
+        """Values by token, each from its own window and memory.
 
         Parameters
         ----------
-        numbers : ndarray, shape (n_slot, batch * n_memory, ...)
+        values : ndarray, shape (n_window, batch * n_memory, ...)
 
         Returns
         -------
@@ -78,8 +78,8 @@ class Protocol(NamedTuple):
             (batch, ...) if all tokens are presented at once.
         """
         if self.token_of is None:
-            return numbers[0]
-        by_memory = numbers.reshape(len(numbers), -1, self.n_memory, *numbers.shape[2:])
+            return values[0]
+        by_memory = values.reshape(len(values), -1, self.n_memory, *values.shape[2:])
         return by_memory[np.argsort(self.token_of), :, self.memory_of].swapaxes(0, 1)
 
 

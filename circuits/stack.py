@@ -116,18 +116,18 @@ def _later(circuit, start, n_phase, into):
     """Circuit delayed by `start` phases in a run of `n_phase`, without the external inputs to the ports `into`."""
     populations = {}
     for name, each in circuit.populations.items():
-        inputs = {port: _delayed(numbers, each, start, n_phase) for port, numbers in each.inputs.items()}
-        inputs = {port: numbers for port, numbers in inputs.items() if f"{name}.{port}" not in into}
+        inputs = {port: _delayed(values, each, start, n_phase) for port, values in each.inputs.items()}
+        inputs = {port: values for port, values in inputs.items() if f"{name}.{port}" not in into}
         populations[name] = each._replace(inputs=inputs)
     return circuit._replace(populations=populations)
 
 
-def _delayed(numbers, population, start, n_phase):
+def _delayed(values, population, start, n_phase):
     """External values: those that change keep their first row until the start, and their last row to the end."""
-    if np.ndim(numbers) != len(population.axes) + 2:
-        return numbers
-    row = np.clip(np.arange(n_phase) - start, 0, len(numbers) - 1)
-    return np.asarray(numbers)[row]
+    if np.ndim(values) != len(population.axes) + 2:
+        return values
+    row = np.clip(np.arange(n_phase) - start, 0, len(values) - 1)
+    return np.asarray(values)[row]
 
 
 def _upwards(below, plan, above, into, residual):

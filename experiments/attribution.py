@@ -70,9 +70,13 @@ class Measured(NamedTuple):
 
 def measure(case, rung, network, given, n_seed, report=None):
     """Ask one network of a rung (Measured)."""
-    asked = PROTOCOL.get(rung, {})
+    targets = PROTOCOL.get(rung, {})
     options = o.check(
-        form=rung, cells=network.cells * asked.get("cells", 1), duration=asked.get("duration"), record="sample", **given
+        form=rung,
+        cells=network.cells * targets.get("cells", 1),
+        duration=targets.get("duration"),
+        record="sample",
+        **given,
     )
     settings = options.settings._replace(form=network.form)
     if network.exact:
@@ -88,7 +92,7 @@ def measure(case, rung, network, given, n_seed, report=None):
 
 
 def exactly(exact, normaliser):
-    """The mask wiring with exact numbers in place of some cells, as `simulation.attend.attend` takes it."""
+    """The mask wiring with exact values in place of some cells, as `simulation.attend.attend` takes it."""
     return lambda times, tokens, **block: idealised(mask_wiring(times, tokens, **block), exact, normaliser)
 
 
@@ -106,14 +110,14 @@ def gains(case, n_seed):
     answer = ask([case], o.check(target="numpy"))
     if answer.output is None:
         raise KeyboardInterrupt
-    return np.repeat(answer.run.numbers["interneuron"][-1], n_seed, axis=0)
+    return np.repeat(answer.run.values["interneuron"][-1], n_seed, axis=0)
 
 
 def run(cases, rungs, given, n_seed, report=None):
     """Rows, one a rung and a case whose networks have all been run, and Swept."""
     every = [(case, rung, name) for rung in rungs for case in cases for name in RUNGS[rung]]
-    asked = {label(*each): _asker(*each, given, n_seed) for each in every}
-    swept = ask_in_turn(asked, report)
+    jobs = {label(*each): _asker(*each, given, n_seed) for each in every}
+    swept = ask_in_turn(jobs, report)
     rows = []
     for rung in rungs:
         for case in cases:
@@ -274,12 +278,12 @@ def main(
     every = [case for case in suite_cases() if case.name in inputs]
     with output.progress(f"{len(every) * sum(len(RUNGS[rung]) for rung in chosen)} circuits") as report:
         rows, swept = run(every, chosen, given, seeds, report)
-    asked = given | {"rungs": chosen, "cases": inputs, "seeds": seeds}
-    folder, result = output.folder("attribution", asked), swept.result(rows)
+    parameters = given | {"rungs": chosen, "cases": inputs, "seeds": seeds}
+    folder, result = output.folder("attribution", parameters), swept.result(rows)
     forms = {
         rung: {name: each._replace(form=each.form._asdict()) for name, each in RUNGS[rung].items()} for rung in chosen
     }
-    content = output.provenance(asked | {"forms": forms}, {"first": seed})
+    content = output.provenance(parameters | {"forms": forms}, {"first": seed})
     figure = draw(rows) if rows else None
     output.report("attribution", folder, result, figure, content, _table(rows), judge(rows))
     for each in rows:

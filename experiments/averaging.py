@@ -26,7 +26,7 @@ from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.simulation.settle import slots
+from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn
 from cortical_attention.trials.comparison import reference_of
 
@@ -48,7 +48,7 @@ def rows_of(case, cells, answer, form):
     rows = []
     for seconds in SECONDS:
         first = every[:, : round(every.shape[1] * seconds / SECONDS[-1])]
-        error = relative_l2(answer.plan.read(answer.plan.output, slots(answer.run, form, first))[0], reference)
+        error = relative_l2(answer.plan.read(answer.plan.output, window_values(answer.run, form, first))[0], reference)
         rows.append({"case": case.name, "cells": cells, "seconds": seconds, "relative_l2": error})
     return rows
 
@@ -88,7 +88,7 @@ def draw(rows):
             for k, cells in enumerate(CELLS):
                 own = [row for row in rows if (row["case"], row["cells"]) == (case, cells)]
                 errors, look = [row["relative_l2"] for row in own], {"color": CYCLE[k], "marker": MARKERS[k]}
-                panel.plot([row["seconds"] for row in own], errors, label=f"{cells} cells a number", **look)
+                panel.plot([row["seconds"] for row in own], errors, label=f"{cells} cells per value", **look)
             falling = 0.06 * (np.array(SECONDS) / SECONDS[0]) ** -0.5
             panel.plot(SECONDS, falling, ":", color="#777777", label="1 / sqrt(T)")
             panel.set(xscale="log", yscale="log", xlabel="measured time (s)", title=case)
@@ -122,15 +122,15 @@ def main(
     cases = [case for case in suite_cases() if case.name.startswith("self_n4")]
     options = {cells: options_of(cells, target, seed) for cells in CELLS}
     output.check()
-    asked = {(case.name, cells): (case, cells) for case in cases for cells in CELLS}
+    jobs = {(case.name, cells): (case, cells) for case in cases for cells in CELLS}
     runs = {
         f"{name}, {cells} cells": lambda report, case=case, cells=cells: ask([case], options[cells], report)
-        for (name, cells), (case, _) in asked.items()
+        for (name, cells), (case, _) in jobs.items()
     }
     with output.progress(f"{len(runs)} circuits") as report:
         swept = ask_in_turn(runs, report)
     rows = []
-    for label, (case, cells) in zip(runs, asked.values(), strict=True):
+    for label, (case, cells) in zip(runs, jobs.values(), strict=True):
         if label in swept.done:
             rows += rows_of(case, cells, swept.done[label], options[cells].settings.form)
     given = {"target": target, "seed": seed}

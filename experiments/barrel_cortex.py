@@ -51,9 +51,9 @@ def area(seed, size=SIZE):
 
 
 # Protocol
-def run(case, asked, report=None):
-    """Comparisons by wiring and form (Swept); `asked` maps their names to options."""
-    return ask_in_turn({name: _asker(case, options) for name, options in asked.items()}, report)
+def run(case, jobs, report=None):
+    """Comparisons by wiring and form (Swept); `jobs` maps their names to options."""
+    return ask_in_turn({name: _asker(case, options) for name, options in jobs.items()}, report)
 
 
 def _asker(case, options):
@@ -159,23 +159,23 @@ def main(
     chosen = o.some_of("--wirings", wirings, tuple(SYSTEMS)), o.some_of("--forms", forms, FORMS)
     given = {"duration": duration, "settle": settle, "dt": dt, "unit_rate": unit_rate, "target": target, "seed": seed}
     given["record"] = "sample"
-    asked = {
+    jobs = {
         f"{form}, {wiring}": o.check(**given, form=form, wiring=wiring) for wiring in chosen[0] for form in chosen[1]
     }
     case = area(seed, size)
     if plan:
         return print_plans(
-            {name: plan_of(case, options) for name, options in asked.items()}, output.console, output.json
+            {name: plan_of(case, options) for name, options in jobs.items()}, output.console, output.json
         )
     output.check()
-    with output.progress(f"{len(asked)} circuits") as report:
-        swept = run(case, asked, report)
-    first = next(iter(asked.values()))
+    with output.progress(f"{len(jobs)} circuits") as report:
+        swept = run(case, jobs, report)
+    first = next(iter(jobs.values()))
     folder = open_folder("barrel_cortex", first, content_of(case) | given, output.out, output.overwrite)
     for name, compared in swept.done.items():
         own = folder / name.replace(", ", "-")
         own.mkdir(exist_ok=True)
-        write_comparison(compared, asked[name], own)
+        write_comparison(compared, jobs[name], own)
     rows = [row(name, compared) for name, compared in swept.done.items()]
     result = swept.result(rows, size=size, **memory_mb())
     content = run_json(first, swept, wirings=chosen[0], forms=chosen[1], size=size)

@@ -54,9 +54,9 @@ def inputs(seed):
 def options_of(circuit, seed, target):
     """Options of a circuit; a control is of ideal rates, and pure gain is not divided by Z."""
     form = BUILT if circuit == GAIN else circuit
-    asked = PROTOCOL.get(form, {})
+    targets = PROTOCOL.get(form, {})
     return o.check(
-        form=form, cells=asked.get("cells", 1), duration=asked.get("duration"), unnormalised=circuit == GAIN, seed=seed,
+        form=form, cells=targets.get("cells", 1), duration=targets.get("duration"), unnormalised=circuit == GAIN, seed=seed,
         target=target, record="sample",
     )  # fmt: skip
 
@@ -179,21 +179,21 @@ def main(
     o.within("--seeds", seeds, 1, 1000)
     o.check(target=target, seed=seed)
     output.check()
-    asked = [(each, seed + k) for each in (BUILT, GAIN) for k in range(8)]
-    asked += [(each, seed + k) for each in chosen for k in range(seeds)]
+    jobs = [(each, seed + k) for each in (BUILT, GAIN) for k in range(8)]
+    jobs += [(each, seed + k) for each in chosen for k in range(seeds)]
     runs = {
         f"{circuit}, block {each}": lambda report, circuit=circuit, each=each: answer_of(circuit, each, target, report)
-        for circuit, each in asked
+        for circuit, each in jobs
     }
     with output.progress(f"{len(runs)} circuits") as report:
         swept = ask_in_turn(runs, report)
     rows = [
         {"circuit": circuit, "seed": each, **residuals(inputs(each), swept.done[label].output)}
-        for label, (circuit, each) in zip(runs, asked, strict=True) if label in swept.done
+        for label, (circuit, each) in zip(runs, jobs, strict=True) if label in swept.done
     ]  # fmt: skip
     rows += [
         {"circuit": NOISY, "seed": each, **residuals(inputs(each), noisy(swept.done[label].output, each))}
-        for label, (circuit, each) in zip(runs, asked, strict=True) if circuit == BUILT and label in swept.done
+        for label, (circuit, each) in zip(runs, jobs, strict=True) if circuit == BUILT and label in swept.done
     ]  # fmt: skip
     given = {"rungs": chosen, "seeds": seeds, "target": target, "seed": seed}
     folder, result = output.folder("best_attention", given), swept.result(rows)

@@ -7,10 +7,10 @@ bursts, with all spikes, and with facilitating synapses as the read-out? And wit
 (attention to the apical dendrite, values to the soma, an on cell and an off cell for each)?
 
 Prediction: `trials/protocol.toml`. By bursts, 40 cells per value and 4 s. L2/3 alone: a median relative L2 of at most
-0.12, a median correlation of kappa of at least 0.93, and an error below that of the best null (uniform, query ignored,
-additive) with its 95 per cent interval over seeds (noises; the inputs are fixed). Both stages: a median of at most 0.25,
-and below uniform attention with the interval; whether it is below the null that ignores the query is the result. For the
-other read-outs: reported, no prediction.
+0.12, a median correlation of attention weights of at least 0.93, and an error below that of the best null (uniform,
+query ignored, additive) with its 95 per cent interval over seeds (noises; the inputs are fixed). Both stages: a median
+of at most 0.25, and below uniform attention with the interval; whether it is below the null that ignores the query is
+the result. For the other read-outs: reported, no prediction.
 
 Control: the same cell without its dendrite, whose soma receives both currents and so only sums them before its threshold,
 with all its spikes as the read-out, calibrated in the same way. Medians that it meets too do not show a multiplication.
@@ -141,10 +141,10 @@ def development():
 def run(cases, stages, seeds, report=None):
     """Two rows, one per stage, for each case, read-out and seed; what was done before an interruption, and whether there
     was one."""
-    rows, asked = [], [(case, stage, seed) for case in cases for stage in stages for seed in seeds]
+    rows, jobs = [], [(case, stage, seed) for case in cases for stage in stages for seed in seeds]
     try:
-        for place, (case, stage, seed) in enumerate(asked):
-            parts = [part_of(report, 2 * place + half, 2 * len(asked)) for half in range(2)]
+        for place, (case, stage, seed) in enumerate(jobs):
+            parts = [part_of(report, 2 * place + half, 2 * len(jobs)) for half in range(2)]
             kappa = attention(case, stage, seed, parts[0])
             both = modulated(case, kappa, stage, seed + SECOND, parts[1])
             for name, sums in zip(STAGES, (ideal(case, kappa), both), strict=True):
@@ -179,27 +179,27 @@ def _key(row):
 
 
 def _judge_first(rows):
-    asked, own = PROTOCOL["biophysical_L23"], [row for row in rows if row["stage"] == STAGES[0]]
+    targets, own = PROTOCOL["biophysical_L23"], [row for row in rows if row["stage"] == STAGES[0]]
     error, kappa = (median(own, name) for name in ("relative_l2", "kappa_correlation"))
     return [
         Prediction(
-            f"L2/3: a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]
+            f"L2/3: a median error of at most {targets['relative_l2']}", number(error), error <= targets["relative_l2"]
         ),
         Prediction(
-            f"L2/3: a median correlation of kappa of at least {asked['kappa_correlation']}",
+            f"L2/3: a median correlation of attention weights of at least {targets['kappa_correlation']}",
             number(kappa),
-            kappa >= asked["kappa_correlation"],
+            kappa >= targets["kappa_correlation"],
         ),
         _ahead("L2/3: an error below that of the best null", own, lambda row: min(nulls_of(row))),
     ]
 
 
 def _judge_both(rows):
-    asked, own = PROTOCOL["biophysical_both"], [row for row in rows if row["stage"] == STAGES[1]]
+    targets, own = PROTOCOL["biophysical_both"], [row for row in rows if row["stage"] == STAGES[1]]
     error = median(own, "relative_l2")
     return [
         Prediction(
-            f"both: a median error of at most {asked['relative_l2']}", number(error), error <= asked["relative_l2"]
+            f"both: a median error of at most {targets['relative_l2']}", number(error), error <= targets["relative_l2"]
         ),
         _ahead("both: an error below that of uniform attention", own, lambda row: row["uniform_relative_l2"]),
         _ahead(

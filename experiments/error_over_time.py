@@ -75,14 +75,14 @@ def run(cases, n_phase, every, options, report=None):
     rate_relative_l2 : float
         Of the rate form.
     """
-    asked = pilot_of(cases, n_phase, options)
-    swept = ask_in_turn({each.name: _asker(each, asked) for each in every}, report)
-    rows = {each.name: row(each, swept.done[each.name], asked, n_phase) for each in every if each.name in swept.done}
-    return rows, swept, asked.rate_relative_l2
+    inputs = pilot_of(cases, n_phase, options)
+    swept = ask_in_turn({each.name: _asker(each, inputs) for each in every}, report)
+    rows = {each.name: row(each, swept.done[each.name], inputs, n_phase) for each in every if each.name in swept.done}
+    return rows, swept, inputs.rate_relative_l2
 
 
-def _asker(setting, asked):
-    return lambda report: measure(setting, asked, report)
+def _asker(setting, inputs):
+    return lambda report: measure(setting, inputs, report)
 
 
 def judge(rows, rate_relative_l2):

@@ -49,7 +49,7 @@ SUITES = ("random", "digits")
 LARGEST = 16  # tokens of the suite
 
 
-class Unit(NamedTuple):
+class Job(NamedTuple):
     """One cached job: all seeds of the cases that share an attention block, simulated in one network for one cell model."""
 
     rung: str
@@ -64,8 +64,8 @@ class Unit(NamedTuple):
 
 
 # Protocol
-def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGIT):
-    """All units, from the most ideal rung on: random cases with at most `tokens` tokens, and `images` digits.
+def jobs(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGIT):
+    """All jobs, from the most ideal rung on: random cases with at most `tokens` tokens, and `images` digits.
 
     Default wirings are those with claims. Each runs at the rungs of its claims; a wiring without claims has to be named,
     and runs at all rungs.
@@ -75,7 +75,7 @@ def units(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIG
     groups = {"random": [(case,) for case in chosen]}
     groups |= {"digits": [digit_cases(images)]} if "digits" in suites else {}  # they need scikit-learn
     return [
-        Unit(rung, wiring, suite, cases)
+        Job(rung, wiring, suite, cases)
         for rung in rungs for wiring in named if rung in (system_of(wiring).claims or RUNGS)
         for suite in suites for cases in groups[suite]
     ]  # fmt: skip
@@ -86,16 +86,16 @@ def sequences(case):
     return case.tokens, case.tokens if case.context is None else case.context
 
 
-def options_of(unit, given):
-    """Options of a unit; cells per value and window default to those of the protocol for its rung."""
-    asked = PROTOCOL.get(unit.rung, {})
-    cells = given["cells"] if given["cells"] is not None else asked.get("cells", 1)
-    given = given | {"form": unit.rung, "wiring": unit.wiring, "cells": cells, "duration": asked.get("duration")}
+def options_of(job, given):
+    """Options of a job; cells per value and window default to those of the protocol for its rung."""
+    targets = PROTOCOL.get(job.rung, {})
+    cells = given["cells"] if given["cells"] is not None else targets.get("cells", 1)
+    given = given | {"form": job.rung, "wiring": job.wiring, "cells": cells, "duration": targets.get("duration")}
     return o.check(**given, record="sample")
 
 
-def present(unit, options, n_seed, report=None):
-    """Let a circuit answer all cases of a unit, `n_seed` times side by side.
+def present(job, options, n_seed, report=None):
+    """Let a circuit answer all cases of a job, `n_seed` times side by side.
 
     Where tokens would ask one after another (memory wiring), each asks a copy of the circuit of its own, beside the others:
     the same cells, and the same answer, in a fraction of the biological time.
@@ -107,9 +107,9 @@ def present(unit, options, n_seed, report=None):
     kappa : ndarray, shape (n_seed, n_case, n_head, n_token, n_context), or None
     settled : ndarray of bool, shape (n_seed, n_case)
     """
-    tokens, context = (np.stack(each) for each in zip(*map(sequences, unit.cases), strict=True))
+    tokens, context = (np.stack(each) for each in zip(*map(sequences, job.cases), strict=True))
     tokens, context = (np.tile(each, (n_seed, 1, 1)) for each in (tokens, context))
-    n_token, block = tokens.shape[1], unit.cases[0].block._asdict()
+    n_token, block = tokens.shape[1], job.cases[0].block._asdict()
     block |= {"kernel": options.kernel, "normalisation": options.normalisation}
     with blaming(options.system, options.settings.form):
         if _in_turn(tokens, context, block, options):
@@ -118,7 +118,7 @@ def present(unit, options, n_seed, report=None):
         answer = read(prepared, run_prepared(prepared, report))
     if answer.output is None:
         raise KeyboardInterrupt
-    many = n_seed, len(unit.cases)
+    many = n_seed, len(job.cases)
     kappa = None if answer.attention is None else answer.attention.reshape(*many, *answer.attention.shape[1:])
     settled = answer.settled.settled.reshape(*many, -1).all(axis=-1)
     return answer, answer.output.reshape(*many, n_token, -1), kappa, settled
@@ -131,47 +131,47 @@ def _in_turn(tokens, context, block, options):
 
 
 # Reference
-def rows_of(unit, options, n_seed, report=None):
-    """Run a unit and hold every answer against the algebra (list of dict, one a case and seed)."""
-    answer, output, kappa, settled = present(unit, options, n_seed, report)
-    references = [reference_for(case, options) for case in unit.cases]
+def rows_of(job, options, n_seed, report=None):
+    """Run a job and hold every answer against the algebra (list of dict, one a case and seed)."""
+    answer, output, kappa, settled = present(job, options, n_seed, report)
+    references = [reference_for(case, options) for case in job.cases]
     rows = []
-    for seed, k in np.ndindex(n_seed, len(unit.cases)):
+    for seed, k in np.ndindex(n_seed, len(job.cases)):
         weights = None if kappa is None else kappa[seed, k]
         figures = figures_of(output[seed, k], weights, references[k])
         same = predict(output[seed, k][None]) == predict(references[k].attention.output[None])
         row = {
-            "rung": unit.rung, "wiring": unit.wiring, "suite": unit.suite, "case": unit.cases[k].name,
-            "seed": options.settings.seed + seed, **figures, "agreement": int(same[0]) if unit.suite == "digits" else None,
+            "rung": job.rung, "wiring": job.wiring, "suite": job.suite, "case": job.cases[k].name,
+            "seed": options.settings.seed + seed, **figures, "agreement": int(same[0]) if job.suite == "digits" else None,
             "settled": bool(settled[seed, k]), "cells": options.settings.cells,
             "dt_ms": 1e3 * float(options.settings.times().dt),
             "peak_rate_hz": max(float(rate) for rate in answer.run.peak_rates.values()),
-            "wall_s": answer.run.wall / n_seed / len(unit.cases),
+            "wall_s": answer.run.wall / n_seed / len(job.cases),
         }  # fmt: skip
         rows.append({name: row.get(name) for name in COLUMNS})
     return rows
 
 
 def climb(every, given, n_seed, folder, report=None):
-    """Run the units that the folder does not have yet; each is on disk as soon as it is done.
+    """Run the jobs that the folder does not have yet; each is on disk as soon as it is done.
 
     Returns
     -------
     rows : list of dict
     failed : dict of str to str
-        Why a simulation failed, by the name of its unit; it is tried again when the ladder goes on.
+        Why a simulation failed, by the name of its job; it is tried again when the ladder goes on.
     interrupted : bool
     """
     rows, failed = [], {}
-    (folder / "units").mkdir(parents=True, exist_ok=True)
-    for k, unit in enumerate(every):
-        file = file_of(unit, options_of(unit, given), n_seed, folder)
+    (folder / "jobs").mkdir(parents=True, exist_ok=True)
+    for k, job in enumerate(every):
+        file = file_of(job, options_of(job, given), n_seed, folder)
         try:
-            if not stored(file, n_seed * len(unit.cases), COLUMNS):
-                keep(file, rows_of(unit, options_of(unit, given), n_seed, part_of(report, k, len(every))))
-            rows += stored(file, n_seed * len(unit.cases), COLUMNS)
+            if not stored(file, n_seed * len(job.cases), COLUMNS):
+                keep(file, rows_of(job, options_of(job, given), n_seed, part_of(report, k, len(every))))
+            rows += stored(file, n_seed * len(job.cases), COLUMNS)
         except RunError as error:
-            failed[unit.name] = str(error)
+            failed[job.name] = str(error)
         except KeyboardInterrupt:
             return rows, failed, True
     return rows, failed, False
@@ -182,8 +182,8 @@ def judge(rows):
     found, errors = [], {}
     for row in rows:
         bound = system_of(row["wiring"]).claims.get(row["rung"])
-        asked = row["suite"] == "random" and (row["rung"] != "adaptive" or "scale3" not in row["case"])
-        if asked and bound is not None:
+        held = row["suite"] == "random" and (row["rung"] != "adaptive" or "scale3" not in row["case"])
+        if held and bound is not None:
             errors.setdefault((row["rung"], bound), []).append(row["relative_l2"])
     for (rung, bound), each in errors.items():
         said = f"{rung}: a relative L2 of at most {per_cent(bound)} on each"
@@ -219,16 +219,16 @@ def main(
     o.within("--tokens", tokens, 4, LARGEST)
     o.within("--images", images, 1, 360)
     given, console = {"cells": cells, "target": target, "seed": seed}, console_for(json)
-    every = units(*chosen, tokens, images)
+    every = jobs(*chosen, tokens, images)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")
-    kept = [file_of(unit, options_of(unit, given), seeds, out) for unit in every]
-    check_folder(out, overwrite=(out / "units").is_dir())  # one that has a ladder, or nothing
+    kept = [file_of(job, options_of(job, given), seeds, out) for job in every]
+    check_folder(out, overwrite=(out / "jobs").is_dir())  # one that has a ladder, or nothing
     if other := sum(map(of_other_code, kept)):
         console.print(
             f"notice: {other} of {len(every)} circuits were asked by other code and are asked again", highlight=False
         )
-    if not all(stored(file, seeds * len(unit.cases), COLUMNS) for file, unit in zip(kept, every, strict=True)):
+    if not all(stored(file, seeds * len(job.cases), COLUMNS) for file, job in zip(kept, every, strict=True)):
         forget("ladder", out)  # the tables of what was there before
     with progress(f"{len(every)} circuits", quiet) as report:
         rows, failed, interrupted = climb(every, given, seeds, out, report)
@@ -236,7 +236,7 @@ def main(
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
     parameters = {
         "rungs": chosen[0],
-        "wirings": list(dict.fromkeys(unit.wiring for unit in every)),
+        "wirings": list(dict.fromkeys(job.wiring for job in every)),
         "suites": chosen[2],
     }
     parameters |= {"tokens": tokens, "images": images, "seeds": seeds, **given}

@@ -75,12 +75,12 @@ def inputs(seed, suite=False, heads=HEADS):
 
 def run(cases, options, report=None, control=True):
     """Rows and Swept of circuits that answer the cases and, as a control, the cases with queries and keys handed on."""
-    asked = {}
+    jobs = {}
     for case in cases:
-        asked[case.name] = _asker(case, options)
+        jobs[case.name] = _asker(case, options)
         if control and len(case.block.W_Q) > 1:
-            asked[_control(case)] = _asker(handed_on(case), options)
-    swept = ask_in_turn(asked, report)
+            jobs[_control(case)] = _asker(handed_on(case), options)
+    swept = ask_in_turn(jobs, report)
     rows = [row(case, swept.done, options) for case in cases if case.name in swept.done]
     return rows, swept
 

@@ -59,8 +59,8 @@ def run(case, options, report=None):
     rows : list of dict
     swept : Swept
     """
-    asked = {name: _asker(case, each) for name, each in circuits(options).items()}
-    swept = ask_in_turn(asked, report)
+    jobs = {name: _asker(case, each) for name, each in circuits(options).items()}
+    swept = ask_in_turn(jobs, report)
     rows = [row(name, case, answer, circuits(options)[name]) for name, answer in swept.done.items()]
     return rows, swept
 

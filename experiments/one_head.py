@@ -41,7 +41,7 @@ N_INPUT = 3  # side by side in one network, each also with the core nucleus sile
 TOLERANCE = {"rate": 1e-6, "dale": 1e-5, "spiking": 0.01, "adaptive": 0.1}  # of the relative L2
 
 
-class Circuit(NamedTuple):
+class Condition(NamedTuple):
     """A circuit and its kind of attention, 'self' or 'cross'."""
 
     wiring: str
@@ -54,15 +54,15 @@ class Circuit(NamedTuple):
         return " ".join(self)
 
 
-# Circuit
+# Circuits
 def circuits(wirings=tuple(SYSTEMS)):
     """All circuits of the experiment."""
-    return [Circuit(wiring, kernel, kind) for wiring in wirings for kernel in kernels() for kind in ("self", "cross")]
+    return [Condition(wiring, kernel, kind) for wiring in wirings for kernel in kernels() for kind in ("self", "cross")]
 
 
 def circuit_of(row):
     """The circuit of a row."""
-    return Circuit(*(row[name] for name in Circuit._fields))
+    return Condition(*(row[name] for name in Condition._fields))
 
 
 # Protocol
@@ -81,7 +81,7 @@ def run(options, report=None, every=None):
     options : Options
         Its wiring and kernel are replaced by those of each circuit.
     report : callable, optional
-    every : list of Circuit, optional
+    every : list of Condition, optional
         All of them, unless given.
 
     Returns
@@ -90,8 +90,8 @@ def run(options, report=None, every=None):
     swept : Swept
     """
     seed, every = options.settings.seed, circuits() if every is None else every
-    asked = {each.name: _asker(each, options._replace(**_chosen(each)), seed) for each in every}
-    swept = ask_in_turn(asked, report)
+    jobs = {each.name: _asker(each, options._replace(**_chosen(each)), seed) for each in every}
+    swept = ask_in_turn(jobs, report)
     rows = [row(each, swept.done[each.name], options, seed) for each in every if each.name in swept.done]
     return rows, swept
 

@@ -37,7 +37,7 @@ from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
-from cortical_attention.simulation.settle import slots
+from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials.batch import Prediction, Swept, part_of
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.wiring.expressions import parse
@@ -46,7 +46,7 @@ from cortical_attention.wiring.expressions import parse
 CASES = "self_n4_scale2", "self_n8_scale2"
 TIMES = Times(1 * second, 0.5 * second, 0.25 * second, RATE.dt)
 LEAST = 0.1  # of a shunt; a cell without any inhibition would have no bound
-CELLS = 40  # a number, as biophysical cells have
+CELLS = 40  # per value, as biophysical cells have
 MEASURED = {  # found of probed, mouse V1: Campagnola et al. 2022 (L2/3 to L5 IT: 0 of 14, taken as one of 15)
     "superficial -> intratelencephalic.apical": 1 / 15,
     "intratelencephalic -> pyramidal_tract.soma": 2 / 72,
@@ -63,9 +63,9 @@ KINDS = {
 }
 AXES = {
     "jitter": "jitter of the weights of copies (SD over mean)",
-    "probability": f"probability of a synapse ({CELLS} cells a number)",
-    "cells": "cells a number (a tenth of the synapses)",
-    "missing": f"share of cells missing (of {CELLS} a number)",
+    "probability": f"probability of a synapse ({CELLS} cells per value)",
+    "cells": "cells per value (a tenth of the synapses)",
+    "missing": f"share of cells missing (of {CELLS} per value)",
 }
 
 
@@ -121,18 +121,18 @@ def error_of(case, kind, level, seed, target="numpy", report=None):
     run = simulate(plan, RATE, rate_units(plan), dt=TIMES.dt, target=target, record="sample", report=report)
     if run.interrupted:
         raise KeyboardInterrupt
-    output = plan.read(plan.output, slots(run, RATE, plan.protocol.windows))[0]
+    output = plan.read(plan.output, window_values(run, RATE, plan.protocol.windows))[0]
     return relative_l2(output, reference_of(case, "elu+1").attention.output)
 
 
 def run(seeds, target, report=None):
     """A row for each kind, level, case and seed; and whether it was interrupted."""
     cases = [case for case in suite_cases() if case.name in CASES]
-    asked = [(kind, level, case, seed) for kind in KINDS for level in KINDS[kind] for case in cases for seed in seeds]
+    jobs = [(kind, level, case, seed) for kind in KINDS for level in KINDS[kind] for case in cases for seed in seeds]
     rows = []
     try:
-        for k, (kind, level, case, seed) in enumerate(asked):
-            error = error_of(case, kind, level, seed, target, part_of(report, k, len(asked)))
+        for k, (kind, level, case, seed) in enumerate(jobs):
+            error = error_of(case, kind, level, seed, target, part_of(report, k, len(jobs)))
             rows.append({"kind": kind, "level": level, "case": case.name, "seed": seed, "relative_l2": error})
     except KeyboardInterrupt:
         return rows, True

@@ -38,9 +38,9 @@ from cortical_attention.sweep.workers import (
     check_scheduler,
     check_workers,
     client_of,
+    distribute,
     slurm_cluster,
     slurm_options,
-    spread,
 )
 
 SCHEMA_VERSION = 1
@@ -68,7 +68,7 @@ def run(planned, folder, workers, scheduler, slurm, quiet):
         with client_of(min(workers, len(todo)), scheduler, slurm) as client, counted("runs", len(todo), quiet) as told:
             check_workers(client, place, planned.settings["experiment"])
             sweep_folder.forget_tables(folder)
-            spread(todo, place, client.get_executor(pure=False), lambda: len(client.nthreads()), told)
+            distribute(todo, place, client.get_executor(pure=False), lambda: len(client.nthreads()), told)
     except KeyboardInterrupt:
         return True
     return False

@@ -51,8 +51,8 @@ WORN = 1e-12  # chosen: decay alone wears weights that no target needs to 1e-30 
 WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 
 
-class Settings(NamedTuple):
-    """Settings of the training. The values were chosen on held-out training images, not on the test images."""
+class Training(NamedTuple):
+    """Training of the training. The values were chosen on held-out training images, not on the test images."""
 
     n_epoch: int = 400
     n_batch: int = 64  # images a step
@@ -88,9 +88,9 @@ class Result(NamedTuple):
 # Protocol
 
 
-def run(settings: Settings | None = None) -> Result:
+def run(settings: Training | None = None) -> Result:
     """Train without the validation images, to see; then on all training images, to keep; test once."""
-    settings = settings or Settings()
+    settings = settings or Training()
     tokens, labels, _ = load_digits_tokens()
     train, test = split(labels)
     start = time.perf_counter()
@@ -107,7 +107,7 @@ def run(settings: Settings | None = None) -> Result:
     return Result(block, found, energy, seconds)
 
 
-def validate(tokens: np.ndarray, labels: np.ndarray, settings: Settings, seed: int) -> float:
+def validate(tokens: np.ndarray, labels: np.ndarray, settings: Training, seed: int) -> float:
     """Accuracy on held-out training images of a block trained on the others."""
     kept, held = hold_out(labels, N_VALIDATION, seed)
     block, _ = fit(tokens[kept], labels[kept], settings)
@@ -119,7 +119,7 @@ def accuracy(tokens: np.ndarray, labels: np.ndarray, block: Block, attention=lin
     return float(np.mean(predict(attention(tokens, block).output) == labels))
 
 
-def fit(tokens: np.ndarray, labels: np.ndarray, settings: Settings) -> tuple[Block, np.ndarray]:
+def fit(tokens: np.ndarray, labels: np.ndarray, settings: Training) -> tuple[Block, np.ndarray]:
     """Train a block; return it and the mean energy a token of each epoch."""
     rng = np.random.default_rng(SEEDS["noise"])
     batches = list(_batches(len(tokens), settings))
@@ -144,7 +144,7 @@ def initial_weights() -> list[np.ndarray]:
     return [*inward, rng.standard_normal((N_HEAD, D_MODEL, D_VALUE)) / np.sqrt(N_HEAD * D_VALUE)]
 
 
-def _batches(n_image: int, settings: Settings) -> Iterator[np.ndarray]:
+def _batches(n_image: int, settings: Training) -> Iterator[np.ndarray]:
     """Indices of the images of each step; every epoch is a new order, and its last incomplete batch is left out."""
     rng = np.random.default_rng(SEEDS["order"])
     n_step = n_image // settings.n_batch
@@ -152,7 +152,7 @@ def _batches(n_image: int, settings: Settings) -> Iterator[np.ndarray]:
         yield from rng.permutation(n_image)[: n_step * settings.n_batch].reshape(n_step, settings.n_batch)
 
 
-def adam(weights, slope, square, gradient, step: int, fallen: float, settings: Settings) -> None:
+def adam(weights, slope, square, gradient, step: int, fallen: float, settings: Training) -> None:
     """One step of Adam with decoupled weight decay, in place, for lists of arrays.
 
     `slope` and `square` are the running means of the gradient and of its square; `step` counts from 1; `fallen` is
@@ -167,11 +167,11 @@ def adam(weights, slope, square, gradient, step: int, fallen: float, settings: S
         weights[a] = weights[a] - rate * (along / (spread + settings.epsilon) + settings.weight_decay * weights[a])
 
 
-def select() -> dict[Settings, list[float]]:
+def select() -> dict[Training, list[float]]:
     """Validation accuracies of other settings on three held-out parts of the training images; takes a quarter hour."""
     tokens, labels, _ = load_digits_tokens()
     train, _ = split(labels)
-    grid = [Settings(weight_decay=decay, pixel_noise=noise) for decay in (0.03, 0.1) for noise in (0.0, 0.05, 0.1)]
+    grid = [Training(weight_decay=decay, pixel_noise=noise) for decay in (0.03, 0.1) for noise in (0.0, 0.05, 0.1)]
     return {one: [validate(tokens[train], labels[train], one, seed) for seed in (2, 3, 4)] for one in grid}
 
 

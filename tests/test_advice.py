@@ -28,12 +28,12 @@ def test_steps_that_are_too_long_for_the_spikes():
 def test_cells_that_hear_too_few_spikes():
     """A lower unit rate, which was once the advice, is the cause."""
     asked = (*SPIKING, "--settle", 0.05, "--unit-rate", 1)
-    assert advice(*asked) == "a shorter dt, more cells per value or smaller numbers"
+    assert advice(*asked) == "a shorter dt, more cells per value or smaller values"
     assert advice(*asked, "--cells", 20) is None
 
 
 def test_numbers_that_are_too_large():
     asked = (*SPIKING, "--settle", 0.3, "--kernel", "exp")
-    assert advice(*asked, scale=8) == "a shorter dt, more cells per value or smaller numbers"
+    assert advice(*asked, scale=8) == "a shorter dt, more cells per value or smaller values"
     assert advice(*asked, "--dt", 0.25, scale=8) is None
     assert advice(*asked, scale=2) is None

@@ -19,8 +19,7 @@ from cortical_attention.trials.systems import SYSTEMS
 from cortical_attention.wiring.anatomy import RULES, violations
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from cortical_attention.wiring.expressions import WiringError
-from cortical_attention.wiring.network import Settings as NetworkSettings
-from cortical_attention.wiring.network import wire
+from cortical_attention.wiring.network import Construction, wire
 
 AXES = (("head", 2), ("token", 3))
 RETICULAR = CORE._replace(name="reticular", layer="reticular nucleus", transmitter=GABA, role="reticular", nucleus="")
@@ -97,7 +96,7 @@ def test_every_registered_wiring_breaks_what_it_says_and_nothing_else(wiring, no
 
 def wired(made, form):
     units = {name: np.ones(1) * 100 * Hz for name in made.populations}
-    return wire(made, NetworkSettings(form, units, 1, 1, True, Clock(1 * ms), 10 * ms))
+    return wire(made, Construction(form, units, 1, 1, True, Clock(1 * ms), 10 * ms))
 
 
 @pytest.mark.parametrize("form", [DALE, SPIKING])

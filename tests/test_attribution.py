@@ -6,7 +6,7 @@ import pytest
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.experiments import attribution, averaging
 from cortical_attention.experiments.attribution import INTERACTION, judge, row
-from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE, Network
+from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE, Idealised
 
 
 def errors(rung, whole, below, **less):
@@ -109,7 +109,7 @@ def test_every_network_is_asked(monkeypatch):
 def test_exact_numbers_in_rates_give_the_answer_of_the_circuit(exact):
     """What is put back at other rungs changes nothing where it is ideal already."""
     case = attribution.suite_cases()[0]
-    found = attribution.measure(case, "rate", Network(RATE, exact=exact), {"target": "numpy"}, 1)
+    found = attribution.measure(case, "rate", Idealised(RATE, exact=exact), {"target": "numpy"}, 1)
     assert found.settled
     assert np.sqrt(found.errors.max()) < 1e-6
 

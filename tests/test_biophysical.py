@@ -65,7 +65,7 @@ def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
     )
     answer = attend("mask", case.tokens[None], settings, **case.block._asdict())
     free = attend("mask", case.tokens[None], settings, normalisation=None, **case.block._asdict())
-    conductance = answer.run.numbers["interneuron"][-1]
+    conductance = answer.run.values["interneuron"][-1]
     assert conductance.min() < needed / 2 < needed < conductance.max() < LARGEST  # nS
     assert answer.attention_sum.max() < 1.3 < 2 < free.attention.sum(axis=-1).max()
 

@@ -38,7 +38,7 @@ def sources(folder, plan, form):
     gc.collect()
     brian2.set_device("compiled", directory=str(folder), build_on_run=True, compile=False, run=False)
     try:
-        how = network.Settings(form, rate_units(plan), 1, 1, True, Clock(1 * ms), plan.protocol.phase, dense=True)
+        how = network.Construction(form, rate_units(plan), 1, 1, True, Clock(1 * ms), plan.protocol.phase, dense=True)
         wired = network.wire(plan.circuit, how)
         engine.lay_out(wired.layout)
         Network(*wired.objects, name="circuit").run(10 * ms, namespace={})
@@ -142,10 +142,10 @@ def test_nothing_is_compiled_twice_and_rates_are_those_of_numpy(tmp_path, monkey
     answers = []
     for seed, target in ((1, "cpp"), (1, "numpy"), (2, "cpp")):
         plan = plan_of(seed)
-        answers.append(simulate(plan, RATE, rate_units(plan), dt=1 * ms, target=target).numbers)
+        answers.append(simulate(plan, RATE, rate_units(plan), dt=1 * ms, target=target).values)
     assert made.count("all.h.gch") == 1  # only the first had files to compile
-    for name, numbers in answers[0].items():
-        assert np.allclose(numbers, answers[1][name], rtol=1e-9, atol=1e-12)
+    for name, values in answers[0].items():
+        assert np.allclose(values, answers[1][name], rtol=1e-9, atol=1e-12)
     assert not np.allclose(answers[0]["higher_order"], answers[2]["higher_order"])
 
 

@@ -12,7 +12,7 @@ from cortical_attention.cells.kernels import KERNELS
 from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.reference import KERNELS as ALGEBRA
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
-from cortical_attention.wiring.network import Settings, wire
+from cortical_attention.wiring.network import Construction, wire
 
 EPS = np.finfo(float).eps
 UNIT = 100 * Hz
@@ -22,7 +22,7 @@ DT = RATE.dt
 def settle(circuit, duration, batch=1, phase=1 * second):
     """Rates (Hz) of every population at the end of a run of the rate form, batch first."""
     units = dict.fromkeys(circuit.populations, UNIT * np.ones(batch))
-    wired = wire(circuit, Settings(RATE, units, batch, 1, True, Clock(DT), phase))
+    wired = wire(circuit, Construction(RATE, units, batch, 1, True, Clock(DT), phase))
     Network(*wired.objects).run(duration, namespace={})
     return {name: np.array(group.rate).reshape(wired.concrete[name].shape[:-1]) for name, group in wired.groups.items()}
 
@@ -39,7 +39,7 @@ def left(duration, tau):
 
 
 def drives(seed, *ports):
-    """Five positive numbers a port, with a batch axis of one."""
+    """Five positive values a port, with a batch axis of one."""
     rng = np.random.default_rng(seed)
     return {port: rng.uniform(0.5, 2, size=(1, 5)) for port in ports}
 
@@ -62,7 +62,7 @@ def drives(seed, *ports):
 )
 def test_a_cell_without_state_reaches_its_steady_rate(module, cell, ports):
     given = drives(0, *ports)
-    expected = module.steady_rate(100.0, **{port: numbers[0] for port, numbers in given.items()})
+    expected = module.steady_rate(100.0, **{port: values[0] for port, values in given.items()})
     found = alone(cell, given, duration := 400 * ms)
     # the soma starts at zero and is one leaky stage; each of the steps rounds once
     assert found == pytest.approx(expected, rel=left(duration, RATE.membrane.lag) + 400 * EPS)
@@ -88,8 +88,8 @@ def test_a_memory_cell_holds_what_was_written():
     basal, apical = rng.uniform(0, 2, size=(2, 3, 5))
     shown = np.repeat(np.arange(3), 2)
     inputs = {
-        port: np.concatenate([numbers[shown], np.ones((3, 5))])[:, None]
-        for port, numbers in (("basal", basal), ("apical", apical))
+        port: np.concatenate([values[shown], np.ones((3, 5))])[:, None]
+        for port, values in (("basal", basal), ("apical", apical))
     }
     gate = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0])[:, None, None] * np.ones((1, 1, 5))
     phase = 100 * ms

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from brian2 import ms, second
 
+from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.interneuron import PARAMETERS
 from cortical_attention.circuits.mask import mask_wiring
@@ -162,10 +163,10 @@ def test_shared_dendrites_answer_as_one_synapse_a_pair(wiring):
     drawn = draw(7, 3 if wiring == "mask" else 2)
     times = NO_LOOP  # far from settled, where a difference would show
     shared, explicit = (ask(wiring, drawn, times, shared=each) for each in (True, False))
-    for name, numbers in shared.run.numbers.items():
+    for name, values in shared.run.values.items():
         # the same sums in the same order: no step rounds differently, but for the vector width of a numpy loop
         steps = shared.run.t_stop / times["dt"]
-        assert numbers == pytest.approx(explicit.run.numbers[name], rel=0, abs=steps * EPS * np.abs(numbers).max())
+        assert values == pytest.approx(explicit.run.values[name], rel=0, abs=steps * EPS * np.abs(values).max())
     assert shared.run.n_synapse < explicit.run.n_synapse
 
 
@@ -218,9 +219,10 @@ def test_too_short_a_settling_time_is_not_settled(wiring):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow, which is the point
-def test_a_run_that_diverges_fails():
-    """Four times the dendritic time constant: each Euler step multiplies what is left by -3."""
+def test_a_run_that_diverges_fails(monkeypatch):
+    """Four times the dendritic time constant: each Euler step multiplies what is left by -3, were it not refused."""
+    monkeypatch.setattr(Form, "shortest_time_constant", lambda form: ("tau", second))
     with pytest.raises(
-        RunError, match="the simulation diverged: .* holds numbers that are not finite; try a shorter dt"
+        RunError, match="the simulation diverged: .* holds values that are not finite; try a shorter dt"
     ):
         ask("mask", draw(11, 2), {"dt": 4 * RATE.synapses.tau_slow, "settle": 40 * second, "window": 2 * second})

@@ -20,7 +20,7 @@ from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.calibrate import rate_units, unit_rates
 from cortical_attention.simulation.run import simulate
-from cortical_attention.simulation.settle import SUMS, slots
+from cortical_attention.simulation.settle import SUMS, window_values
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from tests import asking
 from tests.asking import algebra, draw, relative
@@ -78,7 +78,7 @@ def test_the_error_falls_as_one_over_the_time_measured(sharp):
     drawn, answer = sharp
     phases, reference = answer.plan.protocol.windows, algebra(drawn).output
     seconds = np.array([0.25, 0.5, 1, 2, 4])
-    parts = [slots(answer.run, SPIKING, phases[:, : int(each * 4)]) for each in seconds]
+    parts = [window_values(answer.run, SPIKING, phases[:, : int(each * 4)]) for each in seconds]
     errors = [np.median(relative(answer.plan.read(answer.plan.output, part), reference)) for part in parts]
     slope = np.polyfit(np.log(seconds), np.log(errors), 1)[0]
     assert -1.25 < slope < -0.75
@@ -148,7 +148,7 @@ def spikes(run):
 def test_the_same_seed_gives_the_same_spikes(tiny, once):
     again = run_tiny(tiny, seed=0)
     assert spikes(again) == spikes(once)
-    assert all(np.array_equal(again.numbers[name], once.numbers[name]) for name in once.numbers)
+    assert all(np.array_equal(again.values[name], once.values[name]) for name in once.values)
     assert sum(len(index) for index, _ in spikes(once).values()) > 100
     assert again.seeds == once.seeds == {"phases": 0}
 
@@ -163,7 +163,7 @@ def test_another_seed_gives_other_spikes_and_a_similar_answer(tiny, once):
     other = run_tiny(tiny, seed=1)
     assert all(spikes(other)[name] != train for name, train in spikes(once).items() if train[0])
     plan, _ = tiny
-    answers = [plan.read(plan.output, slots(run, SPIKING, plan.protocol.windows)) for run in (once, other)]
+    answers = [plan.read(plan.output, window_values(run, SPIKING, plan.protocol.windows)) for run in (once, other)]
     # each is asked for four times what is asked of 2 s, in a quarter of that time
     assert relative(*answers) <= 2 * 4 * ASKED
 
@@ -227,10 +227,10 @@ def test_an_interrupted_pilot_does_not_crash(monkeypatch):
 def divided_by_a_constant():
     """A plan of two populations, few to compile: relays of both signs, and L2/3 cells behind elu+1."""
     rng = np.random.default_rng(3)
-    numbers, weights = rng.normal(size=(1, 3)), rng.normal(size=(4, 3))
+    values, weights = rng.normal(size=(1, 3)), rng.normal(size=(4, 3))
     inputs = {"apical": np.ones((1, 1)), "shunt": np.full((1, 1), 1.7)}
     populations = named(
-        Population("core", FIRST_ORDER, (("model", 3),), signed="soma", inputs={"soma": numbers}),
+        Population("core", FIRST_ORDER, (("model", 3),), signed="soma", inputs={"soma": values}),
         Population("superficial", SUPERFICIAL, (("key", 4),), kernels={"basal": "elu+1"}, inputs=inputs),
     )
     projections = (Projection("core", "superficial.basal", "m, km -> k", weights),)
@@ -240,7 +240,7 @@ def divided_by_a_constant():
 
 @pytest.mark.skipif(engine.compiler() is None, reason="no C++ compiler")
 def test_compiled_code_gives_the_spikes_of_numpy():
-    """Both signs, an inhibitory relay and a kernel; 2 s. Every number that is drawn is drawn outside Brian2."""
+    """Both signs, an inhibitory relay and a kernel; 2 s. Every value that is drawn is drawn outside Brian2."""
     units, plan = {"core": [100] * Hz, "superficial": [150] * Hz}, divided_by_a_constant()
     runs = [simulate(plan, SPIKING, units, dt=TINY.dt, target=target, seed=4) for target in ("numpy", "cpp")]
     assert [run.target for run in runs] == ["numpy", "cpp"]

@@ -10,6 +10,7 @@ import pytest
 from brian2 import ms, second
 
 from cortical_attention.cells.forms import FORMS
+from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.command import options
 from cortical_attention.command.line import EXPERIMENTS
@@ -157,7 +158,7 @@ def test_simulation_that_fails_writes_nothing(overwrite):
 
 def test_rates_that_diverge(monkeypatch):
     """One sentence, and no warning of an overflow before it; were such a time step not refused."""
-    monkeypatch.setattr(options, "shortest_time_constant", lambda form: ("tau", second))
+    monkeypatch.setattr(Form, "shortest_time_constant", lambda form: ("tau", second))
     words = ("--dt", "60", "--settle", "60", "--target", "numpy")
     check_refused("compare", saved(scale=3), *words, names="diverged", status=1)
 
@@ -165,7 +166,7 @@ def test_rates_that_diverge(monkeypatch):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_step_longer_than_the_shortest_time_constant(form):
     """Explicit Euler overshoots beyond it; the default lies below, and the bound itself is allowed."""
-    name, tau = options.shortest_time_constant(FORMS[form])
+    name, tau = FORMS[form].shortest_time_constant()
     assert FORMS[form].dt <= tau
     assert options.check(form=form, dt=tau / ms).settings.dt == tau
     words = ("--form", form, "--duration", "2", "--dt", 1.01 * tau / ms)
@@ -174,11 +175,11 @@ def test_a_step_longer_than_the_shortest_time_constant(form):
 
 def test_the_shortest_time_constant_of_rates_is_that_of_dendrites():
     """Negative control: it is found where it stands, a longer one is not taken, and zero is no time constant."""
-    assert options.shortest_time_constant(RATE)[1] == 5 * ms
+    assert RATE.shortest_time_constant()[1] == 5 * ms
     quick, none = (RATE._replace(membrane=RATE.membrane.changed(tau_soma=tau * ms)) for tau in (2, 0))
-    assert options.shortest_time_constant(quick) == ("tau_soma", 2 * ms)
-    assert options.shortest_time_constant(none)[1] == 5 * ms
-    assert options.shortest_time_constant(RATE.with_synapses(constants={"tau_x": 1 * ms}))[1] == 1 * ms
+    assert quick.shortest_time_constant() == ("tau_soma", 2 * ms)
+    assert none.shortest_time_constant()[1] == 5 * ms
+    assert RATE.with_synapses(constants={"tau_x": 1 * ms}).shortest_time_constant()[1] == 1 * ms
 
 
 def test_not_enough_memory(monkeypatch):

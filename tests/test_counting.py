@@ -1,4 +1,4 @@
-"""What counting leaves of the numbers, over chains and loops of projections."""
+"""What counting leaves of the values, over chains and loops of projections."""
 
 from types import SimpleNamespace
 
@@ -26,11 +26,11 @@ def plan_of(populations, projections):
     return Plan(Circuit("loop", populations, projections), Protocol(1 * second, 1, np.array([[0]])), 1, Reading("core"))
 
 
-def variance_of(plan, numbers):
+def variance_of(plan, values):
     """Variance of every population (by name, flat), of one input."""
     run = SimpleNamespace(
-        numbers={name: np.reshape(each, (1, 1, -1)) for name, each in numbers.items()},
-        unit_rates={name: np.array([float(UNIT)]) * Hz for name in numbers},
+        values={name: np.reshape(each, (1, 1, -1)) for name, each in values.items()},
+        unit_rates={name: np.array([float(UNIT)]) * Hz for name in values},
     )
     return {name: each.ravel() for name, each in spike_variance(plan, run, plan.protocol.windows, 1).items()}
 

@@ -17,8 +17,7 @@ from cortical_attention.circuits.plan import Plan, Reading
 from cortical_attention.circuits.protocol import Protocol, Times
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.simulation import compile
-from cortical_attention.simulation.attend import Settings as How
-from cortical_attention.simulation.attend import prepare, run
+from cortical_attention.simulation.attend import Settings, prepare, run
 from cortical_attention.simulation.calibrate import drive_of
 from cortical_attention.simulation.counting import spike_variance
 from cortical_attention.simulation.run import simulate
@@ -26,7 +25,7 @@ from cortical_attention.simulation.spread import spread
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from cortical_attention.wiring.expand import expand_projection
 from cortical_attention.wiring.expressions import WiringError
-from cortical_attention.wiring.network import Settings, wire
+from cortical_attention.wiring.network import Construction, wire
 from cortical_attention.wiring.release import refuse_carried
 from tests.test_counting import variance_of
 from tests.test_spread import Here
@@ -39,10 +38,10 @@ each_plasticity = pytest.mark.parametrize("plasticity", BOTH.values(), ids=BOTH)
 
 
 def circuit_of(
-    expression="a, ab -> bc", weights=((0.6, -0.4), (-0.5, 0.7)), numbers=(0.4, 0.7), cell=FIRST_ORDER, **more
+    expression="a, ab -> bc", weights=((0.6, -0.4), (-0.5, 0.7)), values=(0.4, 0.7), cell=FIRST_ORDER, **more
 ):
-    """Two relays that hold numbers onto 2 x 2 relays, of which two at a time are copies."""
-    source = Population("source", cell, (("a", 2),), signed="soma", inputs={"soma": np.array([numbers])})
+    """Two relays that hold values onto 2 x 2 relays, of which two at a time are copies."""
+    source = Population("source", cell, (("a", 2),), signed="soma", inputs={"soma": np.array([values])})
     target = Population(
         "target", FIRST_ORDER, tuple((letter, 2) for letter in expression.split("-> ")[1]), signed="soma"
     )
@@ -50,15 +49,15 @@ def circuit_of(
     return Circuit("pair", {"source": source, "target": target}, (line,))
 
 
-def one_to_one(numbers, **more):
+def one_to_one(values, **more):
     """As `circuit_of`, each target cell from one source cell, with a weight of one."""
-    return circuit_of("a -> ac", 1.0, numbers, **more)
+    return circuit_of("a -> ac", 1.0, values, **more)
 
 
 def built(circuit, form, shared=True, dense=False, unit=UNIT):
     """Brian2 objects, with one unit rate."""
     units = dict.fromkeys(circuit.populations, unit * np.ones(1))
-    return wire(circuit, Settings(form, units, 1, 1, shared, Clock(DT), 1 * second, dense=dense))
+    return wire(circuit, Construction(form, units, 1, 1, shared, Clock(DT), 1 * second, dense=dense))
 
 
 def spikes_of(circuit, form=SPIKING, duration=400 * ms, **more):
@@ -70,7 +69,7 @@ def spikes_of(circuit, form=SPIKING, duration=400 * ms, **more):
 
 
 def held(circuit, form, duration=4 * second, **more):
-    """Numbers that reach the target, (dendrite, sign or not), on average over the last second of a run."""
+    """Values that reach the target, (dendrite, sign or not), on average over the last second of a run."""
     wired = built(circuit, form, **more)
     dendrite = next(each for each in wired.others if each.name.startswith("dendrite_"))
     monitor = StateMonitor(dendrite, "filtered", record=True, when="end")
@@ -140,15 +139,15 @@ def test_shared_dendrites_are_explicit_synapses(form, plasticity):
 @each_plasticity
 def test_steady_release_is_the_closed_form(form, plasticity):
     """On cells are excited and off cells inhibited (through relays), by 50 and 20 spikes per second."""
-    numbers = np.array([0.5, 0.2])
-    found = held(one_to_one(numbers, plasticity=plasticity), form).reshape(2, -1)
-    expected = numbers * steady_release(plasticity, numbers * 100)
+    values = np.array([0.5, 0.2])
+    found = held(one_to_one(values, plasticity=plasticity), form).reshape(2, -1)
+    expected = values * steady_release(plasticity, values * 100)
     signs = np.array([1, -1])[: found.shape[1]]
     # after 3 s, of what is left to relax of u and x: exp(-3 s / the longest time constant); trains of whole intervals
     tolerance = 4 * np.exp(-3 * second / max(plasticity.tau_f, plasticity.tau_d))
     assert found * signs == pytest.approx(np.outer(expected, np.abs(signs)), rel=tolerance)
     # negative controls: no plasticity, and plasticity twice (on the relay and behind it), are far away
-    for wrong in (numbers, expected**2 / numbers):
+    for wrong in (values, expected**2 / values):
         assert np.abs(wrong - expected).max() > 5 * tolerance * expected.max()
 
 
@@ -206,7 +205,7 @@ def plan_of(n_head=2, times=BRIEF, **more):
 
 
 def test_pairs_of_which_both_cells_send_have_no_plastic_synapses():
-    """L5 PT on and off cells hear those of L5 IT apart, so that their number does not tell what both release."""
+    """L5 PT on and off cells hear those of L5 IT apart, so that their value does not tell what both release."""
     circuit = plan_of().circuit
     lines = tuple(
         each._replace(plasticity=DEPRESSING) if each.source == "pyramidal_tract" else each
@@ -229,11 +228,11 @@ def test_spikes_that_carry_an_amount_are_refused():
 
 def test_the_drive_of_a_plastic_projection():
     line = circuit_of(plasticity=DEPRESSING).projections[0]
-    numbers = np.array([[0.4, -0.7]])
-    expected = (numbers * steady_release(DEPRESSING, np.abs(numbers) * 100)) @ np.array(line.weights)
-    assert drive_of(line, numbers, UNITS)[..., 0] == pytest.approx(expected)
+    values = np.array([[0.4, -0.7]])
+    expected = (values * steady_release(DEPRESSING, np.abs(values) * 100)) @ np.array(line.weights)
+    assert drive_of(line, values, UNITS)[..., 0] == pytest.approx(expected)
     with pytest.raises(WiringError, match="projection 'source -> target.soma'.*not known here"):
-        drive_of(line, numbers)
+        drive_of(line, values)
 
 
 @pytest.mark.parametrize("plasticity", [None, DEPRESSING], ids=["plain", "plastic"])
@@ -249,16 +248,16 @@ def test_what_counting_leaves_behind_plastic_synapses(plasticity):
 
 
 def test_the_pilot_releases_as_the_spikes_do():
-    """Unit rates are those at which the rate form asks for the same; spikes and rates then hold like numbers."""
-    how = How(form=SPIKING, settle=2 * second, window=1 * second, target="numpy")
+    """Unit rates are those at which the rate form asks for the same; spikes and rates then hold like values."""
+    how = Settings(form=SPIKING, settle=2 * second, window=1 * second, target="numpy")
     tokens, block = case_of(1)
     prepared = prepare(mask_of(**WITH), tokens, how, **block)
     found, windows = run(prepared), prepared.plan.protocol.windows
-    spiking = found.numbers["higher_order"][windows[0]].mean(axis=0)
+    spiking = found.values["higher_order"][windows[0]].mean(axis=0)
     times = Times(2 * second, 100 * ms, 40 * ms, 1 * ms)
     plans, options = (plan_of(1, times, **WITH), plan_of(1, times)), {"dt": DT, "target": "numpy"}
     runs = [simulate(each, RATE, prepared.unit_rates, **options) for each in plans]
-    error, missed = (np.linalg.norm(spiking - each.numbers["higher_order"][-1]) for each in runs)
+    error, missed = (np.linalg.norm(spiking - each.values["higher_order"][-1]) for each in runs)
     counted = spike_variance(prepared.plan, found, windows, 1)["higher_order"]
     assert error < 3 * np.sqrt(counted.sum())  # three standard errors of counting
     assert missed > 10 * error  # negative control: rates without plasticity
@@ -270,9 +269,9 @@ def test_heads_run_apart_answer_as_the_whole(form):
     units, options = dict.fromkeys(plan.circuit.populations, UNITS), {"dt": DT, "target": "numpy"}
     whole, plain = (simulate(each, form, units, **options) for each in (plan, plan_of()))
     apart = spread(plan, form, units, executor=Here(), **options)
-    for name, numbers in whole.numbers.items():
-        assert apart.numbers[name] == pytest.approx(numbers, rel=1e-12, abs=1e-12)
-    same = [np.array_equal(numbers, plain.numbers[name]) for name, numbers in whole.numbers.items()]
+    for name, values in whole.values.items():
+        assert apart.values[name] == pytest.approx(values, rel=1e-12, abs=1e-12)
+    same = [np.array_equal(values, plain.values[name]) for name, values in whole.values.items()]
     assert not all(same)  # negative control
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cortical_attention.experiments import train_digits
-from cortical_attention.experiments.train_digits import Settings, accuracy, adam, fit
+from cortical_attention.experiments.train_digits import Training, accuracy, adam, fit
 from cortical_attention.inputs.digits import (
     hold_out,
     load_digits_tokens,
@@ -113,7 +113,7 @@ def test_the_weights_are_small_and_plain():
 
 def test_a_few_steps_lower_the_energy_and_raise_the_accuracy(digits):
     tokens, labels = digits[0][:100], digits[1][:100]
-    block, energy = fit(tokens, labels, Settings(n_epoch=40, n_batch=50))
+    block, energy = fit(tokens, labels, Training(n_epoch=40, n_batch=50))
     assert energy.shape == (40,)
     # The best output that is blind to the image is the share of each class, p: its energy is (1 - |p|^2) / 2 a token.
     blind = (1 - np.sum((np.bincount(labels) / len(labels)) ** 2)) / 2
@@ -130,12 +130,12 @@ def test_training_against_the_gradient_raises_the_energy(digits, monkeypatch):
         return (energy, *(-slope for slope in slopes))
 
     monkeypatch.setattr(train_digits, "gradients", turned)
-    _, energy = fit(digits[0][:100], digits[1][:100], Settings(n_epoch=5, n_batch=50))
+    _, energy = fit(digits[0][:100], digits[1][:100], Training(n_epoch=5, n_batch=50))
     assert energy[-1] > energy[0]
 
 
 def test_training_is_the_same_every_time(digits):
-    short = Settings(n_epoch=2, n_batch=20)
+    short = Training(n_epoch=2, n_batch=20)
     first, second = (fit(digits[0][:50], digits[1][:50], short) for _ in range(2))
     for one, other in zip(first[0][:4], second[0][:4], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -144,7 +144,7 @@ def test_training_is_the_same_every_time(digits):
 
 def test_the_first_step_of_adam_has_the_length_of_the_learning_rate():
     """The running means start at zero and are corrected for it, so the first step is the rate times the sign."""
-    settings = Settings(weight_decay=0.0)
+    settings = Training(weight_decay=0.0)
     weights, gradient = [np.zeros(3)], [np.array([2.0, -0.5, 1e-3])]
     adam(weights, [0.0], [0.0], gradient, 1, 0.5, settings)
     # epsilon beside the gradient shortens the step by at most this share
@@ -153,7 +153,7 @@ def test_the_first_step_of_adam_has_the_length_of_the_learning_rate():
 
 def test_adam_finds_the_least_of_a_bowl():
     """Each step is at most about the learning rate, here falling to zero, so the end is within a step of the least."""
-    settings, least = Settings(weight_decay=0.0), np.array([1.0, -2.0])
+    settings, least = Training(weight_decay=0.0), np.array([1.0, -2.0])
     weights, slope, square = [np.zeros(2)], [0.0], [0.0]
     for step in range(1, 501):
         adam(weights, slope, square, [weights[0] - least], step, 1 - step / 501, settings)
@@ -162,8 +162,8 @@ def test_adam_finds_the_least_of_a_bowl():
 
 def test_decay_shrinks_weights_that_nothing_needs():
     weights = [np.ones(2)]
-    adam(weights, [0.0], [0.0], [np.zeros(2)], 1, 1.0, Settings())
-    np.testing.assert_allclose(weights[0], 1 - Settings().learning_rate * Settings().weight_decay)
+    adam(weights, [0.0], [0.0], [np.zeros(2)], 1, 1.0, Training())
+    np.testing.assert_allclose(weights[0], 1 - Training().learning_rate * Training().weight_decay)
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):

@@ -91,8 +91,8 @@ def test_preferences_for_other_models_change_nothing(form, monkeypatch):
         monkeypatch.setitem(brian2.prefs, name, value)
     after = simulate(plan, of, units, **asked)
     assert {name: brian2.prefs[name] for name in OTHERS} == OTHERS
-    for name, numbers in before.numbers.items():
-        assert np.array_equal(numbers, after.numbers[name])
+    for name, values in before.values.items():
+        assert np.array_equal(values, after.values[name])
 
 
 def test_preferences_are_put_back_after_an_error(monkeypatch):

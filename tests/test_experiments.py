@@ -1,4 +1,4 @@
-"""The experiments run small: the number that each prediction speaks of, and what must not pass for it."""
+"""The experiments run small: the value that each prediction speaks of, and what must not pass for it."""
 
 import importlib
 import inspect
@@ -23,7 +23,7 @@ from cortical_attention.reference.attention import linear_attention
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
-from cortical_attention.simulation.settle import slots
+from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials import batch
 from cortical_attention.trials.spike_error_sources import SHORT, idealised, settings, synapses
 from cortical_attention.trials.systems import kernels
@@ -54,8 +54,8 @@ def call(*arguments):
 @pytest.fixture(scope="module")
 def one_head_rows():
     asked = {
-        one_head.Circuit("mask", "relu", "cross"): rates(),  # small Z: needs the whole default settling time
-        one_head.Circuit("memory", "elu+1", "self"): rates(settle=1.5, duration=0.1),
+        one_head.Condition("mask", "relu", "cross"): rates(),  # small Z: needs the whole default settling time
+        one_head.Condition("memory", "elu+1", "self"): rates(settle=1.5, duration=0.1),
     }
     found = [one_head.run(options, every=[circuit]) for circuit, options in asked.items()]
     assert all(status_of(swept, [rows[0]["settled"]]) == DONE for rows, swept in found)
@@ -133,7 +133,7 @@ def test_exact_numbers_in_place_of_nuclei_and_shunt_leave_the_answer_as_it_is():
     plan = idealised(plan, ("nuclei", "shunt"), reference.normaliser)
     assert not any(each.source in ("core", "matrix", "interneuron") for each in plan.circuit.projections)
     run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
-    output = plan.read(plan.output, slots(run, RATE, plan.protocol.windows))
+    output = plan.read(plan.output, window_values(run, RATE, plan.protocol.windows))
     assert np.linalg.norm(output - reference.output) <= AGREE * np.linalg.norm(reference.output)
 
 

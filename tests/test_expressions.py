@@ -10,7 +10,7 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from cortical_attention.wiring.expressions import Expression, WiringError, connect, parse, sizes
-from cortical_attention.wiring.network import Settings, wire
+from cortical_attention.wiring.network import Construction, wire
 
 AXES = {"i": ("token", 4), "j": ("context", 3), "h": ("head", 2), "k": ("key", 5), "m": ("model", 6)}
 
@@ -186,6 +186,6 @@ def test_a_circuit_that_cannot_be_wired_is_refused_by_name(line, sentence):
 
 def test_an_unknown_kernel_is_refused_by_name():
     circuit = Circuit("one", {"source": RELAY._replace(kernels={"soma": "sine"})}, ())
-    settings = Settings(RATE, {"source": [100] * Hz}, 1, 1, True, Clock(1 * ms), 1 * ms)
+    settings = Construction(RATE, {"source": [100] * Hz}, 1, 1, True, Clock(1 * ms), 1 * ms)
     with pytest.raises(WiringError, match="population 'source': kernel 'sine' of soma is none of"):
         wire(circuit, settings)

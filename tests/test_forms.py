@@ -60,7 +60,7 @@ def test_noise_is_the_same_compiled():
 
 
 def test_noise_is_white():
-    """Mean 0, variance 1; no correlation over steps, cells and streams: five standard errors of 40,000 numbers."""
+    """Mean 0, variance 1; no correlation over steps, cells and streams: five standard errors of 40,000 values."""
     one, other = draws("numpy", 200, 200), draws("numpy", 200, 200, stream=777)
     error = 5 / np.sqrt(one.size)
     assert abs(one.mean()) < error
@@ -79,18 +79,18 @@ def test_the_table_is_monotone_and_reaches_its_top(membrane):
     assert (np.diff(currents) >= 0).all()
 
 
-def chain(numbers, cells=40):
-    """Counts of two populations in a row, in numbers (n_phase, n), of which the first is driven with `numbers`."""
-    axes = (("model", len(numbers)),)
+def chain(values, cells=40):
+    """Counts of two populations in a row, in values (n_phase, n), of which the first is driven with `values`."""
+    axes = (("model", len(values)),)
     populations = named(
-        Population("first", FIRST_ORDER, axes, inputs={"soma": np.array(numbers)[None]}),
+        Population("first", FIRST_ORDER, axes, inputs={"soma": np.array(values)[None]}),
         Population("second", FIRST_ORDER, axes),
     )
     circuit = Circuit("chain", populations, (Projection("first", "second.soma", "m -> m"),))
     plan = Plan(circuit, Protocol(500 * ms, 8, np.arange(2, 8)[None]), 1)
     units = {name: np.ones(1) * UNIT for name in populations}
     run = simulate(plan, ADAPTIVE.with_synapses(conductance=0.0), units, dt=1 * ms, cells=cells, target="numpy")
-    return {name: each[2:, 0] for name, each in run.numbers.items()}
+    return {name: each[2:, 0] for name, each in run.values.items()}
 
 
 def test_a_calibrated_cell_fires_as_often_as_it_is_asked():
@@ -107,7 +107,7 @@ def test_a_drive_beyond_the_table_fails():
 
 
 def test_adaptive_cells_answer_nearly_as_attention_and_saturate_with_conductance():
-    """8 cells a number, asked for 10 %; with fifty times the conductance the answer is more than 10 % off."""
+    """8 cells per value, asked for 10 %; with fifty times the conductance the answer is more than 10 % off."""
     drawn = draw(0, n_token=3, n_head=1, scale=1.0)
     reference = algebra(drawn).output
     times = {"cells": 8, "settle": 1.5 * second, "window": 2 * second}

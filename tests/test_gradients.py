@@ -183,7 +183,7 @@ def test_a_target_met_leaves_nothing_to_learn():
 @pytest.mark.parametrize("normalised", [True, False])
 def test_relu_obeys_euler_s_theorem(normalised):
     """relu is homogeneous of degree 1: so is the unnormalised output in each weight, and the normalised one is of
-    degree 0 in queries and keys. Hence <dE/dW, W> of a head is the same number for each weight, or 0."""
+    degree 0 in queries and keys. Hence <dE/dW, W> of a head is the same value for each weight, or 0."""
     tokens, targets, block, how = draw(n_token=9)
     answer = gradients(tokens, targets, block, kernel="relu", normalised=normalised)
     along = np.array([np.einsum("hab,hab->h", g, W) for g, W in zip(answer[1:], block[:4], strict=True)])

@@ -45,7 +45,7 @@ def climbed(once, tmp_path):
 
 def climb(folder, seeds=2, **more):
     """Rows of the rate form on the small suite, both wirings."""
-    every = ladder.units(("rate",), suites=("random",))
+    every = ladder.jobs(("rate",), suites=("random",))
     return ladder.climb(every, GIVEN | more, seeds, folder)
 
 
@@ -90,7 +90,7 @@ def test_what_other_code_answered_is_asked_again(one, tmp_path, monkeypatch):
     with pytest.raises(pytest.fail.Exception, match="is run again"):
         climb(tmp_path / "out", 1)
     monkeypatch.undo()
-    file, other = sorted((tmp_path / "out" / "units").iterdir())
+    file, other = sorted((tmp_path / "out" / "jobs").iterdir())
     rows = json.loads(file.read_text())["rows"]
     file.write_text(json.dumps({"code": "other", "rows": rows}))
     other.write_text(json.dumps(rows))  # as files were before they named their code
@@ -113,7 +113,7 @@ def test_tables_go_before_a_ladder_goes_on(one, tmp_path, monkeypatch):
     monkeypatch.setattr(ladder, "climb", lambda *_: pytest.fail("killed"))
     with pytest.raises(pytest.fail.Exception, match="killed"):
         run(*words(out), "--seed", "1")
-    assert {path.name for path in out.iterdir()} == {"units"}
+    assert {path.name for path in out.iterdir()} == {"jobs"}
 
 
 def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):
@@ -147,9 +147,9 @@ def test_the_memory_wiring_asked_by_all_tokens_at_once_answers_as_one_by_one(one
     """Tokens that ask side by side give the answer of `compare`, where they ask one after another."""
     from cortical_attention.trials.comparison import compare
 
-    unit = ladder.Unit("rate", "memory", "random", (one,))
-    options = ladder.options_of(unit, GIVEN)
-    _, output, _, settled = ladder.present(unit, options, 1)
+    job = ladder.Job("rate", "memory", "random", (one,))
+    options = ladder.options_of(job, GIVEN)
+    _, output, _, settled = ladder.present(job, options, 1)
     assert settled.all()
     assert output[0, 0] == pytest.approx(compare(one, options).answer.output[0], rel=1e-6, abs=1e-9)
 
@@ -182,7 +182,7 @@ def test_the_interval_covers_what_it_says(n_seed):
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", "[{}]", "[1]", '"x"'])
 def test_a_damaged_unit_is_run_again(one, climbed, tmp_path, content):
-    (file,) = (tmp_path / "units").glob("*mask*")
+    (file,) = (tmp_path / "jobs").glob("*mask*")
     file.write_text(content, encoding="utf-8")
     again = climb(tmp_path)
     timeless = [[row | {"wall_s": None} for row in rows] for rows in (again[0], climbed[0])]
@@ -194,15 +194,15 @@ def test_other_weights_are_another_run(one, climbed, tmp_path, monkeypatch):
     changed = one._replace(block=one.block._replace(W_O=2 * one.block.W_O))
     monkeypatch.setattr(ladder, "suite_cases", lambda: (changed,))
     climb(tmp_path)
-    assert len(list((tmp_path / "units").iterdir())) == 4
+    assert len(list((tmp_path / "jobs").iterdir())) == 4
 
 
 def test_a_form_with_measured_cells_has_a_hash(one):
-    """Its functions and membranes are part of what names a unit."""
+    """Its functions and membranes are part of what names a job."""
     from cortical_attention.readout.files import settings_hash
 
-    unit = ladder.Unit("adaptive", "mask", "random", (one,))
-    options = ladder.options_of(unit, GIVEN)
+    job = ladder.Job("adaptive", "mask", "random", (one,))
+    options = ladder.options_of(job, GIVEN)
     form = options.settings.form
     other = form._replace(membrane=form.membrane.changed(b=0.1))
     changed = options._replace(settings=options.settings._replace(form=other))

@@ -14,7 +14,7 @@ SMALLEST = 1e-6  # of a phase: times closer than that to a whole number of phase
 
 
 def in_ms(t):
-    """A time as a number."""
+    """A time as a value."""
     return float(t / ms)
 
 
@@ -80,7 +80,7 @@ def test_the_mask_wiring_has_one_window_after_settling():
 
 TIMES = Times(300 * ms, 400 * ms, 200 * ms, 1 * ms)  # phase 100 ms: windows of 4, settling 3, writing 2
 N_TOKEN, N_CONTEXT = 2, 3
-WRITING, SLOT = 2 * 2 * N_CONTEXT, 1 + 3 + 4  # no token in the first phase of a slot
+WRITING, QUERY = 2 * 2 * N_CONTEXT, 1 + 3 + 4  # no token in the first phase of a query
 
 
 def inputs(plan, population, port):
@@ -90,7 +90,7 @@ def inputs(plan, population, port):
 
 def test_the_memory_wiring_reads_one_window_a_token_after_its_settling():
     protocol = plan_of(memory_wiring, TIMES)[0].protocol
-    assert protocol.n_phase == WRITING + N_TOKEN * SLOT
+    assert protocol.n_phase == WRITING + N_TOKEN * QUERY
     assert protocol.windows.tolist() == [[16, 17, 18, 19], [24, 25, 26, 27]]
     # the last phase of the run is the last of the last window: nothing is simulated for nothing
     assert protocol.windows[-1, -1] == protocol.n_phase - 1
@@ -100,10 +100,10 @@ def test_each_context_token_is_shown_and_then_written_for_tau_write():
     plan, _, context = plan_of(memory_wiring, TIMES)
     shown, gate = inputs(plan, "matrix", "soma")[:, 0], inputs(plan, "memory", "gate").ravel()
     for j in range(N_CONTEXT):
-        slot = slice(4 * j, 4 * (j + 1))
-        assert np.array_equal(shown[slot], np.broadcast_to(context[0, j], (4, 4)))
-        assert gate[slot].tolist() == [0, 0, 1, 1]
-        open_for = gate[slot].sum() * plan.protocol.phase
+        part = slice(4 * j, 4 * (j + 1))
+        assert np.array_equal(shown[part], np.broadcast_to(context[0, j], (4, 4)))
+        assert gate[part].tolist() == [0, 0, 1, 1]
+        open_for = gate[part].sum() * plan.protocol.phase
         assert open_for / plan.circuit.populations["memory"].parameters["tau_write"] == pytest.approx(1)
     assert not gate[WRITING:].any()
     assert not shown[WRITING:].any()
@@ -118,15 +118,15 @@ def test_a_write_that_is_no_whole_number_of_phases_still_counts_once():
     assert gate.sum() * plan.protocol.phase / tau == pytest.approx(N_CONTEXT)
 
 
-def test_each_token_asks_in_its_own_slot_and_finds_inhibition_at_its_start():
+def test_each_token_asks_in_its_own_window_and_finds_inhibition_at_its_start():
     plan, tokens, _ = plan_of(memory_wiring, TIMES)
     asked, working = inputs(plan, "core", "soma")[:, 0], inputs(plan, "interneuron", "gate").ravel()
     assert not asked[:WRITING].any()
     for i in range(N_TOKEN):
-        slot = slice(WRITING + SLOT * i, WRITING + SLOT * (i + 1))
-        assert not asked[slot][0].any()
-        assert np.array_equal(asked[slot][1:], np.broadcast_to(tokens[0, i], (SLOT - 1, 4)))
-    assert working.tolist() == [0] * WRITING + ([0] + [1] * (SLOT - 1)) * N_TOKEN
+        part = slice(WRITING + QUERY * i, WRITING + QUERY * (i + 1))
+        assert not asked[part][0].any()
+        assert np.array_equal(asked[part][1:], np.broadcast_to(tokens[0, i], (QUERY - 1, 4)))
+    assert working.tolist() == [0] * WRITING + ([0] + [1] * (QUERY - 1)) * N_TOKEN
 
 
 def test_nuclei_may_change_places():
@@ -143,10 +143,10 @@ def test_a_mask_makes_one_memory_a_distinct_row():
     gate = inputs(plan, "memory", "gate").reshape(plan.protocol.n_phase, 2)
     written = gate[:WRITING].reshape(N_CONTEXT, 4, 2).sum(axis=1) / 2
     assert sorted(written.T.tolist()) == [[0, 0, 0], [1, 0, 1]]
-    # row i of the answer is read in slot i, in the memory of its own row of the mask
+    # row i of the answer is read in part i, in the memory of its own row of the mask
     memory = np.where(written.any(axis=0))[0][0]
-    slots = {"higher_order": np.arange(3 * 2 * 4.0).reshape(3, 2, 4)}
-    answer = plan.read(plan.output, slots)
+    values = {"higher_order": np.arange(3 * 2 * 4.0).reshape(3, 2, 4)}
+    answer = plan.read(plan.output, values)
     assert answer.shape == (1, 3, 4)
     for i, row in enumerate(mask):
-        assert np.array_equal(answer[0, i], slots["higher_order"][i, memory if row.any() else 1 - memory])
+        assert np.array_equal(answer[0, i], values["higher_order"][i, memory if row.any() else 1 - memory])

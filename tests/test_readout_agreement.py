@@ -25,8 +25,8 @@ from cortical_attention.readout.statistics import (
 
 RNG = np.random.default_rng(0)
 MEASURES = [relative_l2, cosine, max_abs]
-numbers = st.floats(-1e3, 1e3, allow_subnormal=False)
-matrices = arrays(float, (3, 4), elements=numbers)
+values = st.floats(-1e3, 1e3, allow_subnormal=False)
+matrices = arrays(float, (3, 4), elements=values)
 
 
 def attention(*shape):

@@ -54,21 +54,21 @@ def rounding(tokens, context, block, kernel, mask=None):
 
     A sum of m terms is known to m eps of the sum of their absolute values. That is followed, to first order, through
     q and k (m = d_model + 1 with the bias), phi (times its slope), the products (d_key) and the sums after them. Twice
-    for the division by Z, and twice again because two computed numbers are compared.
+    for the division by Z, and twice again because two computed values are compared.
     """
     phi, derivative = KERNELS[kernel]
     n_head, d_key, d_model = block.W_Q.shape
-    numbers, slips = [], []
+    values, slips = [], []
     for W, b, x in [(block.W_Q, block.b_Q, tokens), (block.W_K, block.b_K, context)]:
         b = np.zeros((n_head, d_key)) if b is None else b
         u = np.einsum("hkm,im->hik", W, x) + b[:, None]
         size = np.einsum("hkm,im->hik", np.abs(W), np.abs(x)) + np.abs(b)[:, None]
-        numbers.append(phi(u))
+        values.append(phi(u))
         slips.append((d_model + 1) * EPS * size * derivative(u) + EPS * phi(u))
     opened = np.ones((len(tokens), len(context))) if mask is None else mask
     pair = "hik,hjk,ij->hij"
-    weight = np.einsum(pair, *numbers, opened)
-    slip = np.einsum(pair, slips[0], numbers[1], opened) + np.einsum(pair, numbers[0], slips[1], opened)
+    weight = np.einsum(pair, *values, opened)
+    slip = np.einsum(pair, slips[0], values[1], opened) + np.einsum(pair, values[0], slips[1], opened)
     Z = weight.sum(-1)
     lost = np.divide(slip.sum(-1), Z, out=np.zeros_like(Z), where=Z > 0).max()
     bound = 4 * (lost + (d_key + len(context) + d_model + n_head * block.W_V.shape[1]) * EPS)

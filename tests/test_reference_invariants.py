@@ -69,7 +69,7 @@ def test_one_context_token_is_simply_passed_on(form):
 
 @pytest.mark.parametrize("form", LINEAR)
 def test_one_key_dimension_leaves_no_query(form):
-    """With d_key = 1 phi(q_i) is one number, and it cancels in the division: every token gets the same."""
+    """With d_key = 1 phi(q_i) is one value, and it cancels in the division: every token gets the same."""
     tokens, context, block = draw(d_key=1)
     output = form(tokens, block, context=context).output
     assert_close(output, np.broadcast_to(output[0], output.shape))

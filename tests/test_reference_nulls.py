@@ -42,7 +42,7 @@ def features(tokens, context, block, kernel):
 
 
 def expected_weight(null, query, key, mask):
-    """The weights of a null before division, one number at a time."""
+    """The weights of a null before division, one value at a time."""
     n_head, n_token, d_key = query.shape
     weight = np.zeros((n_head, n_token, key.shape[1]))
     for h, i, j in zip(*np.nonzero(np.broadcast_to(mask, weight.shape)), strict=True):

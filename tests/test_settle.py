@@ -7,6 +7,7 @@ import pytest
 from brian2 import Hz, ms, second
 
 from cortical_attention.cells.cell import CellType
+from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.relay import FIRST_ORDER
@@ -36,11 +37,11 @@ def judged(numbers_of):
     """Judgement of a made-up run in rates of the unnormalised mask wiring: `numbers_of` (name, phase, shape)."""
     tokens, block = draw()
     plan = mask_wiring(TIMES, tokens, *block[:4], normalisation=None)
-    numbers = {
+    values = {
         name: np.array([np.full((1, *each.shape), numbers_of(name, phase)) for phase in range(plan.protocol.n_phase)])
         for name, each in plan.circuit.populations.items()
     }
-    return judge(plan, SimpleNamespace(numbers=numbers), RATE, 1)
+    return judge(plan, SimpleNamespace(values=values), RATE, 1)
 
 
 def test_still_numbers_are_settled():
@@ -64,13 +65,14 @@ def test_numbers_that_run_away_are_not_settled(base):
 
 def test_a_population_that_the_answer_does_not_hear_may_not_run_away_either():
     found = judged(lambda name, phase: 4.0**phase if name == "superficial" else 1.0)
-    assert found.reason.tolist() == ["the numbers of superficial run away"]
+    assert found.reason.tolist() == ["the values of superficial run away"]
     found = judged(lambda name, phase: np.inf if name == "core" else 1.0)
-    assert found.reason.tolist() == ["the numbers of core run away"]
+    assert found.reason.tolist() == ["the values of core run away"]
 
 
-def test_too_long_a_step_is_not_settled():
-    """Four time constants of a dendrite: every number grows by three from step to step."""
+def test_too_long_a_step_is_not_settled(monkeypatch):
+    """Four time constants of a dendrite: every value grows by three from step to step."""
+    monkeypatch.setattr(Form, "shortest_time_constant", lambda form: ("tau", second))  # or it is refused
     tokens, block = draw()
     settings = Settings(RATE, dt=20 * ms, target="numpy")
     answer = attend("mask", tokens, settings, **block._asdict(), normalisation=None)
@@ -87,7 +89,7 @@ def ask_spikes(**scales):
 
 
 def test_an_answer_that_spikes_do_not_resolve_is_not_settled():
-    """An answer below what has a unit rate (`wiring.numbers.SILENT`) sends no spike. With W_O of zero, zero is right."""
+    """An answer below what has a unit rate (`wiring.values.SILENT`) sends no spike. With W_O of zero, zero is right."""
     small, error = ask_spikes(W_O=1e-14)
     assert error is None
     assert not small.settled.settled.any()
@@ -149,7 +151,7 @@ def test_a_loop_of_somata_is_judged():
     plan = looped(-0.5)
     units = dict.fromkeys(plan.circuit.populations, np.array([100.0]) * Hz)
     run = simulate(plan, SPIKING, units, dt=1 * ms, target="numpy")
-    answer = run.numbers["core"][8:].mean(axis=0)
+    answer = run.values["core"][8:].mean(axis=0)
     assert np.abs(answer - DRIVE / 1.5).max() <= 2 / 100  # two spikes in a second at 100 Hz
     assert judge(plan, run, SPIKING, 1).settled.all()
     assert "errors of counting grow without bound in a loop" in judge(looped(1.0), run, SPIKING, 1).reason[0]

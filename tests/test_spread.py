@@ -25,7 +25,7 @@ from cortical_attention.command.options import OptionError
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.cut import Stages, part, stages
-from cortical_attention.simulation.initial import drawn
+from cortical_attention.simulation.initial import initial_state
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.spread import spread
 from cortical_attention.wiring.circuit import Population, Projection, Sent
@@ -99,7 +99,7 @@ def both(plan, form=SPIKING, unit=100, **more):
 
 def differences(whole, parts):
     """What differs between two runs: names of populations with a field, and fields of the run."""
-    found = {name for name in whole.numbers if not np.array_equal(whole.numbers[name], parts.numbers[name])}
+    found = {name for name in whole.values if not np.array_equal(whole.values[name], parts.values[name])}
     for one, other in zip(whole.records, parts.records, strict=True):
         fields = zip(one._fields, one, other, strict=True)
         found |= {f"{one.name}.{field}" for field, a, b in fields if not np.array_equal(a, b)}
@@ -110,8 +110,8 @@ def differences(whole, parts):
 
 
 def far(whole, parts):
-    """Largest distance of any number or recorded rate, relative to the largest of its population."""
-    pairs = [(whole.numbers[name], parts.numbers[name]) for name in whole.numbers]
+    """Largest distance of any value or recorded rate, relative to the largest of its population."""
+    pairs = [(whole.values[name], parts.values[name]) for name in whole.values]
     pairs += [(np.asarray(a.rate), np.asarray(b.rate)) for a, b in zip(whole.records, parts.records, strict=True)]
     return max(np.abs(a - b).max() / np.abs(a).max() for a, b in pairs)
 
@@ -125,7 +125,7 @@ def biased():
 
 PLANS = {
     "cross-attention, biases, mask; a synapse a pair": lambda: (plan_of(**biased()), {"shared": False, "seed": 3}),
-    "undivided cells, weights A; two inputs, two cells a number": lambda: (
+    "undivided cells, weights A; two inputs, two cells per value": lambda: (
         plan_of(batch=2, normalisation="feedforward", A=np.eye(2, 3)),
         {"cells": 2, "record": "all"},
     ),
@@ -141,7 +141,7 @@ def test_spikes_are_those_of_one_process(made):
     plan, more = made()
     whole, parts = both(plan, **more)
     assert differences(whole, parts) == set()
-    assert whole.numbers["higher_order"].any()
+    assert whole.values["higher_order"].any()
     assert all(record.spike_index.size for record in whole.records)
     assert parts.target_reason.endswith("head by head")
 
@@ -158,7 +158,7 @@ def test_answers_are_those_of_one_process(monkeypatch):
     for field in ("output", "attention", "attention_sum"):
         assert np.array_equal(getattr(whole, field), getattr(parts, field))
     assert all(np.array_equal(a, b) for a, b in zip(whole.settled, parts.settled, strict=True))
-    assert all(np.array_equal(whole.run.unit_rates[name], parts.run.unit_rates[name]) for name in whole.run.numbers)
+    assert all(np.array_equal(whole.run.unit_rates[name], parts.run.unit_rates[name]) for name in whole.run.values)
     assert told == pytest.approx(np.arange(1, 5) / 4)
 
 
@@ -166,7 +166,7 @@ def test_answers_are_those_of_one_process(monkeypatch):
 def test_rates_are_those_of_one_process(form):
     whole, parts = both(plan_of(b_Q=np.ones((2, 3))), form)
     assert far(whole, parts) <= ROUNDING
-    assert whole.numbers["higher_order"].any()
+    assert whole.values["higher_order"].any()
     assert all(record.spike_index is None for record in parts.records)
 
 
@@ -210,7 +210,7 @@ def test_negative_control_exchanged_heads_give_another_answer(once, heads):
     exchanged = [first._replace(sent=second.sent), second._replace(sent=first.sent)]
     parts = in_parts(plan_of(), executor=Given(exchanged))
     assert {"higher_order", "higher_order.spike_time"} <= differences(once, parts)
-    last = [run.numbers["higher_order"][-1] for run in (once, parts)]
+    last = [run.values["higher_order"][-1] for run in (once, parts)]
     assert np.linalg.norm(np.subtract(*last)) > 0.1 * np.linalg.norm(last[0])
 
 
@@ -317,7 +317,7 @@ def test_heads_compile_to_the_same_program(tmp_path):
 
 def test_every_head_records_as_many_cells():
     plan = plan_of(context=np.ones((1, 50, 4)))
-    recorded = drawn(plan, SPIKING, 1, 0, "default").recorded["intratelencephalic"]
+    recorded = initial_state(plan, SPIKING, 1, 0, "default").recorded["intratelencephalic"]
     of_head = np.bincount(recorded // (3 * 50 * 2 * 2))
     assert len(recorded) == 200
     assert of_head[0] != of_head[1]  # the sample of the whole

@@ -21,7 +21,7 @@ from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.cut import stages
 from cortical_attention.simulation.run import simulate
-from cortical_attention.simulation.settle import slots
+from cortical_attention.simulation.settle import window_values
 from cortical_attention.wiring.circuit import Projection
 from cortical_attention.wiring.expressions import WiringError
 
@@ -64,7 +64,7 @@ def test_two_layers_against_two_layers_of_the_algebra(form, asked):
     assert relative_l2(answer.output, second_layer) <= asked
     assert answer.settled.settled.all()
     # the first layer is read by its name
-    measured = slots(answer.run, form, answer.plan.protocol.windows)
+    measured = window_values(answer.run, form, answer.plan.protocol.windows)
     assert relative_l2(answer.plan.read(answer.plan.layers["layer_1"]["output"], measured), first) <= asked
     # negative control: one layer, and two in the other order
     assert relative_l2(first, second_layer) > 10 * asked
@@ -76,7 +76,7 @@ def test_layers_with_residual_streams():
     times = Settings(RATE, dt=2 * ms).times()
     plan = stacked(blocks, residual=True)(times, tokens)
     run = simulate(plan, RATE, rate_units(plan), dt=times.dt, target="numpy")
-    answer = plan.read(plan.output, slots(run, RATE, plan.protocol.windows))
+    answer = plan.read(plan.output, window_values(run, RATE, plan.protocol.windows))
     expected = layers_of_algebra(tokens, blocks, residual=True)[-1]
     assert relative_l2(answer, expected) <= 2 * ASKED_OF_RATES
     assert relative_l2(layers_of_algebra(tokens, blocks)[-1], expected) > 0.1  # negative control
@@ -153,16 +153,16 @@ def test_readings_sum_by_kind_and_put_tokens_behind_heads():
     plan = memory_wiring(TIMES, tokens, *block[:4], mask=mask)
     assert plan.protocol.token_of.tolist() == [0, 1, 2]
     assert plan.protocol.settle is None
-    numbers = {name: rng.normal(size=(3, plan.batch, *each.shape)) for name, each in plan.circuit.populations.items()}
-    total, output = plan.read(plan.attention_sum, numbers), plan.read(plan.output, numbers)
+    values = {name: rng.normal(size=(3, plan.batch, *each.shape)) for name, each in plan.circuit.populations.items()}
+    total, output = plan.read(plan.attention_sum, values), plan.read(plan.output, values)
     assert total.shape == (2, 2, 3)
     for b, i in np.ndindex(2, 3):
         place = 2 * b + plan.protocol.memory_of[i]
-        assert total[b, :, i] == pytest.approx(numbers["normaliser"][i, place].sum(axis=-1))
-        assert np.array_equal(output[b, i], numbers["higher_order"][i, place])
+        assert total[b, :, i] == pytest.approx(values["normaliser"][i, place].sum(axis=-1))
+        assert np.array_equal(output[b, i], values["higher_order"][i, place])
     plan = mask_wiring(TIMES, tokens, *block[:4])
-    numbers = {"superficial": rng.normal(size=(1, 2, 2, 3, 3, SIZE))}
-    assert np.array_equal(plan.read(plan.attention, numbers), numbers["superficial"][0].sum(axis=-1))
-    assert plan.read(None, numbers) is None
+    values = {"superficial": rng.normal(size=(1, 2, 2, 3, 3, SIZE))}
+    assert np.array_equal(plan.read(plan.attention, values), values["superficial"][0].sum(axis=-1))
+    assert plan.read(None, values) is None
     with pytest.raises(WiringError, match="reading of 'superficial': it has no axis of kind value"):
-        plan.read(Reading("superficial", sum=("value",)), numbers)
+        plan.read(Reading("superficial", sum=("value",)), values)

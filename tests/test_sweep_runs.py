@@ -15,7 +15,7 @@ from cortical_attention.readout.files import FolderError
 from cortical_attention.readout.provenance import tree
 from cortical_attention.sweep import folder as sweep_folder
 from cortical_attention.sweep import runs
-from cortical_attention.sweep.workers import spread
+from cortical_attention.sweep.workers import distribute
 from tests.sweeping import planned
 
 
@@ -125,9 +125,9 @@ class Ends:
 def test_a_worker_that_cannot_write_stops_the_sweep_and_other_errors_do_not():
     asked, folder = planned(seeds=3), Path("result").resolve()
     with pytest.raises(FolderError, match="full"):
-        spread(asked.runs, folder, Ends(FolderError("full")), lambda: 0)
+        distribute(asked.runs, folder, Ends(FolderError("full")), lambda: 0)
     told = []
-    spread(asked.runs, folder, Ends(RuntimeError("lost")), lambda: 2, lambda: told.append(1))
+    distribute(asked.runs, folder, Ends(RuntimeError("lost")), lambda: 2, lambda: told.append(1))
     assert [row["error"] for row in sweep_folder.rows(asked.runs, folder)] == 3 * ["RuntimeError: lost"]
     assert len(told) == 3
 

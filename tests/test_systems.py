@@ -54,7 +54,7 @@ from cortical_attention.reference.attention import softmax_attention
 from cortical_attention.trials.systems import System
 
 wiring = mask_wiring
-number = 5
+value = 5
 form = RATE._replace(name="other")
 unparsed = RATE._replace(membrane=RATE.membrane._replace(equations="drate/dt = ("))
 
@@ -122,18 +122,18 @@ def test_a_registered_wiring_is_known_to_the_command_line_at_once(monkeypatch, c
     monkeypatch.setitem(SYSTEMS, "other", SYSTEMS["mask"]._replace(name="other", claims={}))
     compared = compare(case, o.check(wiring="other", **SHORT))
     assert (compared.report["wiring"], compared.report["settled"]) == ("other", True)
-    assert {unit.wiring for unit in ladder.units(suites=("random",))} == {"mask", "memory"}
-    assert {unit.wiring for unit in ladder.units(wirings=("other",), suites=("random",))} == {"other"}
+    assert {job.wiring for job in ladder.jobs(suites=("random",))} == {"mask", "memory"}
+    assert {job.wiring for job in ladder.jobs(wirings=("other",), suites=("random",))} == {"other"}
 
 
 def test_the_ladder_runs_what_is_claimed(monkeypatch):
     from cortical_attention.experiments import ladder
 
     monkeypatch.setitem(SYSTEMS, "other", SYSTEMS["mask"]._replace(name="other", claims={"dale": 1e-9}))
-    found = {(unit.rung, unit.wiring) for unit in ladder.units(suites=("random",))}
+    found = {(job.rung, job.wiring) for job in ladder.jobs(suites=("random",))}
     assert {rung for rung, wiring in found if wiring == "other"} == {"dale"}
     assert {rung for rung, wiring in found if wiring == "mask"} == set(SYSTEMS["mask"].claims)
-    assert not ladder.units(("biophysical",), ("memory",))
+    assert not ladder.jobs(("biophysical",), ("memory",))
     rows = [
         {"rung": "dale", "wiring": wiring, "suite": "random", "case": "a", "relative_l2": 1e-7} for wiring in SYSTEMS
     ]
@@ -195,7 +195,7 @@ def test_the_settling_time_is_shown_where_there_is_one(case):
 
 
 # One judgement
-@pytest.mark.parametrize("reason", ["", "the numbers of core run away; too few spikes"])
+@pytest.mark.parametrize("reason", ["", "the values of core run away; too few spikes"])
 def test_the_sentences_say_what_the_json_says(reason):
     report = {"interrupted": False, "silent": 2, "settled": not reason, "reason": reason, "biological_s": 1.0}
     sentences = judgement(report)
@@ -257,7 +257,7 @@ REFUSED = {
     "--wiring absent:wiring": ("no module 'absent'",),
     "--wiring mine.part:wiring": ("no module 'mine.part'", "mine.part:wiring"),
     "--wiring mine:absent": ("module 'mine' has no 'absent'",),
-    "--wiring mine:number": ("mine:number", "callable", "int"),
+    "--wiring mine:value": ("mine:value", "callable", "int"),
     "--wiring mine:": ("module:object",),
     "--wiring :mine": ("module:object",),
     "--wiring ..mine:wiring": ("module:object",),

@@ -179,9 +179,9 @@ def test_the_mapping_finds_a_product_and_not_a_sum(signed):
 
 def test_counting_belongs_to_the_error_of_a_mapping():
     """With few spikes to count no mapping is as good as with many."""
-    numbers, same = np.linspace(0, 1, 20), lambda x: x
+    values, same = np.linspace(0, 1, 20), lambda x: x
     few, many = (
-        map_product(made_up(True), "burst", numbers, numbers, same, same, True, counted * second).loss
+        map_product(made_up(True), "burst", values, values, same, same, True, counted * second).loss
         for counted in (0.1, 1e3)
     )
     assert few > 10 * many

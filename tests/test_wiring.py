@@ -15,11 +15,11 @@ from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from cortical_attention.wiring.expressions import Expression, WiringError
-from cortical_attention.wiring.network import Settings, wire
-from cortical_attention.wiring.numbers import (
-    numbers_of_count,
-    numbers_of_rate,
+from cortical_attention.wiring.network import Construction, wire
+from cortical_attention.wiring.values import (
     unit_rate_for,
+    values_of_count,
+    values_of_rate,
     weight_of_rate,
     weight_of_spike,
 )
@@ -53,9 +53,9 @@ def pair(drawn, seed, batch=1):
     """Source relays, which carry random numbers of both signs, onto target relays, by random weights of both signs."""
     expression, size_of = drawn
     rng = np.random.default_rng(seed)
-    numbers = rng.normal(size=(batch, *shape(expression.source, size_of)))
+    values = rng.normal(size=(batch, *shape(expression.source, size_of)))
     weights = rng.normal(size=shape(expression.weight, size_of))
-    source = relays("source", expression.source, size_of, inputs={"soma": numbers})
+    source = relays("source", expression.source, size_of, inputs={"soma": values})
     line = Projection("source", "target.soma", "{}, {} -> {}".format(*expression), weights)
     return Circuit("pair", {"source": source, "target": relays("target", expression.target, size_of)}, (line,))
 
@@ -63,7 +63,7 @@ def pair(drawn, seed, batch=1):
 def build(circuit, form, batch=1, cells=1, shared=True, dt=1 * ms, unit=UNIT):
     """Brian2 objects, every population with the same unit rate, or the same for each input."""
     units = dict.fromkeys(circuit.populations, unit * np.ones(batch))
-    return wire(circuit, Settings(form, units, batch, cells, shared, Clock(dt), 1 * second))
+    return wire(circuit, Construction(form, units, batch, cells, shared, Clock(dt), 1 * second))
 
 
 def rates_at_end(circuit, batch=1, **more):
@@ -220,7 +220,7 @@ RENAMED = CellType("superficial", "L2/3", {"zz": 0.0, "aa": 0.0, "ss": 1.0, "gg"
     [(("zz", "yy", "dd", "aa"), SUPERFICIAL), (("aa", "zz", "relay", "dendrite"), SUPERFICIAL), (NAMES, RENAMED)],
 )  # fmt: skip
 def test_names_change_nothing(names, cell):
-    """Brian2 breaks ties by name unless told the order; here everything is told (DESIGN, numbers and randomness)."""
+    """Brian2 breaks ties by name unless told the order; here everything is told (DESIGN, values and randomness)."""
     assert same(spikes(superficial(NAMES, SUPERFICIAL)), spikes(superficial(names, cell)))
     one, other = (rates_at_end(superficial(*each)).values() for each in ((NAMES, SUPERFICIAL), (names, cell)))
     # Brian2 orders the factors of a product by name, which moves the last digit
@@ -250,7 +250,7 @@ def test_inputs_side_by_side_answer_as_each_alone():
             assert np.array_equal(together[1][name][:, mine] - [[row * n_cell], [0]], [index, step])
 
 
-def test_three_cells_a_number_answer_as_one():
+def test_three_cells_per_value_answer_as_one():
     circuit = superficial(NAMES, SUPERFICIAL)
     one, three = rates_at_end(circuit, cells=1), rates_at_end(circuit, cells=3)
     for name in NAMES:
@@ -273,7 +273,7 @@ def mean_trace(size_of_spike):
         (Projection("source", "target.soma", ", -> ", WEIGHT),),
     )  # fmt: skip
     units = dict.fromkeys(circuit.populations, GAIN_UNIT * np.ones(1))
-    wired = wire(circuit, Settings(SPIKING, units, 1, 1, True, Clock(GAIN_DT), 1 * second))
+    wired = wire(circuit, Construction(SPIKING, units, 1, 1, True, Clock(GAIN_DT), 1 * second))
     wired.synapses["source -> target.soma", "excitation"].weight = size_of_spike
     source, target = wired.groups.values()
     source.v = 0.5 / STEPS
@@ -300,8 +300,8 @@ def test_a_regular_train_at_unit_rate_stands_for_the_weight():
 
 
 def test_numbers_and_rates():
-    assert np.allclose(numbers_of_rate(np.array([50, -25]) * Hz, UNIT), [0.5, -0.25], rtol=4 * EPS)
-    assert np.allclose(numbers_of_count([3, 0], UNIT, 2 * second), [0.015, 0], rtol=4 * EPS)
+    assert np.allclose(values_of_rate(np.array([50, -25]) * Hz, UNIT), [0.5, -0.25], rtol=4 * EPS)
+    assert np.allclose(values_of_count([3, 0], UNIT, 2 * second), [0.015, 0], rtol=4 * EPS)
     assert np.allclose(weight_of_rate([2.0, -1.0], UNIT) / second, [0.02, -0.01], rtol=4 * EPS)
     assert unit_rate_for(np.array([2.5, 0]), 250 * Hz) / Hz == pytest.approx([100, 250])
 
@@ -317,6 +317,6 @@ def test_two_projections_to_one_port_are_refused():
 def test_a_constant_of_a_cell_type_does_not_take_the_place_of_one_of_the_form():
     clashing = CellType("superficial", "L2/3", {"soma": 0.0}, "soma", parameters={"sigma": 1.0})
     circuit = Circuit("clash", {"cells": Population("cells", clashing, (("token", 2),))}, ())
-    how = Settings(ADAPTIVE, {"cells": np.ones(1) * UNIT}, 1, 1, True, Clock(1 * ms), 100 * ms)
+    how = Construction(ADAPTIVE, {"cells": np.ones(1) * UNIT}, 1, 1, True, Clock(1 * ms), 100 * ms)
     with pytest.raises(WiringError, match="'cells': sigma is a constant of the cell type and of the form"):
         wire(circuit, how)

@@ -38,10 +38,10 @@ class Population(NamedTuple):
     kernels : dict of str to str
         Nonlinearity of a port, the identity unless named here (`cells.kernels.KERNELS`).
     signed : str or None
-        The port whose sign turns the sign of the cell's number; None where the number is never negative. A form with
-        on/off pairs gives a signed population two cells a number, and flips this port for the off cell.
+        The port whose sign turns the sign of the cell's value; None where the value is never negative. A form with
+        on/off pairs gives a signed population two cells per value, and flips this port for the off cell.
     inputs : dict of str to ndarray
-        Numbers that reach a port from outside: shape (batch, *sizes), constant, or (n_phase, batch, *sizes), one row a
+        Values that reach a port from outside: shape (batch, *sizes), constant, or (n_phase, batch, *sizes), one row a
         phase; axes of size one are repeated.
     parameters : dict
         Constants of the cell's state beyond those of its type.
@@ -77,7 +77,7 @@ class Projection(NamedTuple):
         ``"population.port"``.
     expression : str
     weights : array_like
-        Numbers, with the axes that the expression gives them; 1 where it names no weight.
+        Values, with the axes that the expression gives them; 1 where it names no weight.
     like_signs : bool
         On cells reach on cells and off cells off cells only, as L5 IT cells reach L5 PT cells: by excitation alone.
     same : tuple of (str, str)
@@ -191,7 +191,7 @@ class Circuit(NamedTuple):
         if projection.plasticity and self._is_reached_with_like_signs(source):
             raise WiringError(
                 f"projection '{name}': its synapses cannot be plastic, since '{source.name}' is reached with like signs: "
-                "its on and off cells send at once, and their number does not tell what each of them releases"
+                "its on and off cells send at once, and their value does not tell what each of them releases"
             )
         sign, limit = (-1, "<=") if source.cell.transmitter == GABA else (1, ">=")
         if projection.like_signs and (not source.signed or target.signed != port or (sign * weights < 0).any()):

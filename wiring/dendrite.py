@@ -9,8 +9,8 @@ from brian2.utils.stringtools import word_substitute
 from cortical_attention.cells.kernels import KERNELS, phi
 from cortical_attention.wiring.dense import projected
 from cortical_attention.wiring.expand import expand_input
-from cortical_attention.wiring.numbers import weight_of_rate
 from cortical_attention.wiring.signals import signals_of
+from cortical_attention.wiring.values import weight_of_rate
 
 ACTIVATION = "\n activation : 1 \n input : 1 (constant)"
 
@@ -40,12 +40,12 @@ def activations(concrete, reaching, wires, settings):
         alone = [k for k in reaching if reaching[k].port == port]
         if kernel not in KERNELS or len(alone) != 1 or (kernel == "identity" and not synapses.saturates(port)):
             continue
-        wire, numbers = wires[alone[0]], _input(concrete, port)
-        if numbers.ndim > 1 or wire.n_dendrite == concrete.n_cell:
+        wire, values = wires[alone[0]], _input(concrete, port)
+        if values.ndim > 1 or wire.n_dendrite == concrete.n_cell:
             continue
         at_dendrite = np.zeros(wire.n_dendrite)
-        at_dendrite[wire.dendrite_of] = numbers
-        if np.array_equal(at_dendrite[wire.dendrite_of], numbers):
+        at_dendrite[wire.dendrite_of] = values
+        if np.array_equal(at_dendrite[wire.dendrite_of], values):
             found[alone[0]] = Activation(kernel, at_dendrite)
     return found
 
@@ -63,7 +63,7 @@ def sizes_of(pathway, concrete):
     return {letter: size for letter, (_, size) in zip(letters, axes, strict=True)}
 
 
-def drive_of(k, pathway, wired, sender, settings):
+def sum_of(k, pathway, wired, sender, settings):
     """Function that sums the rates of a group (the source, or its terminals) that reach each dendrite, or None where that
     takes synapses: those that are one-signed, of spikes, of one cell each, or from cells that differ in their unit."""
     unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
@@ -85,7 +85,7 @@ def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):
         namespace={**synapses.constants, "tau": synapses.tau(target.cell, port), f"projected_{k}": drive},
         clock=settings.clock,
         name=f"dendrite_{k}_of_{target.name}",
-        order=-1,  # decays before the cell reads it: see wiring.numbers.weight_of_spike
+        order=-1,  # decays before the cell reads it: see wiring.values.weight_of_spike
     )
     if activation:
         kernel = word_substitute(KERNELS[activation.kernel], {"x": "(filtered + input)"})

@@ -2,7 +2,7 @@
 
 An index expression says by itself which source cell reaches which dendrite with which weight, so that no index needs to be
 stored: each dendrite sums over the letters that it does not carry. Plain synapses read 24 bytes for each product; this
-reads two numbers, in order.
+reads two values, in order.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 
 def projected(name, expression, size_of, weights, rate):
-    """Function of a dendrite's index: what reaches it (a number), for Brian2 equations.
+    """Function of a dendrite's index: what reaches it (a value), for Brian2 equations.
 
     Parameters
     ----------

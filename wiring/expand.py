@@ -93,14 +93,14 @@ def _outer(n_sign):
     return reduce(np.multiply.outer, n_sign * [SIGNS], np.array(1.0))
 
 
-def expand_input(concrete, port, numbers):
-    """Numbers that reach a port from outside, one a cell: shape (n_cell,), or (n_phase, n_cell) if they change.
+def expand_input(concrete, port, values):
+    """Values that reach a port from outside, one a cell: shape (n_cell,), or (n_phase, n_cell) if they change.
 
     The off cell of a pair gets the negative at the port that flips its sign.
     """
     population = concrete.population
-    numbers = np.asarray(numbers, dtype=float)[..., np.newaxis]
-    lead = numbers.shape[: numbers.ndim - len(population.axes) - 2]
+    values = np.asarray(values, dtype=float)[..., np.newaxis]
+    lead = values.shape[: values.ndim - len(population.axes) - 2]
     if concrete.axes[-1][0] == "sign":
-        numbers = numbers[..., np.newaxis] * (SIGNS if population.signed == port else 1.0)
-    return np.broadcast_to(numbers, lead + concrete.shape).reshape(*lead, -1)
+        values = values[..., np.newaxis] * (SIGNS if population.signed == port else 1.0)
+    return np.broadcast_to(values, lead + concrete.shape).reshape(*lead, -1)

@@ -32,7 +32,7 @@ class Expression(NamedTuple):
         return f"{self.source},{self.weight}->{self.distinct}"
 
 
-class Synapses(NamedTuple):
+class Connections(NamedTuple):
     """Synapses one by one: flat index of the source cell, of the dendrite, and of the weight entry.
 
     Attributes
@@ -144,7 +144,7 @@ def connect(expression, size_of, shared):
 
     Returns
     -------
-    Synapses
+    Connections
     """
     dendrite = expression.distinct if shared else expression.target
     letters = "".join(dict.fromkeys(expression.source + dendrite))
@@ -161,7 +161,7 @@ def connect(expression, size_of, shared):
         int(np.prod([size_of[after] for after in dendrite[dendrite.index(letter) + 1 :]])) if letter in dendrite else 0
         for letter in expression.target
     )
-    return Synapses(pre, post, entry, n_dendrite, dendrite_of.ravel(), strides)
+    return Connections(pre, post, entry, n_dendrite, dendrite_of.ravel(), strides)
 
 
 def flat_index(grid, letters, size_of):

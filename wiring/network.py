@@ -8,7 +8,7 @@ from brian2 import NeuronGroup, Synapses, linked_var
 
 from cortical_attention.cells.cell import GABA
 from cortical_attention.cells.noise import shifted
-from cortical_attention.wiring.dendrite import activations, dendrite_of, drive_of, sizes_of
+from cortical_attention.wiring.dendrite import activations, dendrite_of, sizes_of, sum_of
 from cortical_attention.wiring.expand import expand_population, expand_projection
 from cortical_attention.wiring.expressions import WiringError, connect
 from cortical_attention.wiring.release import refuse_carried
@@ -17,16 +17,16 @@ from cortical_attention.wiring.signals import signals_of
 from cortical_attention.wiring.soma import cells_of, each_cell, highest
 
 
-class Settings(NamedTuple):
+class Construction(NamedTuple):
     """How a circuit is made into a network.
 
     Attributes
     ----------
     form : Form
     unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
-        Rate that stands for the number one: of a population for an input, or of each of its cells.
+        Rate that stands for the value one: of a population for an input, or of each of its cells.
     batch, cells : int
-        Inputs side by side; cells that share one number.
+        Inputs side by side; cells that share one value.
     shared : bool
         Shared dendrites (True) or one synapse a pair (False).
     clock : Brian2 Clock
@@ -71,7 +71,7 @@ class Wired(NamedTuple):
         Populations that are played (`wiring.replay`).
     concrete : dict of str to Concrete
     synapses : dict of (projection, "excitation" or "inhibition") to Brian2 Synapses
-    wires : dict of projection name to wiring.expressions.Synapses
+    wires : dict of projection name to wiring.expressions.Connections
     others : list
         Dendrites, relays and the synapses onto relays.
     dense : dict of projection name to int
@@ -111,7 +111,7 @@ def wire(circuit, settings):
     Parameters
     ----------
     circuit : Circuit
-    settings : Settings
+    settings : Construction
 
     Returns
     -------
@@ -170,7 +170,7 @@ def _connect(wired, k, pathway, wires, activation, settings):
     group, membrane = wired.source(pathway.source), settings.form.of(source.population.cell)
     refuse_carried(pathway, membrane, settings.form)
     sender = _sender(wired, k, group, pathway, settings) if pathway.excitation.any() else group
-    drive = drive_of(k, pathway, wired, sender, settings)
+    drive = sum_of(k, pathway, wired, sender, settings)
     dendrite = dendrite_of(k, target.population, pathway.port, wires.n_dendrite, drive, activation, settings)
     read = linked_var(dendrite, "activation" if activation else "filtered", index=wires.dendrite_of)
     setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)

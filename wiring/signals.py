@@ -1,8 +1,8 @@
 """What travels from a cell to a dendrite: rates, or spikes. One object each, so that nothing else asks which it is."""
 
 from cortical_attention.cells.short_term import AT_SPIKES, at_spike
-from cortical_attention.wiring.numbers import weight_of_rate, weight_of_spike
 from cortical_attention.wiring.release import terminals
+from cortical_attention.wiring.values import weight_of_rate, weight_of_spike
 
 
 class Rates:

@@ -10,7 +10,7 @@ from cortical_attention.wiring.expand import expand_input
 from cortical_attention.wiring.expressions import WiringError
 from cortical_attention.wiring.signals import signals_of
 
-UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the number one
+UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the value one
 
 
 def cells_of(concrete, reaching, activated, settings):
@@ -21,10 +21,10 @@ def cells_of(concrete, reaching, activated, settings):
     ports = [_port(population, port, [k for k in reaching if reaching[k].port == port]) for port in cell.ports]
     chosen = settings.recorded.get(population.name)
     more = [] if chosen is None else ["chosen : boolean (constant)"]
-    inputs = {port: expand_input(concrete, port, numbers) for port, numbers in population.inputs.items()}
+    inputs = {port: expand_input(concrete, port, values) for port, values in population.inputs.items()}
     group = NeuronGroup(
         concrete.n_cell,
-        Equations("\n".join([*ports, cell.state, f"number = {cell.number} : 1", UNIT_RATE, membrane.soma, *more])),
+        Equations("\n".join([*ports, cell.state, f"value = {cell.value} : 1", UNIT_RATE, membrane.soma, *more])),
         threshold=membrane.threshold,
         events={} if chosen is None else {"recorded": f"{membrane.fired} and chosen"},
         reset=membrane.at_spike,
@@ -35,9 +35,9 @@ def cells_of(concrete, reaching, activated, settings):
         name=population.name,
         order=1,
     )
-    for port, numbers in inputs.items():
-        if numbers.ndim == 1:
-            setattr(group, f"{port}_input", numbers)
+    for port, values in inputs.items():
+        if values.ndim == 1:
+            setattr(group, f"{port}_input", values)
     if chosen is not None:
         group.chosen = np.isin(np.arange(group.N), chosen)
     _start(group, cell, membrane, settings)
@@ -96,7 +96,7 @@ def each_cell(values, n_cell):
 
 
 def _port(population, port, reaching):
-    """Equations of one port: what reaches it, and its number after the kernel."""
+    """Equations of one port: what reaches it, and its value after the kernel."""
     kernel = population.kernels.get(port, "identity")
     if kernel not in KERNELS:
         raise WiringError(f"population '{population.name}': kernel '{kernel}' of {port} is none of {sorted(KERNELS)}")

@@ -33,8 +33,8 @@ from cortical_attention.cells.membranes.two_compartment import (
 CELL = TwoCompartment()
 TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together
 SOMA = """
-    I_s = clip(I_s0 + I_s1 * basal, least_s, most_s) - (1 - gate) * closed : amp   # a closed microcolumn is silent
-    I_d = clip(I_d0 + I_d1 * apical, least_d, most_d) : amp                        # where the surface ends
+    I_s = clip(I_s0 + I_s1 * basal, I_s_min, I_s_max) - (1 - gate) * closed : amp   # a closed microcolumn is silent
+    I_d = clip(I_d0 + I_d1 * apical, I_d_min, I_d_max) : amp                        # where the surface ends
     {inhibition}
     drate/dt = -rate / tau_rate : Hz                        # of its spikes, over the last tenth of a second
     released : 1                                            # so far
@@ -79,9 +79,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
 def ends(cell):
     """Range of the measured surface: least and largest current into soma and dendrite (Quantity, A)."""
     found = {"s": cell.dynamics.basal, "d": cell.dynamics.apical}
-    return {
-        f"{name}_{place}": each[k] * pA for place, each in found.items() for name, k in (("least", 0), ("most", -1))
-    }
+    return {f"I_{place}_{name}": each[k] * pA for place, each in found.items() for name, k in (("min", 0), ("max", -1))}
 
 
 def scatter(cell, group, uniform):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from brian2 import Quantity
+from brian2 import Quantity, get_dimensions, second
 
 from cortical_attention.cells.membranes.membrane import Membrane
 
@@ -140,6 +140,15 @@ class Form(NamedTuple):
         """
         return 4 * (self.synapses.tau_pool + self.synapses.tau_fast + 2 * self.membrane.lag)
 
+    def shortest_time_constant(self):
+        """Name and value (Quantity, s) of the shortest time constant of the form.
+
+        A step of explicit Euler takes dx/dt = -x / tau to (1 - dt / tau) x: beyond dt = tau it overshoots, beyond 2 tau
+        it grows without bound. An integrator without a leak (a time constant of zero) has no such limit.
+        """
+        none = "", float("inf") * second
+        return min(_time_constants(self, self.name), key=lambda each: each[1], default=none)
+
     def of(self, cell):
         """Membrane of a cell type."""
         return self.of_cell.get(cell.name) or self.of_kind.get(cell.membrane, self.membrane)
@@ -155,3 +164,14 @@ class Form(NamedTuple):
             of_kind={kind: change(each) for kind, each in self.of_kind.items()},
             of_cell={name: change(each) for name, each in self.of_cell.items()},
         )
+
+
+def _time_constants(thing, name):
+    """Name and value of every time constant: of every field called tau, at any depth."""
+    if isinstance(thing, Quantity):
+        if name.startswith("tau") and thing.ndim == 0 and get_dimensions(thing) == second.dim and thing > 0 * second:
+            yield name, thing
+        return
+    parts = thing._asdict() if hasattr(thing, "_asdict") else thing if isinstance(thing, dict) else {}
+    for key, part in parts.items():
+        yield from _time_constants(part, str(key))

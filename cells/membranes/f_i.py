@@ -159,7 +159,7 @@ def inverse(table):
     if table.rate[-1] < TOP / Hz:
         raise MembraneError(
             f"the f-I table of the membrane ends at {table.rate[-1]:.0f} Hz but needs to reach {TOP / Hz:.0f} Hz; "
-            "shorten its refractory time, or weaken its adaptation"
+            "shorten the time step or its refractory time, or weaken its adaptation"
         )
     rates = np.arange(0, TOP / Hz + 2 * RESOLUTION / Hz, RESOLUTION / Hz)
     rising = np.append(True, np.diff(table.rate) > 0)

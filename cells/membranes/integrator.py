@@ -2,14 +2,14 @@
 
 dv/dt = rate,   v -= 1 at a spike
 
-It has no noise. A time step that would need two spikes of one cell is counted in `crowded`, and fails the run.
+It has no noise. A time step that would need two spikes of one cell is counted in `saturated`, and fails the run.
 """
 
 from brian2 import Hz
 
 from cortical_attention.cells.membranes.membrane import Drive, Limit, Membrane
 
-ASKED = "rate = unit_rate * clip(number, 0, inf) : Hz"
+ASKED = "rate = unit_rate * clip(value, 0, inf) : Hz"
 
 
 def _spread(group, uniform):
@@ -27,18 +27,18 @@ INTEGRATOR = Membrane(
 )
 
 
-def steady_rate(unit_rate, number):
-    """Rate in the steady state, `unit_rate * number` for values of at least zero.
+def steady_rate(unit_rate, value):
+    """Rate in the steady state, `unit_rate * value` for values of at least zero.
 
     Parameters
     ----------
     unit_rate : Quantity (Hz) or float
         Rate that represents the value one.
-    number : float or ndarray
+    value : float or ndarray
         Value given by the rule of the cell type.
 
     Returns
     -------
     Quantity (Hz), or as `unit_rate`
     """
-    return unit_rate * number
+    return unit_rate * value

@@ -18,7 +18,7 @@ class Drive(NamedTuple):
     Attributes
     ----------
     equations : str
-        Equations of the inputs of the membrane, in terms of `number`, the constant `unit_rate` and the ports.
+        Equations of the inputs of the membrane, in terms of `value`, the constant `unit_rate` and the ports.
     measure : callable or None
         ``measure(membrane, dt)`` returns constants of these equations, measured on the same membrane.
     calibrate : callable or None
@@ -45,7 +45,7 @@ class Limit(NamedTuple):
     Attributes
     ----------
     condition : str
-        Evaluated at each spike, after the reset; counted in the variable `crowded`.
+        Evaluated at each spike, after the reset; counted in the variable `saturated`.
     sentence : str
         Description of such a spike in the message of the failed run.
     """
@@ -103,7 +103,7 @@ class Membrane(NamedTuple):
     @property
     def soma(self):
         """Equations of the soma: drive, membrane, and the running counts of one that spikes."""
-        counts = "count : 1   # spikes so far\n crowded : 1   # spikes beyond the limit" if self.threshold else ""
+        counts = "count : 1   # spikes so far\n saturated : 1   # spikes beyond the limit" if self.threshold else ""
         return f"{self.drive.equations}\n{self.equations}\n{counts}"
 
     @property
@@ -111,7 +111,7 @@ class Membrane(NamedTuple):
         """Statements at a spike, or None in a membrane that does not spike."""
         if self.threshold is None:
             return None
-        beyond = f"crowded += int({self.limit.condition})" if self.limit else ""
+        beyond = f"saturated += int({self.limit.condition})" if self.limit else ""
         return f"{self.reset}\n count += 1\n {beyond}"
 
     @property

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 N_POINT = 25  # chosen: points along each axis at which the product is asked for
 STARTS = [
     (s0, s1, d0, d1) for s0 in (9, 27, 36, 51) for s1 in (18, 36) for d0 in (28, 52, 72) for d1 in (20, 48)
-]  # chosen: 120ths of the range of currents, from its least; and slopes, at the largest number
+]  # chosen: 120ths of the range of currents, from its least; and slopes, at the largest value
 BEST = 4  # of the starts, from which the search goes on
 
 
@@ -52,12 +52,12 @@ class Mapping(NamedTuple):
         return tuple(np.clip(each, *ends) for each, ends in zip(currents, self.ranges, strict=True))
 
 
-def density(numbers):
+def density(values):
     """Density of values on a grid.
 
     Parameters
     ----------
-    numbers : ndarray
+    values : ndarray
         Values, any shape.
 
     Returns
@@ -65,9 +65,9 @@ def density(numbers):
     points, weight : ndarray, shape (N_POINT,)
         Grid from the least to the largest value, and the share of values near each point (sum one).
     """
-    numbers = np.ravel(numbers)
-    points, width = np.linspace(numbers.min(), numbers.max(), N_POINT, retstep=True)
-    near = np.exp(-0.5 * ((numbers[:, None] - points) / max(width, 1e-12)) ** 2).mean(axis=0)
+    values = np.ravel(values)
+    points, width = np.linspace(values.min(), values.max(), N_POINT, retstep=True)
+    near = np.exp(-0.5 * ((values[:, None] - points) / max(width, 1e-12)) ** 2).mean(axis=0)
     return points, near / near.sum()
 
 

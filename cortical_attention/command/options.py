@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from brian2 import Hz, Quantity, get_dimensions, ms, second
+from brian2 import Hz, ms, second
 
 from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
@@ -193,7 +193,7 @@ def _check_times(times, form):
     dt = f"--dt is {times.dt / ms:g} ms"
     if times.dt > times.window / 8:
         raise OptionError(f"{dt} but needs to be at most an eighth of the window of {times.window / second:g} s")
-    name, tau = shortest_time_constant(form)
+    name, tau = form.shortest_time_constant()
     if times.dt > tau:
         raise OptionError(f"{dt} but needs to be at most {tau / ms:g} ms, {name} of form {form.name}")
     if (times.settle + times.window) / times.dt > MAX_STEPS:
@@ -201,26 +201,6 @@ def _check_times(times, form):
             f"{dt} but needs to be longer: a run of {(times.settle + times.window) / second:g} s "
             f"would take more than {MAX_STEPS:.0e} steps"
         )
-
-
-def shortest_time_constant(form):
-    """Name and value (Quantity, s) of the shortest time constant of a form.
-
-    A step of explicit Euler takes dx/dt = -x / tau to (1 - dt / tau) x: beyond dt = tau it overshoots, beyond 2 tau it grows
-    without bound. An integrator without a leak (a time constant of zero) has no such limit.
-    """
-    return min(_time_constants(form, form.name), key=lambda each: each[1], default=("", float("inf") * second))
-
-
-def _time_constants(thing, name):
-    """Name and value of every time constant in a form: of every field called tau, at any depth."""
-    if isinstance(thing, Quantity):
-        if name.startswith("tau") and thing.ndim == 0 and get_dimensions(thing) == second.dim and thing > 0 * second:
-            yield name, thing
-        return
-    parts = thing._asdict() if hasattr(thing, "_asdict") else thing if isinstance(thing, dict) else {}
-    for key, part in parts.items():
-        yield from _time_constants(part, str(key))
 
 
 def some_of(name, words, known):

@@ -37,8 +37,9 @@ def print_comparison(compared, folder, console, as_json):
         table.add_row(f"  of the null: {null.replace('_', ' ')}", per_cent(report[f"{null}_relative_l2"]))
     table.add_row("skill over the best null", number(report["skill"]))
     table.add_row("cosine", number(report["cosine"], 6))
-    table.add_row("correlation of kappa", number(report["kappa_correlation"], 6))
-    table.add_row("linear from softmax attention", per_cent(report["softmax_relative_l2"]))
+    table.add_row("correlation of attention weights", number(report["kappa_correlation"], 6))
+    if compared.reference.softmax is not None:
+        table.add_row("linear from softmax attention", per_cent(report["softmax_relative_l2"]))
     table.add_row("cells, synapses", f"{report['n_cell']}, {report['n_synapse']}")
     table.add_row("biological time, wall time", f"{report['biological_s']:.2f} s, {report['wall_s']:.1f} s")
     console.print(table)

@@ -14,7 +14,7 @@ from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.calibrate import UNIT_RATE, calibrated, rate_units, unit_rates
 from cortical_attention.simulation.run import Run, simulate, work
-from cortical_attention.simulation.settle import Settled, judge, slots
+from cortical_attention.simulation.settle import Settled, judge, window_values
 from cortical_attention.simulation.spread import spread
 from cortical_attention.wiring.expressions import WiringError
 from cortical_attention.wiring.network import refuse_lacking
@@ -26,7 +26,7 @@ N_PILOT, STILL = (
     10,
     0.01,
 )  # chosen: pilots of a plastic circuit, and the change of unit rates at which no more is needed
-WRITE = 250 * ms  # chosen: half of a slot of 0.5 s, in which the token before has faded from the dendrites
+WRITE = 250 * ms  # chosen: half of the 0.5 s of a query, in which the token before has faded from the dendrites
 
 
 class Settings(NamedTuple):
@@ -41,7 +41,7 @@ class Settings(NamedTuple):
     unit_rate : Quantity
         Upper bound of the unit rate of the nuclei.
     cells : int
-        Cells a number.
+        Cells per value.
     shared : bool
         Shared dendrites (True), or one synapse a pair.
     target : {"auto", "numpy", "cython", "cpp"}
@@ -229,7 +229,7 @@ def read(prepared, run):
     plan, _, settings = prepared
     if run.interrupted:
         return unread(prepared, run)
-    measured = slots(run, settings.form, plan.protocol.windows)
+    measured = window_values(run, settings.form, plan.protocol.windows)
     values = (plan.read(each, measured) for each in (plan.output, plan.attention, plan.attention_sum))
     return Answer(*values, judge(plan, run, settings.form, settings.cells), run, plan)
 

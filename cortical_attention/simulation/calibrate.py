@@ -5,10 +5,10 @@ from brian2 import Hz, Quantity
 
 from cortical_attention.simulation.released import released
 from cortical_attention.wiring.expressions import WiringError, parse
-from cortical_attention.wiring.numbers import unit_rate_for
+from cortical_attention.wiring.values import unit_rate_for
 
 UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of every population of the rate form
-# chosen: the rate of the largest number of a population, as a share of the form's ceiling
+# chosen: the rate of the largest value of a population, as a share of the form's ceiling
 PEAK = 280 / 300
 SMALL = 0.5  # chosen: the largest value of a nucleus then has a hundred spikes in 2 s, however small it is
 PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
@@ -20,7 +20,7 @@ def rate_units(plan):
 
 
 def unit_rates(plan, run, form, bound=UNIT_RATE):
-    """Unit rate of each population for each input, so that the largest number it carries comes near the ceiling.
+    """Unit rate of each population for each input, so that the largest value it carries comes near the ceiling.
 
     Interneurons have a unit each, since what divides one macrocolumn may be hundreds of times what divides another, and a
     cell that fires at a few Hz shunts unevenly.
@@ -40,17 +40,17 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
     dict of str to Quantity, shape (batch,), or (batch, *sizes) for interneurons
     """
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
-    peaks = {name: _peak(np.abs(numbers[last])) for name, numbers in run.numbers.items()}
+    peaks = {name: _peak(np.abs(values[last])) for name, values in run.values.items()}
     for name, population in circuit.populations.items():
         if population.cell.starts_at_ceiling:
-            peaks[name] = np.abs(run.numbers[name][last]).max(axis=0)
+            peaks[name] = np.abs(run.values[name][last]).max(axis=0)
         drives = population.inputs and population.cell.role == "relay"
         if drives or (population.cell.variable and not population.cell.starts_at_ceiling):  # a memory may shrink again
-            peaks[name] = _peak(np.abs(run.numbers[name]))
+            peaks[name] = _peak(np.abs(run.values[name]))
     for projection in circuit.projections:
         if projection.like_signs:
             target = projection.target.partition(".")[0]
-            sent = released(projection, run.numbers[projection.source][last], run.unit_rates[projection.source])
+            sent = released(projection, run.values[projection.source][last], run.unit_rates[projection.source])
             peaks[target] = _like_signed_peak(projection, sent)
     found = {name: unit_rate_for(peak, _highest(circuit.populations[name].cell, form)) for name, peak in peaks.items()}
     nuclei = {name for name, each in circuit.populations.items() if each.cell.role == "relay"}
@@ -78,7 +78,7 @@ def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
         In the rate form.
     form : Form
     counted : Quantity (s)
-        Cells a number times the window.
+        Cells per value times the window.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
 
 
 def drive_at(plan, run, name, port):
-    """Numbers that reach a port at the end of a run in the rate form, before the kernel; axes of copies have size one."""
+    """Values that reach a port at the end of a run in the rate form, before the kernel; axes of copies have size one."""
     population = plan.circuit.populations[name]
     if port not in population.cell.ports:
         raise WiringError(
@@ -107,30 +107,30 @@ def drive_at(plan, run, name, port):
     for projection in plan.circuit.projections:
         if projection.target == f"{name}.{port}":
             source = projection.source
-            total = total + drive_of(projection, run.numbers[source][last], run.unit_rates[source])
+            total = total + drive_of(projection, run.values[source][last], run.unit_rates[source])
     return total
 
 
-def drive_of(projection, numbers, unit_rate=None):
-    """What a projection brings to its target of the numbers of its source (..., batch, *sizes), with axes of size one where
+def drive_of(projection, values, unit_rate=None):
+    """What a projection brings to its target of the values of its source (..., batch, *sizes), with axes of size one where
     it brings copies; a plastic one needs the unit rate of the source (`released.released`)."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
-    drive = np.einsum(line, released(projection, numbers, unit_rate), np.asarray(projection.weights, dtype=float))
+    drive = np.einsum(line, released(projection, values, unit_rate), np.asarray(projection.weights, dtype=float))
     lead = drive.ndim - len(expression.distinct)
     copies = [lead + place for place, letter in enumerate(expression.target) if letter not in expression.distinct]
     return np.expand_dims(drive, copies)
 
 
-def _peak(numbers):
-    """Largest of the numbers (n, batch, ...) of each input."""
-    return numbers.max(axis=(0, *range(2, numbers.ndim)))
+def _peak(values):
+    """Largest of the values (n, batch, ...) of each input."""
+    return values.max(axis=(0, *range(2, values.ndim)))
 
 
-def _like_signed_peak(projection, numbers):
-    """Largest drive of an on or an off cell that hears its own sign only, from the signed numbers released by the source."""
+def _like_signed_peak(projection, values):
+    """Largest drive of an on or an off cell that hears its own sign only, from the signed values released by the source."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     weights = np.asarray(projection.weights, dtype=float)
-    drives = [np.einsum(line, np.clip(sign * numbers, 0, None), weights) for sign in (1, -1)]
+    drives = [np.einsum(line, np.clip(sign * values, 0, None), weights) for sign in (1, -1)]
     return _peak(np.maximum(*drives))

@@ -16,52 +16,52 @@ from cortical_attention.simulation.released import gain_of_release
 from cortical_attention.simulation.rule import linear_gain
 from cortical_attention.wiring.expressions import parse
 
-ROUNDING = 1 / 6  # variance of rounding a number up or down to a whole one, on average over numbers
+ROUNDING = 1 / 6  # variance of rounding a value up or down to a whole one, on average over values
 LARGEST_DENSE = 1000  # chosen: cells of a loop per input whose matrix is held whole and inverted (8 MB, about a second)
 N_PROBE = 50  # chosen: draws for a larger loop: the variance of a cell is right to sqrt(2 / N_PROBE) = 20 %
 LARGEST_GAIN = 1e6  # chosen: a loop that amplifies an error of its cells more has no fixed point that counts can tell
 
 
 def spike_variance(plan, run, windows, cells):
-    """Variance of the number of each cell if its count in a window is right to one spike.
+    """Variance of the value of each cell if its count in a window is right to one spike.
 
     The count of a regular train is its expectation rounded up or down, which happens with variance 1/6 on average over
     expectations, and with no more than the expectation where that is below 1/6. A cell whose rule passes a port on by a
-    constant factor inherits the variance of its sources, through plastic synapses as their release changes with the number;
+    constant factor inherits the variance of its sources, through plastic synapses as their release changes with the value;
     a cell that multiplies starts anew.
 
     Parameters
     ----------
     plan : Plan
     run : Run
-    windows : ndarray of int, shape (n_slot, n_phase_in_window)
+    windows : ndarray of int, shape (n_window, n_phase_in_window)
     cells : int
-        Cells per number.
+        Cells per value.
 
     Returns
     -------
-    dict of str to ndarray, shape (n_slot, batch, *sizes)
+    dict of str to ndarray, shape (n_window, batch, *sizes)
         Infinite in a loop that has no fixed point.
     """
-    numbers = {name: each[plan.protocol.windows].mean(axis=1) for name, each in run.numbers.items()}
+    values = {name: each[plan.protocol.windows].mean(axis=1) for name, each in run.values.items()}
     circuit, variance = plan.circuit, {}
     linear = [
-        (each, gain, gain_of_release(each, numbers[each.source], run.unit_rates[each.source]))
+        (each, gain, gain_of_release(each, values[each.source], run.unit_rates[each.source]))
         for each in circuit.projections
         if (gain := linear_gain(circuit, each)) is not None
     ]
     for members in _in_order(circuit, linear):
         own = {
-            name: _own(np.abs(numbers[name]), one_spike(plan, run, name, windows), cells)
+            name: _own(np.abs(values[name]), one_spike(plan, run, name, windows), cells)
             for name in members
         }  # fmt: skip
         inherited = [each for each in linear if _target(each[0]) in members and each[0].source not in members]
         within = [each for each in linear if _target(each[0]) in members and each[0].source in members]
         if within:
-            variance |= _of_loop(circuit, members, numbers, own, variance, inherited, within)
+            variance |= _of_loop(circuit, members, values, own, variance, inherited, within)
         else:
             variance[members[0]] = sum((_inherited(*each, variance) for each in inherited), own[members[0]])
-    return {name: np.broadcast_to(variance[name], (len(windows), *numbers[name].shape[1:])) for name in run.numbers}
+    return {name: np.broadcast_to(variance[name], (len(windows), *values[name].shape[1:])) for name in run.values}
 
 
 def one_spike(plan, run, name, windows):
@@ -73,7 +73,7 @@ def one_spike(plan, run, name, windows):
 
 
 def _own(expected, spike, cells):
-    """Variance of counting alone, of numbers that are expected."""
+    """Variance of counting alone, of values that are expected."""
     return spike**2 * np.minimum(expected / spike, ROUNDING) / cells
 
 
@@ -125,7 +125,7 @@ class _Loop:
         self.n_cell, self.within, self.passing = int(ends[-1]), within, passing
 
     def into(self, projections, x):
-        """What projections bring to the cells (..., n_cell), of numbers by the name of their source (..., *sizes)."""
+        """What projections bring to the cells (..., n_cell), of values by the name of their source (..., *sizes)."""
         found = np.zeros((*x[projections[0][0].source].shape[:1], self.n_cell)) if projections else 0.0
         for projection, gain, released in projections:
             expression, (span, shape) = parse(projection.expression), self.place[_target(projection)]
@@ -183,7 +183,7 @@ class _Loop:
 
 
 def _at(projections, at):
-    """Projections with their gains in one slot and input."""
+    """Projections with their gains in one window and input."""
     return [(each, gain, released if np.ndim(released) == 0 else released[at]) for each, gain, released in projections]
 
 
@@ -193,10 +193,10 @@ def _units(shape):
     return np.eye(size).reshape(size, *shape)
 
 
-def _of_loop(circuit, members, numbers, own, variance, inherited, within):
-    """Variance of the populations of a loop, each (n_slot, batch, *sizes). A rectified cell that is silent takes no part:
+def _of_loop(circuit, members, values, own, variance, inherited, within):
+    """Variance of the populations of a loop, each (n_window, batch, *sizes). A rectified cell that is silent takes no part:
     neither does it change when its drive does."""
-    lead = numbers[members[0]].shape[:2]
+    lead = values[members[0]].shape[:2]
     names = dict.fromkeys(each.source for each, *_ in inherited)
     own, heard = (
         {name: np.broadcast_to(each[name], lead + circuit.populations[name].shape) for name in chosen}
@@ -205,7 +205,7 @@ def _of_loop(circuit, members, numbers, own, variance, inherited, within):
     found = {name: np.empty(lead + circuit.populations[name].shape) for name in members}
     for at in np.ndindex(lead):
         passing = [
-            np.ones(numbers[name][at].size) if circuit.populations[name].signed else (numbers[name][at] != 0).ravel()
+            np.ones(values[name][at].size) if circuit.populations[name].signed else (values[name][at] != 0).ravel()
             for name in members
         ]
         loop = _Loop(circuit, members, _at(within, at), np.concatenate(passing))

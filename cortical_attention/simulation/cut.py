@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.circuits.plan import Plan
-from cortical_attention.simulation.initial import Drawn
+from cortical_attention.simulation.initial import Initial
 from cortical_attention.wiring.expand import expand_population
 from cortical_attention.wiring.expressions import WiringError, parse
 
@@ -187,7 +187,7 @@ def _cut_population(population, heads):
         return population
     axes, n_axis = list(population.axes), len(population.axes)
     axes[place] = (HEAD, len(range(*heads.indices(axes[place][1]))))
-    inputs = {port: _taken(numbers, place - n_axis, heads) for port, numbers in population.inputs.items()}
+    inputs = {port: _taken(values, place - n_axis, heads) for port, values in population.inputs.items()}
     return population._replace(axes=tuple(axes), inputs=inputs)
 
 
@@ -211,12 +211,12 @@ def _ends(projection):
     return expression.source, expression.target
 
 
-def _taken(numbers, axis, heads):
+def _taken(values, axis, heads):
     """Some entries of an axis, unless it has one for all."""
-    numbers = np.asarray(numbers)
-    if numbers.shape[axis] == 1:
-        return numbers
-    return np.moveaxis(np.moveaxis(numbers, axis, 0)[heads], 0, axis)
+    values = np.asarray(values)
+    if values.shape[axis] == 1:
+        return values
+    return np.moveaxis(np.moveaxis(values, axis, 0)[heads], 0, axis)
 
 
 def cut_units(plan, unit_rates, names, heads=None):
@@ -238,14 +238,14 @@ def where(population, form, batch, cells, heads=None):
     return np.take(index.reshape(concrete.shape), range(*heads.indices(concrete.shape[1 + place])), 1 + place).ravel()
 
 
-def cut_drawn(plan, whole, form, cells, names, heads=None, n_recorded=None):
-    """Drawn of a part.
+def cut_initial(plan, whole, form, cells, names, heads=None, n_recorded=None):
+    """Initial of a part.
 
     Parameters
     ----------
     plan : Plan
         The whole.
-    whole : Drawn
+    whole : Initial
     form : Form
     cells : int
     names : tuple of str
@@ -255,7 +255,7 @@ def cut_drawn(plan, whole, form, cells, names, heads=None, n_recorded=None):
 
     Returns
     -------
-    Drawn
+    Initial
     """
     phases, recorded, first = {}, {}, {}
     for name in names:
@@ -266,7 +266,7 @@ def cut_drawn(plan, whole, form, cells, names, heads=None, n_recorded=None):
         others = np.flatnonzero(~asked)[: max(0, (n_recorded or {}).get(name, 0) - asked.sum())]
         recorded[name] = np.sort(np.append(np.flatnonzero(asked), others))
         first[name] = int(index[0])
-    return Drawn(phases, recorded, first)
+    return Initial(phases, recorded, first)
 
 
 def refuse_noise(plan, form, cells, names):

@@ -13,7 +13,7 @@ MAX_RECORDED = {"default": 200, "sample": 32}
 MAX_WHOLE = 1000  # chosen: beyond it neo takes minutes to write the spike trains
 
 
-class Drawn(NamedTuple):
+class Initial(NamedTuple):
     """By population.
 
     Attributes
@@ -31,15 +31,15 @@ class Drawn(NamedTuple):
     first: dict = {}
 
 
-def drawn(plan, form, cells, seed, record):
-    """Drawn of a plan.
+def initial_state(plan, form, cells, seed, record):
+    """Initial of a plan.
 
     Parameters
     ----------
     plan : Plan
     form : Form
     cells : int
-        Cells that share one number.
+        Cells that share one value.
     seed : int
         Of the phases.
     record : {"default", "sample", "all"}
@@ -47,7 +47,7 @@ def drawn(plan, form, cells, seed, record):
 
     Returns
     -------
-    Drawn
+    Initial
     """
     populations = plan.circuit.populations
     concrete = {name: expand_population(each, form, plan.batch, cells) for name, each in populations.items()}
@@ -58,7 +58,7 @@ def drawn(plan, form, cells, seed, record):
             name: np.random.default_rng(child).random(each.n_cell)
             for child, (name, each) in zip(children, concrete.items(), strict=True)
         }
-    return Drawn(phases, {name: _recorded(each, record) for name, each in concrete.items()})
+    return Initial(phases, {name: _recorded(each, record) for name, each in concrete.items()})
 
 
 def _recorded(concrete, record):

@@ -1,4 +1,4 @@
-"""Numbers as plastic synapses pass them on: what they release at the rate that stands for a number."""
+"""Values as plastic synapses pass them on: what they release at the rate that stands for a value."""
 
 import numpy as np
 from brian2 import Hz
@@ -7,13 +7,13 @@ from cortical_attention.cells.short_term import slope, steady_release
 from cortical_attention.wiring.expressions import WiringError, parse
 
 
-def released(projection, numbers, unit_rate=None):
-    """Numbers that the synapses of a projection stand for, once their release is steady.
+def released(projection, values, unit_rate=None):
+    """Values that the synapses of a projection stand for, once their release is steady.
 
     Parameters
     ----------
     projection : Projection
-    numbers : ndarray, shape (..., batch, *sizes)
+    values : ndarray, shape (..., batch, *sizes)
         Of its source. Of a signed one, the on or the off cell releases, and the other is silent.
     unit_rate : Quantity (Hz), shape (batch,) or (batch, *sizes), optional
         Of its source; needed where it has short-term plasticity.
@@ -21,7 +21,7 @@ def released(projection, numbers, unit_rate=None):
     Returns
     -------
     ndarray
-        As `numbers`, which they are without plasticity.
+        As `values`, which they are without plasticity.
 
     Raises
     ------
@@ -29,23 +29,23 @@ def released(projection, numbers, unit_rate=None):
         If the projection is plastic, and no unit rate is known.
     """
     if projection.plasticity is None:
-        return numbers
-    return numbers * steady_release(projection.plasticity, _rates(projection, numbers, unit_rate))
+        return values
+    return values * steady_release(projection.plasticity, _rates(projection, values, unit_rate))
 
 
-def gain_of_release(projection, numbers, unit_rate):
-    """Change of what is released with the number of the source: 1.0, or as `numbers` where the projection is plastic."""
+def gain_of_release(projection, values, unit_rate):
+    """Change of what is released with the value of the source: 1.0, or as `values` where the projection is plastic."""
     if projection.plasticity is None:
         return 1.0
-    return slope(projection.plasticity, _rates(projection, numbers, unit_rate))
+    return slope(projection.plasticity, _rates(projection, values, unit_rate))
 
 
-def _rates(projection, numbers, unit_rate):
-    """Rates (Hz) of the cells that stand for numbers."""
+def _rates(projection, values, unit_rate):
+    """Rates (Hz) of the cells that stand for values."""
     if unit_rate is None:
         raise WiringError(
             f"projection '{projection.name}': what its plastic synapses release depends on the rate of their source, which "
             "is not known here"
         )
     each, n_axis = np.asarray(unit_rate / Hz), 1 + len(parse(projection.expression).source)
-    return np.abs(numbers) * each.reshape(*each.shape, *(1 for _ in range(n_axis - each.ndim)))
+    return np.abs(values) * each.reshape(*each.shape, *(1 for _ in range(n_axis - each.ndim)))

@@ -1,4 +1,4 @@
-"""What the rule of a cell type asks of a population, given the numbers that reach it, and which ports it passes on."""
+"""What the rule of a cell type asks of a population, given the values that reach it, and which ports it passes on."""
 
 from functools import lru_cache
 
@@ -23,18 +23,18 @@ def gain_of(rule, port):
 def linear_gain(circuit, projection):
     """Constant factor with which the target of a projection passes it on, or None where a kernel or a product follows."""
     target, port = circuit.ends(projection)[1], projection.target.partition(".")[2]
-    return gain_of(target.cell.number, port) if target.kernels.get(port, "identity") == "identity" else None
+    return gain_of(target.cell.value, port) if target.kernels.get(port, "identity") == "identity" else None
 
 
-def asked_of(plan, numbers, name, windows, unit_rates, without=None):
+def asked_of(plan, values, name, windows, unit_rates, without=None):
     """Number that the rule of a population asks for, in each window.
 
     Parameters
     ----------
     plan : Plan
-    numbers : dict of str to ndarray, shape (n_slot, batch, *sizes)
+    values : dict of str to ndarray, shape (n_window, batch, *sizes)
     name : str
-    windows : ndarray of int, shape (n_slot, n_phase_in_window)
+    windows : ndarray of int, shape (n_window, n_phase_in_window)
         Over which inputs from outside that change are averaged.
     unit_rates : dict of str to Quantity
         Of every population, on which the release of plastic synapses depends.
@@ -43,38 +43,38 @@ def asked_of(plan, numbers, name, windows, unit_rates, without=None):
 
     Returns
     -------
-    ndarray, shape (n_slot, batch, *sizes), or None
+    ndarray, shape (n_window, batch, *sizes), or None
         None for a cell with a state of its own, or with a rule that needs more than its ports.
     """
     population = plan.circuit.populations[name]
     if population.cell.state:
         return None
     ports = {
-        port: _at_port(plan, numbers, population, port, windows, unit_rates, without) for port in population.cell.ports
+        port: _at_port(plan, values, population, port, windows, unit_rates, without) for port in population.cell.ports
     }
     try:
         with np.errstate(all="ignore"):
-            asked = eval(population.cell.number, FUNCTIONS | ports)  # noqa: S307 (the rule of a cell type)
+            asked = eval(population.cell.value, FUNCTIONS | ports)  # noqa: S307 (the rule of a cell type)
     except (NameError, TypeError):
         return None
     return np.broadcast_to(asked, (len(windows), plan.batch, *population.shape))
 
 
-def with_exact_inputs(plan, numbers, windows, unit_rates):
-    """Numbers in which the populations that no projection reaches are as exact as their inputs from outside."""
+def with_exact_inputs(plan, values, windows, unit_rates):
+    """Values in which the populations that no projection reaches are as exact as their inputs from outside."""
     reached = {each.target.partition(".")[0] for each in plan.circuit.projections}
-    exact = {name: asked_of(plan, numbers, name, windows, unit_rates) for name in numbers if name not in reached}
-    return numbers | {name: each for name, each in exact.items() if each is not None}
+    exact = {name: asked_of(plan, values, name, windows, unit_rates) for name in values if name not in reached}
+    return values | {name: each for name, each in exact.items() if each is not None}
 
 
-def _at_port(plan, numbers, population, port, windows, unit_rates, without):
+def _at_port(plan, values, population, port, windows, unit_rates, without):
     """What a port holds after its kernel; axes of copies have size one."""
     given = population.inputs.get(port)
     if given is not None and np.ndim(given) == len(population.axes) + 2:
         given = np.asarray(given)[windows].mean(axis=1)
     drives = [] if given is None else [np.asarray(given, dtype=float)]
     drives += [
-        drive_of(each, numbers[each.source], unit_rates[each.source])
+        drive_of(each, values[each.source], unit_rates[each.source])
         for each in plan.circuit.projections
         if each.target == f"{population.name}.{port}" and each.source != without
     ]

@@ -1,14 +1,14 @@
-"""Running a plan: the network, what was recorded of it, and the numbers its cells stood for."""
+"""Running a plan: the network, what was recorded of it, and the values its cells stood for."""
 
 import time
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, Network, Quantity, second
+from brian2 import Clock, Network, Quantity, ms, second
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.initial import drawn
+from cortical_attention.simulation.initial import initial_state
 from cortical_attention.simulation.monitors import (
     SAMPLE_PERIOD,
     every,
@@ -20,7 +20,7 @@ from cortical_attention.simulation.monitors import (
     sent_of,
 )
 from cortical_attention.simulation.signals import signals_of
-from cortical_attention.wiring.network import Settings, wire
+from cortical_attention.wiring.network import Construction, wire
 from cortical_attention.wiring.soma import each_cell
 
 
@@ -30,7 +30,7 @@ class Run(NamedTuple):
     Attributes
     ----------
     records : tuple of Record
-    numbers : dict of str to ndarray, shape (n_phase, batch, *sizes)
+    values : dict of str to ndarray, shape (n_phase, batch, *sizes)
         What each population stood for: at the end of each phase (rate form), or by its spikes in it (spiking form).
     peak_rates : dict of str to Quantity
         Highest rate of any cell over any phase of the run (in rates, at the end of any window); empty if interrupted.
@@ -51,7 +51,7 @@ class Run(NamedTuple):
     """
 
     records: tuple
-    numbers: dict
+    values: dict
     peak_rates: dict
     unit_rates: dict
     t_stop: Quantity
@@ -79,7 +79,7 @@ def simulate(
     unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
     dt : Quantity
     cells : int
-        Cells that share one number.
+        Cells that share one value.
     shared : bool
         Shared dendrites, or one synapse a pair.
     seed : int
@@ -89,7 +89,7 @@ def simulate(
         most 200 of another population; at most 32 of every population; or every cell.
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
-    given : Drawn, optional
+    given : Initial, optional
         What else the seed and `record` would settle, where the plan is a part of a larger one (`simulation.cut`).
     send : tuple of str
         Populations of which all that is sent is returned.
@@ -101,16 +101,18 @@ def simulate(
     Raises
     ------
     RunError
-        If a number is not finite, or a cell was asked for more than it can give while it was measured.
+        If `dt` exceeds the shortest time constant of the form, a value is not finite, or a cell was asked for more than it
+        can give while it was measured.
     """
+    _refuse_long_steps(form, dt)
     start = time.perf_counter()
     target, reason = engine.choose(target, work(plan, form, dt, cells, shared))
-    given = drawn(plan, form, cells, seed, record) if given is None else given
+    given = initial_state(plan, form, cells, seed, record) if given is None else given
     seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     signals = signals_of(form)
     with engine.device(target):
-        settings = Settings(
+        settings = Construction(
             form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed,
             target != "cython", sampled(given, send), given.first,
         )  # fmt: skip
@@ -125,16 +127,23 @@ def simulate(
             _refuse_what_failed(wired, readings, form, dt)
             _refuse_crowding(wired, monitors, plan.protocol, form, dt)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
-    numbers = {
+    values = {
         name: _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
         for name, reading in readings.items()
     }
     peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
     return Run(
-        records, numbers, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
+        records, values, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
         stepping, sent,
     )  # fmt: skip
+
+
+def _refuse_long_steps(form, dt):
+    """Raise RunError for a time step at which the equations of a form are not integrated but alias."""
+    name, tau = form.shortest_time_constant()
+    if dt > tau:
+        raise RunError(f"dt is {dt / ms:g} ms but needs to be at most {tau / ms:g} ms, {name} of form {form.name}")
 
 
 def _prepare(plan, settings, given, send):
@@ -203,12 +212,12 @@ def _scatter(wired, form, phases):
 
 
 def _refuse_what_failed(wired, readings, form, dt):
-    """Raise RunError for numbers that are not finite."""
+    """Raise RunError for values that are not finite."""
     for name, group in wired.groups.items():
         state = np.array(getattr(group, form.of(_cell(wired, name)).variable))
         if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
-            advice = "a shorter dt" if dt > form.dt else "smaller numbers"
-            raise RunError(f"the simulation diverged: {name} holds numbers that are not finite; try {advice}")
+            advice = "a shorter dt" if dt > form.dt else "smaller values"
+            raise RunError(f"the simulation diverged: {name} holds values that are not finite; try {advice}")
 
 
 def _refuse_crowding(wired, monitors, protocol, form, dt):
@@ -216,19 +225,19 @@ def _refuse_crowding(wired, monitors, protocol, form, dt):
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
     limits = {name: form.of(_cell(wired, name)).limit for name in monitors}
     for name in (each for each in monitors if limits[each]):
-        crowded = read(monitors, name, "crowded")
-        times = int((crowded[last] - crowded[first]).sum())
+        saturated = read(monitors, name, "saturated")
+        times = int((saturated[last] - saturated[first]).sum())
         if times:
             # not a lower unit rate, at which each spike weighs more
-            advice = "a shorter dt" + (", more cells per value or smaller numbers" if dt <= form.dt else "")
+            advice = "a shorter dt" + (", more cells per value or smaller values" if dt <= form.dt else "")
             raise RunError(f"{name} was asked for {limits[name].sentence}, {times} times; try {advice}")
 
 
 def _numbers(reading, concrete, unit_rate, protocol, form):
-    """Numbers (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
+    """Values (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
     unit_rate = each_cell(unit_rate, concrete.n_cell)
-    numbers = signals_of(form).values(reading, unit_rate, protocol.phase)
-    numbers = numbers.reshape(-1, *concrete.shape)
+    values = signals_of(form).values(reading, unit_rate, protocol.phase)
+    values = values.reshape(-1, *concrete.shape)
     if concrete.axes[-1][0] == "sign":
-        numbers = numbers[..., 0] - numbers[..., 1]
-    return numbers.mean(axis=-1)
+        values = values[..., 0] - values[..., 1]
+    return values.mean(axis=-1)

@@ -14,11 +14,11 @@ from cortical_attention.simulation.rule import asked_of, with_exact_inputs
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
-GROWTH = 2.0  # chosen: numbers that double from one quarter to the next, twice, run away
+GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
     1e-100,
     1e100,
-)  # chosen: numbers beyond are scaled before they are squared, so that no norm overflows or vanishes
+)  # chosen: values beyond are scaled before they are squared, so that no norm overflows or vanishes
 
 
 class Settled(NamedTuple):
@@ -57,14 +57,14 @@ def judge(plan, run, form, cells):
     run : Run
     form : Form
     cells : int
-        Cells per number.
+        Cells per value.
 
     Returns
     -------
     Settled
     """
     quarters = np.array_split(plan.protocol.windows, 4, axis=1)
-    read = [slots(run, form, quarter) for quarter in quarters]
+    read = [window_values(run, form, quarter) for quarter in quarters]
     before, after = (plan.read(plan.output, each) for each in read[2:])
     drift, drift_tolerance = _norm(after - before), RELATIVE * _norm(after)
     if form.spikes:
@@ -76,30 +76,33 @@ def judge(plan, run, form, cells):
     worst = np.argmax(missed, axis=1)[:, None]
     sum_error, sum_tolerance = (np.take_along_axis(each, worst, axis=1)[:, 0] for each in (error, tolerance))
     found = Settled(None, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=1).astype(int), None)
-    reason = reasons(found, _runs_away(plan, read, form), _unresolved(plan, run, form, cells))
+    ends = _runs_away(plan, read, form), _below_zero(plan, read[3], form), _unresolved(plan, run, form, cells)
+    reason = reasons(found, *ends)
     return found._replace(settled=reason == "", reason=reason)
 
 
-def reasons(found, runs_away, unresolved):
+def reasons(found, runs_away, below_zero, unresolved):
     """Why each input is not settled.
 
     Parameters
     ----------
     found : Settled
-    runs_away, unresolved : list of str
-        By input: the populations whose numbers run away, and what spikes do not resolve; empty if nothing.
+    runs_away, below_zero, unresolved : list of str
+        By input: the populations whose values run away, or are below zero and cannot be, and what spikes do not resolve;
+        empty if nothing.
 
     Returns
     -------
     ndarray of str, shape (batch,)
         Clauses joined by semicolons; empty where there are none.
     """
-    return np.array(["; ".join(_clauses(found, b, runs_away[b], unresolved[b])) for b in range(len(found.drift))])
+    each = enumerate(zip(runs_away, below_zero, unresolved, strict=True))
+    return np.array(["; ".join(_clauses(found, b, *said)) for b, said in each])
 
 
-def _clauses(found, b, runs_away, unresolved):
+def _clauses(found, b, runs_away, below_zero, unresolved):
     drift, tolerance = found.drift[b], found.drift_tolerance[b]
-    clauses = [f"the numbers of {runs_away} run away"] if runs_away else []
+    clauses = [f"the values of {runs_away} run away"] if runs_away else []
     if np.isposinf(tolerance) and np.isfinite(drift):
         clauses.append("errors of counting grow without bound in a loop of its projections")
     elif not drift <= tolerance:
@@ -108,44 +111,48 @@ def _clauses(found, b, runs_away, unresolved):
         clauses.append(
             f"attention misses a sum of one by {found.sum_error[b]:.2g}, tolerance {found.sum_tolerance[b]:.2g}"
         )
+    if below_zero:
+        clauses.append(f"{below_zero} stands for values below zero, which takes on and off cells (`signed`)")
     return [*clauses, unresolved] if unresolved else clauses
 
 
-def slots(run, form, windows):
-    """Numbers of every population in each window, shape (n_slot, batch, *sizes): the mean over the window of what spikes
+def window_values(run, form, windows):
+    """Values of every population in each window, shape (n_window, batch, *sizes): the mean over the window of what spikes
     stood for, or the rates at its end."""
     if form.spikes:
-        return {name: numbers[windows].mean(axis=1) for name, numbers in run.numbers.items()}
-    return {name: numbers[windows[:, -1]] for name, numbers in run.numbers.items()}
+        return {name: values[windows].mean(axis=1) for name, values in run.values.items()}
+    return {name: values[windows[:, -1]] for name, values in run.values.items()}
 
 
-def _norm(numbers):
-    """L2 norm of each input (batch,) of numbers (batch, n_token, d_model)."""
-    size = np.abs(numbers).max(axis=(1, 2), initial=0)
+def _norm(values):
+    """L2 norm of each input (batch,) of values (batch, n_token, d_model)."""
+    size = np.abs(values).max(axis=(1, 2), initial=0)
     scale = np.where((size == 0) | ((size > SQUARES[0]) & (size < SQUARES[1])) | ~np.isfinite(size), 1, size)
-    return scale * np.linalg.norm(numbers / scale[:, None, None], axis=(1, 2))
+    return scale * np.linalg.norm(values / scale[:, None, None], axis=(1, 2))
 
 
 def _largest_norm(variance):
-    """Largest norm (batch,) of numbers (batch, ...) with a variance each: `SPIKES` standard deviations beyond the mean of
+    """Largest norm (batch,) of values (batch, ...) with a variance each: `SPIKES` standard deviations beyond the mean of
     its square, which for Gaussian numbers are sum(variance) and sqrt(2 sum(variance**2))."""
     variance = variance.reshape(len(variance), -1)
     return np.sqrt(variance.sum(axis=1) + SPIKES * np.sqrt(2 * (variance**2).sum(axis=1)))
 
 
 def _variance(reading, plan, run, form, windows, cells):
-    """Variance of a reading of the numbers over windows: by counting, or, where cells are not regular, from how much it
+    """Variance of a reading of the values over windows: by counting, or, where cells are not regular, from how much it
     changes from one pair of phases to the next (half of the mean square of successive differences, von Neumann 1941).
     Pairs, since slow synapses make a phase resemble the one before."""
     if form.regular:
         return plan.read(reading, spike_variance(plan, run, windows, cells))
     every = plan.protocol.windows
-    pairs = [plan.read(reading, slots(run, form, every[:, [k, k + 1]])) for k in range(0, every.shape[1] - 1, 2)]
+    pairs = [
+        plan.read(reading, window_values(run, form, every[:, [k, k + 1]])) for k in range(0, every.shape[1] - 1, 2)
+    ]
     return np.mean(np.diff(np.array(pairs), axis=0) ** 2, axis=0) / windows.shape[1]
 
 
 def _runs_away(plan, read, form):
-    """By input: populations with a number that is not finite, or, in rates, whose largest number doubles from quarter to
+    """By input: populations with a value that is not finite, or, in rates, whose largest value doubles from quarter to
     quarter of the window. (What spikes stand for is bounded by the rates of the cells.)"""
     found = [[] for _ in range(_n_input(plan))]
     for name in read[0]:
@@ -157,13 +164,25 @@ def _runs_away(plan, read, form):
     return [", ".join(names) for names in found]
 
 
+def _below_zero(plan, measured, form):
+    """By input: populations whose rates stand for values below zero without being signed. Only rates of either sign can;
+    the cells of every other form are silent there, so that the rate form would not be their steady state."""
+    found = [[] for _ in range(_n_input(plan))]
+    unsigned = [name for name, each in plan.circuit.populations.items() if form.coding.plain and not each.signed]
+    for name in unsigned:
+        values = _of_input(plan, measured[name])
+        for b in np.flatnonzero(values.min(axis=1) < -RELATIVE * np.abs(values).max(axis=1)):
+            found[b].append(name)
+    return [", ".join(names) for names in found]
+
+
 def _n_input(plan):
     return plan.batch // plan.protocol.n_memory
 
 
-def _of_input(plan, numbers):
-    """All numbers of each input, flat (batch, n), of numbers (n_slot, batch * n_memory, *sizes)."""
-    return numbers.swapaxes(0, 1).reshape(_n_input(plan), -1)
+def _of_input(plan, values):
+    """All values of each input, flat (batch, n), of values (n_window, batch * n_memory, *sizes)."""
+    return values.swapaxes(0, 1).reshape(_n_input(plan), -1)
 
 
 def _attention_sums(plan, run, form, cells):
@@ -181,7 +200,7 @@ def _attention_sum(total, gain, plan, run, form, cells):
     interneuron makes in what it divides by; in a form with noise, to what that makes of both.
     """
     windows = plan.protocol.windows
-    measured = slots(run, form, windows)
+    measured = window_values(run, form, windows)
     attention = plan.read(total, measured)
     silent = _without_drive(total, gain, plan, run, measured) & (attention <= (0 if form.spikes else RELATIVE))
     tolerance = np.full(attention.shape, RELATIVE)
@@ -221,7 +240,7 @@ def _unresolved(plan, run, form, cells):
     if not form.spikes:
         return found
     windows = plan.protocol.windows
-    measured = slots(run, form, windows)
+    measured = window_values(run, form, windows)
     exact = with_exact_inputs(plan, measured, windows, run.unit_rates)
     for name in _heard_by(plan.circuit, plan.output.population):
         asked = asked_of(plan, exact, name, windows, run.unit_rates)
@@ -247,7 +266,7 @@ def _of_nothing(plan, run, form, cells):
     """Variance of the answer if its own cells stood for zero: one spike of each more or less, and what they inherit."""
     name, windows = plan.output.population, plan.protocol.windows
     counted = _variance(plan.output, plan, run, form, windows, cells)
-    spike = np.broadcast_to(one_spike(plan, run, name, windows), run.numbers[name].shape[1:])
+    spike = np.broadcast_to(one_spike(plan, run, name, windows), run.values[name].shape[1:])
     own = plan.read(plan.output, {name: np.broadcast_to(spike**2 * ROUNDING / cells, (len(windows), *spike.shape))})
     return np.maximum(counted, own)
 

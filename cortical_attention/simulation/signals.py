@@ -3,7 +3,7 @@
 import numpy as np
 from brian2 import EventMonitor, Hz, Quantity, SpikeMonitor, StateMonitor
 
-from cortical_attention.wiring.numbers import numbers_of_count, numbers_of_rate
+from cortical_attention.wiring.values import values_of_count, values_of_rate
 
 SHARE = 0.1  # of the ceiling, chosen: the rate at which a spiking cell is taken to send when a run's cost is estimated
 
@@ -31,7 +31,7 @@ class Rates:
 
     def values(self, reading, unit_rate, phase):
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
-        return numbers_of_rate(reading[1:] * Hz, unit_rate)
+        return values_of_rate(reading[1:] * Hz, unit_rate)
 
     def peak(self, reading, protocol):
         """Highest rate of any cell at the end of any window (Hz)."""
@@ -50,7 +50,7 @@ class Spikes:
 
     def sampled(self, membrane):
         """Variables of a soma that are read at each phase."""
-        return sorted({membrane.reading, "count", "crowded"})
+        return sorted({membrane.reading, "count", "saturated"})
 
     def spikes(self, group, whole):
         """Monitor of the spikes of recorded cells, which are all or raise an event of their own."""
@@ -63,7 +63,7 @@ class Spikes:
 
     def values(self, reading, unit_rate, phase):
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
-        return numbers_of_count(np.diff(reading, axis=0), unit_rate, phase)
+        return values_of_count(np.diff(reading, axis=0), unit_rate, phase)
 
     def peak(self, reading, protocol):
         """Highest rate of any cell over any phase of the run (Hz)."""

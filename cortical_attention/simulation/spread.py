@@ -17,8 +17,8 @@ import numpy as np
 from brian2 import Hz, Quantity, second
 
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.cut import HEAD, cut_drawn, cut_units, n_head_of, part, refuse_noise, stages, where
-from cortical_attention.simulation.initial import Drawn, drawn
+from cortical_attention.simulation.cut import HEAD, cut_initial, cut_units, n_head_of, part, refuse_noise, stages, where
+from cortical_attention.simulation.initial import Initial, initial_state
 from cortical_attention.simulation.run import Run, simulate, work
 from cortical_attention.wiring.circuit import Sent
 from cortical_attention.wiring.expand import expand_population
@@ -57,7 +57,7 @@ def spread(
     refuse_noise(plan, form, cells, names.areas)
     chosen, reason = engine.choose(target, work(plan, form, dt, cells, shared))
     options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed}
-    whole = _Whole(plan, form, unit_rates, cells, drawn(plan, form, cells, seed, record), options)
+    whole = _Whole(plan, form, unit_rates, cells, initial_state(plan, form, cells, seed, record), options)
     told = _Told(report, whole, 2 + n_head_of(plan.circuit))
     first = _nuclei(whole, names.first, {}, chosen, told)
     areas = _areas(whole, names.areas, _sent(whole, first), chosen, executor, told)
@@ -72,7 +72,7 @@ class _Whole(NamedTuple):
     form: object
     unit_rates: dict
     cells: int
-    drawn: Drawn
+    initial: Initial
     options: dict
 
     def where(self, name, heads):
@@ -90,7 +90,7 @@ class _Whole(NamedTuple):
 
     def task(self, names, sent, target, heads=None, n_recorded=None):
         """A part, as a function without arguments that gives a Run."""
-        given = cut_drawn(self.plan, self.drawn, self.form, self.cells, names, heads, n_recorded)
+        given = cut_initial(self.plan, self.initial, self.form, self.cells, names, heads, n_recorded)
         units = cut_units(self.plan, self.unit_rates, names, heads)
         more = {"target": target, "given": given, "send": self.heard_outside(names)}
         return partial(simulate, part(self.plan, names, sent, heads), self.form, units, **self.options, **more)
@@ -152,7 +152,7 @@ def _areas(whole, names, sent, target, executor, told):
 def _most_recorded(whole, name):
     """Most recorded cells of any head of a population."""
     axes = whole.axes(name)
-    index = np.unravel_index(whole.drawn.recorded[name], [size for _, size in axes])
+    index = np.unravel_index(whole.initial.recorded[name], [size for _, size in axes])
     return int(np.bincount(index[[kind for kind, _ in axes].index(HEAD)]).max())
 
 
@@ -160,7 +160,7 @@ def _by_population(parts):
     """Names in no order, each with its parts."""
     found = {}
     for each in parts:
-        for name in each.run.numbers:
+        for name in each.run.values:
             found.setdefault(name, []).append(each)
     return found
 
@@ -185,18 +185,18 @@ def _joined_sent(whole, name, parts):
     return Sent(cells[order].astype(np.int32), steps[order], None)
 
 
-def _joined_numbers(whole, name, parts):
-    """Numbers (n_phase, batch, *sizes) of a population as a whole."""
+def _joined_values(whole, name, parts):
+    """Values (n_phase, batch, *sizes) of a population as a whole."""
     kinds = [kind for kind, _ in whole.plan.circuit.populations[name].axes]
-    numbers = [each.run.numbers[name] for each in parts]
-    return np.concatenate(numbers, axis=2 + kinds.index(HEAD)) if HEAD in kinds else numbers[0]
+    values = [each.run.values[name] for each in parts]
+    return np.concatenate(values, axis=2 + kinds.index(HEAD)) if HEAD in kinds else values[0]
 
 
 def _joined_record(whole, name, parts):
     """Record of a population as a whole."""
     records = [next(each for each in one.run.records if each.name == name) for one in parts]
     places = [whole.where(name, each.heads) for each in parts]
-    cells, first = whole.drawn.recorded[name], records[0]
+    cells, first = whole.initial.recorded[name], records[0]
     recorded = np.concatenate([place[each.cells] for each, place in zip(records, places, strict=True)])
     order = np.argsort(recorded)
     column = order[np.searchsorted(recorded[order], cells)]
@@ -220,7 +220,7 @@ def _joined(whole, parts, target, reason, wall):
     ordered = {name: by_name[name] for name in whole.plan.circuit.populations}
     return runs[0]._replace(
         records=tuple(_joined_record(whole, name, each) for name, each in ordered.items()),
-        numbers={name: _joined_numbers(whole, name, each) for name, each in ordered.items()},
+        values={name: _joined_values(whole, name, each) for name, each in ordered.items()},
         peak_rates={name: max(one.run.peak_rates[name] for one in each) for name, each in ordered.items()},
         unit_rates=whole.unit_rates,
         n_cell=sum(run.n_cell for run in runs),

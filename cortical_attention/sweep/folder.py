@@ -130,7 +130,7 @@ def rows(runs, folder):
 
     Parameters
     ----------
-    runs : list of sweep.runs.Run
+    runs : list of sweep.runs.Task
     folder : pathlib.Path
 
     Returns

@@ -16,7 +16,7 @@ from cortical_attention.inputs.cases import CaseError
 from cortical_attention.inputs.cases import load as load_case
 from cortical_attention.readout.files import settings_hash
 from cortical_attention.readout.provenance import jsonable
-from cortical_attention.sweep.runs import Run
+from cortical_attention.sweep.runs import Task
 
 SCHEMA_VERSION = 1
 OWN = ("seed", "out", "quiet", "json", "overwrite")  # options of the experiment that the sweep sets
@@ -170,7 +170,7 @@ def _run(parser, own, point, files):
     swept = {name: point[name] if name in inputs else options[name] for name in point}
     hashed = settings_hash({**_identity(parser.experiment), **options})
     readable = re.sub(r"[^\w.=+-]", "_", "-".join(f"{name}={value}" for name, value in swept.items()), flags=re.ASCII)
-    return Run(f"{readable[:60]}-{hashed}".lstrip(".-"), parser.experiment, words, options, inputs, swept)
+    return Task(f"{readable[:60]}-{hashed}".lstrip(".-"), parser.experiment, words, options, inputs, swept)
 
 
 def _place(name, path, files):

@@ -23,7 +23,7 @@ KEPT = ("done", "not settled")  # a run that failed is run again when the sweep 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Run(NamedTuple):
+class Task(NamedTuple):
     """One run of an experiment.
 
     Attributes
@@ -72,7 +72,7 @@ def perform(run, folder):
 
     Parameters
     ----------
-    run : Run
+    run : Task
     folder : pathlib.Path
         Of the sweep; absolute.
 

@@ -119,12 +119,12 @@ def slurm_cluster(options):
     )
 
 
-def spread(runs, folder, executor, room, told=lambda: None):
+def distribute(runs, folder, executor, room, told=lambda: None):
     """Do runs, no more at once than there are workers, so that the death of one is blamed on no run that waits.
 
     Parameters
     ----------
-    runs : list of sweep.runs.Run
+    runs : list of sweep.runs.Task
     folder : pathlib.Path
         Of the sweep.
     executor : concurrent.futures.Executor

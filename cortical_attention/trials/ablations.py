@@ -15,8 +15,8 @@ from cortical_attention.cells.membranes.two_compartment import Summing, TwoCompa
 WHOLE, BELOW, ELSEWHERE = "all of them", "rung below", "besides: set elsewhere"
 
 
-class Network(NamedTuple):
-    """A form, how many times the cells a number that its rung has, what is given as numbers, and whether unit rates and
+class Idealised(NamedTuple):
+    """A form, how many times the cells per value that its rung has, what is given as values, and whether unit rates and
     cells are set by what other inputs do to the circuit (`trials.spike_error_sources`)."""
 
     form: Form
@@ -41,11 +41,11 @@ def only(*names):
 
 
 def ideals(form):
-    """What can be put back at every rung: exact numbers, and more cells."""
+    """What can be put back at every rung: exact values, and more cells."""
     return {
-        "nuclei": Network(form, exact=("nuclei",)),
-        "shunt": Network(form, exact=("shunt",)),
-        "few cells": Network(form, cells=4),
+        "nuclei": Idealised(form, exact=("nuclei",)),
+        "shunt": Idealised(form, exact=("shunt",)),
+        "few cells": Idealised(form, cells=4),
     }
 
 
@@ -68,35 +68,35 @@ OTHER_CELLS = {  # as real as the cells of the rung, but otherwise
 }
 RUNGS = {
     "spiking": {
-        WHOLE: Network(SPIKING),
-        BELOW: Network(RATE),
+        WHOLE: Idealised(SPIKING),
+        BELOW: Idealised(RATE),
         **ideals(SPIKING),
-        "time step": Network(SPIKING._replace(dt=FINE)),
+        "time step": Idealised(SPIKING._replace(dt=FINE)),
     },
     "adaptive": {
-        WHOLE: Network(ADAPTIVE),
-        BELOW: Network(spiking_to(CEILING)),
+        WHOLE: Idealised(ADAPTIVE),
+        BELOW: Idealised(spiking_to(CEILING)),
         **ideals(ADAPTIVE),
-        "noise": Network(with_membranes(sigma=0.0)),
-        "adaptation": Network(with_membranes(b=0.0)),
-        "refractory": Network(with_membranes(refractory=0 * ms)),
-        "saturation": Network(ADAPTIVE.with_synapses(conductance=0.0)),
-        "time step": Network(ADAPTIVE._replace(dt=FINE)),
-        ELSEWHERE: Network(ADAPTIVE, elsewhere=True),
-        "besides: noise, 0.25 ms": Network(with_membranes(sigma=0.0)._replace(dt=FINE)),
-        "besides: whole soma": Network(spiking_to(CEILING)._replace(synapses=ADAPTIVE.synapses)),
+        "noise": Idealised(with_membranes(sigma=0.0)),
+        "adaptation": Idealised(with_membranes(b=0.0)),
+        "refractory": Idealised(with_membranes(refractory=0 * ms)),
+        "saturation": Idealised(ADAPTIVE.with_synapses(conductance=0.0)),
+        "time step": Idealised(ADAPTIVE._replace(dt=FINE)),
+        ELSEWHERE: Idealised(ADAPTIVE, elsewhere=True),
+        "besides: noise, 0.25 ms": Idealised(with_membranes(sigma=0.0)._replace(dt=FINE)),
+        "besides: whole soma": Idealised(spiking_to(CEILING)._replace(synapses=ADAPTIVE.synapses)),
     },
     "biophysical": {
-        WHOLE: Network(BIOPHYSICAL),
-        BELOW: Network(ADAPTIVE._replace(dt=BIOPHYSICAL.dt)),
+        WHOLE: Idealised(BIOPHYSICAL),
+        BELOW: Idealised(ADAPTIVE._replace(dt=BIOPHYSICAL.dt)),
         **ideals(BIOPHYSICAL),
-        "L2/3 cell": Network(only("intratelencephalic")),
-        "L5 IT cell": Network(only("superficial")),
-        "noise": Network(biophysical(cell=CELL._replace(sigma=0 * pA))),
-        "soma's adaptation": Network(biophysical(cell=CELL._replace(b=0 * pA))),
-        "facilitation": Network(biophysical("burst")),
-        "time step": Network(biophysical(cell=FineSteps())),
-        ELSEWHERE: Network(BIOPHYSICAL, elsewhere=True),
-        **{f"besides: {name}": Network(form) for name, form in OTHER_CELLS.items()},
+        "L2/3 cell": Idealised(only("intratelencephalic")),
+        "L5 IT cell": Idealised(only("superficial")),
+        "noise": Idealised(biophysical(cell=CELL._replace(sigma=0 * pA))),
+        "soma's adaptation": Idealised(biophysical(cell=CELL._replace(b=0 * pA))),
+        "facilitation": Idealised(biophysical("burst")),
+        "time step": Idealised(biophysical(cell=FineSteps())),
+        ELSEWHERE: Idealised(BIOPHYSICAL, elsewhere=True),
+        **{f"besides: {name}": Idealised(form) for name, form in OTHER_CELLS.items()},
     },
 }

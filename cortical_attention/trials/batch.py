@@ -86,12 +86,12 @@ def stacked(cases):
     return tokens, context
 
 
-def ask_in_turn(asked, report=None):
+def ask_in_turn(jobs, report=None):
     """Ask circuits one after another, until one is interrupted.
 
     Parameters
     ----------
-    asked : dict of str to callable
+    jobs : dict of str to callable
         By label: from a progress report to something with a finished or interrupted `run`.
     report : callable, optional
         Brian2's progress report.
@@ -101,9 +101,9 @@ def ask_in_turn(asked, report=None):
     Swept
     """
     done, failed = {}, {}
-    for k, (label, ask_one) in enumerate(asked.items()):
+    for k, (label, ask_one) in enumerate(jobs.items()):
         try:
-            answer = ask_one(part_of(report, k, len(asked)))
+            answer = ask_one(part_of(report, k, len(jobs)))
         except RunError as error:
             failed[label] = str(error)
             continue

@@ -64,7 +64,7 @@ def tables_of(surface, rows, title):
         one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))
     two = Table(
         Column("case", no_wrap=True), Column("read-out", no_wrap=True), STAGES[0], "both",
-        Column(NULLS_TITLE, min_width=11), "kappa",
+        Column(NULLS_TITLE, min_width=11), "attention weights",
         title="relative L2 with L2/3, and both stages, in two compartments: median over seeds",
     )  # fmt: skip
     for case, readout in dict.fromkeys((row["case"], row["readout"]) for row in rows):

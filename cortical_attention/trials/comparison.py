@@ -9,11 +9,11 @@ from cortical_attention.circuits.protocol import RunError, phase_of
 from cortical_attention.inputs.cases import CaseError, sizes
 from cortical_attention.readout import agreement
 from cortical_attention.readout.provenance import jsonable
-from cortical_attention.reference.attention import softmax_attention
+from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.nulls import rounding
 from cortical_attention.simulation.attend import Answer, Prepared, expected, prepare, read, run
 from cortical_attention.simulation.run import Run
-from cortical_attention.simulation.settle import slots
+from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.systems import NULLS, SYSTEMS, blaming
 from cortical_attention.wiring.expressions import WiringError
@@ -30,7 +30,7 @@ class Reference(NamedTuple):
         Of the system's reference; None where it has none.
     nulls : dict of str to ndarray, shape (n_token, d_model)
     softmax : ndarray, shape (n_token, d_model), or None
-        Softmax attention; None without a reference to hold it against.
+        Softmax attention, where the reference is linear attention; None elsewhere.
     mask : ndarray of bool, shape (n_token, n_context), or None
     normalised : bool
     rounding : float
@@ -88,7 +88,7 @@ def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
     Raises
     ------
     CaseError
-        Where the numbers are so large that attention, or the squares its errors are made of, overflow.
+        Where the values are so large that attention, or the squares its errors are made of, overflow.
     WiringError
         Where a reference of the user's own fails.
     """
@@ -99,11 +99,13 @@ def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
     with np.errstate(over="ignore", invalid="ignore"), blaming(system):
         nulls = {name: null(case.tokens, case.block, **how).output for name, null in system.nulls.items()}
         attention = system.reference(case.tokens, case.block, **how)
-        softmax = softmax_attention(case.tokens, case.block, **given).output
+        linear = system.reference is linear_attention
+        softmax = softmax_attention(case.tokens, case.block, **given).output if linear else None
         rounded = agreement.relative_size(rounding(case.tokens, case.block, **how), attention.output)
-        squares = [np.vdot(output, output) for output in (attention.output, softmax, *nulls.values())]
+        outputs = [attention.output, *nulls.values(), *([] if softmax is None else [softmax])]
+        squares = [np.vdot(output, output) for output in outputs]
     if not np.isfinite(squares).all():
-        raise CaseError(f"{case.name}: holds numbers so large that attention overflows, but needs a finite answer")
+        raise CaseError(f"{case.name}: holds values so large that attention overflows, but needs a finite answer")
     return Reference(attention, nulls, softmax, case.mask, normalised, np.inf if rounded is None else rounded)
 
 
@@ -215,7 +217,7 @@ def describe(answer, reference, options, size, index=0):
             "kernel": options.kernel,
             "normalisation": options.normalisation,
             **size,
-            "cells_a_number": options.settings.cells,
+            "cells_per_value": options.settings.cells,
             "n_cell": run.n_cell,
             "n_synapse": run.n_synapse,
             "seed": options.settings.seed,
@@ -260,7 +262,7 @@ def figures_of(output, kappa, reference):
         If the output is not finite.
     """
     if not np.isfinite(output).all():
-        raise RunError("the circuit's answer is not finite; try smaller numbers")
+        raise RunError("the circuit's answer is not finite; try smaller values")
     algebra = reference.attention
     if algebra is None:
         return {}
@@ -289,16 +291,16 @@ def _relative_l2(output, reference):
 
 
 def _from_softmax(reference):
-    """Relative L2 of the algebra from softmax attention; None where there is no algebra."""
-    algebra = reference.attention
-    return None if algebra is None else agreement.relative_l2(algebra.output, reference.softmax)
+    """Relative L2 of linear from softmax attention; None where the algebra is another."""
+    softmax = reference.softmax
+    return None if softmax is None else agreement.relative_l2(reference.attention.output, softmax)
 
 
 def error_over_time(answer, reference, options):
     """Relative L2 of the answer read in the first part of the window, for every part; times (Quantity, s) and errors."""
     windows, phase = answer.plan.protocol.windows, answer.plan.protocol.phase
     parts = range(1, windows.shape[1] + 1)
-    read = [slots(answer.run, options.settings.form, windows[:, :part]) for part in parts]
+    read = [window_values(answer.run, options.settings.form, windows[:, :part]) for part in parts]
     outputs = [answer.plan.read(answer.plan.output, each)[0] for each in read]
     errors = [agreement.relative_l2(output, reference.attention.output) for output in outputs]
     return np.array(parts) * phase, errors

@@ -17,7 +17,7 @@ from cortical_attention.reference.attention import linear_attention
 from cortical_attention.simulation.attend import Answer, Settings, attend, prepare, read
 from cortical_attention.simulation.attend import run as run_prepared
 from cortical_attention.simulation.run import Run
-from cortical_attention.simulation.settle import slots, spike_variance
+from cortical_attention.simulation.settle import spike_variance, window_values
 from cortical_attention.trials.batch import stacked
 from cortical_attention.trials.spike_error_sources import READ, idealised
 
@@ -25,7 +25,7 @@ WINDOWS = np.array([0.25, 0.5, 1, 2, 4, 8])  # s
 PT, AVERAGED = "read at L5 PT", "averaged over phases"
 
 
-class Asked(NamedTuple):
+class Inputs(NamedTuple):
     """The inputs, what the algebra answers, what the rate form answers, and the settings of the spiking form."""
 
     tokens: np.ndarray
@@ -49,40 +49,40 @@ class Measured(NamedTuple):
 
 
 def pilot_of(cases, n_phase, options):
-    """Every input `n_phase` times side by side, each with starting phases of its own; and a pilot in rates (Asked)."""
+    """Every input `n_phase` times side by side, each with starting phases of its own; and a pilot in rates (Inputs)."""
     cases = [case for case in cases for _ in range(n_phase)]
     tokens, block = stacked(cases)[0], cases[0].block
     pilot = attend(mask_wiring, tokens, Settings(RATE, target="numpy"), **block._asdict())
     if pilot.run.interrupted:
         raise KeyboardInterrupt
-    return Asked(tokens, block, linear_attention(tokens, block), pilot, options.settings)
+    return Inputs(tokens, block, linear_attention(tokens, block), pilot, options.settings)
 
 
-def measure(setting, asked, report=None):
+def measure(setting, inputs, report=None):
     """Run one network, and read it in growing parts of its window."""
-    prepared = _network(setting, asked)
+    prepared = _network(setting, inputs)
     run = run_prepared(prepared, report)
     if run.interrupted:
         return Measured(run, None, {})
     plan, form = prepared.plan, prepared.settings.form
-    parts = [_read(plan, run, form, setting, window, asked.block) for window in WINDOWS if window <= setting.window]
+    parts = [_read(plan, run, form, setting, window, inputs.block) for window in WINDOWS if window <= setting.window]
     places = {place: np.stack([each[place] for each in parts]) for place in parts[0]}
     return Measured(run, read(prepared, run).settled.settled, places)
 
 
-def _network(setting, asked):
+def _network(setting, inputs):
     """The circuit of a setting, ready to run, with unit rates by the pilot."""
     form = SPIKING.with_synapses(tau_slow=setting.tau_slow)
-    settings = asked.settings._replace(
+    settings = inputs.settings._replace(
         form=form, window=setting.window * second, dt=setting.dt, cells=setting.cells, record="sample",
         settle=SPIKING.settle * max(1.0, float(setting.tau_slow / SPIKING.synapses.tau_slow)),
     )  # fmt: skip
-    normaliser = asked.pilot.run.numbers["interneuron"][-1]
+    normaliser = inputs.pilot.run.values["interneuron"][-1]
 
     def wiring(times, tokens, **block):
         return idealised(mask_wiring(times, tokens, **block), setting.exact, normaliser)
 
-    prepared = prepare(wiring, asked.tokens, settings, asked.pilot, **asked.block._asdict())
+    prepared = prepare(wiring, inputs.tokens, settings, inputs.pilot, **inputs.block._asdict())
     units = {
         name: prepared.unit_rates[name] * setting.units.get(name, 1.0) for name in prepared.plan.circuit.populations
     }
@@ -92,17 +92,17 @@ def _network(setting, asked):
 def _read(plan, run, form, setting, window, block):
     """Answers in the first part of the window, by place of reading; and the variance that counting predicts."""
     part = plan.protocol.windows[:, : round(window / float(plan.protocol.phase))]
-    numbers = slots(run, form, part)
+    values = window_values(run, form, part)
     return {
-        "answer": plan.read(plan.output, numbers),
-        PT: np.einsum("bhiv,hmv->bim", numbers["pyramidal_tract"][0], block.W_O),
+        "answer": plan.read(plan.output, values),
+        PT: np.einsum("bhiv,hmv->bim", values["pyramidal_tract"][0], block.W_O),
         "counting": plan.read(plan.output, spike_variance(plan, run, part, setting.cells)),
     }
 
 
-def row(setting, measured, asked, n_phase):
+def row(setting, measured, inputs, n_phase):
     """Relative L2 in every window (n_window, batch), and its median: as it is, read at L5 PT, averaged over phases."""
-    right, read = asked.reference.output, measured.read
+    right, read = inputs.reference.output, measured.read
     size = np.linalg.norm(right, axis=(1, 2))
     error = {place: np.linalg.norm(read[place] - right, axis=(2, 3)) / size for place in ("answer", PT)}
     averaged = _averaged(read["answer"], n_phase) - _averaged(right, n_phase)

@@ -1,4 +1,4 @@
-"""The folder of a ladder: a file for each unit, named after all that decides its rows but the code, which stands in it."""
+"""The folder of a ladder: a file for each job, named after all that decides its rows but the code, which stands in it."""
 
 import json
 
@@ -7,20 +7,20 @@ from cortical_attention.readout.provenance import tree
 from cortical_attention.trials.results import content_of
 
 
-def file_of(unit, options, n_seed, folder):
-    """Where the rows of a unit are kept."""
+def file_of(job, options, n_seed, folder):
+    """Where the rows of a job are kept."""
     asked = options._replace(settings=options.settings._replace(target="any"))  # every target gives the same answer
-    content = [content_of(case) for case in unit.cases]
-    return folder / "units" / f"{unit.name}-{settings_hash([n_seed, asked, content])}.json"
+    content = [content_of(case) for case in job.cases]
+    return folder / "jobs" / f"{job.name}-{settings_hash([n_seed, asked, content])}.json"
 
 
 def keep(file, rows):
-    """Write the rows of a unit."""
+    """Write the rows of a job."""
     write_json(file, {"code": tree()["code"], "rows": rows})
 
 
 def stored(file, n_row, columns):
-    """Rows of a unit as the file has them; none where there is no file, one that is not whole, or one of other code."""
+    """Rows of a job as the file has them; none where there is no file, one that is not whole, or one of other code."""
     code, rows = _read(file)
     whole = code == tree()["code"] and isinstance(rows, list) and len(rows) == n_row
     return rows if whole and all(isinstance(row, dict) and tuple(row) == columns for row in rows) else []

@@ -82,7 +82,7 @@ def run_json(presented, options):
 
 
 def content_of(case):
-    """All numbers of a case, for the hash that names its default folder."""
+    """All values of a case, for the hash that names its default folder."""
     return {name: array.tolist() for name, array in arrays(case).items()}
 
 

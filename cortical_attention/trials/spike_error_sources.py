@@ -1,6 +1,6 @@
 """Networks that differ from the spiking form in one setting, or have one cause of its error switched off.
 
-What is switched off, is so in the circuit: exact numbers in place of spikes, or rates that keep cells out of step.
+What is switched off, is so in the circuit: exact values in place of spikes, or rates that keep cells out of step.
 """
 
 from typing import NamedTuple
@@ -28,11 +28,11 @@ class Setting(NamedTuple):
         Seconds.
     tau_slow, dt : Quantity
     cells : int
-        Cells a number.
+        Cells per value.
     units : dict of str to float
         Factors on the unit rates of populations.
     exact : tuple of str
-        What is given as numbers: "nuclei", "shunt".
+        What is given as values: "nuclei", "shunt".
     """
 
     varied: str
@@ -57,7 +57,7 @@ CAUSES = {
     "core and matrix in step: rates 17 % apart": {"units": {"matrix": 0.83}},
     "counting in L5 and after: 3 times the rates": {"units": dict.fromkeys(OUTPUT, 3), **BRISK},
     STEP: {"dt": 0.25 * ms},
-    "one cell a number: 4 cells": {"cells": 4},
+    "one cell per value: 4 cells": {"cells": 4},
 }
 
 
@@ -78,7 +78,7 @@ def settings(quick=False):
         units = dict.fromkeys(NUCLEI, rate / 100)
         found.append(Setting("unit rate of the nuclei", f"{rate} Hz", units=units, **(BRISK if rate > 200 else {})))
     found.append(Setting("time step", "0.5 ms", dt=0.5 * ms))
-    return found + [Setting("cells a number", str(cells), cells=cells) for cells in (2, 8)]
+    return found + [Setting("cells per value", str(cells), cells=cells) for cells in (2, 8)]
 
 
 def synapses(tau, window):
@@ -96,15 +96,15 @@ def _brisk(tau):
 
 
 def idealised(plan, exact, normaliser):
-    """Plan of the mask wiring with exact numbers in place of some spikes.
+    """Plan of the mask wiring with exact values in place of some spikes.
 
     Parameters
     ----------
     plan : Plan
         With recurrent inhibition.
     exact : tuple of str
-        "nuclei": dendrites hold what the nuclei send them as numbers, without ripple; the nuclei stay, and reach
-        nothing. "shunt": L2/3 cells are divided by exact numbers; there are no interneurons.
+        "nuclei": dendrites hold what the nuclei send them as values, without ripple; the nuclei stay, and reach
+        nothing. "shunt": L2/3 cells are divided by exact values; there are no interneurons.
     normaliser : ndarray, shape (batch, n_head, n_token)
         Z, for the shunt.
 
@@ -137,6 +137,6 @@ def _divided_exactly(plan, normaliser):
     return plan._replace(circuit=circuit, attention_sum=None, gain=None)
 
 
-def _with_input(population, port, numbers):
-    """Population with more numbers from outside at a port."""
-    return population._replace(inputs={**population.inputs, port: population.inputs.get(port, 0.0) + numbers})
+def _with_input(population, port, values):
+    """Population with more values from outside at a port."""
+    return population._replace(inputs={**population.inputs, port: population.inputs.get(port, 0.0) + values})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SILENT = 1e-12  # chosen: above what is left by rounding where numbers of order one cancel
+SILENT = 1e-12  # chosen: above what is left by rounding where values of order one cancel
 
 
 def weight_of_rate(weights, unit_rate):
@@ -19,18 +19,18 @@ def weight_of_spike(weights, unit_rate, tau, dt):
     return np.asarray(weights) * np.expm1(float(dt / tau)) / np.asarray(unit_rate * dt)
 
 
-def numbers_of_rate(rates, unit_rate):
+def values_of_rate(rates, unit_rate):
     """Decode firing rates (Hz) into represented values: rates / unit_rate."""
     return np.asarray(rates / unit_rate)
 
 
-def numbers_of_count(counts, unit_rate, window):
+def values_of_count(counts, unit_rate, window):
     """Decode spike counts in a window into represented values: counts / (unit_rate window)."""
     return np.asarray(counts) / np.asarray(unit_rate * window)
 
 
 def unit_rate_for(peak, bound):
-    """Unit rates (Hz) at which numbers `peak` (ndarray) are carried at the rate `bound`.
+    """Unit rates (Hz) at which values `peak` (ndarray) are carried at the rate `bound`.
 
     It is `bound` itself for peaks below 1e-12, since a population that is silent in the pilot has no scale.
     """
