@@ -51,6 +51,7 @@ def clocked():
     standalone.extra_make_args_unix = [f"-j{os.cpu_count()}"]  # Brian2's own is a compiler for every file at once
 
     def clocked_run(*arguments, **options):
+        """`run` of the device, with a note of the time loop and the memory of its program."""
         start = time.perf_counter()
         with patch("subprocess.call", seen.call):
             run(*arguments, **options)
@@ -58,6 +59,7 @@ def clocked():
         seen.compile_s -= time.perf_counter() - start
 
     def clocked_build(*arguments, **options):
+        """`build` of the device, with a note of its time apart from that of the program."""
         start = time.perf_counter()
         build(*arguments, **options)
         seen.compile_s += time.perf_counter() - start

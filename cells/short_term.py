@@ -76,7 +76,19 @@ def at_spike(effect):
 
 
 def slope(plasticity, rate):
-    """Change of what is released per second with the rate: d(rate steady_release) / d(rate), for `rate` (ndarray, Hz)."""
+    """Derivative of the steady release per second with respect to the rate: d(rate steady_release) / d(rate).
+
+    Parameters
+    ----------
+    plasticity : ShortTerm
+    rate : ndarray (Hz)
+        Numbers without a Brian2 unit, at least zero.
+
+    Returns
+    -------
+    ndarray
+        In the shape of `rate`, without unit: 1 at rate zero.
+    """
     step = 1e-30j  # the derivative by a complex step, which cancels nothing
     moved = np.maximum(rate, float(LEAST)) + step
     return np.imag(moved * _steady(plasticity, moved)) / step.imag
@@ -108,11 +120,22 @@ def _steady(plasticity, rate):
 
 
 def steady_release_poisson(plasticity, rate):
-    """Mean release at a spike of a Poisson train, relative to a rested synapse: u x / U at `rate` (ndarray, Hz).
+    """Mean release at each spike of a Poisson train, once it is steady.
 
     u = U (1 + rate tau_f) / (1 + U rate tau_f),   x = 1 / (1 + u rate tau_d)
 
     The mean of u is exact; that of u x takes the two to be independent, which is exact without facilitation.
+
+    Parameters
+    ----------
+    plasticity : ShortTerm
+    rate : ndarray (Hz)
+        Numbers without a Brian2 unit, at least zero.
+
+    Returns
+    -------
+    ndarray
+        u x / U in the shape of `rate`, relative to a rested synapse: 1 at rate zero.
     """
     tau_f, tau_d = float(plasticity.tau_f), float(plasticity.tau_d)
     u = plasticity.U * (1 + rate * tau_f) / (1 + plasticity.U * rate * tau_f)

@@ -1,4 +1,4 @@
-"""Rules of the anatomy, checked on the synapses that a circuit has once values stand on on and off cells.
+"""Rules of the anatomy, checked on the synapses of a circuit in which on cells and off cells represent signed values.
 
 A rule is broken by a projection whose weights are not all zero. A circuit may break a rule on purpose, as controls do, or
 where a proposal does: it then says which, and why (`Circuit.breaks`).
@@ -64,6 +64,7 @@ def _no_own_driver(circuit, projection):
 
 def _thalamic_layers(nucleus):
     def broken(circuit, projection):
+        """Sentence on a projection from the nucleus that ends outside its layers (str), or None."""
         source, target = circuit.ends(projection)
         site = target.cell.sites.get(projection.target.partition(".")[2])
         if source.cell.nucleus != nucleus or site is None or site in LAYERS_OF[nucleus]:

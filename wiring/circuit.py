@@ -1,4 +1,4 @@
-"""What is wired: populations with named axes, projections as index expressions. How it runs is the form's affair."""
+"""Circuits: populations with named axes, and projections as index expressions. Their dynamics are those of a form."""
 
 from math import prod
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Dendrites: one a distinct drive, with the kernel that runs in it, and what rates bring to it."""
+"""Dendrites: one for each distinct drive, with their kernel and their summed input of rates."""
 
 from typing import NamedTuple
 
@@ -64,8 +64,25 @@ def sizes_of(pathway, concrete):
 
 
 def sum_of(k, pathway, wired, sender, settings):
-    """Function that sums the rates of a group (the source, or its terminals) that reach each dendrite, or None where that
-    takes synapses: those that are one-signed, of spikes, of one cell each, or from cells that differ in their unit."""
+    """Summed input of each dendrite of a pathway as a function, where no Synapses object is needed.
+
+    Parameters
+    ----------
+    k : int
+        Number of the pathway.
+    pathway : Pathway
+    wired : Wired
+    sender : NeuronGroup
+        Group with the rates (Hz) of the source: its cells, or its terminals.
+    settings : Construction
+
+    Returns
+    -------
+    Brian2 Function or None
+        From the index of a dendrite to its drive, a value without unit. None where the sum takes synapses: without
+        `settings.dense`, with unshared dendrites, in a form with spikes or on and off cells, or if the cells of the source
+        differ in their unit rates.
+    """
     unit = np.unique(np.asarray(settings.unit_rates[pathway.source]))
     if not (settings.dense and settings.shared and settings.form.coding.plain) or unit.size > 1:
         return None
@@ -75,7 +92,28 @@ def sum_of(k, pathway, wired, sender, settings):
 
 
 def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):
-    """NeuronGroup of the dendrites that pathway `k` reaches at a port of the population `target`, one a distinct drive."""
+    """Dendrites that a pathway reaches at one port of a population.
+
+    Parameters
+    ----------
+    k : int
+        Number of the pathway.
+    target : Population
+    port : str
+    n_dendrite : int
+        One per distinct drive if dendrites are shared, otherwise one per target cell.
+    drive : Brian2 Function or None
+        Their summed input, as returned by `sum_of`; None if it arrives through synapses.
+    activation : Activation or None
+        Kernel evaluated in the dendrites; None if the cells evaluate it.
+    settings : Construction
+
+    Returns
+    -------
+    NeuronGroup
+        Its variable `filtered` is the value of the drive after synaptic filtering; with an activation, `activation` is the
+        value after the kernel.
+    """
     synapses, signals = settings.form.synapses, signals_of(settings.form)
     equations = synapses.dendrite + (ACTIVATION if activation else "") + signals.arriving(k, drive)
     dendrite = NeuronGroup(

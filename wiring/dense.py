@@ -1,4 +1,4 @@
-"""A projection of rates as one sum a dendrite, instead of one Synapses object: the same line of algebra, read in place.
+"""A projection of rates as one sum per dendrite, computed from its index expression instead of by a Synapses object.
 
 An index expression says by itself which source cell reaches which dendrite with which weight, so that no index needs to be
 stored: each dendrite sums over the letters that it does not carry. Plain synapses read 24 bytes for each product; this

@@ -58,7 +58,23 @@ class Pathway(NamedTuple):
 
 
 def expand_population(population, form, batch, cells):
-    """Population with its hidden axes (Concrete)."""
+    """A population with its hidden axes.
+
+    Parameters
+    ----------
+    population : Population
+    form : Form
+        Its `paired` decides whether a signed population has an on cell and an off cell per value.
+    batch : int
+        Number of inputs side by side.
+    cells : int
+        Cells per value.
+
+    Returns
+    -------
+    Concrete
+        With the axes batch, those of the population, cells and, if there are pairs, sign.
+    """
     return Concrete(population, (("batch", batch), *population.axes, ("cells", cells), *_sign(population, form)))
 
 
@@ -68,7 +84,29 @@ def _sign(population, form):
 
 
 def expand_projection(circuit, projection, form, cells):
-    """Projection with its hidden axes (Pathway); weights are divided by the `cells` that stand for one value."""
+    """A projection with its hidden axes, and its weights split into excitation and inhibition.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    projection : Projection
+        Of that circuit.
+    form : Form
+        Its `paired` decides whether signed values have on and off cells, and weights are split by sign.
+    cells : int
+        Cells per value, by which the weights are divided.
+
+    Returns
+    -------
+    Pathway
+        Its weights have the axes of the weights of the projection, then a sign axis (size 2) for a source with on and off
+        cells, and one for a target with on and off cells that differ in sign at this port.
+
+    Raises
+    ------
+    WiringError
+        If the index expression cannot be parsed.
+    """
     source, target = circuit.ends(projection)
     port = projection.target.partition(".")[2]
     expression = parse(projection.expression)
@@ -94,9 +132,25 @@ def _outer(n_sign):
 
 
 def expand_input(concrete, port, values):
-    """Values that reach a port from outside, one a cell: shape (n_cell,), or (n_phase, n_cell) if they change.
+    """Values from outside at a port, one for each cell.
 
-    The off cell of a pair gets the negative at the port that flips its sign.
+    The off cell of a pair receives the negative value at the port that determines the sign of the population.
+
+    Parameters
+    ----------
+    concrete : Concrete
+    port : str
+    values : array_like, shape (batch, *sizes) or (n_phase, batch, *sizes)
+        As in `Population.inputs`; axes of size one are repeated, that of phases excepted.
+
+    Returns
+    -------
+    ndarray, shape (n_cell,) or (n_phase, n_cell)
+
+    Raises
+    ------
+    ValueError
+        If the values do not broadcast to the axes of the population.
     """
     population = concrete.population
     values = np.asarray(values, dtype=float)[..., np.newaxis]

@@ -165,7 +165,21 @@ def connect(expression, size_of, shared):
 
 
 def flat_index(grid, letters, size_of):
-    """Flat index in C order of the axes `letters`, over a grid that holds the index of every letter."""
+    """Flat index in C order of an array with the axes `letters`, at every point of a grid.
+
+    Parameters
+    ----------
+    grid : dict of str to ndarray of int
+        Index of each letter at every point of the grid; shapes broadcast.
+    letters : str
+    size_of : dict of str to int
+        Size of each letter.
+
+    Returns
+    -------
+    ndarray of int
+        In the shape of the grid; zero, without axes, for no letters.
+    """
     flat = np.zeros((), dtype=int)
     for letter in letters:
         flat = flat * size_of[letter] + grid[letter]

@@ -148,7 +148,18 @@ def wire(circuit, settings):
 
 
 def refuse_lacking(circuit, form):
-    """Refuse a circuit with a cell type for which a form has no membrane (WiringError)."""
+    """Refuse a circuit with a cell type for which a form has no membrane.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    form : Form
+
+    Raises
+    ------
+    WiringError
+        For the first population of a cell type in `Form.lacks`.
+    """
     for name, population in circuit.populations.items():
         if population.cell.name in form.lacks:
             raise WiringError(

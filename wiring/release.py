@@ -1,4 +1,4 @@
-"""When and how much of what a cell sends its synapses release: the delay and the short-term plasticity of a projection."""
+"""Release at the synapses of a projection: its delay and its short-term plasticity."""
 
 import numpy as np
 from brian2 import NeuronGroup, Quantity, have_same_dimensions, linked_var, second
@@ -50,9 +50,23 @@ def refuse_carried(pathway, membrane, form):
 
 
 def terminals(k, source, plasticity, clock):
-    """Rates that the synapses of pathway `k` release, one a source cell (NeuronGroup with the variable `rate`).
+    """Axon terminals of a source under short-term plasticity in the rate form, one per source cell.
 
-    They are taken at the start of a step, so that they lag behind the source by nothing.
+    They are updated at the start of a step, so that they do not lag behind the source.
+
+    Parameters
+    ----------
+    k : int
+        Number of the pathway.
+    source : NeuronGroup
+        With the variable `rate` (Hz).
+    plasticity : ShortTerm
+    clock : Brian2 Clock
+
+    Returns
+    -------
+    NeuronGroup
+        Its variable `rate` (Hz) is the rate of the source times its release per spike, relative to a rested synapse.
     """
     group = NeuronGroup(
         source.N,

@@ -1,4 +1,4 @@
-"""Cells that are played: they send again what they have sent in another run."""
+"""Playback of cells: the spikes or rates of another run, sent again."""
 
 import numpy as np
 from brian2 import Hz, NeuronGroup, SpikeGeneratorGroup, TimedArray

@@ -1,4 +1,4 @@
-"""What travels from a cell to a dendrite: rates, or spikes. One object each, so that nothing else asks which it is."""
+"""Transmission from cell to dendrite, by rates or by spikes: one object each, so that no other module tells them apart."""
 
 from cortical_attention.cells.short_term import AT_SPIKES, at_spike
 from cortical_attention.wiring.release import terminals

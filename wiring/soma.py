@@ -1,4 +1,4 @@
-"""Somata: the NeuronGroup of a population, with its ports, its constants and its first state."""
+"""Somata: the NeuronGroup of a population, with its ports, its constants and its initial state."""
 
 import numpy as np
 from brian2 import Equations, NeuronGroup, TimedArray

@@ -53,7 +53,24 @@ PORTS = ("basal", "apical")
 
 
 def two_compartment(readout, cell, inhibited="terminals"):
-    """Membrane of the two-compartment cells with a read-out of their spikes."""
+    """Membrane of two-compartment cells with a read-out of their spikes.
+
+    Parameters
+    ----------
+    readout : {"total", "burst", "event", "facilitated"}
+    cell : TwoCompartment or CalciumSpike
+    inhibited : {"terminals", "soma", "dendrite", "both"}
+        Site of inhibition: the shunt divides the release of the terminals, or is a conductance (nS) of the compartment.
+
+    Returns
+    -------
+    Membrane
+
+    Raises
+    ------
+    KeyError
+        For an unknown read-out or site.
+    """
     shunts = SHUNTS[inhibited]
     constants = {name: value for name, value in cell._asdict().items() if name not in shunts}
     sent = SENT[readout] if shunts else f"({SENT[readout]}) / shunt"
@@ -83,7 +100,16 @@ def ends(cell):
 
 
 def scatter(cell, group, uniform):
-    """Initial voltages: somata between rest and threshold, dendrites at rest."""
+    """Set initial voltages: of somata between rest and threshold, of dendrites at rest; and the last spike long ago.
+
+    Parameters
+    ----------
+    cell : TwoCompartment or CalciumSpike
+    group : NeuronGroup
+        Its state is set.
+    uniform : ndarray, shape (n_cell,)
+        Position of each soma between rest (0) and threshold (1).
+    """
     group.V_s = cell.E_L + uniform * (cell.V_T - cell.E_L)
     group.V_d, group.last = cell.E_L, LONG_AGO
 
@@ -120,7 +146,20 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
 
 
 def conductance(population, drives, counted):
-    """Constants and unit rate of interneurons whose value is a conductance (nS) with a tonic minimum."""
+    """Constants and unit rate of interneurons whose value is a conductance (nS) with a tonic minimum.
+
+    Parameters
+    ----------
+    population, drives, counted
+        As for `calibrate`; not used, since the scale is fixed.
+
+    Returns
+    -------
+    dict of str to float
+        `sigma_g`, the tonic minimum (nS).
+    Quantity (Hz)
+        Rate that represents 1 nS.
+    """
     return {"sigma_g": TONIC}, ADAPTIVE.membrane.ceiling / LARGEST
 
 

@@ -47,7 +47,18 @@ class Mapping(NamedTuple):
     ranges: tuple
 
     def currents(self, basal, apical):
-        """Currents (pA, two ndarrays) for values at the two ports, clipped to the measured surface."""
+        """Currents for values at the two ports, clipped to the measured range.
+
+        Parameters
+        ----------
+        basal, apical : float or ndarray
+            Values, without unit; any shapes.
+
+        Returns
+        -------
+        basal, apical : ndarray
+            Currents (pA) into soma and dendrite, in the shapes of the values.
+        """
         currents = (self.I_s0 + self.I_s1 * basal) / pA, (self.I_d0 + self.I_d1 * apical) / pA
         return tuple(np.clip(each, *ends) for each, ends in zip(currents, self.ranges, strict=True))
 

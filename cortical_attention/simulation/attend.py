@@ -1,4 +1,4 @@
-"""From an attention block to what a circuit answers: prepare (plan, pilot, unit rates), run, read and judge."""
+"""Answer of a circuit to an attention block: prepare (plan, pilot, unit rates), run, read and judge."""
 
 from functools import partial
 from importlib import import_module
@@ -225,7 +225,24 @@ def run(prepared, report=None, executor=None):
 
 
 def read(prepared, run):
-    """Read the answer of a run, and judge whether it has settled (Answer); of an interrupted run nothing is read."""
+    """Read the answer of a run, and judge whether it has settled.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    run : Run
+        Of `prepared`.
+
+    Returns
+    -------
+    Answer
+        `output`, `attention`, `attention_sum` and `settled` are None if the run was interrupted.
+
+    Raises
+    ------
+    WiringError
+        If a reading of the plan sums over an axis that its population lacks.
+    """
     plan, _, settings = prepared
     if run.interrupted:
         return unread(prepared, run)
@@ -240,8 +257,26 @@ def unread(prepared, run):
 
 
 def expected(wiring, tokens, settings, **block):
-    """Target that a run would choose, why, and the seconds that each is expected to take (dict), the pilot left out; as
-    `attend`, but nothing is run."""
+    """Expected cost of a run, without running it or its pilot.
+
+    Parameters
+    ----------
+    wiring, tokens, settings, **block
+        As for `prepare`.
+
+    Returns
+    -------
+    target, reason : str
+        Code-generation target of the run, and why it is chosen.
+    seconds : dict of str to float
+        Expected wall time (s) of every target, available or not.
+    work : simulation.engine.Work
+
+    Raises
+    ------
+    WiringError
+        If there is no wiring of that name or, with explicit dendrites, if a projection does not fit its populations.
+    """
     times, form = settings.times(), settings.form
     needed = work(wiring_of(wiring)(times, tokens, **block), form, times.dt, settings.cells, settings.shared)
     return *engine.choose(settings.target, needed), engine.estimate(needed), needed

@@ -1,4 +1,4 @@
-"""Unit rates of the spiking form, from a pilot: the circuit's own rate form on the same input."""
+"""Unit rates of forms with spikes, from a pilot: a run of the same circuit in the rate form on the same input."""
 
 import numpy as np
 from brian2 import Hz, Quantity
@@ -97,7 +97,29 @@ def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
 
 
 def drive_at(plan, run, name, port):
-    """Values that reach a port at the end of a run in the rate form, before the kernel; axes of copies have size one."""
+    """Values that reach a port at the end of each query window, in a run of the rate form, before its kernel.
+
+    Parameters
+    ----------
+    plan : Plan
+        Inputs of the port from outside need to be constant: inputs that change are not read at the end of a window.
+    run : Run
+        A finished run of that plan, in the rate form.
+    name : str
+        Name of the population.
+    port : str
+
+    Returns
+    -------
+    ndarray, shape (n_window, batch, *sizes), or float
+        Of size one along the axes of copies. Without the window axis if no projection reaches the port; 0.0 if it has no
+        input from outside either.
+
+    Raises
+    ------
+    WiringError
+        If cells of the population have no such port.
+    """
     population = plan.circuit.populations[name]
     if port not in population.cell.ports:
         raise WiringError(
@@ -112,8 +134,26 @@ def drive_at(plan, run, name, port):
 
 
 def drive_of(projection, values, unit_rate=None):
-    """What a projection brings to its target of the values of its source (..., batch, *sizes), with axes of size one where
-    it brings copies; a plastic one needs the unit rate of the source (`released.released`)."""
+    """Values that a projection brings to its target: the weighted sum over its source, after short-term plasticity.
+
+    Parameters
+    ----------
+    projection : Projection
+    values : ndarray, shape (..., batch, *sizes)
+        Of the source.
+    unit_rate : Quantity (Hz), shape (batch,) or (batch, *sizes), optional
+        Of the source; needed where the projection has short-term plasticity (`released.released`).
+
+    Returns
+    -------
+    ndarray, shape (..., batch, *sizes)
+        With the axes of the target, of size one along the axes of copies.
+
+    Raises
+    ------
+    WiringError
+        If the projection is plastic and no unit rate is given, or if its index expression cannot be parsed.
+    """
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     drive = np.einsum(line, released(projection, values, unit_rate), np.asarray(projection.weights, dtype=float))

@@ -1,8 +1,8 @@
-"""How far counts of spikes lie from what they stand for, over the graph of projections (decision 0015).
+"""Variance of values decoded from spike counts, propagated over the graph of projections (decision 0015).
 
-A cell that sums passes the error of its sources on; a cell that multiplies starts anew. Populations are taken in the order
-in which they hear each other. Where they hear each other in a loop, x = W x + e for errors e of their own, so that the
-variance of x is that of (I - W)^-1 e.
+A cell that sums inherits the errors of its sources; a cell that multiplies does not. Populations are taken in the order of
+their projections. In a loop of populations, their errors x follow x = W x + e, with the counting errors e of their own
+cells, so that the variance of x is that of (I - W)^-1 e.
 """
 
 from graphlib import TopologicalSorter
@@ -65,7 +65,22 @@ def spike_variance(plan, run, windows, cells):
 
 
 def one_spike(plan, run, name, windows):
-    """Number that one spike in a window stands for: shape (batch, ...) or (batch, *sizes) (1-sized axes of copies)."""
+    """Value of a single spike in a window: 1 / (unit rate * length of the window).
+
+    Parameters
+    ----------
+    plan : Plan
+    run : Run
+    name : str
+        Name of the population.
+    windows : ndarray of int, shape (n_window, n_phase_in_window)
+        Only the number of phases in a window is used.
+
+    Returns
+    -------
+    ndarray, shape (batch, 1, ..., 1) or (batch, *sizes)
+        As the unit rates of the population, with an axis of size one for each axis that they lack.
+    """
     span = windows.shape[1] * plan.protocol.phase
     each = np.asarray(1 / (run.unit_rates[name] * span))
     n_axis = 1 + len(plan.circuit.populations[name].axes)

@@ -1,7 +1,7 @@
-"""A feed-forward circuit cut at its heads: nuclei that drive areas, areas head by head, nuclei that areas drive.
+"""A feed-forward circuit cut at its heads: nuclei that drive areas, the areas of each head, and nuclei driven by areas.
 
-Areas are told from nuclei by their axes: what has a head axis lies in an area. What a part hears from outside is played to
-it (`wiring.replay`), so that each part runs on its own.
+A population with a head axis belongs to an area, any other population to a nucleus. The input of a part from populations
+outside it is played (`wiring.replay`), so that each part runs on its own.
 """
 
 from typing import NamedTuple
@@ -220,7 +220,24 @@ def _taken(values, axis, heads):
 
 
 def cut_units(plan, unit_rates, names, heads=None):
-    """Unit rates of the populations of a part (and of what is played to them), as `part` cuts them."""
+    """Unit rates with those of the populations of a part cut to its heads, as `part` cuts the populations.
+
+    Parameters
+    ----------
+    plan : Plan
+        The whole.
+    unit_rates : dict of str to Quantity (Hz), shape (batch,) or (batch, *sizes)
+        Of every population of the whole.
+    names : tuple of str
+        Populations of the part.
+    heads : slice, optional
+        Heads of the part; all heads, unless given.
+
+    Returns
+    -------
+    dict of str to Quantity (Hz), shape (batch,) or (batch, *sizes)
+        A new dict with every population of the whole; those outside `names`, including the played ones, are not cut.
+    """
     found = dict(unit_rates)
     for name in names:
         place = _place(plan.circuit.populations[name])
@@ -230,7 +247,25 @@ def cut_units(plan, unit_rates, names, heads=None):
 
 
 def where(population, form, batch, cells, heads=None):
-    """Flat index in the whole of every cell of some heads (all cells, without a head axis or heads)."""
+    """Flat indices, in the whole population, of the cells of some heads.
+
+    Parameters
+    ----------
+    population : Population
+        Of the whole.
+    form : Form
+    batch : int
+        Number of inputs side by side.
+    cells : int
+        Cells per value.
+    heads : slice, optional
+        All cells without it, or without a head axis.
+
+    Returns
+    -------
+    ndarray of int, shape (n_cell,)
+        In C order of the axes, hidden ones included.
+    """
     concrete, place = expand_population(population, form, batch, cells), _place(population)
     index = np.arange(concrete.n_cell)
     if heads is None or place is None:

@@ -1,4 +1,4 @@
-"""Brian2 held at arm's length: its hooks switched off, its code-generation target chosen, its global state put back."""
+"""Control of Brian2: its import hooks removed, its code-generation target chosen, its global state restored."""
 
 import gc
 import logging

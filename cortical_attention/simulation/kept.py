@@ -1,7 +1,7 @@
-"""Compiled code between runs: where it is kept, whether it is whole, and where programs can run.
+"""Cache of compiled code between runs: its folder, the integrity of its files, and folders in which programs may run.
 
-Nothing of this may be there: a user without a home keeps nothing, a temporary folder may forbid programs, and a file may
-have been cut short by a full disk. What is kept is sealed with its hash, and what is not whole is compiled anew.
+Each of these can be missing: a user without a home has no cache, a temporary folder may forbid programs, and a full disk may
+have cut a file short. Every file holds the hash of its content; a file that does not match it is compiled anew.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What is recorded of a run: readings at the phases, and rates and spikes of a sample, of the cells of the first input."""
+"""Recordings of a run: readings of every cell at the phases, and rates and spikes of selected cells of the first input."""
 
 from typing import NamedTuple
 
@@ -50,7 +50,30 @@ def sampled(given, send):
 
 
 def monitors_of(wired, name, clocks, form, recorded, whole):
-    """Readings of every cell at the phases; rates over time, and spikes, of the recorded cells."""
+    """Monitors of one population.
+
+    Parameters
+    ----------
+    wired : Wired
+    name : str
+        Name of a simulated population.
+    clocks : tuple of (Brian2 Clock, Brian2 Clock)
+        Of the phases, and of the samples of rates.
+    form : Form
+    recorded : ndarray of int, shape (n_recorded,)
+        Flat indices of the cells whose rates are sampled.
+    whole : bool
+        Whether spikes are recorded from every cell, or from those of `Construction.recorded` only.
+
+    Returns
+    -------
+    reading : StateMonitor
+        Output of every cell at each phase: rate (Hz), or running counts.
+    rate : StateMonitor
+        Rates (Hz) of the recorded cells over time.
+    spikes : SpikeMonitor, EventMonitor or None
+        None in a form without spikes.
+    """
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
     signals = signals_of(form)
@@ -75,7 +98,22 @@ def sent_of(monitor, dt):
 
 
 def record_of(wired, name, monitors, unit_rates):
-    """Record of one population."""
+    """Record of one population, from its monitors.
+
+    Parameters
+    ----------
+    wired : Wired
+    name : str
+        Name of the population.
+    monitors : tuple of (StateMonitor, StateMonitor, SpikeMonitor or EventMonitor or None)
+        As returned by `monitors_of`.
+    unit_rates : dict of str to Quantity (Hz), shape (batch,) or (batch, *sizes)
+
+    Returns
+    -------
+    Record
+        Spikes of other cells than the recorded ones are left out; the unit rate is the mean over the first input.
+    """
     concrete = wired.concrete[name]
     _, rate, spikes = monitors
     index, times = None, None
@@ -96,5 +134,25 @@ def every(monitors, listening):
 
 
 def read(monitors, name, variable):
-    """Readings (n_phase + 1, n_cell) of a variable of every cell."""
+    """Readings of one variable of every cell, at time zero and at the end of each phase.
+
+    Parameters
+    ----------
+    monitors : dict of str to tuple
+        By population, as returned by `monitors_of`.
+    name : str
+        Name of the population.
+    variable : str
+        A variable of its reading, such as `rate` (Hz) or `count` (spikes so far).
+
+    Returns
+    -------
+    ndarray, shape (n_phase + 1, n_cell)
+        Without unit, in Hz or counts; fewer rows if the run was interrupted.
+
+    Raises
+    ------
+    AttributeError
+        For a variable that is not sampled.
+    """
     return np.array(getattr(monitors[name][0], variable)).T

@@ -1,4 +1,4 @@
-"""Values as plastic synapses pass them on: what they release at the rate that stands for a value."""
+"""Values transmitted by plastic synapses, from their steady release at the rate of each value."""
 
 import numpy as np
 from brian2 import Hz
@@ -34,7 +34,26 @@ def released(projection, values, unit_rate=None):
 
 
 def gain_of_release(projection, values, unit_rate):
-    """Change of what is released with the value of the source: 1.0, or as `values` where the projection is plastic."""
+    """Derivative of the transmitted value with respect to the value of the source, once release is steady.
+
+    Parameters
+    ----------
+    projection : Projection
+    values : ndarray, shape (..., batch, *sizes)
+        Of its source.
+    unit_rate : Quantity (Hz), shape (batch,) or (batch, *sizes), or None
+        Of its source; None is accepted without short-term plasticity.
+
+    Returns
+    -------
+    float or ndarray
+        1.0 without short-term plasticity; otherwise in the shape of `values`.
+
+    Raises
+    ------
+    WiringError
+        If the projection is plastic, and the unit rate is None.
+    """
     if projection.plasticity is None:
         return 1.0
     return slope(projection.plasticity, _rates(projection, values, unit_rate))

@@ -1,4 +1,4 @@
-"""What the rule of a cell type asks of a population, given the values that reach it, and which ports it passes on."""
+"""The rule of a cell type, evaluated on values: the value it asks of a population, and the ports in which it is linear."""
 
 from functools import lru_cache
 
@@ -14,14 +14,43 @@ FUNCTIONS = {"clip": np.clip, "exp": np.exp, "log1p": np.log1p, "abs": np.abs, "
 
 @lru_cache
 def gain_of(rule, port):
-    """Constant factor with which a rule passes a port on, or None: ``"soma"`` has 1 at soma, ``"a - b"`` -1 at b, and
-    ``"basal * apical / shunt"`` none anywhere."""
+    """Constant factor of a port in the rule of a cell type.
+
+    Parameters
+    ----------
+    rule : str
+        `CellType.value`, in the names of the ports.
+    port : str
+
+    Returns
+    -------
+    float or None
+        Derivative of the rule with respect to the port. None if it is zero or not constant: ``"soma"`` has 1 at soma,
+        ``"a - b"`` -1 at b, and ``"basal * apical / shunt"`` None at every port.
+
+    Raises
+    ------
+    SyntaxError
+        If the rule is not an expression.
+    """
     factor = sympy.diff(str_to_sympy(rule), sympy.Symbol(port, real=True))
     return float(factor) if factor.is_number and factor != 0 else None
 
 
 def linear_gain(circuit, projection):
-    """Constant factor with which the target of a projection passes it on, or None where a kernel or a product follows."""
+    """Constant factor with which the rule of the target multiplies the drive of a projection.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    projection : Projection
+        Of that circuit.
+
+    Returns
+    -------
+    float or None
+        As `gain_of`; None also if the port has a kernel.
+    """
     target, port = circuit.ends(projection)[1], projection.target.partition(".")[2]
     return gain_of(target.cell.value, port) if target.kernels.get(port, "identity") == "identity" else None
 
@@ -61,7 +90,22 @@ def asked_of(plan, values, name, windows, unit_rates, without=None):
 
 
 def with_exact_inputs(plan, values, windows, unit_rates):
-    """Values in which the populations that no projection reaches are as exact as their inputs from outside."""
+    """Values with those of the input populations, which no projection reaches, replaced by the values of their rules.
+
+    Parameters
+    ----------
+    plan : Plan
+    values : dict of str to ndarray, shape (n_window, batch, *sizes)
+        Decoded values by population.
+    windows : ndarray of int, shape (n_window, n_phase_in_window)
+        Query windows, over which inputs from outside that change are averaged.
+    unit_rates : dict of str to Quantity (Hz), shape (batch,) or (batch, *sizes)
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_window, batch, *sizes)
+        A new dict. Input populations with a state of their own keep their decoded values.
+    """
     reached = {each.target.partition(".")[0] for each in plan.circuit.projections}
     exact = {name: asked_of(plan, values, name, windows, unit_rates) for name in values if name not in reached}
     return values | {name: each for name, each in exact.items() if each is not None}

@@ -1,4 +1,4 @@
-"""Running a plan: the network, what was recorded of it, and the values its cells stood for."""
+"""Simulation of a plan: its network, its recordings, and the values of its cells."""
 
 import time
 from typing import NamedTuple
@@ -188,9 +188,28 @@ def _measure_cells(plan, form, dt):
 
 
 def work(plan, form, dt, cells=1, shared=True):
-    """What a run will have to do, roughly (simulation.engine.Work); what is played is left out.
+    """Estimated size of a simulation, for the choice of its target; populations that are played do not count as cells.
 
-    Synapses count where each has its own, one a pair; a spiking one sends at a tenth of the ceiling.
+    Parameters
+    ----------
+    plan : Plan
+    form : Form
+    dt : Quantity (s)
+    cells : int
+        Cells per value.
+    shared : bool
+        Shared dendrites (True), whose synapses are not counted, or one synapse a pair.
+
+    Returns
+    -------
+    simulation.engine.Work
+        The number of cells includes their dendrites. A synapse of a spiking form is assumed to transmit at a tenth of the
+        highest rate of the form.
+
+    Raises
+    ------
+    WiringError
+        Unless `shared`, if a projection does not fit its populations.
     """
     circuit, signs, signals = plan.circuit, 1 + form.paired, signals_of(form)
     simulated = [each for each in circuit.populations.values() if each.sent is None]

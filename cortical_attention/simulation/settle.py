@@ -1,7 +1,7 @@
 """Whether an answer is a steady state: nothing overflowed, it no longer drifts, the attention sums to one, and its spikes
 resolve it.
 
-Drift alone passes a network whose normaliser has died: its output is still, and zero.
+A test of drift alone would accept a network whose normaliser has died: its output is constant, and zero.
 """
 
 from typing import NamedTuple
@@ -117,8 +117,25 @@ def _clauses(found, b, runs_away, below_zero, unresolved):
 
 
 def window_values(run, form, windows):
-    """Values of every population in each window, shape (n_window, batch, *sizes): the mean over the window of what spikes
-    stood for, or the rates at its end."""
+    """Values of every population in each window: the mean over its phases in a form with spikes, the last phase in rates.
+
+    Parameters
+    ----------
+    run : Run
+    form : Form
+        Of the run.
+    windows : ndarray of int, shape (n_window, n_phase_in_window)
+        Phases of each query window, or of a part of it.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_window, batch, *sizes)
+
+    Raises
+    ------
+    IndexError
+        If the run was interrupted before the last of these phases.
+    """
     if form.spikes:
         return {name: values[windows].mean(axis=1) for name, values in run.values.items()}
     return {name: values[windows[:, -1]] for name, values in run.values.items()}

@@ -1,4 +1,4 @@
-"""How rates and spikes are read: what is sampled of a cell, and the values it stands for. One object each."""
+"""Readings of rates and of spikes: the sampled variables of a cell, and the values decoded from them. One object each."""
 
 import numpy as np
 from brian2 import EventMonitor, Hz, Quantity, SpikeMonitor, StateMonitor

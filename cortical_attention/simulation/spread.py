@@ -1,4 +1,4 @@
-"""A plan run in parts: the nuclei in this process, and each head by a worker of an executor, wherever that is.
+"""A plan run in parts: the nuclei in this process, and each head by a worker of an executor.
 
 first-order nuclei  --spikes-->  head 1   --spikes of what leaves it (L5 PT)-->  higher-order nucleus
     (here)                       ...                                                 (here)

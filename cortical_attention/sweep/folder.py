@@ -1,4 +1,4 @@
-"""The folder of a sweep: who may write to it, what it holds already, and its table."""
+"""Folder of a sweep: its lock, its finished runs, and its tables."""
 
 import json
 import shutil
@@ -109,7 +109,19 @@ def clean(folder):
 
 
 def missing(runs, folder):
-    """The runs that are still to be done: those that are not there, failed, or are of other code."""
+    """Runs of a sweep that are still to be done.
+
+    Parameters
+    ----------
+    runs : list of sweep.runs.Task
+    folder : pathlib.Path
+        Of the sweep.
+
+    Returns
+    -------
+    list of sweep.runs.Task
+        Those without an outcome that can be read, those that failed, and those done by other code; in the same order.
+    """
     return [run for run in runs if outcome(folder, run.name).get("status") not in KEPT]
 
 

@@ -91,7 +91,22 @@ class Parser:
         return self._asked(lambda: self.command.main(list(words), prog_name=self.experiment, standalone_mode=False))
 
     def check_words(self, words, axes):
-        """Refuse options that the sweep sets itself, or sweeps over."""
+        """Refuse words that set an option of the sweep, or a swept option.
+
+        Words that cannot be parsed are not refused here, but by `options`.
+
+        Parameters
+        ----------
+        words : sequence of str
+            Arguments of the experiment, as on the command line.
+        axes : dict of str to list of str
+            Swept values by option.
+
+        Raises
+        ------
+        OptionError
+            If such an option is among the words.
+        """
         context = self._asked(lambda: self.command.make_context(self.experiment, list(words), resilient_parsing=True))
         for name in (*OWN, *axes):
             if name in self.parameters and context.get_parameter_source(name).name == "COMMANDLINE":
@@ -116,7 +131,25 @@ class Parser:
         return self.parameters[name].param_type_name == "option"
 
     def words(self, name, value):
-        """A value of an option as words of the command line."""
+        """Words of the command line that give an option, or an argument, a value.
+
+        Parameters
+        ----------
+        name : str
+            An option or argument of the experiment (`check_name`).
+        value : str
+            "true" or "false" for a flag.
+
+        Returns
+        -------
+        list of str
+            One word; none for a flag that is off and has no word for it.
+
+        Raises
+        ------
+        OptionError
+            For another value of a flag.
+        """
         parameter = self.parameters[name]
         if not self.is_option(name):
             return [value]

@@ -1,4 +1,7 @@
-"""One run of a sweep, on a worker: it is done beside its folder, which appears whole or not at all."""
+"""One run of a sweep, on a worker.
+
+The run is written to a temporary folder, which takes its place among the runs once it is complete.
+"""
 
 import errno
 import importlib
@@ -156,7 +159,33 @@ def _judged(status, error, file):
 
 
 def publish(run, folder, result, status, error, wall_s, rows):
-    """Give a finished run its place among the runs, unless it is there already."""
+    """Write the outcome of a run, and move its result to its place in the folder of the sweep.
+
+    A run of that name which is "done" or "not settled" by the present code is kept, and `result` stays where it is; a failed
+    run, and one of other code, is replaced.
+
+    Parameters
+    ----------
+    run : Task
+    folder : pathlib.Path
+        Of the sweep.
+    result : pathlib.Path
+        Folder of the finished run, on the same file system; it receives outcome.json.
+    status : {"done", "not settled", "failed"}
+    error : str or None
+        Why the run failed, in one sentence.
+    wall_s : float or None
+        Wall time (s).
+    rows : list of dict
+        As returned by `rows_of`.
+
+    Raises
+    ------
+    FolderError
+        If outcome.json cannot be written.
+    OSError
+        If the result cannot be moved, for example because another worker has published the same run in the meantime.
+    """
     content = {"schema_version": SCHEMA_VERSION, "run": run.name, "experiment": run.experiment, "swept": run.swept}
     content |= {"code": tree()["code"], "status": status, "error": error, "wall_s": wall_s, "rows": rows}
     write_json(result / "outcome.json", content)
@@ -175,7 +204,21 @@ def record_failure(run, folder, sentence):
 
 
 def outcome(folder, name):
-    """What came of a run by the code that runs now; empty where there is none, or one that cannot be read."""
+    """Outcome of a run by the present code.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the sweep.
+    name : str
+        `Task.name`.
+
+    Returns
+    -------
+    dict
+        Content of outcome.json, as `publish` writes it: `status`, `error`, `wall_s` (s), `rows` and others. Empty if there
+        is none, it cannot be read, or it is of other code.
+    """
     found = outcome_of_any(folder, name)
     return found if found.get("code") == tree()["code"] else {}
 
@@ -191,10 +234,31 @@ def outcome_of_any(folder, name):
 
 
 def rows_of(folder, experiment):
-    """Figures of a result, a dict of scalars each.
+    """Figures of a result, one flat row for each of its rows.
 
-    Of comparison.json, or else of NAME.json: one row for each of its `rows`; or, where it holds nothing but objects (the
-    forms of digits.json), for each of these, called its `part`; or one of all of it.
+    They are read from comparison.json or, in its absence, from NAME.json. A file with a list `rows` has one row per entry. A
+    file of nothing but objects (the forms of digits.json) has one row per object, with the name of the object as `part`. Any
+    other file has one row.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the result.
+    experiment : str
+        NAME.
+
+    Returns
+    -------
+    list of dict of str to (float, int, bool, str or None)
+        Names inside objects are joined by points, as in ``peak_rate_hz.core``; lists and the version of the schema are left
+        out. Empty without either file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not JSON.
     """
     file = next(
         (folder / f"{name}.json" for name in ("comparison", experiment) if (folder / f"{name}.json").is_file()), None

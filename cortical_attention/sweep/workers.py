@@ -1,4 +1,4 @@
-"""Where runs are done: processes of this machine, a dask cluster that is there, or Slurm; all as one Executor."""
+"""Workers of a sweep: processes of this machine, an existing dask cluster, or Slurm jobs, all behind one Executor."""
 
 import os
 import signal
@@ -71,7 +71,21 @@ def check_scheduler(address):
 
 
 def check_workers(client, folder, experiment):
-    """Refuse workers that do not see the folder of the sweep, or whose code is not that of this process (OptionError)."""
+    """Refuse workers that do not see the folder of the sweep, or run other code than this process.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    folder : pathlib.Path
+        Of the sweep; absolute.
+    experiment : str
+        Imported by every worker.
+
+    Raises
+    ------
+    OptionError
+        If at least one worker does not see the folder, has other code, or cannot import the experiment.
+    """
     seen = client.run(os.path.isdir, str(folder))
     if not all(seen.values()):
         raise OptionError(f"--out {folder} is not seen by every worker but needs to be on a disk that they share")

@@ -1,4 +1,4 @@
-"""Networks of a rung without one thing that is not ideal in its cells (`experiments.attribution`)."""
+"""Variants of each form in which one non-ideal property of its cells is removed (`experiments.attribution`)."""
 
 from typing import NamedTuple
 

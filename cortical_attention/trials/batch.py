@@ -1,4 +1,4 @@
-"""What the experiments share that ask one circuit after another: inputs, runs and files."""
+"""Inputs, runs and result files of experiments that run several circuits one after another."""
 
 import sys
 from typing import NamedTuple
@@ -71,7 +71,31 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
 
 
 def ask(cases, options, report=None, pilot=None):
-    """Answer to cases with one block and one mask, side by side in one network; `pilot` as for `simulation.attend`."""
+    """Answer of a circuit to several cases, side by side in one network.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Of equal sizes. The block and the mask of the first are used for all, so that they need to share both; either all of
+        them have a context, or none.
+    options : Options
+    report : callable, optional
+        Brian2's progress report.
+    pilot : Answer, optional
+        As for `simulation.attend.prepare`.
+
+    Returns
+    -------
+    Answer
+        One input of the batch per case, in their order.
+
+    Raises
+    ------
+    ValueError
+        If tokens or contexts differ in shape.
+    WiringError, RunError, KeyboardInterrupt
+        As `simulation.attend.attend`; other exceptions in a wiring or form of the user's own become a WiringError.
+    """
     tokens, context = stacked(cases)
     block = {"kernel": options.kernel, "normalisation": options.normalisation, **cases[0].block._asdict()}
     block |= {"context": context, "mask": cases[0].mask}
@@ -116,14 +140,48 @@ def ask_in_turn(jobs, report=None):
 
 
 def part_of(report, k, n):
-    """Report of run `k` of `n`, as a share of them all."""
+    """Progress report of one run, rescaled to the progress of all runs.
+
+    Parameters
+    ----------
+    report : callable or None
+        Brian2's progress report, ``report(elapsed, completed, start, duration)``.
+    k, n : int
+        Index of the run, from zero, and number of runs.
+
+    Returns
+    -------
+    callable or None
+        With the same arguments; it reports (k + completed) / n as completed. None without a report.
+    """
     if report is None:
         return None
     return lambda elapsed, completed, start, duration: report(elapsed, (k + completed) / n, start, duration)
 
 
 def write(name, folder, result, figure, content):
-    """Write NAME.json, NAME.png (unless there is nothing to draw) and run.json, of such `content`."""
+    """Write the files of an experiment: NAME.json, NAME.png and run.json.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment.
+    folder : pathlib.Path
+        An existing folder.
+    result : dict
+        Content of NAME.json, to which the version of the schema is added.
+    figure : matplotlib.figure.Figure or None
+        None: an earlier NAME.png is removed.
+    content : dict
+        Content of run.json, such as that of `run_json`.
+
+    Raises
+    ------
+    FolderError
+        If a file cannot be written.
+    TypeError
+        For content that JSON cannot represent.
+    """
     write_json(folder / f"{name}.json", {"schema_version": SCHEMA_VERSION, **result})
     (folder / f"{name}.png").unlink(missing_ok=True)
     if figure is not None:
@@ -132,7 +190,27 @@ def write(name, folder, result, figure, content):
 
 
 def run_json(options, swept, **parameters):
-    """Content of run.json: the options, the `parameters` that an experiment has besides, and what each run was."""
+    """Content of run.json for an experiment.
+
+    Parameters
+    ----------
+    options : Options
+        Their seed is stated as the seed of the inputs and of the starting phases.
+    swept : Swept
+        The finished runs: their unit rates by label, their targets, and the sum of their wall times (s) are stated.
+    **parameters
+        Further parameters of the experiment.
+
+    Returns
+    -------
+    dict
+        As returned by `trials.provenance.provenance`.
+
+    Raises
+    ------
+    TypeError
+        For a parameter that JSON cannot represent.
+    """
     settings, runs = options.settings, {label: answer.run for label, answer in swept.done.items()}
     held = {**options.named, **settings._asdict(), **settings.times()._asdict(), "form": settings.form._asdict()}
     targets = {run.target: {"reason": run.target_reason, "flags": engine.flags(run.target)} for run in runs.values()}

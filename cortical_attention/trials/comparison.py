@@ -1,4 +1,4 @@
-"""A circuit's answer beside the algebra of its system: agreement, nulls, and the figures of a result."""
+"""Comparison of a circuit's answer with the algebra of its system: errors, null models, and content of comparison.json."""
 
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -110,7 +110,22 @@ def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
 
 
 def reference_for(case, options):
-    """Reference of a case by the algebra that the options ask for."""
+    """Reference of a case, by the system, kernel and normalisation of the options.
+
+    Parameters
+    ----------
+    case : Case
+    options : Options
+
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    CaseError, WiringError
+        As `reference_of`.
+    """
     return reference_of(case, options.kernel, options.normalisation is not None, options.system)
 
 
@@ -135,7 +150,32 @@ def compare(case, options, report=None, executor=None):
 
 
 def present(case, options, report=None, executor=None):
-    """Let a circuit run on one case (Presented); as `compare`, but nothing is read, judged or compared."""
+    """Run a circuit on one case, without reading its answer or comparing it.
+
+    Parameters
+    ----------
+    case : Case
+    options : Options
+    report : callable, optional
+        Brian2's progress report.
+    executor : concurrent.futures.Executor, optional
+        Runs each head apart.
+
+    Returns
+    -------
+    Presented
+        Of a batch of one input; the run may be interrupted.
+
+    Raises
+    ------
+    WiringError
+        If the case does not fit the wiring, the form lacks a cell type of the circuit, or its heads cannot be run apart;
+        also for any other exception in a wiring or form of the user's own.
+    RunError
+        If the simulation failed.
+    KeyboardInterrupt
+        If the pilot was interrupted, or one of several heads run apart.
+    """
     system = options.system
     with blaming(system, options.settings.form):
         prepared = prepare(system, case.tokens[None], options.settings, executor=executor, **block_of(case, options))
@@ -143,7 +183,31 @@ def present(case, options, report=None, executor=None):
 
 
 def held(presented, reference, case, options):
-    """Read a run, judge it, and hold it against its reference (Comparison)."""
+    """Read the answer of a run, judge whether it has settled, and compare it with the algebra.
+
+    Parameters
+    ----------
+    presented : Presented
+        Run of this case; of an interrupted one nothing is read.
+    reference : Reference
+        Of this case.
+    case : Case
+        Only its sizes are used.
+    options : Options
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    RunError
+        If the output is not finite.
+    ValueError
+        If the output, or the attention weights, differ in shape from those of the algebra.
+    WiringError
+        If a reading of the plan sums over an axis that its population lacks.
+    """
     answer = read(*presented)
     return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
 
@@ -169,14 +233,44 @@ def keeping(folder):
 
 
 def block_of(case, options):
-    """What an attention block is besides its tokens, as `simulation.attend.prepare` takes it."""
+    """Keyword arguments of a case and its options for `simulation.attend.prepare`: everything but the tokens.
+
+    Parameters
+    ----------
+    case : Case
+    options : Options
+
+    Returns
+    -------
+    dict of str to object
+        `context`, shape (1, n_context, d_model), or None; `mask`, shape (n_token, n_context), or None; `kernel` and
+        `normalisation`; weights and biases of the block by name, in the shapes of the case.
+    """
     context = None if case.context is None else case.context[None]
     how = {"kernel": options.kernel, "normalisation": options.normalisation}
     return {"context": context, "mask": case.mask, **how, **case.block._asdict()}
 
 
 def plan_of(case, options):
-    """What a comparison would take (dict): work, seconds expected on each target, and the choice; nothing is run."""
+    """Expected cost of a comparison, without running it.
+
+    Parameters
+    ----------
+    case : Case
+    options : Options
+
+    Returns
+    -------
+    dict
+        `target` and `reason` (the target of the run and why), `expected_s` (dict of str to float: seconds by target, without
+        the pilot), and the fields of `simulation.engine.Work`.
+
+    Raises
+    ------
+    WiringError
+        If a projection does not fit its populations and synapses are explicit; also for any exception in a wiring or form of
+        the user's own.
+    """
     with blaming(options.system, options.settings.form):
         target, reason, seconds, work = expected(
             options.system, case.tokens[None], options.settings, **block_of(case, options)
@@ -297,7 +391,32 @@ def _from_softmax(reference):
 
 
 def error_over_time(answer, reference, options):
-    """Relative L2 of the answer read in the first part of the window, for every part; times (Quantity, s) and errors."""
+    """Relative L2 error of the answer as a function of the length of the window it is read from.
+
+    Each query window is read in its first phase, its first two phases, and so on to its full length. In rates the values are
+    those at the end of the part, in spikes the mean over it.
+
+    Parameters
+    ----------
+    answer : Answer
+        Of a finished run; its first input is read.
+    reference : Reference
+        Of that input, with an algebra (`attention` is not None).
+    options : Options
+        Of which the form is used.
+
+    Returns
+    -------
+    times : Quantity (s), shape (n_phase_in_window,)
+        Lengths of the parts.
+    errors : list of (float or None)
+        One entry per part; None where it is not finite.
+
+    Raises
+    ------
+    ValueError
+        If the output differs in shape from that of the algebra, or is not finite.
+    """
     windows, phase = answer.plan.protocol.windows, answer.plan.protocol.phase
     parts = range(1, windows.shape[1] + 1)
     read = [window_values(answer.run, options.settings.form, windows[:, :part]) for part in parts]

@@ -1,13 +1,14 @@
-"""Families of attention, from the paper's to any matrix, and the member of each that is nearest to an answer.
+"""Families of attention, from that of the paper to an arbitrary matrix, and the member of each family nearest to an answer.
 
-`linear` holds `paper`, and is fitted on some inputs and tested on others. Of the free ones each holds the one before; they
-are fitted to the very answer that they are held against, so that what they leave is what no member has, and they follow
-its noise. `weighing` holds `paper`, but not `linear`, which has a gain.
+`linear` contains `paper`; it is fitted on some inputs and tested on others. Each of the free families (`weighing`, `gain`,
+`matrix`) contains the one before. They are fitted to the same answer that they are compared with: the residual is the part
+of the answer that no member reproduces, and the fit follows the noise of the answer. `weighing` contains `paper`, but not
+`linear`, which has a gain.
 
 paper         kappa_ij = phi(k_j).phi(q_i) / Z_i                            nothing is fitted
-linear        the same with any monotone phi_q and phi_k >= 0, one feature a component, and one gain a head
+linear        the same with any monotone phi_q and phi_k >= 0, one feature per component, and one gain per head
 weighing      kappa_ij >= 0 and sum_j kappa_ij = 1: attention with any kernel
-gain          kappa_ij >= 0: weighing whose total depends on the query
+gain          kappa_ij >= 0: weighing with a total that depends on the query
 matrix        any kappa_ij
 """
 
@@ -34,7 +35,26 @@ class LinearFamily:
         self.parameters = np.concatenate([*start, np.zeros(len(cases[0].block.W_Q))])
 
     def fit(self, cases, answers):
-        """Set the functions and gains to those that are nearest to answers (n_case, n_token, d_model)."""
+        """Fit the two functions and the gains to answers, by least squares.
+
+        The search ends after 60 evaluations at the latest, those of the derivative not counted, even without convergence.
+
+        Parameters
+        ----------
+        cases : sequence of Case
+            With as many heads as those of the constructor; masks and biases are ignored.
+        answers : ndarray, shape (n_case, n_token, d_model)
+
+        Returns
+        -------
+        LinearFamily
+            Itself, with new `parameters`.
+
+        Raises
+        ------
+        ValueError
+            If the answers do not match the cases in size, or the residual is not finite at the start.
+        """
         stacked = np.ravel(answers)
 
         def left(parameters):
@@ -44,7 +64,20 @@ class LinearFamily:
         return self
 
     def output(self, case, parameters=None):
-        """Answer (n_token, d_model) to a case."""
+        """Answer of the family to a case.
+
+        Parameters
+        ----------
+        case : Case
+            Its mask and its biases are ignored.
+        parameters : ndarray, shape (2 * N_KNOT + n_head,), optional
+            Logarithms of the increments of phi_q and of phi_k at their knots, and of the gain of each head. Default: those
+            of the last fit; before it, elu+1 and a gain of one.
+
+        Returns
+        -------
+        ndarray, shape (n_token, d_model)
+        """
         parameters = self.parameters if parameters is None else parameters
         values = [np.cumsum(np.exp(part)) for part in (parameters[:N_KNOT], parameters[N_KNOT : 2 * N_KNOT])]
         queries, keys = (
@@ -72,8 +105,18 @@ def columns(case):
 
 
 def answer(case, sums):
-    """Answer (n_token, d_model) that ideal L5 PT and higher-order cells make of attention-weighed values `sums`, shape
-    (n_head, n_token, d_value)."""
+    """Answer of ideal L5 PT and higher-order cells to given attention-weighted values: sum_h W_O sums_h.
+
+    Parameters
+    ----------
+    case : Case
+    sums : ndarray, shape (n_head, n_token, d_value)
+        Sum over the context of kappa times v, by head and token.
+
+    Returns
+    -------
+    ndarray, shape (n_token, d_model)
+    """
     return np.einsum("hmv, hiv -> im", case.block.W_O, sums)
 
 

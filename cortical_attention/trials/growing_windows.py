@@ -1,7 +1,7 @@
-"""One spiking network read in growing windows, beside the algebra.
+"""One spiking network read in windows of increasing length, compared with the algebra.
 
-Every input starts from several starting phases, side by side in one network. Averaging the answers over them leaves
-what does not depend on when each spike came.
+Every input is simulated with several sets of starting phases, side by side in one network. The average over them keeps the
+part of the error that does not depend on the times of single spikes.
 """
 
 from typing import NamedTuple
@@ -49,7 +49,31 @@ class Measured(NamedTuple):
 
 
 def pilot_of(cases, n_phase, options):
-    """Every input `n_phase` times side by side, each with starting phases of its own; and a pilot in rates (Inputs)."""
+    """Inputs of the networks: every case `n_phase` times side by side, their reference, and a pilot in the rate form.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Of one size and with the block of the first; self-attention without a mask.
+    n_phase : int
+        Copies of each case, each of which starts from phases of its own. Copies of a case are adjacent on the batch axis.
+    options : Options
+        Of which the settings are kept for the spiking networks.
+
+    Returns
+    -------
+    Inputs
+        For a batch of n_case * n_phase.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the pilot was interrupted.
+    ValueError
+        If the tokens of the cases differ in shape.
+    WiringError, RunError
+        As `simulation.attend.attend`.
+    """
     cases = [case for case in cases for _ in range(n_phase)]
     tokens, block = stacked(cases)[0], cases[0].block
     pilot = attend(mask_wiring, tokens, Settings(RATE, target="numpy"), **block._asdict())
@@ -59,7 +83,27 @@ def pilot_of(cases, n_phase, options):
 
 
 def measure(setting, inputs, report=None):
-    """Run one network, and read it in growing parts of its window."""
+    """Run one network, and read it in windows of increasing length.
+
+    Parameters
+    ----------
+    setting : Setting
+        With a window of at least the first of `WINDOWS`, 0.25 s.
+    inputs : Inputs
+    report : callable, optional
+        Brian2's progress report.
+
+    Returns
+    -------
+    Measured
+        `read` has an ndarray (n_window, batch, n_token, d_model) by place: the answer, the answer read at L5 PT, and the
+        variance of the answer that counting predicts. An interrupted run has no reading, and `settled` is None.
+
+    Raises
+    ------
+    WiringError, RunError, KeyboardInterrupt
+        As `simulation.attend.attend`.
+    """
     prepared = _network(setting, inputs)
     run = run_prepared(prepared, report)
     if run.interrupted:
@@ -101,7 +145,24 @@ def _read(plan, run, form, setting, window, block):
 
 
 def row(setting, measured, inputs, n_phase):
-    """Relative L2 in every window (n_window, batch), and its median: as it is, read at L5 PT, averaged over phases."""
+    """Relative L2 errors of a network in every window, and their medians over the batch.
+
+    Parameters
+    ----------
+    setting : Setting
+    measured : Measured
+        Of a finished run.
+    inputs : Inputs
+    n_phase : int
+        Copies of each case, as in `pilot_of`.
+
+    Returns
+    -------
+    dict
+        The fields of the setting; `windows` (ndarray, shape (n_window,), s); `settled` (int: number of settled inputs);
+        `relative_l2` of the answer (ndarray, shape (n_window, batch)); and `median_relative_l2` by place (dict of str to
+        ndarray, shape (n_window,)): of the answer, read at L5 PT, averaged over starting phases, and predicted by counting.
+    """
     right, read = inputs.reference.output, measured.read
     size = np.linalg.norm(right, axis=(1, 2))
     error = {place: np.linalg.norm(read[place] - right, axis=(2, 3)) / size for place in ("answer", PT)}
@@ -123,5 +184,25 @@ def _averaged(output, n_phase):
 
 
 def at(row, place="answer", window=READ):
-    """Median relative L2 of a network in one window."""
+    """Median relative L2 error of a network in one window.
+
+    Parameters
+    ----------
+    row : dict
+        As returned by `row`.
+    place : {"answer", "read at L5 PT", "averaged over phases", "counting"}
+    window : float
+        Length of the window (s).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the network was not read in such a window.
+    KeyError
+        For an unknown place.
+    """
     return float(row["median_relative_l2"][place][list(row["windows"]).index(window)])

@@ -1,4 +1,4 @@
-"""The ladder of realism as people see it: a figure, a table, and what a table has no room for."""
+"""Figure, table and printed summary of the ladder of realism."""
 
 import numpy as np
 from rich.table import Column, Table

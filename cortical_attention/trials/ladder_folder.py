@@ -1,4 +1,7 @@
-"""The folder of a ladder: a file for each job, named after all that decides its rows but the code, which stands in it."""
+"""Result folder of the ladder: one file per job, named after all settings that determine its rows.
+
+The hash of the code is not part of the name; it is stored in the file.
+"""
 
 import json
 
@@ -8,7 +11,25 @@ from cortical_attention.trials.results import content_of
 
 
 def file_of(job, options, n_seed, folder):
-    """Where the rows of a job are kept."""
+    """File of the rows of a job.
+
+    Its name contains a hash of the number of seeds, of the options and of all values of the cases. The code-generation
+    target is left out of the hash, since every target gives the same answer.
+
+    Parameters
+    ----------
+    job : experiments.ladder.Job
+    options : Options
+    n_seed : int
+        Seeds per case.
+    folder : pathlib.Path
+        Of the ladder.
+
+    Returns
+    -------
+    pathlib.Path
+        ``folder/jobs/NAME-HASH.json``; it need not exist.
+    """
     asked = options._replace(settings=options.settings._replace(target="any"))  # every target gives the same answer
     content = [content_of(case) for case in job.cases]
     return folder / "jobs" / f"{job.name}-{settings_hash([n_seed, asked, content])}.json"
@@ -20,7 +41,26 @@ def keep(file, rows):
 
 
 def stored(file, n_row, columns):
-    """Rows of a job as the file has them; none where there is no file, one that is not whole, or one of other code."""
+    """Rows of a job in its file.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+    n_row : int
+        Number of rows of the complete job.
+    columns : tuple of str
+        Names in each row, in their order.
+
+    Returns
+    -------
+    list of dict
+        Empty if there is no file, its content is incomplete or damaged, or it was written by other code.
+
+    Raises
+    ------
+    OSError
+        If a file is there but cannot be read.
+    """
     code, rows = _read(file)
     whole = code == tree()["code"] and isinstance(rows, list) and len(rows) == n_row
     return rows if whole and all(isinstance(row, dict) and tuple(row) == columns for row in rows) else []

@@ -1,4 +1,4 @@
-"""What the rows of the ladder come to: one summary a rung, wiring and suite."""
+"""Summary of the rows of the ladder for each rung, wiring and suite."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Pictures of many circuits at once: errors beside those of nulls, and numbers over what they should be."""
+"""Figures of many circuits at once: their errors beside those of the null models, and scatter plots about equality."""
 
 import numpy as np
 

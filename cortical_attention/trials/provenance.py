@@ -1,4 +1,4 @@
-"""Where the result of a simulation comes from: what `readout` knows, and Brian2's preferences."""
+"""Provenance of a simulated result: that of `readout.provenance`, and Brian2's preferences."""
 
 from cortical_attention.readout import provenance as readout
 from cortical_attention.simulation import engine

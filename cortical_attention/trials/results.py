@@ -1,4 +1,4 @@
-"""The folder of a comparison: first what is needed to know the run, then what came of it."""
+"""Result folder of a comparison: first the record of the run, then its comparison with the algebra."""
 
 import sys
 
@@ -14,7 +14,20 @@ from cortical_attention.trials.provenance import provenance
 
 
 def write(compared, options, folder):
-    """Write all files of a result: `write_run`, then `write_comparison`."""
+    """Write all files of a result: those of `write_run`, then those of `write_comparison`.
+
+    Parameters
+    ----------
+    compared : Comparison
+    options : Options
+    folder : pathlib.Path
+        An existing folder.
+
+    Raises
+    ------
+    FolderError
+        If a file cannot be written.
+    """
     write_run(compared.answer, options, folder)
     write_comparison(compared, options, folder)
 
@@ -34,7 +47,24 @@ def write_run(presented, options, folder):
 
 
 def write_comparison(compared, options, folder):
-    """reference.npy, comparison.json, output.npy and comparison.png, as far as the run came and there is a reference."""
+    """Write reference.npy, comparison.json, output.npy and comparison.png.
+
+    An interrupted run has neither output.npy nor comparison.png; a system without an algebra has neither reference.npy nor
+    comparison.png.
+
+    Parameters
+    ----------
+    compared : Comparison
+        Its first input is written, each array with shape (n_token, d_model).
+    options : Options
+    folder : pathlib.Path
+        An existing folder.
+
+    Raises
+    ------
+    FolderError
+        If a file cannot be written.
+    """
     answer, reference, report = compared
     if reference.attention is not None:
         write_array(folder / "reference.npy", reference.attention.output)
@@ -65,7 +95,25 @@ def draw(compared, options):
 
 
 def run_json(presented, options):
-    """Content of run.json, of what `write_run` takes."""
+    """Content of run.json for one run.
+
+    Parameters
+    ----------
+    presented : Presented or Answer
+        As for `write_run`.
+    options : Options
+
+    Returns
+    -------
+    dict
+        As returned by `trials.provenance.provenance`. The unit rates (Hz) of a population have a batch axis only if there
+        are several inputs.
+
+    Raises
+    ------
+    TypeError
+        For a constant of the form or of a population that JSON cannot represent.
+    """
     run, populations = presented.run, presented.plan.circuit.populations
     unit_rates = {name: rates[0] if len(rates) == 1 else rates for name, rates in run.unit_rates.items()}
     target = {"target": run.target, "reason": run.target_reason, "flags": engine.flags(run.target)}
@@ -87,5 +135,26 @@ def content_of(case):
 
 
 def open_folder(experiment, options, case, out, overwrite):
-    """Folder of a result; refused before anything is simulated."""
+    """Create the folder of a result, and remove the files of an earlier result from it.
+
+    Parameters
+    ----------
+    experiment : str
+    options : Options
+    case : object
+        Content of the case or cases (`content_of`); with the options it determines the default name.
+    out : path or None
+        None: `results/<experiment>/<UTC time>-<hash>`.
+    overwrite : bool
+        Whether to accept a folder that is not empty.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    FolderError
+        If the folder holds files and `overwrite` is False, cannot be written to, or is in use by another run.
+    """
     return result_folder(experiment, options.named | options.settings._asdict() | {"case": case}, out, overwrite)

@@ -1,6 +1,6 @@
-"""Networks that differ from the spiking form in one setting, or have one cause of its error switched off.
+"""Networks that differ from the spiking form in one setting, or in which one cause of its error is switched off.
 
-What is switched off, is so in the circuit: exact values in place of spikes, or rates that keep cells out of step.
+A cause is switched off in the circuit itself: exact values replace spikes, or unequal rates keep cells out of step.
 """
 
 from typing import NamedTuple
@@ -87,7 +87,26 @@ def synapses(tau, window):
 
 
 def without(cause, tau, window=READ):
-    """The spiking form, with slow synapses of `tau` and one cause switched off."""
+    """Network in the spiking form with one cause of error switched off.
+
+    Parameters
+    ----------
+    cause : str
+        A name in `CAUSES`.
+    tau : Quantity (s)
+        Time constant of slow synapses; below 50 ms the time step is 0.5 ms, unless the cause sets another.
+    window : float
+        Measured time (s).
+
+    Returns
+    -------
+    Setting
+
+    Raises
+    ------
+    KeyError
+        For an unknown cause.
+    """
     return Setting(f"switched off at {tau / ms:g} ms", cause, window, tau, **_brisk(tau) | CAUSES[cause])
 
 

@@ -1,4 +1,4 @@
-"""Systems: each wiring with the algebra that it is held against, its nulls, and what is claimed of it.
+"""Systems: each wiring with its reference algebra, its null models and its claimed accuracy.
 
 `SYSTEMS` is the one place where a wiring is registered; the command line, its help, the ladder and the tests read it there.
 """
