@@ -1,5 +1,8 @@
 """Files of cases, and what loading them says; shared by the tests of cases."""
 
+import json
+import struct
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -23,6 +26,23 @@ def write(folder, held, kind="npz"):
     path = folder / f"some.{kind}"
     WRITERS[kind](path, held)
     return path
+
+
+def upper_half(array):
+    """The bits (uint16) of numbers as bfloat16, cut off after seven digits of the fraction."""
+    return (np.asarray(array, "<f4").view("<u4") >> 16).astype("<u2")
+
+
+def as_safetensors(bits, dtype="BF16"):
+    """Bytes of a .safetensors file, put together by hand, of arrays that hold the bits of a type."""
+    header, content = {}, b""
+    for name, array in bits.items():
+        kind = "BOOL" if array.dtype == bool else dtype
+        offsets = [len(content), len(content) + array.nbytes]
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": offsets}
+        content += array.tobytes()
+    header = json.dumps(header).encode()
+    return struct.pack("<Q", len(header)) + header + content
 
 
 def refusal(call, *given):

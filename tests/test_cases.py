@@ -2,16 +2,16 @@
 
 import io
 import pickle
-import struct
 import warnings
 import zipfile
 
 import numpy as np
 import pytest
 
+from cortical_attention.inputs.bfloat16 import read_bfloat16
 from cortical_attention.inputs.cases import AXES, REQUIRED, Case, arrays, from_arrays, load, save, sizes
 from cortical_attention.reference.attention import Block
-from tests.cases import SIZES, WRITERS, full, refusal, write
+from tests.cases import SIZES, WRITERS, as_safetensors, full, refusal, upper_half, write
 
 # Accepted
 
@@ -37,6 +37,65 @@ def test_optional_arrays_may_be_absent(tmp_path, kind):
     assert case[2:5] == (None, None, None)
     assert case.block[4:] == (None, None, None)
     assert sizes(case)["n_context"] == sizes(case)["n_token"]
+
+
+BFLOAT16 = {
+    0x3F80: 1.0,
+    0xC020: -2.5,
+    0x4049: 3.140625,  # pi, rounded
+    0x3DCD: 0.10009765625,  # 0.1, rounded
+    0x8000: -0.0,
+    0x0001: 2.0**-133,  # the smallest
+    0x7F7F: (2 - 2.0**-7) * 2.0**127,  # the largest
+}
+
+
+def test_known_numbers_in_bfloat16(tmp_path):
+    """Behind another tensor, so that the place of the bytes counts; read as such, and as the tokens of a case."""
+    bits = np.array(list(BFLOAT16), "<u2")
+    first = upper_half(np.full((2, 3), 7.0))
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors({"first": first, "numbers": bits}))
+    found = read_bfloat16(tmp_path / "some.safetensors", "numbers")
+    assert found.tolist() == list(BFLOAT16.values())
+    assert np.signbit(found[4])
+
+    weights = {name: np.full((1, 1, 2), 0x3F80, "<u2") for name in ("W_Q", "W_K", "W_V")}
+    held = weights | {"tokens": bits[:4].reshape(2, 2), "W_O": np.full((1, 2, 1), 0x3F80, "<u2")}
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors(held))
+    tokens = load(tmp_path / "some.safetensors").tokens
+    assert tokens.dtype == np.float64
+    assert tokens.tolist() == [[1.0, -2.5], [3.140625, 0.10009765625]]
+
+
+def test_every_array_comes_back_from_bfloat16(tmp_path):
+    """A number that is cut off differs from the whole one by less than one part in 128."""
+    held = full(np.float32)
+    bits = {name: array if name == "mask" else upper_half(array) for name, array in held.items()}
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors(bits))
+    case = load(tmp_path / "some.safetensors")
+    assert sizes(case) == SIZES
+    for name, array in arrays(case).items():
+        assert array.dtype == (bool if name == "mask" else np.float64)
+        np.testing.assert_allclose(array, held[name], rtol=2**-7, atol=0)
+        np.testing.assert_array_equal(array if name == "mask" else upper_half(array), bits[name])
+
+
+@pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0, 0x7F81])  # infinite, a quiet and a signalling nan
+def test_bfloat16_that_is_not_finite_is_refused(tmp_path, bits):
+    stored = {name: array if name == "mask" else upper_half(array) for name, array in full().items()}
+    stored["W_K"][0, 2, 3] = bits
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors(stored))
+    assert refusal(load, tmp_path / "some.safetensors") == (
+        "W_K: has 1 entries that are not finite, the first at [0, 2, 3], but needs none"
+    )
+
+
+def test_bfloat16_without_entries_is_refused_by_its_shape(tmp_path):
+    stored = {name: upper_half(full()[name]) for name in REQUIRED} | {"tokens": np.zeros((0, 5), "<u2")}
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors(stored))
+    assert refusal(load, tmp_path / "some.safetensors") == (
+        "tokens: has shape (0, 5) but needs (n_token, d_model) of at least one each"
+    )
 
 
 def test_byte_order_and_memory_order_do_not_matter(tmp_path):
@@ -190,14 +249,17 @@ def test_pickled_objects_are_refused_and_not_run(tmp_path):
     assert refusal(load, path).startswith("tokens: cannot be read")
 
 
-@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "I32", "U8"])
-def test_other_safetensors_types_are_refused_by_their_name(tmp_path, dtype):
-    width = {"BF16": 2, "I32": 4}.get(dtype, 1)
-    header = f'{{"tokens":{{"dtype":"{dtype}","shape":[2,2],"data_offsets":[0,{4 * width}]}}}}'.encode()
-    (tmp_path / "some.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4 * width))
+@pytest.mark.parametrize(("dtype", "stored"), [("F8_E4M3", "u1"), ("F8_E5M2", "u1"), ("I32", "i4"), ("U8", "u1")])
+def test_other_safetensors_types_are_refused_by_their_name(tmp_path, dtype, stored):
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors({"tokens": np.zeros((2, 2), stored)}, dtype))
     assert refusal(load, tmp_path / "some.safetensors") == (
         f"tokens: has dtype {dtype} but needs floating point of 16, 32 or 64 bits"
     )
+
+
+def test_a_mask_in_bfloat16_is_refused_by_its_name(tmp_path):
+    (tmp_path / "some.safetensors").write_bytes(as_safetensors({"mask": np.zeros((2, 2), "<u2")}))
+    assert refusal(load, tmp_path / "some.safetensors") == "mask: has dtype BF16 but needs booleans"
 
 
 # Refused: the arrays

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortical_attention.inputs.cases import AXES, Case, arrays, from_arrays, load
-from tests.cases import WRITERS, answered, full, refusal, write
+from tests.cases import WRITERS, answered, as_safetensors, full, refusal, upper_half, write
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -50,6 +50,17 @@ def test_a_damaged_file_never_raises_anything_else(tmp_path, kind, bytes_of, dat
     path = tmp_path / f"some.{kind}"
     path.write_bytes(content)
     answered(load, path)
+
+
+@FUZZ
+@given(data=st.data())
+def test_a_damaged_file_in_bfloat16_never_raises_anything_else(tmp_path, data):
+    whole = as_safetensors({name: a if name == "mask" else upper_half(a) for name, a in full(np.float32).items()})
+    content = bytearray(whole[: data.draw(st.sampled_from([len(whole), len(whole) - 1, len(whole) // 2]))])
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "some.safetensors").write_bytes(content)
+    answered(load, tmp_path / "some.safetensors")
 
 
 @FUZZ

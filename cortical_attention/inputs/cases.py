@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors import safe_open
 
+from cortical_attention.inputs.bfloat16 import read_bfloat16
 from cortical_attention.reference.attention import Block
 
 AXES = {
@@ -34,7 +35,7 @@ AXES = {
 
 REQUIRED = ("tokens", "W_Q", "W_K", "W_V", "W_O")
 SMALLEST = float(np.finfo(float).tiny)  # below it floating point loses digits
-FLOATS = "floating point of 16, 32 or 64 bits"
+FLOATS = "floating point of 16, 32 or 64 bits"  # of 16 bits: float16, and in .safetensors also bfloat16
 
 
 class CaseError(ValueError):
@@ -73,7 +74,7 @@ class Case(NamedTuple):
 
 
 def load(path: str | Path) -> Case:
-    """Read a case from an ``.npz`` or a ``.safetensors`` file.
+    """Read a case from an ``.npz`` or a ``.safetensors`` file, the latter also with tensors in bfloat16.
 
     Parameters
     ----------
@@ -190,14 +191,14 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         twice = [name for name in AXES if names.count(name) > 1]
         if twice:
             raise CaseError(f"{twice[0]}: is in the file {names.count(twice[0])} times but needs to be there once")
-        known = {name: _array(archive, read_one, name) for name in names if name in AXES}
+        known = {name: _array(path, archive, read_one, name) for name in names if name in AXES}
     return known, tuple(name for name in names if name not in AXES)
 
 
-def _array(archive: Any, read_one: Any, name: str) -> np.ndarray:
+def _array(path: Path, archive: Any, read_one: Any, name: str) -> np.ndarray:
     """One array of an open file."""
     try:
-        array = read_one(archive, name)
+        array = read_one(path, archive, name)
     except CaseError:
         raise
     except Exception as error:  # as above; also what numpy raises for pickled objects
@@ -222,16 +223,23 @@ def _open_safetensors(path: Path) -> Any:
     return safe_open(path, framework="numpy")
 
 
-def _read_tensor(archive: Any, name: str) -> np.ndarray:
-    """One tensor; types unknown to numpy (BF16, F8...) are refused by their name in the format."""
+def _read_array(path: Path, archive: Any, name: str) -> np.ndarray:
+    """One array of an open ``.npz``."""
+    return archive[name]
+
+
+def _read_tensor(path: Path, archive: Any, name: str) -> np.ndarray:
+    """One tensor; of the types unknown to numpy, BF16 is read and the others (F8...) are refused by their name there."""
     dtype = archive.get_slice(name).get_dtype()
+    if dtype == "BF16" and name != "mask":
+        return read_bfloat16(path, name)
     if dtype not in ("F16", "F32", "F64", "BOOL"):
         raise CaseError(f"{name}: has dtype {dtype} but needs {_wanted(name)}")
     return archive.get_tensor(name)
 
 
 FORMATS = {
-    ".npz": (_open_npz, lambda archive, name: archive[name]),
+    ".npz": (_open_npz, _read_array),
     ".safetensors": (_open_safetensors, _read_tensor),
 }
 """By suffix: functions that open a file, and that read one array from it."""
