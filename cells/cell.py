@@ -43,6 +43,8 @@ class CellType(NamedTuple):
         Kind of membrane, in forms that distinguish kinds (`Form.of_kind`).
     recorded : {"sample", "whole"}
         Default recording: a sample of its cells, or all.
+    sources : dict of str to str
+        Source of each of the `parameters`, by name: a citation, or "chosen: " and the reason.
     """
 
     name: str
@@ -61,3 +63,4 @@ class CellType(NamedTuple):
     sites: dict = {}
     membrane: str = "pyramidal"
     recorded: str = "sample"
+    sources: dict[str, str] = {}

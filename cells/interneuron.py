@@ -17,10 +17,11 @@ from brian2 import ms
 
 from cortical_attention.cells.cell import GABA, CellType
 
-PARAMETERS = {
-    "sigma_g": 1e-9,  # chosen: costs sigma_g / Z of the output, 1e-6 at Z = 1e-3
-    "pool_max": 3.0,  # chosen: three times the fixed point; g then grows at most by 2 / tau_g
-    "tau_start": 5 * ms,  # chosen: short against the phases of a protocol
+PARAMETERS = {"sigma_g": 1e-9, "pool_max": 3.0, "tau_start": 5 * ms}
+SOURCES = {
+    "sigma_g": "chosen: costs sigma_g / Z of the output, 1e-6 at Z = 1e-3",
+    "pool_max": "chosen: three times the fixed point; g then grows at most by 2 / tau_g",
+    "tau_start": "chosen: short against the phases of a protocol",
 }
 PORTS = {"pool": 0.0, "gate": 1.0}
 
@@ -39,6 +40,7 @@ RECURRENT = CellType(
     role="divisive",
     membrane="fast spiking",
     recorded="whole",
+    sources=SOURCES,
 )
 POOLING = RECURRENT._replace(
     state=f"dg/dt = gate * (sigma_g + pool - g) / tau_g + {START} : 1\n g_start : 1 (constant)"

@@ -13,7 +13,7 @@ same value). The shunt divides by the conductance itself and does not saturate. 
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.membranes.leaky import FAST_SPIKING, PYRAMIDAL
 
-DRIVING_FORCE = 70.0, 15.0  # mV from rest at -70: excitation at 0, inhibition at -85 (chosen: between GABA_A and K+)
+DRIVING_FORCE = 70.0, 15.0  # of excitation and of inhibition, in mV from rest
 
 ADAPTIVE = SPIKING._replace(
     name="adaptive",
@@ -29,6 +29,10 @@ ADAPTIVE = SPIKING._replace(
     excitation_variable="excited",
     effect={"excitation": "excited_post += weight", "inhibition": "inhibited_post += weight"},
     constants={"ratio": DRIVING_FORCE[0] / DRIVING_FORCE[1]},
-    conductance=0.001,  # chosen in pilot runs, so that saturation does not outweigh all else; see `attribution`
+    conductance=0.001,
     unsaturated=("shunt", "gate"),
+    sources={
+        "ratio": "from rest at -70 mV: excitation at 0, inhibition at -85 mV (chosen: between GABA_A and K+)",
+        "conductance": "chosen in pilot runs, so that saturation does not outweigh all else; see `attribution`",
+    },
 )

@@ -13,7 +13,7 @@ The constants of the cell are in `cells.membranes.two_compartment` or `cells.mem
 in `cells.membranes.leaky`.
 """
 
-from brian2 import Hz, ms, nA, pA
+from brian2 import Hz, amp, ms, nA, pA
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.kernels import phi
@@ -31,7 +31,16 @@ from cortical_attention.cells.membranes.two_compartment import (
 )  # fmt: skip
 
 CELL = TwoCompartment()
-TAU_RATE, CLOSED = 100 * ms, 4 * nA  # chosen: as slow synapses; more than basal drive, full plateau and noise together
+OF_SOMA = {"tau_rate": 100 * ms, "closed": 4 * nA}
+MEASURED_RANGE = "chosen: an end of the currents at which the cell was measured, from silence to its highest rates"
+FITTED = (
+    "fitted before a run on the measured cell, so that its output approximates the product (`cells.membranes.product`)"
+)
+SOURCES = {
+    "tau_rate": "chosen: as slow synapses",
+    "closed": "chosen: more than basal drive, full plateau and noise together",
+    "ceiling": "chosen: as for adaptive cells",
+}
 SOMA = """
     I_s = clip(I_s0 + I_s1 * basal, I_s_min, I_s_max) - (1 - gate) * closed : amp   # a closed microcolumn is silent
     I_d = clip(I_d0 + I_d1 * apical, I_d_min, I_d_max) : amp                        # where the surface ends
@@ -45,7 +54,8 @@ SHUNTS = {  # the conductances that inhibition sets, by its place
     "dendrite": ("g_shunt_d",),
     "both": ("g_shunt_s", "g_shunt_d"),
 }
-TONIC = 0.1  # nS, chosen: attention sums to one less TONIC over the conductance
+TONIC = 0.1  # nS, for the reason in OF_TONIC
+OF_TONIC = f"chosen: a tonic conductance of {TONIC} nS, so that attention sums to one less that over the conductance"
 LARGEST = 160  # nS, chosen: of interneurons at their ceiling, seven times the leak of the soma
 
 
@@ -79,9 +89,10 @@ def two_compartment(readout, cell, inhibited="terminals"):
         SOMA.format(inhibition="\n".join(inhibition)) + cell.dynamics.equations + SURROUNDINGS,
         threshold=THRESHOLD,
         reset=f"released += sent\n rate += 1 / tau_rate\n {cell.dynamics.reset}\n {BOOK}",
-        constants={**constants, **ends(cell), "tau_rate": TAU_RATE, "closed": CLOSED},
+        constants={**constants, **ends(cell), **OF_SOMA},
         drive=Drive(
             calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked), ports=PORTS, kernels=False,
+            sources=dict.fromkeys(("I_s0", "I_s1", "I_d0", "I_d1"), (amp, FITTED)),
         ),
         variable="V_s",
         reading="released",
@@ -90,7 +101,14 @@ def two_compartment(readout, cell, inhibited="terminals"):
         start=lambda group, uniform: scatter(cell, group, uniform),
         ceiling=ADAPTIVE.membrane.ceiling,
         streams=STREAMS,
+        sources={**sources_of(cell, constants), **dict.fromkeys(ends(cell), MEASURED_RANGE), **SOURCES},
     )  # fmt: skip
+
+
+def sources_of(cell, names):
+    """Sources of some constants of a cell (dict), without those whose value is not that of its class."""
+    stated = cell._field_defaults
+    return {name: cell.sources[name] for name in names if getattr(cell, name) == stated[name]}
 
 
 def ends(cell):
@@ -184,7 +202,9 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
     }
     if inhibited != "terminals":
         interneuron = ADAPTIVE.of_kind["fast spiking"]
-        of_cell["interneuron"] = interneuron._replace(drive=interneuron.drive._replace(calibrate=conductance))
+        sources = {**interneuron.drive.sources, "sigma_g": (1, OF_TONIC)}
+        drive = interneuron.drive._replace(calibrate=conductance, sources=sources)
+        of_cell["interneuron"] = interneuron._replace(drive=drive)
     return ADAPTIVE._replace(name="biophysical", dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory",))
 
 

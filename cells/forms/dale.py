@@ -24,5 +24,6 @@ DALE = RATE._replace(name="dale", coding=Coding(paired=True, spikes=False), memb
         drate/dt = (received - rate) / tau_relay : Hz
         received : Hz   # summed over the synapses
     """,
-    constants={"tau_relay": 5 * ms},  # chosen: a fast-spiking membrane; the fixed point does not depend on it
+    constants={"tau_relay": 5 * ms},
+    sources={"tau_relay": "chosen: a fast-spiking membrane; the fixed point does not depend on it"},
 )

@@ -8,13 +8,15 @@ adaptive form.
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 
-SHARPNESS = 0.1  # D, chosen: 2 mV of the 20 mV from rest to threshold, in the range of Badel et al. 2008
+SHARPNESS = 0.1  # D
+SOURCE = "chosen: 2 mV of the 20 mV from rest to threshold, in the range of Badel et al. 2008"
 
 
 def _exponential(membrane):
     """The membrane with an exponential upstroke added to its voltage equation."""
     equations = membrane.equations.replace("- v -", "- v + D * exp((v - 1) / D) -", 1)
-    return membrane._replace(equations=equations, threshold="v > 1.5", constants={**membrane.constants, "D": SHARPNESS})
+    constants, sources = membrane.constants | {"D": SHARPNESS}, membrane.sources | {"D": SOURCE}
+    return membrane._replace(equations=equations, threshold="v > 1.5", constants=constants, sources=sources)
 
 
 EXPONENTIAL = ADAPTIVE._replace(

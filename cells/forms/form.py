@@ -51,6 +51,9 @@ class Synapses(NamedTuple):
         Excitatory conductance of the value one relative to the leak; None if dendrites do not saturate.
     unsaturated : tuple of str
         Ports exempt from saturation.
+    sources : dict of str to str
+        Source of each time constant, of the `constants` and of the `conductance`, by name: a citation, or "chosen: " and the
+        reason.
     """
 
     dendrite: str
@@ -63,12 +66,17 @@ class Synapses(NamedTuple):
     constants: dict = {}
     conductance: float | None = None
     unsaturated: tuple = ()
+    sources: dict[str, str] = {}
 
     def tau(self, cell, port):
         """Time constant (Quantity, s) of the dendrite at a port of a cell type."""
+        return getattr(self, self.tau_name(cell, port))
+
+    def tau_name(self, cell, port):
+        """Which of the time constants it is: `tau_slow`, `tau_fast` or `tau_pool`."""
         if port == "pool":
-            return self.tau_pool
-        return self.tau_fast if port in cell.fast else self.tau_slow
+            return "tau_pool"
+        return "tau_fast" if port in cell.fast else "tau_slow"
 
     def conductance_at(self, port):
         """Conductance of the value one at a port, relative to the leak; None if the form has no saturation."""
@@ -154,8 +162,14 @@ class Form(NamedTuple):
         return self.of_cell.get(cell.name) or self.of_kind.get(cell.membrane, self.membrane)
 
     def with_synapses(self, **changes):
-        """The form with some fields of `Synapses` replaced, by name (Form)."""
-        return self._replace(synapses=self.synapses._replace(**changes))
+        """The form with some fields of `Synapses` replaced, by name (Form).
+
+        A constant that is replaced loses the source that it had; `sources` holds those of the new values.
+        """
+        old = self.synapses
+        replaced = changes.keys() | (old.constants.keys() if "constants" in changes else set())
+        kept = {name: source for name, source in old.sources.items() if name not in replaced}
+        return self._replace(synapses=old._replace(**{**changes, "sources": kept | changes.get("sources", {})}))
 
     def with_membranes(self, change):
         """The form with every membrane replaced by `change(membrane)` (Form)."""

@@ -13,9 +13,14 @@ RATE = Form(
         excitation_variable="filtered",
         effect={"excitation": "drive_post = weight * rate_pre : 1 (summed)"},  # of either sign
         relay="",
-        tau_slow=5 * ms,  # chosen: order of an AMPA current; the fixed point does not depend on it
+        tau_slow=5 * ms,
         tau_fast=5 * ms,
-        tau_pool=5 * ms,  # chosen: as the dendrite
+        tau_pool=5 * ms,
+        sources={
+            "tau_slow": "chosen: order of an AMPA current; the fixed point does not depend on it",
+            "tau_fast": "chosen: as `tau_slow`",
+            "tau_pool": "chosen: as the dendrite",
+        },
     ),
     membrane=SIGNED,
     dt=1 * ms,  # chosen: a fifth of the shortest time constant; the fixed point does not depend on it

@@ -17,10 +17,14 @@ SPIKING = Form(
         excitation_variable="filtered",
         effect={"excitation": "filtered_post += weight", "inhibition": "filtered_post -= weight"},
         relay="v : 1",
-        tau_slow=100
-        * ms,  # chosen: NMDA-like, long against the intervals, so that phi and the products see little ripple
-        tau_fast=50 * ms,  # chosen: so short that a loop settles, and a token leaves a memory, in a quarter of a second
-        tau_pool=10 * ms,  # chosen: a pool of many cells is smooth by itself; a short lag lets the loop settle sooner
+        tau_slow=100 * ms,
+        tau_fast=50 * ms,
+        tau_pool=10 * ms,
+        sources={
+            "tau_slow": "chosen: NMDA-like, long against the intervals, so that phi and the products see little ripple",
+            "tau_fast": "chosen: so short that a loop settles, and a token leaves a memory, in a quarter of a second",
+            "tau_pool": "chosen: a pool of many cells is smooth by itself; a short lag lets the loop settle sooner",
+        },
     ),
     membrane=INTEGRATOR,
     dt=1 * ms,  # chosen: a third of the shortest interval at the ceiling; 0.25 ms gives the same error

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Mohm, Quantity, ms, mV, nF, nS, pA
 
+from cortical_attention.cells.membranes import two_compartment
 from cortical_attention.cells.membranes.two_compartment import Dynamics
 
 MEMBRANE = """
@@ -40,8 +41,21 @@ F_I = {  # pA into the soma, Hz: Larkum, Senn & Luescher (2004), as a public ana
 }  # fmt: skip
 
 
+PAPER = "Larkum, Senn & Luescher 2004, through"
+OF_ONE = ("E_L", "V_T", "V_reset", "V_peak", "refractory", "C_s", "R_s", "R_T", "g_AHP", "E_K", "tau_K")
+OF_ONE += ("C_d", "R_d", "E_d", "kick", "g_Ca", "tau_noise", "sigma")
+OF_TWO = ("V_m", "V_h", "D", "tau_m", "tau_h")  # the gates
+OURS = ("together", "E_I", "g_shunt_s", "g_shunt_d", "tau_f", "U")
+SOURCES = {
+    **dict.fromkeys(OF_ONE, f"{PAPER} one re-implementation"),
+    **dict.fromkeys(OF_TWO, f"{PAPER} two re-implementations"),
+    "E_Ca": "another source than the re-implementation that states the other constants",
+    **{name: f"as in the other cell with two compartments: {two_compartment.SOURCES[name]}" for name in OURS},
+}
+
+
 class CalciumSpike(NamedTuple):
-    """Constants of the cell: Larkum, Senn & Luescher (2004), through re-implementations, unless stated otherwise."""
+    """Constants of the cell, with their `sources`."""
 
     E_L: Quantity = -70 * mV  # rest of the soma
     V_T: Quantity = -47 * mV  # threshold
@@ -65,7 +79,7 @@ class CalciumSpike(NamedTuple):
     D: Quantity = 2 * mV
     tau_m: Quantity = 15 * ms
     tau_h: Quantity = 80 * ms
-    together: Quantity = 16 * ms  # as in `cells.membranes.two_compartment`, and so are the shunts and the facilitation
+    together: Quantity = 16 * ms
     tau_noise: Quantity = 3 * ms
     sigma: Quantity = 300 * pA
     E_I: Quantity = -75 * mV
@@ -74,6 +88,7 @@ class CalciumSpike(NamedTuple):
     tau_f: Quantity = 20 * ms
     U: float = 0.9
 
+    sources = SOURCES
     dynamics = Dynamics(
         MEMBRANE,
         "V_s = V_reset; g_K += g_AHP",

@@ -172,5 +172,13 @@ def _constants(membrane, dt):
     return {"current_of": table, "top": TOP}
 
 
-BY_CURRENT = Drive(f"{ASKED}\n current = current_of(rate * second ** 2) : 1", measure=_constants)
+SOURCES = {  # of what is measured
+    "current_of": (1, "measured on this membrane before a run: its f-I curve, from rate to current"),
+    "top": (Hz, f"chosen: {TOP / Hz:g} Hz, the end of the f-I table, beyond which a run fails"),
+}
+BY_CURRENT = Drive(
+    f"{ASKED}\n current = current_of(rate * second ** 2) : 1",
+    measure=_constants,
+    sources=SOURCES,
+)
 BEYOND_THE_TABLE = Limit("rate > top", "a rate beyond its measured f-I table")

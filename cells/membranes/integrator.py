@@ -23,7 +23,8 @@ INTEGRATOR = Membrane(
     drive=Drive(ASKED),
     start=_spread,
     limit=Limit("v >= 1", "two spikes of one cell in one time step"),
-    ceiling=300 * Hz,  # above it no cortical cell fires
+    ceiling=300 * Hz,
+    sources={"ceiling": "chosen: above it no cortical cell fires"},
 )
 
 

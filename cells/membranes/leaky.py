@@ -22,17 +22,32 @@ PYRAMIDAL = Membrane(
     threshold="v > 1",
     reset="v = 0; w += b",
     constants={
-        "tau_m": 20 * ms,  # pyramidal cells, mouse; chosen: Naud & Sprekeler 2018 have 16 ms
-        "tau_w": 100 * ms,  # Naud & Sprekeler 2018: spike-triggered adaptation
-        "b": 0.05,  # chosen: at 50 Hz a quarter of the way to threshold
-        "sigma": 0.2,  # chosen: 4 mV of 20 mV, as in vivo (Destexhe, Rudolph & Pare 2003)
-        "refractory": 2 * ms,  # chosen: order of an action potential
+        "tau_m": 20 * ms,  # of the membrane
+        "tau_w": 100 * ms,  # of adaptation
+        "b": 0.05,  # adaptation by one spike, in units of the distance from rest to threshold
+        "sigma": 0.2,  # standard deviation of v that the noise causes, in the same units
+        "refractory": 2 * ms,
+    },
+    sources={
+        "tau_m": "pyramidal cells, mouse; chosen: Naud & Sprekeler 2018 have 16 ms",
+        "tau_w": "Naud & Sprekeler 2018: spike-triggered adaptation",
+        "b": "chosen: at 50 Hz a quarter of the way to threshold",
+        "sigma": "chosen: 4 mV of 20 mV, as in vivo (Destexhe, Rudolph & Pare 2003)",
+        "refractory": "chosen: order of an action potential",
+        "ceiling": "chosen: a third of the table, so that what noise adds to a drive stays within it",
     },
     drive=BY_CURRENT,
     refractory="refractory",
     start=INTEGRATOR.start,
     limit=BEYOND_THE_TABLE,
-    ceiling=100 * Hz,  # chosen: a third of the table, so that what noise adds to a drive stays within it
+    ceiling=100 * Hz,
     streams={"stream": ""},
 )
-FAST_SPIKING = PYRAMIDAL.changed(tau_m=10 * ms, b=0.0)  # parvalbumin-like: fast and without adaptation
+FAST_SPIKING = PYRAMIDAL.changed(
+    tau_m=10 * ms,
+    b=0.0,
+    sources={
+        "tau_m": "chosen: parvalbumin-like cells are fast",
+        "b": "chosen: parvalbumin-like cells are without adaptation",
+    },
+)

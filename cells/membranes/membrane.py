@@ -30,6 +30,8 @@ class Drive(NamedTuple):
     kernels : bool
         Whether the kernels of the population are applied to the ports; False if thresholds of the membrane replace
         them.
+    sources : dict of str to (Unit or 1, str)
+        Unit and source of each constant that `measure` or `calibrate` returns.
     """
 
     equations: str = ""
@@ -37,6 +39,7 @@ class Drive(NamedTuple):
     calibrate: Callable | None = None
     ports: tuple = ()
     kernels: bool = True
+    sources: dict = {}
 
 
 class Limit(NamedTuple):
@@ -83,6 +86,8 @@ class Membrane(NamedTuple):
         Constants for streams of noise in the equations, each with a prefix of its name; empty without noise.
     lag : Quantity
         Delay of the soma (s).
+    sources : dict of str to str
+        Source of each of the `constants` and of the `ceiling`, by name: a citation, or "chosen: " and the reason.
     """
 
     equations: str
@@ -99,6 +104,7 @@ class Membrane(NamedTuple):
     ceiling: Quantity | None = None
     streams: dict = {}
     lag: Quantity = 0 * ms
+    sources: dict[str, str] = {}
 
     @property
     def soma(self):
@@ -132,8 +138,19 @@ class Membrane(NamedTuple):
         """Constants of the drive, measured at time step `dt` (Quantity, s) and cached within the process (dict)."""
         return self.drive.measure(self, dt) if self.drive.measure else {}
 
-    def changed(self, **constants):
+    def changed(self, sources=None, **constants):
         """The membrane with some constants replaced, by name.
+
+        Parameters
+        ----------
+        sources : dict of str to str, optional
+            Sources of the new values. A constant that is replaced loses the source that it had.
+        **constants
+            New values.
+
+        Returns
+        -------
+        Membrane
 
         Raises
         ------
@@ -143,4 +160,5 @@ class Membrane(NamedTuple):
         unknown = constants.keys() - self.constants.keys()
         if unknown:
             raise MembraneError(f"the membrane has no constant {sorted(unknown)[0]}, but {', '.join(self.constants)}")
-        return self._replace(constants={**self.constants, **constants})
+        kept = {name: source for name, source in self.sources.items() if name not in constants}
+        return self._replace(constants={**self.constants, **constants}, sources=kept | (sources or {}))

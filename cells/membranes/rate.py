@@ -7,7 +7,7 @@ from brian2 import ms
 
 from cortical_attention.cells.membranes.membrane import Membrane
 
-TAU_SOMA = 10 * ms  # chosen: order of a cortical membrane time constant; the fixed point does not depend on it
+TAU_SOMA = 10 * ms
 
 SIGNED = Membrane(
     "drate/dt = (unit_rate * value - rate) / tau_soma : Hz",
@@ -15,6 +15,9 @@ SIGNED = Membrane(
     variable="rate",
     reading="rate",
     lag=TAU_SOMA,
+    sources={
+        "tau_soma": "chosen: order of a cortical membrane time constant; the fixed point does not depend on it",
+    },
 )
 RECTIFIED = SIGNED._replace(equations="drate/dt = (unit_rate * clip(value, 0, inf) - rate) / tau_soma : Hz")
 

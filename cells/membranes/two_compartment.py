@@ -62,6 +62,19 @@ BOOK = """
 """  # what every cell notes at a spike, after its own reset
 SETTLE = 0.5 * second  # chosen: five times the longest time constant
 LONG_AGO = -1 * second
+PAPER = "Naud & Sprekeler 2018, through re-implementations"
+SOURCES = {
+    **dict.fromkeys(("E_L", "C_s", "tau_s", "g_s", "b", "tau_ws"), PAPER),
+    **dict.fromkeys(("C_d", "tau_d", "g_d", "E_d", "D_d", "c_d", "a", "tau_wd", "together", "tau_noise"), PAPER),
+    "V_T": f"{PAPER}, of which one states it",
+    "refractory": f"{PAPER}, of which one says that it is 1 ms longer than the original",
+    "sigma": "chosen, in place of 450 pA: see decision 0008",
+    "E_I": "chosen: reversal of GABA_A",
+    "g_shunt_s": "chosen: no inhibition of the soma unless a form has it there",
+    "g_shunt_d": "chosen: no inhibition of the dendrite unless a form has it there",
+    "tau_f": "chosen: of the order of `together`, so that the next spike of a burst is what it passes",
+    "U": "chosen: one spike opens the synapse",
+}
 COUNTERS = "\n".join(f"{name} : 1" for name in READOUTS)
 SAMPLED = {**SENT, "facilitated": "passed"}  # what synapses find at the beginning of the step
 COUNT = "\n".join(f"{name} += {SAMPLED[name]}" for name in READOUTS)
@@ -88,7 +101,7 @@ class Dynamics(NamedTuple):
 
 
 class TwoCompartment(NamedTuple):
-    """Constants of the cell: Naud & Sprekeler (2018), through re-implementations, unless stated otherwise."""
+    """Constants of the cell, with their `sources`."""
 
     E_L: Quantity = -70 * mV  # rest, and reset
     V_T: Quantity = -50 * mV  # threshold
@@ -108,13 +121,14 @@ class TwoCompartment(NamedTuple):
     tau_wd: Quantity = 30 * ms
     together: Quantity = 16 * ms  # spikes closer than this make a burst
     tau_noise: Quantity = 2 * ms
-    sigma: Quantity = 300 * pA  # chosen, in place of 450 pA: see decision 0008
-    E_I: Quantity = -75 * mV  # chosen: reversal of GABA_A
+    sigma: Quantity = 300 * pA
+    E_I: Quantity = -75 * mV  # reversal of the shunts
     g_shunt_s: Quantity = 0 * nS  # inhibition of the soma (parvalbumin-like)
     g_shunt_d: Quantity = 0 * nS  # of the apical dendrite (somatostatin-like)
-    tau_f: Quantity = 20 * ms  # chosen: of the order of `together`, so that the next spike of a burst is what it passes
-    U: float = 0.9  # chosen: one spike opens the synapse
+    tau_f: Quantity = 20 * ms  # of facilitation
+    U: float = 0.9  # its growth at a spike, as a share of what is left
 
+    sources = SOURCES
     dynamics = Dynamics(
         MEMBRANE,
         "V_s = E_L; w_s += b",

@@ -61,6 +61,10 @@ def build(arguments):
             importlib.import_module(f"cortical_attention.experiments.{name}").main if name == named else _not_imported
         )
         app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
+    describe = (
+        importlib.import_module("cortical_attention.command.describe").main if named == "describe" else _not_imported
+    )
+    app.command("describe", help="What a circuit is made of, without running it.")(guarded(describe))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
     return app
 

@@ -32,9 +32,21 @@ class FolderError(ValueError):
 
 
 def settings_hash(settings):
-    """Eight hexadecimal digits of the SHA-256 of `settings` as JSON, independent of the order of names."""
-    text = json.dumps(jsonable(settings), sort_keys=True, allow_nan=False)
+    """Eight hexadecimal digits of the SHA-256 of `settings` as JSON, independent of the order of names.
+
+    A field `sources` of a NamedTuple is left out: it says where constants come from, and no result depends on it.
+    """
+    text = json.dumps(jsonable(_without_sources(settings)), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _without_sources(x):
+    """Settings without the fields `sources` of NamedTuples, at any depth."""
+    if hasattr(x, "_asdict"):
+        x = {name: value for name, value in x._asdict().items() if name != "sources"}
+    if isinstance(x, dict):
+        return {name: _without_sources(value) for name, value in x.items()}
+    return [_without_sources(each) for each in x] if isinstance(x, list | tuple) else x
 
 
 @contextlib.contextmanager
