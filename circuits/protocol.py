@@ -29,6 +29,25 @@ class Times(NamedTuple):
     dt: object
 
 
+class Epoch(NamedTuple):
+    """A part of a run.
+
+    Attributes
+    ----------
+    name : {"settle", "window"}
+        Before a measured window (tokens are also written to a memory then), or in it.
+    start, stop : float
+        Seconds.
+    token : int or None
+        The only token presented, in a window of its own.
+    """
+
+    name: str
+    start: float
+    stop: float
+    token: int | None
+
+
 class Protocol(NamedTuple):
     """Phases, windows, and the token presented before and in each window.
 
@@ -61,9 +80,16 @@ class Protocol(NamedTuple):
         return self.n_phase * self.phase
 
     @property
-    def settle(self):
-        """Settling time before the window (s); None with several windows, each with its own settling."""
-        return None if len(self.windows) > 1 else self.windows[0, 0] * self.phase
+    def epochs(self):
+        """Parts of the run, one after another (tuple of Epoch): what settles before each window, and the windows."""
+        found, phase, before = [], float(self.phase), 0.0
+        tokens = [None] * len(self.windows) if self.token_of is None else self.token_of.tolist()
+        for (first, last), token in zip(self.windows[:, [0, -1]], tokens, strict=True):
+            start, stop = float(first * phase), float((last + 1) * phase)
+            found += [Epoch("settle", before, start, None)] if start > before else []
+            found.append(Epoch("window", start, stop, token))
+            before = stop
+        return tuple(found)
 
     def presented(self, values):
         """Values by token, each from its own window and memory.

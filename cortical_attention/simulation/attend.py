@@ -5,71 +5,24 @@ from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Quantity, ms, second
+from brian2 import second
 
-from cortical_attention.cells.forms import FORMS
-from cortical_attention.cells.forms.form import Form
 from cortical_attention.circuits.plan import Plan
-from cortical_attention.circuits.protocol import RunError, Times
+from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.calibrate import UNIT_RATE, calibrated, rate_units, unit_rates
+from cortical_attention.simulation.calibrate import calibrated, rate_units, unit_rates
 from cortical_attention.simulation.run import Run, simulate, work
+from cortical_attention.simulation.settings import RATE, SettingError, Settings
 from cortical_attention.simulation.settle import Settled, judge, window_values
 from cortical_attention.simulation.spread import spread
 from cortical_attention.wiring.expressions import WiringError
 from cortical_attention.wiring.network import refuse_lacking
 
-RATE = FORMS["rate"]
-WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 PILOT_SETTLE, PILOT_WINDOW = 1 * second, 0.1 * second  # chosen: peaks are needed to a few per cent only
 N_PILOT, STILL = (
     10,
     0.01,
 )  # chosen: pilots of a plastic circuit, and the change of unit rates at which no more is needed
-WRITE = 250 * ms  # chosen: half of the 0.5 s of a query, in which the token before has faded from the dendrites
-
-
-class Settings(NamedTuple):
-    """How a circuit is run; every time is a Brian2 quantity, None takes the default of the form.
-
-    Attributes
-    ----------
-    form : Form
-    window, settle, dt : Quantity or None
-    write : Quantity
-        Time a token is written for (memory wiring), after as much time to settle.
-    unit_rate : Quantity
-        Upper bound of the unit rate of the nuclei.
-    cells : int
-        Cells per value.
-    shared : bool
-        Shared dendrites (True), or one synapse a pair.
-    target : {"auto", "numpy", "cython", "cpp"}
-    seed : int
-    record : {"default", "sample", "all"}
-    """
-
-    form: Form = RATE
-    window: Quantity | None = None
-    settle: Quantity | None = None
-    dt: Quantity | None = None
-    write: Quantity = WRITE
-    unit_rate: Quantity = UNIT_RATE
-    cells: int = 1
-    shared: bool = True
-    target: str = "auto"
-    seed: int = 0
-    record: str = "default"
-
-    def times(self):
-        """Times of the run, defaults filled in."""
-        form = self.form
-        return Times(
-            form.settle if self.settle is None else self.settle,
-            WINDOW[form.spikes] if self.window is None else self.window,
-            self.write,
-            form.dt if self.dt is None else self.dt,
-        )
 
 
 class Prepared(NamedTuple):
@@ -158,9 +111,15 @@ def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
 
     Raises
     ------
+    SettingError, RecordError
+        For a setting that cannot be used, or tokens of another shape.
     WiringError, RunError, KeyboardInterrupt
         As `attend`.
     """
+    settings = settings.checked()
+    if np.ndim(tokens) != 3:
+        shape = np.shape(tokens)
+        raise SettingError(f"tokens has shape {shape} but needs (batch, n_token, d_model); add an axis: tokens[None]")
     make, form, times = wiring_of(wiring), settings.form, settings.times()
     plan = make(times, tokens, **block)
     refuse_lacking(plan.circuit.check(), form)
@@ -274,9 +233,10 @@ def expected(wiring, tokens, settings, **block):
 
     Raises
     ------
-    WiringError
-        If there is no wiring of that name or, with explicit dendrites, if a projection does not fit its populations.
+    SettingError, WiringError
+        For a setting that cannot be used, or if there is no wiring of that name.
     """
+    settings = settings.checked()
     times, form = settings.times(), settings.form
     needed = work(wiring_of(wiring)(times, tokens, **block), form, times.dt, settings.cells, settings.shared)
     return *engine.choose(settings.target, needed), engine.estimate(needed), needed

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cortical_attention.simulation.traces import request_of, traced_of
 from cortical_attention.wiring.expand import expand_population
 
 MAX_RECORDED = {"default": 200, "sample": 32}
@@ -24,11 +25,14 @@ class Initial(NamedTuple):
         Flat indices of the recorded cells.
     first : dict of str to int
         What is added to the index of a cell for its noise; nothing unless named here.
+    traced : dict of str to Traced
+        Cells and variables of which traces are recorded.
     """
 
     phases: dict
     recorded: dict
     first: dict = {}
+    traced: dict = {}
 
 
 def initial_state(plan, form, cells, seed, record):
@@ -42,13 +46,19 @@ def initial_state(plan, form, cells, seed, record):
         Cells that share one value.
     seed : int
         Of the phases.
-    record : {"default", "sample", "all"}
+    record : {"default", "sample", "all"}, or dict
         See `simulation.run.simulate`.
 
     Returns
     -------
     Initial
+
+    Raises
+    ------
+    RecordError
+        If a population to record is not there, or has no such cell.
     """
+    word, requests = request_of(record)
     populations = plan.circuit.populations
     concrete = {name: expand_population(each, form, plan.batch, cells) for name, each in populations.items()}
     phases = {}
@@ -58,7 +68,10 @@ def initial_state(plan, form, cells, seed, record):
             name: np.random.default_rng(child).random(each.n_cell)
             for child, (name, each) in zip(children, concrete.items(), strict=True)
         }
-    return Initial(phases, {name: _recorded(each, record) for name, each in concrete.items()})
+    recorded = {name: _recorded(each, word) for name, each in concrete.items()}
+    traced = {name: traced_of(name, each, concrete, recorded) for name, each in requests.items()}
+    recorded |= {name: np.union1d(recorded[name], each.cells) for name, each in traced.items()}
+    return Initial(phases, recorded, traced=traced)
 
 
 def _recorded(concrete, record):

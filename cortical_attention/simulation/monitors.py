@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Quantity, StateMonitor, ms
+from brian2 import Hz, Quantity, StateMonitor, ms, second
 
 from cortical_attention.simulation.signals import signals_of
+from cortical_attention.simulation.traces import RecordError
 from cortical_attention.wiring.circuit import Sent
 
 SAMPLE_PERIOD = 5 * ms  # chosen: a tenth of a synaptic time constant
@@ -25,8 +26,13 @@ class Record(NamedTuple):
         Flat indices of the recorded cells.
     spike_index, spike_time : ndarray of int and Quantity (s), or None in a form without spikes
     sample_time : Quantity (s), shape (n_sample,)
+        Empty in a form with spikes.
     rate : Quantity (Hz), shape (n_sample, n_recorded)
-        What drives the cell to fire (spiking form), or its rate (rate form).
+        Rates of the recorded cells in a form without spikes.
+    mean_rate : Quantity (Hz), shape (batch,), or None
+        Mean over all cells of each input in the measured windows; None if the run was interrupted.
+    traces : tuple of Trace
+        Variables that were asked for.
     """
 
     name: str
@@ -39,6 +45,48 @@ class Record(NamedTuple):
     spike_time: Quantity | None
     sample_time: Quantity
     rate: Quantity
+    mean_rate: Quantity | None = None
+    traces: tuple = ()
+
+
+class Trace(NamedTuple):
+    """A variable of some cells, sampled at every time step.
+
+    Attributes
+    ----------
+    variable : str
+    cells : ndarray of int, shape (n_cell,)
+        Flat indices.
+    time : Quantity (s), shape (n_sample,)
+    values : Quantity, shape (n_sample, n_cell)
+        In the unit of the variable.
+    """
+
+    variable: str
+    cells: np.ndarray
+    time: Quantity
+    values: Quantity
+
+
+class Monitors(NamedTuple):
+    """Monitors of a population.
+
+    Attributes
+    ----------
+    reading : StateMonitor
+        What every cell is read by, at the phases.
+    rate : StateMonitor or None
+        Rates of the recorded cells; None in a form with spikes.
+    spikes : SpikeMonitor, EventMonitor or None
+        None in a form without spikes.
+    traces : StateMonitor or None
+        Variables that were asked for; None without any.
+    """
+
+    reading: object
+    rate: object
+    spikes: object
+    traces: object
 
 
 def sampled(given, send):
@@ -49,43 +97,63 @@ def sampled(given, send):
     }  # fmt: skip
 
 
-def monitors_of(wired, name, clocks, form, recorded, whole):
-    """Monitors of one population.
+def monitors_of(wired, name, clocks, form, given, whole):
+    """Monitors of a population.
 
     Parameters
     ----------
     wired : Wired
     name : str
-        Name of a simulated population.
-    clocks : tuple of (Brian2 Clock, Brian2 Clock)
+    clocks : tuple of Clock
         Of the phases, and of the samples of rates.
     form : Form
-    recorded : ndarray of int, shape (n_recorded,)
-        Flat indices of the cells whose rates are sampled.
+    given : Initial
+        With the cells to record.
     whole : bool
-        Whether spikes are recorded from every cell, or from those of `Construction.recorded` only.
+        Whether the spikes of all cells are kept by one monitor.
 
     Returns
     -------
-    reading : StateMonitor
-        Output of every cell at each phase: rate (Hz), or running counts.
-    rate : StateMonitor
-        Rates (Hz) of the recorded cells over time.
-    spikes : SpikeMonitor, EventMonitor or None
-        None in a form without spikes.
+    Monitors
+
+    Raises
+    ------
+    RecordError
+        If the population has no variable of a name that was asked for.
     """
     phases, samples = clocks
     group, concrete = wired.groups[name], wired.concrete[name]
     signals = signals_of(form)
     known = signals.sampled(form.of(concrete.population.cell))
     reading = StateMonitor(group, known, record=True, clock=phases, name=f"reading_of_{name}")
-    rate = StateMonitor(group, "rate", record=recorded, clock=samples, name=f"rate_of_{name}")
-    return reading, rate, signals.spikes(group, whole)
+    rate = signals.rates(group, given.recorded[name], samples)
+    return Monitors(reading, rate, signals.spikes(group, whole), _traces(group, given.traced.get(name)))
+
+
+def _traces(group, traced):
+    """Monitor of the variables that were asked for, at every time step; None if there are none."""
+    if traced is None:
+        return None
+    known = recordable(group)
+    for variable in traced.variables:
+        if variable not in known:
+            raise RecordError(
+                f"record: population '{group.name}' has no variable '{variable}', but has {', '.join(known)}"
+            )
+    return StateMonitor(
+        group, list(traced.variables), record=traced.cells, clock=group.clock, name=f"traces_of_{group.name}"
+    )
+
+
+def recordable(group):
+    """Names of the variables of a Brian2 group that a trace can be recorded of, sorted (list of str)."""
+    names = (name for name, each in group.variables.items() if not (each.scalar or name.startswith("_")))
+    return sorted({*names} - {"i", "lastspike", "not_refractory"})
 
 
 def listening_to(monitors, group, form):
     """Monitor of all that a population sends."""
-    return signals_of(form).listening(monitors[2], group)
+    return signals_of(form).listening(monitors.spikes, group)
 
 
 def sent_of(monitor, dt):
@@ -97,35 +165,48 @@ def sent_of(monitor, dt):
     return Sent(cells[order], steps[order], None)
 
 
-def record_of(wired, name, monitors, unit_rates):
+def record_of(wired, name, monitors, unit_rates, recorded, mean_rate):
     """Record of one population, from its monitors.
 
     Parameters
     ----------
     wired : Wired
     name : str
-        Name of the population.
-    monitors : tuple of (StateMonitor, StateMonitor, SpikeMonitor or EventMonitor or None)
-        As returned by `monitors_of`.
-    unit_rates : dict of str to Quantity (Hz), shape (batch,) or (batch, *sizes)
+    monitors : Monitors
+    unit_rates : dict of str to Quantity
+    recorded : ndarray of int
+        Flat indices of the recorded cells.
+    mean_rate : Quantity (Hz), shape (batch,), or None
 
     Returns
     -------
     Record
-        Spikes of other cells than the recorded ones are left out; the unit rate is the mean over the first input.
     """
-    concrete = wired.concrete[name]
-    _, rate, spikes = monitors
-    index, times = None, None
-    if spikes is not None:
-        index, times = np.array(spikes.i), Quantity(spikes.t)
-        kept = np.isin(index, rate.record)
-        index, times = index[kept], times[kept]
-    cell = concrete.population.cell
+    concrete, cell = wired.concrete[name], wired.concrete[name].population.cell
+    rate = np.zeros(0) * second, np.zeros((0, recorded.size)) * Hz
+    if monitors.rate is not None:
+        rate = Quantity(monitors.rate.t), Quantity(monitors.rate.rate).T
     return Record(
-        name, cell.name, cell.layer, concrete.axes, np.mean(unit_rates[name][0]), np.array(rate.record), index, times,
-        Quantity(rate.t), Quantity(rate.rate).T,
+        name, cell.name, cell.layer, concrete.axes, np.mean(unit_rates[name][0]), recorded,
+        *_spikes_of(monitors.spikes, recorded), *rate, mean_rate, _traces_of(monitors.traces),
     )  # fmt: skip
+
+
+def _spikes_of(spikes, recorded):
+    """Index and time of the spikes of the recorded cells, each None without a monitor."""
+    if spikes is None:
+        return None, None
+    index, times = np.array(spikes.i), Quantity(spikes.t)
+    kept = np.isin(index, recorded)
+    return index[kept], times[kept]
+
+
+def _traces_of(monitor):
+    """What a monitor of traces holds (tuple of Trace)."""
+    if monitor is None:
+        return ()
+    times, cells = Quantity(monitor.t), np.array(monitor.record)
+    return tuple(Trace(name, cells, times, Quantity(getattr(monitor, name)).T) for name in monitor.record_variables)
 
 
 def every(monitors, listening):
@@ -138,8 +219,7 @@ def read(monitors, name, variable):
 
     Parameters
     ----------
-    monitors : dict of str to tuple
-        By population, as returned by `monitors_of`.
+    monitors : dict of str to Monitors
     name : str
         Name of the population.
     variable : str
@@ -149,10 +229,5 @@ def read(monitors, name, variable):
     -------
     ndarray, shape (n_phase + 1, n_cell)
         Without unit, in Hz or counts; fewer rows if the run was interrupted.
-
-    Raises
-    ------
-    AttributeError
-        For a variable that is not sampled.
     """
-    return np.array(getattr(monitors[name][0], variable)).T
+    return np.array(getattr(monitors[name].reading, variable)).T

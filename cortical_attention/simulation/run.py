@@ -35,8 +35,10 @@ class Run(NamedTuple):
     peak_rates : dict of str to Quantity
         Highest rate of any cell over any phase of the run (in rates, at the end of any window); empty if interrupted.
     unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
-    t_stop : Quantity
-        Biological time simulated.
+    t_stop, dt : Quantity
+        Biological time simulated, and the time step.
+    epochs : tuple of circuits.protocol.Epoch
+        Settling times and measured windows, one after another.
     interrupted : bool
         Whether somebody stopped it before its last phase had ended.
     seeds : dict of str to int
@@ -55,6 +57,8 @@ class Run(NamedTuple):
     peak_rates: dict
     unit_rates: dict
     t_stop: Quantity
+    dt: Quantity
+    epochs: tuple
     interrupted: bool
     seeds: dict
     n_cell: int
@@ -84,9 +88,10 @@ def simulate(
         Shared dendrites, or one synapse a pair.
     seed : int
     target : {"auto", "numpy", "cython", "cpp"}
-    record : {"default", "sample", "all"}
+    record : {"default", "sample", "all"}, or dict
         Cells recorded of the first input: nuclei, interneurons and L5 PT as a whole unless they have more than 1000, and at
-        most 200 of another population; at most 32 of every population; or every cell.
+        most 200 of another population; at most 32 of every population; or every cell. A dict asks for traces besides
+        (`simulation.traces.request_of`).
     report : callable or None
         Brian2's progress report; left out where the target cannot call back.
     given : Initial, optional
@@ -100,6 +105,8 @@ def simulate(
 
     Raises
     ------
+    RecordError
+        If a population or variable to record is not there.
     RunError
         If `dt` exceeds the shortest time constant of the form, a value is not finite, or a cell was asked for more than it
         can give while it was measured.
@@ -121,8 +128,14 @@ def simulate(
         t_stop, interrupted, stepping = _step(plan, settings.clock, objects, target, report)
         readings = {name: read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
-        records = tuple(record_of(wired, name, monitors[name], unit_rates) for name in wired.groups)
         counted = {name: read(monitors, name, signals.counted) for name in monitors}
+        means = dict.fromkeys(counted)
+        if not interrupted:
+            means = {name: signals.mean(each, plan.protocol, plan.batch) for name, each in counted.items()}
+        records = tuple(
+            record_of(wired, name, monitors[name], unit_rates, given.recorded[name], means[name])
+            for name in wired.groups
+        )
         if not interrupted:
             _refuse_what_failed(wired, readings, form, dt)
             _refuse_crowding(wired, monitors, plan.protocol, form, dt)
@@ -134,7 +147,8 @@ def simulate(
     peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
     return Run(
-        records, values, peaks, unit_rates, t_stop, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
+        records, values, peaks, unit_rates, t_stop, dt, plan.protocol.epochs, interrupted, seeds, n_cell, n_synapse,
+        target, reason, wall,
         stepping, sent,
     )  # fmt: skip
 
@@ -154,8 +168,7 @@ def _prepare(plan, settings, given, send):
     _scatter(wired, form, given.phases)
     clocks = Clock(plan.protocol.phase, name="phase_clock"), Clock(SAMPLE_PERIOD, name="sample_clock")
     monitors = {
-        name: monitors_of(wired, name, clocks, form, given.recorded[name], name not in settings.recorded)
-        for name in wired.groups
+        name: monitors_of(wired, name, clocks, form, given, name not in settings.recorded) for name in wired.groups
     }
     return wired, monitors, {name: listening_to(monitors[name], wired.groups[name], form) for name in send}
 

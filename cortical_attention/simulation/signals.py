@@ -22,6 +22,10 @@ class Rates:
         """Variables of a soma that are read at each phase."""
         return membrane.reading
 
+    def rates(self, group, recorded, clock):
+        """Monitor of the rates of recorded cells."""
+        return StateMonitor(group, "rate", record=recorded, clock=clock, name=f"rate_of_{group.name}")
+
     def spikes(self, group, whole):
         """Monitor of the spikes of recorded cells: there are none."""
 
@@ -32,6 +36,10 @@ class Rates:
     def values(self, reading, unit_rate, phase):
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_rate(reading[1:] * Hz, unit_rate)
+
+    def mean(self, reading, protocol, n_input):
+        """Mean rate (Hz) over all cells of each input (n_input,), at the ends of the windows."""
+        return reading[protocol.windows[:, -1] + 1].mean(axis=0).reshape(n_input, -1).mean(axis=1) * Hz
 
     def peak(self, reading, protocol):
         """Highest rate of any cell at the end of any window (Hz)."""
@@ -52,6 +60,9 @@ class Spikes:
         """Variables of a soma that are read at each phase."""
         return sorted({membrane.reading, "count", "saturated"})
 
+    def rates(self, group, recorded, clock):
+        """Monitor of the rates of recorded cells: none, since they send spikes."""
+
     def spikes(self, group, whole):
         """Monitor of the spikes of recorded cells, which are all or raise an event of their own."""
         named = {"name": f"spikes_of_{group.name}"}
@@ -64,6 +75,11 @@ class Spikes:
     def values(self, reading, unit_rate, phase):
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_count(np.diff(reading, axis=0), unit_rate, phase)
+
+    def mean(self, reading, protocol, n_input):
+        """Mean rate (Hz) over all cells of each input (n_input,), in the windows."""
+        counts = (reading[protocol.windows[:, -1] + 1] - reading[protocol.windows[:, 0]]).sum(axis=0)
+        return counts.reshape(n_input, -1).mean(axis=1) / (protocol.windows.size * protocol.phase)
 
     def peak(self, reading, protocol):
         """Highest rate of any cell over any phase of the run (Hz)."""

@@ -20,6 +20,7 @@ from cortical_attention.simulation import engine
 from cortical_attention.simulation.cut import HEAD, cut_initial, cut_units, n_head_of, part, refuse_noise, stages, where
 from cortical_attention.simulation.initial import Initial, initial_state
 from cortical_attention.simulation.run import Run, simulate, work
+from cortical_attention.simulation.traces import RecordError, request_of
 from cortical_attention.wiring.circuit import Sent
 from cortical_attention.wiring.expand import expand_population
 
@@ -45,6 +46,8 @@ def spread(
 
     Raises
     ------
+    RecordError
+        If traces are asked for.
     WiringError
         If the circuit cannot be cut at its heads (`simulation.cut.stages`, `simulation.cut.refuse_noise`).
     RunError
@@ -54,6 +57,8 @@ def spread(
     """
     start = time.perf_counter()
     names = stages(plan.circuit)
+    if request_of(record)[1]:
+        raise RecordError("record: traces need the whole circuit in one process; leave out the workers")
     refuse_noise(plan, form, cells, names.areas)
     chosen, reason = engine.choose(target, work(plan, form, dt, cells, shared))
     options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed}
@@ -208,9 +213,11 @@ def _joined_record(whole, name, parts):
         kept = kept[np.isin(index[kept], cells)]
         index, times = index[kept].astype(first.spike_index.dtype), Quantity(times[kept] * second)
     rate = np.concatenate([np.asarray(each.rate) for each in records], axis=1)[:, column]
+    shares = np.array([place.size for place in places]) / sum(place.size for place in places)
+    means = np.array([np.asarray(each.mean_rate) for each in records])
     return first._replace(
         axes=whole.axes(name), unit_rate=np.mean(whole.unit_rates[name][0]), cells=cells, spike_index=index,
-        spike_time=times, rate=Quantity(rate * Hz),
+        spike_time=times, rate=Quantity(rate * Hz), mean_rate=Quantity(shares @ means * Hz),
     )  # fmt: skip
 
 
