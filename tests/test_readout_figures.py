@@ -6,16 +6,18 @@ import pkgutil
 import matplotlib
 import numpy as np
 import pytest
-from brian2 import Hz, mV, second
+from brian2 import Hz, ms, mV, second, volt
 from matplotlib.colors import to_hex
-from test_readout_recording import T_STOP, paired, record, run_of
+from test_readout_recording import paired, record, run_of
 
 from cortical_attention import cells
 from cortical_attention.cells.cell import CellType
+from cortical_attention.circuits.protocol import Epoch
 from cortical_attention.readout.figures import comparison, curve, save
 from cortical_attention.readout.files import FolderError
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.raster import raster
+from cortical_attention.readout.store import Trace
 from cortical_attention.readout.style import LAYER_COLOURS, OTHER_COLOURS, layer_colours, lighter, style
 
 RNG = np.random.default_rng(0)
@@ -94,7 +96,7 @@ def test_all_spikes_of_the_shown_cells_are_drawn_in_their_rows():
     meant = sorted((t, rows[c]) for t, c in zip(np.asarray(core.spike_time), core.spike_index, strict=True) if c < 6)
     assert sorted(zip(drawn[:, 0, 0], drawn[:, :, 1].mean(axis=1), strict=True)) == meant
     assert "3 of 6 cells" in words(panel)
-    assert f"mean {len(meant) / 3 / T_STOP:.3g} Hz" in words(panel)
+    assert "mean 5 Hz\nof all cells" in words(panel)  # of all cells, recorded or not, in the measured window
 
 
 def test_another_input_has_other_spikes():
@@ -128,15 +130,15 @@ def test_at_most_so_many_cells_are_drawn_and_the_mean_is_of_all():
     assert panel.get_ylim() == (-0.5, 0.5)
 
 
-def test_the_drawn_time_bounds_spikes_and_mean():
+def test_the_drawn_time_bounds_spikes_and_the_measured_window_the_mean():
     core = record()
-    (panel,) = raster(run_of(core), 0.5 * second, 1 * second, settle=0.7 * second).axes
+    (panel,) = raster(run_of(core), 0.3 * second, 1 * second).axes
     (drawn,) = lines(panel).values()
-    assert drawn[:, 0, 0].min() >= 0.5
+    assert drawn[:, 0, 0].min() >= 0.3
     assert drawn[:, 0, 0].max() <= 1.0
-    assert panel.get_xlim() == (0.5, 1.0)
-    assert f"mean {len(drawn) / 3 / 0.5:.3g} Hz" in words(panel)
-    assert 0.7 in [line.get_xdata()[0] for line in panel.lines]
+    assert panel.get_xlim() == (0.3, 1.0)
+    assert "mean 5 Hz" in words(panel)  # of the measured window, whatever is drawn
+    assert [line.get_xdata()[0] for line in panel.lines] == [0.5]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(1, 1), (1, 0.5), (3, None)])
@@ -145,6 +147,40 @@ def test_no_time_to_draw_is_refused(start, stop):
         raster(run_of(record()), start * second, None if stop is None else stop * second)
     with pytest.raises(ValueError, match="needed"):
         raster(run_of(record()), 3 * mV)
+
+
+def test_only_the_chosen_head_or_token_is_drawn():
+    figure = raster(
+        run_of(record(), record(name="matrix", axes=(("batch", 2), ("context", 6)))), at={"head": 1, "token": 0}
+    )
+    assert "1 of 6 cells" in words(figure.axes[0])  # flat index 2 of 3 heads x 2 tokens
+    assert "3 of 6 cells" in words(figure.axes[1])  # no such axis
+    assert figure.get_suptitle().startswith("head 1, token 0, input 0 (of 2): spikes")
+    for at, sentence in [({"head": 3}, "no head 3: there are 3"), ({"value": 0}, "no population with an axis 'value'")]:
+        with pytest.raises(ValueError, match=sentence):
+            raster(run_of(record()), at=at)
+
+
+def test_windows_of_single_tokens_are_named_and_what_lies_between_is_shaded():
+    run = run_of(record())
+    run.epochs = tuple(
+        Epoch(name, start, start + 0.5, token)
+        for start, (name, token) in enumerate([("settle", None), ("window", 0), ("settle", None), ("window", 1)])
+    )
+    run.epochs = tuple(each._replace(start=each.start / 2, stop=each.start / 2 + 0.5) for each in run.epochs)
+    panel = raster(run).axes[0]
+    assert [text for text in words(panel).split("\n") if text.startswith("token")] == ["token 0", "token 1"]
+    assert sorted({line.get_xdata()[0] for line in panel.lines}) == [0.5, 1.0, 1.5]
+
+
+def test_recorded_variables_are_drawn_below_in_units_that_people_read():
+    core = record()
+    values = np.linspace(-0.07, -0.05, 2000)[:, None] * np.ones(4)
+    core.traces = (Trace("v", core.cells[:4], np.arange(2000) * ms, values * volt),)
+    panel = raster(run_of(core)).axes[1]
+    assert "core\nv (mV)\n3 of 4 traces" in words(panel)
+    (first, *_) = [line for line in panel.lines if len(line.get_xdata()) > 2]
+    assert first.get_ydata()[[0, -1]] == pytest.approx([-70, -50])
 
 
 def test_no_population_to_draw_is_refused():
@@ -156,23 +192,22 @@ def test_the_rate_form_is_drawn_as_an_image_on_a_scale_around_zero():
     rates = rate_form()
     figure = raster(run_of(rates))
     (image,) = figure.axes[0].images
-    first = np.asarray(rates.rate)[:, rates.cells < 6]
+    first = np.asarray(rates.rate)[:, rates.cells < 6] / 80  # values: rates over the unit rate
     assert image.get_array().tolist() == first.T.tolist()
-    largest = np.abs(first).max()
+    largest = np.abs(first[np.asarray(rates.sample_time) >= 0.5]).max()
     assert image.get_clim() == (-largest, largest)
-    assert f"scale ±{largest:.3g} Hz" in words(figure.axes[0])
-    assert f"mean {first.mean():.3g} Hz" in words(figure.axes[0])
-    assert "rate / scale" in figure.axes[-1].get_xlabel()
+    assert f"mean {5 / 80:.3g}\nscale ±{largest:.3g}" in words(figure.axes[0])
+    assert "Hz" not in words(figure.axes[0])
+    assert "value / scale" in figure.axes[-1].get_xlabel()
 
 
 def test_a_transient_before_settling_does_not_fade_the_rates_after_it():
     rates = np.ones((400, 6)) * 20
-    rates[:50] = 5000.0
-    figure = raster(run_of(rate_form(rate=rates * Hz)), settle=1 * second)
-    assert figure.axes[0].images[0].get_clim() == (-20.0, 20.0)
-    assert "mean 642 Hz\nscale ±20 Hz" in words(figure.axes[0])
-    rates[200:] = 0.0  # a population silent while measured keeps a scale
-    assert raster(run_of(rate_form(rate=rates * Hz)), settle=1 * second).axes[0].images[0].get_clim() == (-5000, 5000)
+    rates[:50] = 8000.0
+    figure = raster(run_of(rate_form(rate=rates * Hz)))
+    assert figure.axes[0].images[0].get_clim() == (-0.25, 0.25)
+    rates[100:] = 0.0  # a population silent while measured keeps a scale
+    assert raster(run_of(rate_form(rate=rates * Hz))).axes[0].images[0].get_clim() == (-100, 100)
 
 
 def test_crowded_spikes_are_thin_and_see_through_and_sparse_ones_are_not():
@@ -183,7 +218,7 @@ def test_crowded_spikes_are_thin_and_see_through_and_sparse_ones_are_not():
 
 
 def test_silent_and_unrecorded_populations_are_drawn_empty(tmp_path):
-    silent = record(spike_index=np.array([], int), spike_time=[] * second)
+    silent = record(spike_index=np.array([], int), spike_time=[] * second, mean_rate=np.zeros(2) * Hz)
     elsewhere = record(name="matrix", cells=np.array([8]), rate=np.ones((400, 1)) * Hz, spike_index=np.array([], int))
     elsewhere.spike_time = [] * second
     still = rate_form(rate=np.zeros((400, 6)) * Hz)

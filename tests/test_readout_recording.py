@@ -9,10 +9,13 @@ from brian2 import Hz, ms, mV, second
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortical_attention.circuits.protocol import Epoch
+from cortical_attention.export.nix import read_nix, write_nix
 from cortical_attention.readout.files import FolderError
-from cortical_attention.readout.recording import annotation, read_nix, spikes_by_cell, to_block, write_nix
+from cortical_attention.readout.recording import annotation, spikes_by_cell, to_block
 
 T_STOP = 2.0
+EPOCHS = (Epoch("settle", 0.0, 0.5, None), Epoch("window", 0.5, T_STOP, None))
 
 
 def record(name="core", layer="thalamus", axes=(("batch", 2), ("head", 3), ("token", 2), ("cells", 1)), **given):
@@ -32,6 +35,8 @@ def record(name="core", layer="thalamus", axes=(("batch", 2), ("head", 3), ("tok
         "spike_time": np.sort(rng.random(60) * T_STOP) * second,
         "sample_time": sample_time * second,
         "rate": rng.normal(size=(sample_time.size, cells.size)) * 40 * Hz,
+        "mean_rate": np.array([5.0, 7.0]) * Hz,
+        "traces": (),
     }
     return SimpleNamespace(**default | given)
 
@@ -42,7 +47,9 @@ def paired(**given):
 
 
 def run_of(*records):
-    return SimpleNamespace(records=records, t_stop=T_STOP * second, seeds={"phases": 3, "entropy": 2**100})
+    return SimpleNamespace(
+        records=records, t_stop=T_STOP * second, dt=1 * ms, seeds={"phases": 3, "entropy": 2**100}, epochs=EPOCHS
+    )
 
 
 def trains_of(block, population):
@@ -80,8 +87,11 @@ def test_cells_are_annotated_with_what_they_stand_for():
     train = trains_of(block, "pyramidal_tract")[7]  # flat index 14 of 2 x 3 x 2 x 1 x 2
     assert plain(train.annotations) == {
         "population": "pyramidal_tract",
-        "index": [1, 0, 1, 0, 0],
+        "cell": 14,
+        "batch": 1,
         "head": 0,
+        "token": 1,
+        "cells": 0,
         "sign": "on",
     }
     (group,) = block.groups

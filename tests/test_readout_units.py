@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import quantities as pq
-from brian2 import Hz, Quantity, ms, mV, nS, second
+from brian2 import Hz, Quantity, amp, ms, mV, nS, second, siemens, volt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortical_attention.readout.units import magnitude, to_quantities, value_and_unit
+from cortical_attention.readout.units import magnitude, shown_in, to_quantities, value_and_unit
 
 times = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=20)
 
@@ -33,9 +33,20 @@ def test_a_wrong_dimension_is_refused(x):
         to_quantities(x, "s")
 
 
-def test_a_quantity_of_the_other_package_is_refused_not_stripped():
-    with pytest.raises(ValueError, match="Brian2"):
+def test_a_quantity_of_the_other_package_keeps_its_unit():
+    assert to_quantities(2 * pq.ms, "s").tolist() == 0.002
+    assert magnitude(np.array([1.0, 2.0]) * pq.mV, "V").tolist() == [0.001, 0.002]
+    with pytest.raises(ValueError, match="a quantity in dimensionless is needed, got one in s"):
         to_quantities(2 * pq.s, "dimensionless")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "unit"),
+    [(-0.07 * volt, -70, "mV"), (2e-10 * amp, 200, "pA"), (3e-9 * siemens, 3, "nS"), (4 * Hz, 4, "Hz"), (0.5, 0.5, "")],
+)
+def test_units_in_which_people_read(quantity, value, unit):
+    found, named = shown_in(quantity)
+    assert (float(found), named) == (pytest.approx(value), unit)
 
 
 def test_the_result_is_no_view_of_brian_memory():

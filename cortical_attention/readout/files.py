@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cortical_attention.readout.names import NAMED, RESULT_FILES, names_of
+from cortical_attention.readout.names import EXPORTS, NAMED, RESULT_FILES, names_of
 from cortical_attention.readout.provenance import jsonable
 
 try:
@@ -174,7 +174,7 @@ def forget(experiment, folder):
     """Remove the files of an earlier result of this experiment, of `compare`, or of another that left its NAME.json."""
     names = [name for name in NAMED if name == experiment or (folder / f"{name}.json").exists()]
     halves = [path.name for path in folder.iterdir() if HALF_WRITTEN.fullmatch(path.name)]
-    for name in (*halves, *RESULT_FILES, *names_of(names)):
+    for name in (*halves, *RESULT_FILES, *EXPORTS, *names_of(names)):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             (folder / name).unlink()
 

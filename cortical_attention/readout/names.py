@@ -1,14 +1,20 @@
 """Names of the files in a result folder, for every experiment."""
 
 RESULT_FILES = (
+    "case.npz",
+    "calibration.npz",
     "output.npy",
+    "attention.npy",
     "reference.npy",
+    "reference_attention.npy",
     "comparison.json",
-    "recording.nix",
+    "recording.h5",
     "raster.png",
     "comparison.png",
     "run.json",
 )
+EXPORTS = ("recording.nix", "recording.nwb")
+"""Files that `export` writes beside a result; they go when it is overwritten."""
 NAMED = (
     "digits", "one_head", "multihead", "normalisation", "error_over_time", "gradients", "ladder", "attribution", "averaging",
     "bursts", "best_attention", "division", "robustness", "barrel_cortex", "physiology", "calibration",

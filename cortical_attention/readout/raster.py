@@ -6,26 +6,35 @@ import numpy as np
 
 from cortical_attention.readout.recording import cell_positions, spikes_by_cell
 from cortical_attention.readout.style import DIVERGING, layer_colours, lighter, new_figure, style
-from cortical_attention.readout.units import magnitude
+from cortical_attention.readout.units import magnitude, shown_in
 
 ROW_HEIGHT = 0.018  # inches a cell
 LEAST_HEIGHT = 0.62  # inches a population: three lines of text
+TRACE_HEIGHT = 0.9  # inches a recorded variable
+SHOWN_TRACES = 3
+NOTHING = 1e-6  # of the largest value before it
 MARK = 1.2  # points: width of a spike
 PANEL_WIDTH = 560  # points, about: where spikes have to find place
 
 
-class Window(NamedTuple):
-    """Drawn time of one input: from `start` to `stop` (s); the measured window begins at `measured` (s, or None)."""
+class View(NamedTuple):
+    """What is drawn of one input: the time from `start` to `stop` (s), and the cells at an index along some axes."""
 
     start: float
     stop: float
-    measured: float | None
+    epochs: tuple
     batch: int
     max_cells: int
+    at: dict
+
+    @property
+    def measured(self):
+        """Measured windows (list of Epoch)."""
+        return [each for each in self.epochs if each.name == "window"]
 
 
-def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None):
-    """Draw the spikes of a run, or in the rate form its rates, one panel a population.
+def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, at=None, about=""):
+    """Draw the spikes of a run, or in the rate form the values of its cells, one panel a population; traces below.
 
     Parameters
     ----------
@@ -37,73 +46,96 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, settle=None):
         Index of the input, in a batch of inputs.
     max_cells : int
         Largest number of cells shown per population, on and off cells together; a reproducible random selection.
-    settle : Quantity (s), optional
-        Time thrown away; shaded, up to a dashed line. The colours of rates are then scaled to what comes after it.
+    at : dict of str to int, optional
+        Index along some axes, {"head": 0, "token": 2}: of populations with these axes, only the cells that lie there are
+        drawn.
+    about : str
+        Beginning of the title: wiring, form and case.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The left of a panel states population, layer, and the numbers of cells shown and present for this input; the
-        right the mean rate of all recorded cells (Hz). On cells are above and dark, off cells below and light.
+        The left of a panel states population, layer, and the numbers of cells shown and present for this input; the right
+        the mean over all cells of the population in the measured windows, recorded or not (Hz; in the rate form: values).
+        Times outside the measured windows are shaded; windows of single tokens are named above. On cells are above and
+        dark, off cells below and light.
 
     Raises
     ------
     ValueError
-        If there is no time or no population to draw, or no such input.
+        If there is no time or no population to draw, no such input, or no cell where `at` says.
     """
-    window = _window(run, t_start, t_stop, batch, max_cells, settle)
+    view = _view(run, t_start, t_stop, batch, max_cells, at)
     colours = layer_colours({record.layer for record in run.records})
     records = sorted(run.records, key=lambda record: list(colours).index(record.layer))
     if not records:
         raise ValueError("there is no population to draw.")
-    selections = [_selection(record, window) for record in records]
+    _check_place(records, view)
+    selections = [_selection(record, view) for record in records]
+    traces = [(record, trace) for record in records for trace in record.traces]
     heights = [max(LEAST_HEIGHT, ROW_HEIGHT * len(selection)) for selection in selections]
+    heights += [TRACE_HEIGHT] * len(traces)
     with style():
         figure = new_figure(sum(heights) + 0.08 * len(heights) + 1.0)
-        panels = figure.subplots(len(records), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-        for panel, record, selection in zip(panels, records, selections, strict=True):
-            _population(panel, record, selection, window, colours[record.layer])
-        panels[-1].set(xlabel="time (s)", xlim=(window.start, window.stop))
+        panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for panel, record, selection in zip(panels, records, selections, strict=False):
+            _population(panel, record, selection, view, colours[record.layer])
+        for panel, (record, trace) in zip(panels[len(records) :], traces, strict=True):
+            _trace(panel, record, trace, view, colours[record.layer])
+        panels[-1].set(xlabel="time (s)", xlim=(view.start, view.stop))
         panels[-1].tick_params(bottom=True, labelbottom=True)
         panels[-1].spines["bottom"].set(color="black")
-        figure.suptitle(_title(window, records))
+        _name_tokens(panels[0], view)
+        figure.suptitle(_title(view, records, about))
         if any(record.spike_index is None for record in records):
             _colour_bar(figure, panels)
     return figure
 
 
-def _window(run, t_start, t_stop, batch, max_cells, settle):
+def _view(run, t_start, t_stop, batch, max_cells, at):
     start = 0.0 if t_start is None else float(magnitude(t_start, "s"))
     stop = float(magnitude(run.t_stop if t_stop is None else t_stop, "s"))
     if not start < stop:
         raise ValueError(f"there is no time to draw between {start:g} s and {stop:g} s.")
-    return Window(start, stop, None if settle is None else float(magnitude(settle, "s")), batch, max_cells)
+    return View(start, stop, tuple(run.epochs), batch, max_cells, at or {})
 
 
-def _title(window, records):
+def _check_place(records, view):
+    """Refuse an index along an axis that no population has, or beyond its size."""
+    for kind, index in view.at.items():
+        sizes = [dict(record.axes)[kind] for record in records if kind in dict(record.axes)]
+        if not sizes:
+            raise ValueError(f"there is no population with an axis {kind!r}.")
+        if not 0 <= index < max(sizes):
+            raise ValueError(f"there is no {kind} {index}: there are {max(sizes)}, counted from 0.")
+
+
+def _title(view, records, about):
     n_batch = dict(records[0].axes).get("batch", 1)
-    which = f", input {window.batch} (of {n_batch})" if n_batch > 1 else ""
-    settling = "; settling up to the dashed line" if window.measured is not None else ""
-    what = "Rates" if all(record.spike_index is None for record in records) else "Spikes"
-    return f"{what} of every population{which}{settling}"
+    parts = [about, *(f"{kind} {index}" for kind, index in view.at.items())]
+    parts += [f"input {view.batch} (of {n_batch})"] if n_batch > 1 else []
+    what = "values" if all(record.spike_index is None for record in records) else "spikes"
+    beginning = ", ".join(each for each in parts if each)
+    shaded = "; shaded: not measured" if view.measured else ""
+    return f"{beginning}: {what}{shaded}" if beginning else f"{what.capitalize()} of every population{shaded}"
 
 
-def _of_input(record, batch):
-    """Indices into `cells` of the recorded cells of one input."""
-    n_batch = dict(record.axes).get("batch", 1)
-    if not 0 <= batch < n_batch:
-        raise ValueError(f"there is no input {batch}: population {record.name!r} has {n_batch}, counted from 0.")
-    kinds = [kind for kind, _ in record.axes]
-    if "batch" not in kinds:
-        return np.arange(len(record.cells))
-    return np.flatnonzero(cell_positions(record)["index"][:, kinds.index("batch")] == batch)
+def _of_input(record, view):
+    """Indices into `cells` of the recorded cells of one input, at the chosen places."""
+    sizes, positions = dict(record.axes), cell_positions(record)
+    n_batch = sizes.get("batch", 1)
+    if not 0 <= view.batch < n_batch:
+        raise ValueError(f"there is no input {view.batch}: population {record.name!r} has {n_batch}, counted from 0.")
+    chosen = {"batch": view.batch} | view.at
+    here = [positions[kind] == index for kind, index in chosen.items() if kind in sizes and kind != "sign"]
+    return np.flatnonzero(np.all(here, axis=0)) if here else np.arange(len(record.cells))
 
 
-def _selection(record, window):
+def _selection(record, view):
     """Indices into `cells` of the cells drawn: off cells first, so that they lie below, and in flat order."""
-    places = _of_input(record, window.batch)
-    if len(places) > window.max_cells:  # at random: a regular step would pick the same component of every head
-        places = np.sort(np.random.default_rng(0).choice(places, window.max_cells, replace=False))
+    places = _of_input(record, view)
+    if len(places) > view.max_cells:  # at random: a regular step would pick the same component of every head
+        places = np.sort(np.random.default_rng(0).choice(places, view.max_cells, replace=False))
     return places[np.argsort(_on(record)[places], kind="stable")]
 
 
@@ -113,23 +145,66 @@ def _on(record):
     return np.ones(len(record.cells), dtype=bool) if sign is None else sign == "on"
 
 
-def _population(panel, record, selection, window, colour):
+def _population(panel, record, selection, view, colour):
     on = _on(record)[selection]
     if record.spike_index is None:
-        _rates(panel, record, selection, window)
+        _values(panel, record, selection, view)
     else:
-        _spikes(panel, record, selection, on, window, colour)
+        _spikes(panel, record, selection, on, view, colour)
     panel.set_ylim(-0.5, max(1, len(selection)) - 0.5)
     _frame(panel, colour)
     _sign_labels(panel, on, paired="sign" in dict(record.axes))
-    if window.measured is not None and window.measured > window.start:
-        panel.axvspan(window.start, min(window.measured, window.stop), color="#F2F2F2", zorder=0)
-        panel.axvline(window.measured, color="black", linewidth=0.8, linestyle="--", zorder=3)
+    _shade(panel, view)
     total = int(np.prod([size for kind, size in record.axes if kind != "batch"]))
     name = f"{record.name.replace('_', ' ')}\n{record.layer}\n{len(selection)} of {total:,} cells"
     beside = {"transform": panel.transAxes, "va": "center", "fontsize": 9}
     panel.text(-0.045, 0.5, name, ha="right", **beside)
-    panel.text(1.01, 0.5, _mean_rate(record, window), ha="left", **beside)
+    panel.text(1.01, 0.5, _mean(record, view), ha="left", **beside)
+
+
+def _shade(panel, view):
+    """Shade what is not measured; dashed lines bound what is."""
+    for epoch in view.epochs:
+        start, stop = max(epoch.start, view.start), min(epoch.stop, view.stop)
+        if epoch.name != "window" and start < stop:
+            panel.axvspan(start, stop, color="#F2F2F2", zorder=0)
+        if epoch.name == "window":
+            for edge in {start, stop} - {view.start, view.stop}:
+                panel.axvline(edge, color="black", linewidth=0.8, linestyle="--", zorder=3)
+
+
+def _name_tokens(panel, view):
+    """Name above the first panel the windows in which one token is presented."""
+    named = [each for each in view.measured if each.token is not None and view.start <= each.start < view.stop]
+    for each in named[:: -(-len(named) // 12) or 1]:
+        panel.text(
+            (each.start + min(each.stop, view.stop)) / 2, 1.02, f"token {each.token}", ha="center", va="bottom", fontsize=8,
+            transform=panel.get_xaxis_transform(),
+        )  # fmt: skip
+
+
+def _trace(panel, record, trace, view, colour):
+    """A recorded variable of at most three cells over time."""
+    times = magnitude(trace.time, "s")
+    inside = (times >= view.start) & (times <= view.stop)
+    values, unit = shown_in(trace.values)
+    for place in range(min(SHOWN_TRACES, len(trace.cells))):
+        panel.plot(times[inside], values[inside, place], color=lighter(colour, 0.3 * place), linewidth=0.8)
+    _frame(panel, colour)
+    panel.tick_params(left=True)
+    panel.margins(y=0.1)
+    _shade(panel, view)
+    shown, total = min(SHOWN_TRACES, len(trace.cells)), len(trace.cells)
+    named = record.name.replace("_", " "), f"{trace.variable} ({unit})" if unit else trace.variable
+    panel.text(
+        -0.06,
+        0.5,
+        "\n".join((*named, f"{shown} of {total} traces")),
+        ha="right",
+        va="center",
+        fontsize=9,
+        transform=panel.transAxes,
+    )
 
 
 def _frame(panel, colour):
@@ -148,9 +223,9 @@ def _sign_labels(panel, on, paired):
         panel.axhline(np.sum(~on) - 0.5, color="#CCCCCC", linewidth=0.8, zorder=2)
 
 
-def _spikes(panel, record, selection, on, window, colour):
+def _spikes(panel, record, selection, on, view, colour):
     trains = spikes_by_cell(record)
-    times = [_inside(trains[place], window) for place in selection]
+    times = [_inside(trains[place], view) for place in selection]
     marks = _marks([each.size for each in times if each.size])
     for name, shade, rows in (("on", colour, np.flatnonzero(on)), ("off", lighter(colour), np.flatnonzero(~on))):
         if rows.size:
@@ -165,47 +240,47 @@ def _marks(counts):
     return {"linewidth": max(0.5, MARK / overlap), "alpha": max(0.2, 1 / overlap)}
 
 
-def _inside(times, window):
-    return times[(times >= window.start) & (times <= window.stop)]
+def _inside(times, view):
+    return times[(times >= view.start) & (times <= view.stop)]
 
 
-def _rates(panel, record, selection, window):
-    """Rates as an image; red above zero, blue below, on a scale of the population's own."""
-    times, rate = magnitude(record.sample_time, "s"), magnitude(record.rate, "Hz")[:, selection]
-    if rate.size == 0 or len(times) < 2:
+def _values(panel, record, selection, view):
+    """Values as an image; red above zero, blue below, on a scale of the population's own."""
+    times, value = magnitude(record.sample_time, "s"), _value(record)[:, selection]
+    if value.size == 0 or len(times) < 2:
         return
     half = (times[1] - times[0]) / 2
     extent = (times[0] - half, times[-1] + half, -0.5, len(selection) - 0.5)
-    largest = _largest(record, window) or 1.0
+    largest = _largest(record, view) or 1.0
     panel.imshow(
-        rate.T, aspect="auto", origin="lower", extent=extent, cmap=DIVERGING, vmin=-largest, vmax=largest, zorder=1
+        value.T, aspect="auto", origin="lower", extent=extent, cmap=DIVERGING, vmin=-largest, vmax=largest, zorder=1
     )
 
 
-def _sampled(record, window, start):
-    """Rates (Hz) of all recorded cells of this input from `start` to the end of the drawn time, (n_sample, n_cell)."""
-    times, rate = magnitude(record.sample_time, "s"), magnitude(record.rate, "Hz")
-    return rate[(times >= start) & (times <= window.stop)][:, _of_input(record, window.batch)]
+def _value(record):
+    """Values that the recorded cells stand for, (n_sample, n_cell): rates over the unit rate."""
+    return magnitude(record.rate, "Hz") / magnitude(record.unit_rate, "Hz")
 
 
-def _largest(record, window):
-    """Largest rate (Hz) of any cell after settling; if that is zero, over the whole drawn time."""
-    starts = (max(window.start, window.measured or 0.0), window.start)
-    largest = [float(np.abs(_sampled(record, window, start)).max(initial=0.0)) for start in starts]
-    return largest[0] or largest[1]
+def _largest(record, view):
+    """Largest value of any cell in the measured windows; if that is nothing, over the whole drawn time."""
+    times = magnitude(record.sample_time, "s")
+    value = np.abs(_value(record)[:, _of_input(record, view)])
+    drawn = (times >= view.start) & (times <= view.stop)
+    measured = drawn & np.any([(times >= each.start) & (times <= each.stop) for each in view.measured], axis=0)
+    inside, whole = (float(value[each].max(initial=0.0)) for each in (measured, drawn))
+    return inside if inside > NOTHING * whole else whole
 
 
-def _mean_rate(record, window):
-    """Label at the right: mean rate of all recorded cells of this input over the drawn time."""
-    places = _of_input(record, window.batch)
-    if not len(places):
+def _mean(record, view):
+    """Label at the right: mean over all cells of this input in the measured windows; in the rate form, the scale."""
+    if not len(_of_input(record, view)):
         return "not recorded"
-    if record.spike_index is None:
-        rates = _sampled(record, window, window.start)
-        return f"mean {_hertz(rates.mean())}\nscale ±{_hertz(_largest(record, window))}" if rates.size else "no sample"
-    trains = spikes_by_cell(record)
-    count = sum(_inside(trains[place], window).size for place in places)
-    return f"mean {_hertz(count / len(places) / (window.stop - window.start))}"
+    mean = None if record.mean_rate is None else magnitude(record.mean_rate, "Hz")[view.batch]
+    if record.spike_index is not None:
+        return "" if mean is None else f"mean {_hertz(mean)}\nof all cells"
+    shown = [] if mean is None else [f"mean {mean / float(magnitude(record.unit_rate, 'Hz')):.3g}"]
+    return "\n".join([*shown, f"scale ±{_largest(record, view):.3g}"])
 
 
 def _hertz(rate):
@@ -219,4 +294,4 @@ def _colour_bar(figure, panels):
     shades = ScalarMappable(Normalize(-1, 1), DIVERGING)
     bar = figure.colorbar(shades, ax=list(panels), location="bottom", shrink=0.4, aspect=40, pad=0.01, extend="both")
     bar.set_ticks([-1, -0.5, 0, 0.5, 1])
-    bar.set_label("rate / scale of the population (given at the right)")
+    bar.set_label("value / scale of the population (given at the right)")

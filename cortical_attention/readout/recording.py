@@ -1,13 +1,12 @@
-"""Recorded populations as neo objects, and neo objects as NIX files."""
+"""Recorded populations as neo objects: spike trains, rates, traces, and the epochs of the run."""
 
 import json
 
 import neo
 import numpy as np
 
-from cortical_attention.readout.files import replacing
 from cortical_attention.readout.provenance import jsonable
-from cortical_attention.readout.units import magnitude, to_quantities
+from cortical_attention.readout.units import in_si, magnitude, to_quantities
 
 SIGNS = ("on", "off")
 INT64 = range(-(2**63), 2**63)
@@ -17,19 +16,21 @@ def to_block(run, **annotations):
     """Turn a run into one neo Block with one Segment.
 
     Each recorded cell becomes a SpikeTrain (from 0 s to `t_stop`, times in seconds, bit for bit those of Brian2), each
-    population an AnalogSignal of the rates of its recorded cells (Hz), one column per cell. A Group with the name of the
-    population holds both. The rate form has no spike trains; a population with fewer than two samples has no signal.
+    population of the rate form an AnalogSignal of the rates of its recorded cells (Hz), one column per cell, and each
+    recorded variable an AnalogSignal in its SI unit. A Group with the name of the population holds them. A population with
+    fewer than two samples has no signal of rates. Epochs "settle", "window" and, where tokens are presented one after
+    another, "token" (labels: the token) divide the time of the run.
 
-    Annotations of trains are `population`, `index` (position along each axis), and `head` and `sign` ("on" or "off") if
-    there is such an axis. Annotations of signals and groups are common to their cells: `population`, `cell_type`, `layer`,
-    `axes` (JSON: kinds and sizes), `seed` (JSON: seeds by name) and `unit_rate`; signals have `cell` (flat index), `head`
-    and `sign` as array annotations. (Annotations of trains are slow to write.)
+    Annotations of trains are `population`, `cell` (flat index), the index along each axis by its kind (`head`, `token`,
+    `context`, `key`, ...), and `sign` ("on" or "off") where cells are paired; signals have the same as array annotations.
+    Annotations of signals and groups are common to their cells: `population`, `cell_type`, `layer`, `axes` (JSON: kinds and
+    sizes), `seed` (JSON: seeds by name) and `unit_rate`.
 
     Parameters
     ----------
     run
-        With `records` (name, cell_type, layer, axes, unit_rate, cells, spike_index, spike_time, sample_time, rate),
-        `t_stop` (s) and `seeds`.
+        With `records` (name, cell_type, layer, axes, unit_rate, cells, spike_index, spike_time, sample_time, rate, traces),
+        `t_stop` (s), `epochs` and `seeds`: a `simulation.run.Run`, or what `readout.store.read_recording` gives.
     **annotations
         Of the block; values that NIX cannot store are written as JSON, None is omitted.
 
@@ -43,8 +44,9 @@ def to_block(run, **annotations):
     block.annotate(**_annotations(seed=dict(run.seeds), **annotations))
     segment = neo.Segment(name="run")
     block.segments.append(segment)
+    segment.epochs.extend(epochs_of(run))
     for record in run.records:
-        trains, signals = spike_trains(record, run), rate_signals(record, run)
+        trains, signals = spike_trains(record, run), [*rate_signals(record, run), *trace_signals(record, run)]
         segment.spiketrains.extend(trains)
         segment.analogsignals.extend(signals)
         block.groups.append(neo.Group([*trains, *signals], name=record.name, **_shared(record, run)))
@@ -56,16 +58,16 @@ def spike_trains(record, run):
     if record.spike_index is None:
         return []
     t_stop = to_quantities(run.t_stop, "s")
-    positions = cell_positions(record)
+    positions = {name: each.tolist() for name, each in cell_positions(record).items()}
     return [
         neo.SpikeTrain(
             times,
             t_stop,
-            units="s",
-            t_start=0.0,
+            units=t_stop.units,  # parsing its name takes longer than all else
+            t_start=0.0 * t_stop.units,
             name=f"{record.name} {cell}",
             population=record.name,
-            **_of_cell(positions, place),
+            **{name: each[place] for name, each in positions.items()},
         )
         for place, (cell, times) in enumerate(zip(record.cells, spikes_by_cell(record), strict=True))
     ]
@@ -99,31 +101,53 @@ def rate_signals(record, run):
     signal = neo.AnalogSignal(rate, t_start=_seconds(times[0]), sampling_period=_seconds(period))
     signal.name = record.name
     signal.annotate(**_shared(record, run))
-    signal.array_annotate(cell=np.asarray(record.cells), **cell_positions(record, named=True))
+    signal.array_annotate(**cell_positions(record))
     return [signal]
 
 
-def cell_positions(record, named=False):
-    """Positions of the recorded cells along the axes of their population.
-
-    Returns (n_recorded, n_axis) indices as `index`, and along axes of that kind `head` (n_recorded,), an int, and
-    `sign`, "on" or "off"; `index` is left out where `named` is true.
-    """
-    kinds, sizes = [kind for kind, _ in record.axes], [size for _, size in record.axes]
-    cells = np.asarray(record.cells)
-    if cells.size and (cells.min() < 0 or cells.max() >= np.prod(sizes)):
-        raise ValueError(f"population {record.name!r}: a recorded cell lies outside its {np.prod(sizes)} cells.")
-    index = np.stack(np.unravel_index(cells, sizes), axis=-1)
-    found = {} if named else {"index": index}
-    if "head" in kinds:
-        found["head"] = index[:, kinds.index("head")]
-    if "sign" in kinds:
-        found["sign"] = np.array(SIGNS)[index[:, kinds.index("sign")]]
+def trace_signals(record, run):
+    """List of a neo.AnalogSignal (n_sample, n_cell) for each recorded variable, named after it."""
+    found = []
+    for trace in record.traces:
+        times, period = magnitude(trace.time, "s"), to_quantities(run.dt, "s")
+        values = trace.values if hasattr(trace.values, "dimensionality") else in_si(trace.values)
+        start = _seconds(times[0] if times.size else 0.0)
+        signal = neo.AnalogSignal(values, t_start=start, sampling_period=period, name=f"{record.name} {trace.variable}")
+        signal.annotate(variable=trace.variable, **_shared(record, run))
+        signal.array_annotate(**cell_positions(record, trace.cells))
+        found.append(signal)
     return found
 
 
-def _of_cell(positions, place):
-    return _annotations(**{name: values[place] for name, values in positions.items()})
+def epochs_of(run):
+    """Epochs of a run (list of neo.Epoch): "settle", "window" and, where windows have tokens of their own, "token"."""
+    named = {name: [each for each in run.epochs if each.name == name] for name in ("settle", "window")}
+    named["token"] = [each for each in named["window"] if each.token is not None]
+    return [
+        neo.Epoch(
+            _seconds([each.start for each in some]), _seconds([each.stop - each.start for each in some]),
+            [name if each.token is None else f"token {each.token}" for each in some], name=name,
+        )
+        for name, some in named.items() if some
+    ]  # fmt: skip
+
+
+def cell_positions(record, cells=None):
+    """Positions of cells, by default the recorded ones, along the axes of their population.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_cell,)
+        `cell`, the flat index; the index along each axis, by its kind; and `sign`, "on" or "off".
+    """
+    kinds, sizes = [kind for kind, _ in record.axes], [size for _, size in record.axes]
+    cells = np.asarray(record.cells if cells is None else cells)
+    if cells.size and (cells.min() < 0 or cells.max() >= np.prod(sizes)):
+        raise ValueError(f"population {record.name!r}: a recorded cell lies outside its {np.prod(sizes)} cells.")
+    found = {"cell": cells} | dict(zip(kinds, np.unravel_index(cells, sizes), strict=True))
+    if "sign" in kinds:
+        found["sign"] = np.array(SIGNS)[found["sign"]]
+    return found
 
 
 def _shared(record, run):
@@ -162,27 +186,3 @@ def _fits(entry):
     if isinstance(entry, str):
         return "\0" not in entry
     return not isinstance(entry, int) or entry in INT64
-
-
-def write_nix(block, path):
-    """Write a neo Block to a NIX file: lossless but slow, tens of milliseconds per train.
-
-    Raises
-    ------
-    FolderError
-        If the file cannot be written.
-    """
-    with replacing(path) as part, neo.io.NixIO(str(part), mode="ow") as file:
-        file.write_block(block)
-
-
-def read_nix(path):
-    """Read the neo Block of a NIX file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    """
-    with open(path, "rb"), neo.io.NixIO(str(path), mode="ro") as file:
-        return file.read_block()

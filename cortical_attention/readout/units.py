@@ -13,8 +13,9 @@ def to_quantities(x, unit):
 
     Parameters
     ----------
-    x : brian2.Quantity
-        Any shape. A plain number is accepted if `unit` is "dimensionless".
+    x : brian2.Quantity or quantities.Quantity
+        Any shape; of the package `quantities` where a recording was read from a file. A plain number is accepted if
+        `unit` is "dimensionless".
     unit : str
         A unit of `quantities`, such as "s", "Hz" or "mV".
 
@@ -26,18 +27,22 @@ def to_quantities(x, unit):
     Raises
     ------
     ValueError
-        If the dimension of `x` is not that of `unit`, or `x` is already a quantity of `quantities`.
+        If the dimension of `x` is not that of `unit`.
     """
     import quantities as pq
 
-    if isinstance(x, pq.Quantity):
-        raise ValueError(f"a Brian2 quantity is needed here, got one of the package quantities: {x!r}.")
-    si = _si_unit(x)
-    plain = pq.Quantity(np.asarray(x, dtype=float), si)
+    plain = x if isinstance(x, pq.Quantity) else in_si(x)
     try:
-        return plain.rescale(unit)
+        return plain.astype(float).rescale(unit)
     except ValueError as error:
-        raise ValueError(f"a quantity in {unit} is needed, got one in {si.dimensionality}.") from error
+        raise ValueError(f"a quantity in {unit} is needed, got one in {plain.dimensionality}.") from error
+
+
+def in_si(x):
+    """Turn a Brian2 quantity of any dimension into a `quantities.Quantity` in SI base units (nothing is rounded)."""
+    import quantities as pq
+
+    return pq.Quantity(np.asarray(x, dtype=float), _si_unit(x))
 
 
 def _si_unit(x):
@@ -64,3 +69,25 @@ def value_and_unit(x):
 
     value = np.asarray(x).tolist()
     return value if x.dim.is_dimensionless else {"value": value, "unit": str(get_unit(x.dim))}
+
+
+def shown_in(x):
+    """Values of a quantity and a unit in which people read them: mV, pA or nS where SI units are unwieldy.
+
+    Parameters
+    ----------
+    x : brian2.Quantity or quantities.Quantity
+
+    Returns
+    -------
+    values : ndarray
+    unit : str
+        Empty without dimension.
+    """
+    plain = x if hasattr(x, "dimensionality") else in_si(x)
+    for unit in ("mV", "pA", "nS", "ms", "Hz", "dimensionless"):
+        try:
+            return plain.rescale(unit).magnitude, "" if unit == "dimensionless" else unit
+        except ValueError:
+            continue
+    return plain.magnitude, plain.dimensionality.string
