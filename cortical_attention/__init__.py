@@ -1,13 +1,74 @@
 """Does a cortico-thalamic circuit compute multihead self-attention? Circuits in Brian2, held against the algebra.
 
-The folders `cells`, `wiring`, `circuits` and `experiments` stand at the top of the repository and are installed inside this
-package; in a clone they are found there without being installed (decision 0014).
+The names in `__all__` are the public face; each is imported when it is first used, so that importing the package takes no
+time. The folders `cells`, `wiring`, `circuits` and `experiments` stand at the top of the repository and are installed inside
+this package; in a clone they are found there without being installed (decision 0014).
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 _CLONE = Path(__file__).parents[1]
 if (_CLONE / "wiring" / "circuit.py").is_file() and (_CLONE / "setup.cfg").is_file():
     __path__.append(str(_CLONE))
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cortical_attention.cells.cell import CellType as CellType
+    from cortical_attention.cells.forms import FORMS as FORMS
+    from cortical_attention.cells.forms.form import Form as Form
+    from cortical_attention.circuits.plan import Plan as Plan
+    from cortical_attention.circuits.plan import Reading as Reading
+    from cortical_attention.circuits.stack import join as join
+    from cortical_attention.circuits.stack import stack as stack
+    from cortical_attention.inputs.cases import Case as Case
+    from cortical_attention.inputs.cases import load as load_case  # noqa: F401
+    from cortical_attention.inputs.torch_layers import from_torch as from_torch
+    from cortical_attention.trials.result import Result as Result
+    from cortical_attention.trials.result import attend as attend
+    from cortical_attention.trials.result import load as load
+    from cortical_attention.trials.systems import SYSTEMS as SYSTEMS
+    from cortical_attention.trials.systems import System as System
+    from cortical_attention.wiring.circuit import Circuit as Circuit
+    from cortical_attention.wiring.circuit import Population as Population
+    from cortical_attention.wiring.circuit import Projection as Projection
+
+_PLACES = {
+    "attend": "trials.result",
+    "load": "trials.result",
+    "Result": "trials.result",
+    "load_case": "inputs.cases:load",
+    "Case": "inputs.cases",
+    "from_torch": "inputs.torch_layers",
+    "SYSTEMS": "trials.systems",
+    "System": "trials.systems",
+    "FORMS": "cells.forms",
+    "Form": "cells.forms.form",
+    "CellType": "cells.cell",
+    "Circuit": "wiring.circuit",
+    "Population": "wiring.circuit",
+    "Projection": "wiring.circuit",
+    "Plan": "circuits.plan",
+    "Reading": "circuits.plan",
+    "join": "circuits.stack",
+    "stack": "circuits.stack",
+}
+"""Where the public names lie in the package: module, or module:name."""
+
+__all__ = [*_PLACES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported when it is first used."""
+    if name not in _PLACES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    module, _, own = _PLACES[name].partition(":")
+    found = getattr(import_module(f"{__name__}.{module}"), own or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

@@ -57,6 +57,7 @@ from cortical_attention.trials.spike_error_sources import idealised
 INTERACTION, BESIDES = "interaction", "besides"
 CASES = tuple(case.name for case in suite_cases() if case.name.startswith("self_n4"))
 OTHERS = 1000  # seed of the first of the other inputs
+WHOLE_ERROR = 100  # per cent
 
 
 # Protocol
@@ -210,16 +211,18 @@ def draw(rows):
         panels = figure.subplots(1, len(rungs), squeeze=False)[0]
         for panel, rung in zip(panels, rungs, strict=True):
             own = _of(rows, rung)
-            names = list(own[0]["parts"])
+            names, found = list(own[0]["parts"]), []
             for each in own:
                 k = cases.index(each["case"])
                 shares = [100 * each["parts"][name] / each["squared_error"] for name in names]
+                found += shares
                 panel.plot(shares, np.arange(len(names)) + 0.15 * (k - 1), CYCLE[k], marker=MARKERS[k], linestyle="")
             panel.axvline(0, color="#777777", linewidth=1)
             panel.grid(axis="y", color="#EEEEEE")
             panel.set_axisbelow(True)
             panel.set(xlabel="share of the squared error (%)", title=f"{rung} cells")
-            panel.set_xscale("symlog", linthresh=100, linscale=1)  # one part may outweigh all others
+            if any(abs(share) > WHOLE_ERROR for share in found):  # one part may outweigh all others
+                panel.set_xscale("symlog", linthresh=WHOLE_ERROR, linscale=1)
             panel.margins(x=0.08)
             panel.set_yticks(range(len(names)), names)
             panel.invert_yaxis()

@@ -175,7 +175,7 @@ def main(
     for name, compared in swept.done.items():
         own = folder / name.replace(", ", "-")
         own.mkdir(exist_ok=True)
-        write_comparison(compared, jobs[name], own)
+        write_comparison(compared, jobs[name], case, own)
     rows = [row(name, compared) for name, compared in swept.done.items()]
     result = swept.result(rows, size=size, **memory_mb())
     content = run_json(first, swept, wirings=chosen[0], forms=chosen[1], size=size)

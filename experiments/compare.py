@@ -67,9 +67,9 @@ def main(
         presented = present(loaded, options, report, executor)
     folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite)
     with keeping(folder):
-        write_run(presented, options, folder)
+        write_run(presented, options, loaded, folder)
         compared = held(presented, reference, loaded, options)
-        write_comparison(compared, options, folder)
+        write_comparison(compared, folder)
     print_comparison(compared, folder, output.console, output.json)
     return status_by([compared.report["settled"]], compared.run.interrupted)
 

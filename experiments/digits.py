@@ -85,7 +85,7 @@ def main(
             content = {"images": images, **content_of(cases[0])}
             folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite)
         status = max(status, _status(results[each]))
-        _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
+        _write(results[each], options, cases[0], pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
             break
     result = summarise(results, labels[chosen])
@@ -206,16 +206,16 @@ def _range(values, show):
     return f"{show(values['lowest'])} to {show(values['highest'])}"
 
 
-def _write(compared, options, picture, folder):
+def _write(compared, options, case, picture, folder):
     """Files of one form: figures of the first image, and every comparison."""
     first = compared[0]
-    write_run(first.answer, options, folder)
+    write_run(first.answer, options, case, folder)
     write_json(folder / "comparisons.json", [each.report for each in compared])
     if first.answer.output is not None:
         answers, algebra = outputs(compared)
         write_array(folder / "output.npy", answers)
         write_array(folder / "reference.npy", algebra)
-        save(draw(first, options), folder / "comparison.png")
+        save(draw(first), folder / "comparison.png")
         if first.answer.attention is not None and first.reference.attention.kappa is not None:
             kappa = first.answer.attention[0]
             save(attention_over_digit(picture, kappa, first.reference.attention.kappa), folder / "attention.png")

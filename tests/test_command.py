@@ -18,10 +18,11 @@ from cortical_attention.command.status import script
 from cortical_attention.experiments import compare
 from cortical_attention.inputs.cases import load
 from cortical_attention.readout.files import RESULT_FILES
-from cortical_attention.readout.recording import read_nix
+from cortical_attention.readout.recording import to_block
+from cortical_attention.readout.store import read_recording
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
-from tests.command import BRIEF, FIELDS, QUICK, ROOT, SIZES, case, check_refused, python, run, saved, tree
+from tests.command import BRIEF, FIELDS, QUICK, ROOT, RUN_FILES, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
 
 
@@ -95,7 +96,7 @@ def test_run_json(done):
 
 def test_recording(done):
     folder, _, _ = done
-    block = read_nix(folder / "recording.nix")
+    block = to_block(read_recording(folder / "recording.h5"))
     assert isinstance(block, neo.Block)
     (segment,) = block.segments
     populations = {signal.annotations["population"] for signal in segment.analogsignals}
@@ -291,7 +292,7 @@ def test_interrupted_in_spikes():
     assert 0 < report["biological_s"] < 90
     assert error.count("interrupted after") == 1
     assert not Path("result/output.npy").exists()
-    assert read_nix("result/recording.nix").segments[0].spiketrains
+    assert to_block(read_recording("result/recording.h5")).segments[0].spiketrains
 
 
 def test_interrupted_in_the_pilot():
@@ -303,8 +304,7 @@ def test_interrupted_in_the_pilot():
 
 # Digits
 OF_DIGITS = {
-    "output.npy", "reference.npy", "comparisons.json", "comparison.png", "attention.png", "raster.png", "recording.nix",
-    "run.json",
+    "output.npy", "reference.npy", "comparisons.json", "comparison.png", "attention.png", *RUN_FILES,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from cortical_attention.command import options
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.readout.files import LOCK, FolderError, locked
 from cortical_attention.trials import comparison
-from tests.command import BRIEF, NUMBERS, check_refused, run, saved, tree
+from tests.command import ARRAYS, BRIEF, NUMBERS, RUN_FILES, check_refused, run, saved, tree
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +191,6 @@ def test_not_enough_memory(monkeypatch):
 
 
 # What fails after the run
-RUN_FILES = {"run.json", "recording.nix", "raster.png"}
 
 
 def check_kept(*, names, files=frozenset()):
@@ -240,7 +239,7 @@ def test_a_picture_that_fails_leaves_the_run_and_its_comparison(monkeypatch):
         raise IndexError("no such panel")
 
     monkeypatch.setattr("cortical_attention.trials.results.draw", fail)
-    check_kept(names=["no such panel"], files=["comparison.json", "output.npy", "reference.npy"])
+    check_kept(names=["no such panel"], files=["comparison.json", *ARRAYS])
     assert json.loads(Path("result/comparison.json").read_text())["settled"] is False
 
 

@@ -25,10 +25,11 @@ MAY_IMPORT = {
     "circuits": {"cells", "wiring"},  # never the reference: the thing measured does not import its yardstick
     "simulation": {"cells", "wiring", "circuits"},  # nor does what runs it
     "trials": BELOW - {"trials"},
-    "command": BELOW | {"sweep", "experiments"},  # experiments by name only, to list and to run them
+    "command": BELOW | {"sweep", "experiments", "export"},  # experiments by name only, to list and to run them
     "sweep": BELOW | {"command", "experiments"},
+    "export": {"readout"},
     "experiments": BELOW | {"command", "sweep"},
-    "tests": BELOW | {"command", "sweep", "experiments", "benchmarks"},
+    "tests": BELOW | {"command", "sweep", "experiments", "benchmarks", "export"},
     "benchmarks": BELOW | {"command", "experiments"},
 }
 FORBIDDEN = [

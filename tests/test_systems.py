@@ -21,7 +21,7 @@ from cortical_attention.simulation.attend import Settings, attend, prepare, read
 from cortical_attention.trials.comparison import compare
 from cortical_attention.trials.systems import NULLS, SYSTEMS, System, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
-from tests.command import AGREEMENT, BRIEF, QUICK, check_refused, saved
+from tests.command import AGREEMENT, BRIEF, QUICK, RUN_FILES, check_refused, saved
 from tests.command import run as command
 
 SMALL = {"n_head": 1, "d_model": 3, "d_key": 2, "d_value": 2}
@@ -190,8 +190,12 @@ def test_the_settling_time_is_shown_where_there_is_one(case):
     options = o.check(**SHORT)
     block = case.block._asdict()
     times = options.settings.times()
-    assert SYSTEMS["mask"].wiring(times, case.tokens[None], **block).protocol.settle == times.settle
-    assert SYSTEMS["memory"].wiring(times, case.tokens[None], **block).protocol.settle is None
+    before, window = SYSTEMS["mask"].wiring(times, case.tokens[None], **block).protocol.epochs
+    assert (before.name, before.start, before.stop) == ("settle", 0.0, pytest.approx(float(times.settle)))
+    assert (window.name, window.stop - window.start) == ("window", pytest.approx(float(times.window)))
+    epochs = SYSTEMS["memory"].wiring(times, case.tokens[None], **block).protocol.epochs
+    assert [each.token for each in epochs if each.name == "window"] == list(range(len(case.tokens)))
+    assert all(one.stop == other.start for one, other in zip(epochs, epochs[1:], strict=False))
 
 
 # One judgement
@@ -220,7 +224,8 @@ def test_a_callable_without_reference(mine):
     assert {report[name] for name in AGREEMENT} == {None}
     assert done.stderr.count("has no reference") == 1
     assert {path.name for path in Path("result").iterdir()} == {
-        "comparison.json", "output.npy", "recording.nix", "raster.png", "run.json",
+        "comparison.json", "output.npy", "attention.npy", "calibration.npz", "case.npz", "recording.h5", "raster.png",
+        "run.json",
     }  # fmt: skip
     assert json.loads(Path("result/run.json").read_text())["parameters"]["wiring"] == "mine:wiring"
     ours = compare_output("mask")
@@ -291,7 +296,7 @@ def test_one_whose_answer_cannot_be_read_leaves_its_run(mine):
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert "KeyError: 'tectum'" in done.stderr
-    assert {path.name for path in Path("result").iterdir()} - {LOCK} == {"recording.nix", "raster.png", "run.json"}
+    assert {path.name for path in Path("result").iterdir()} - {LOCK} == RUN_FILES
 
 
 @pytest.mark.parametrize("words", ["multihead --wiring", "normalisation --wiring", "ladder --rungs rate --wirings"])

@@ -152,7 +152,7 @@ def _cell(given):
         "sends": "" if given["sends"] in ("1", "rate") else given["sends"],
         "dendrite": given["dendrite"],
         "time constant": "\n".join(f"{name}: {_quantity(each['tau'])}" for name, each in given["dendrites"].items()),
-        "recorded": "\n".join(_recorded(place, units) for place, units in given["variables"].items() if units),
+        "variables": "\n".join(_recorded(place, units) for place, units in given["variables"].items() if units),
     }
     for name, text in lines.items():
         if text:
@@ -161,8 +161,8 @@ def _cell(given):
 
 
 def _recorded(place, units):
-    """Variables of somata or dendrites that can be recorded, as text."""
-    return f"{place}: " + ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in units.items())
+    """Variables of somata, which `--record` takes, or of dendrites, as text."""
+    return f"{place}{' (--record)' if place == 'soma' else ''}: " + ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in units.items())
 
 
 def _synapses(described):

@@ -36,6 +36,16 @@ EXPERIMENTS = (
 )
 
 
+COMMANDS = {
+    "describe": ("describe.main", "What a circuit is made of, without running it."),
+    "show": ("folders.show", "Draw the pictures of a result again, of some cells and some time, from its folder alone."),
+    "diff": ("folders.diff", "Say what differs between two results: settings, inputs, and figures."),
+    "export": ("folders.export", "Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA."),
+    "repeat": ("folders.repeat", "Run the circuit of a result again, and say whether the answer is the same."),
+}
+"""Commands that are no experiments: their module and function here, and what the help says."""
+
+
 def main():
     """Run the command line."""
     silence()
@@ -61,11 +71,11 @@ def build(arguments):
             importlib.import_module(f"cortical_attention.experiments.{name}").main if name == named else _not_imported
         )
         app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
-    describe = (
-        importlib.import_module("cortical_attention.command.describe").main if named == "describe" else _not_imported
-    )
-    app.command("describe", help="What a circuit is made of, without running it.")(guarded(describe))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
+    for name, (place, sentence) in COMMANDS.items():
+        module, function = place.split(".")
+        own = importlib.import_module(f"cortical_attention.command.{module}") if name == named else None
+        app.command(name, help=sentence)(guarded(getattr(own, function) if own else _not_imported))
     return app
 
 

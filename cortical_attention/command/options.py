@@ -1,8 +1,9 @@
 """Options shared by the commands: their types for typer, and one check that converts them into settings."""
 
 import math
+import re
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 from brian2 import Hz, ms, second
@@ -10,9 +11,11 @@ from brian2 import Hz, ms, second
 from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form as FormType
-from cortical_attention.simulation.attend import Settings
 from cortical_attention.simulation.engine import TARGETS, compiler
+from cortical_attention.simulation.settings import Settings
+from cortical_attention.simulation.traces import WORDS
 from cortical_attention.trials.loading import loaded
+from cortical_attention.trials.options import NORMALISATIONS, Options
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
 
@@ -45,7 +48,8 @@ Record = Annotated[
     str,
     typer.Option(
         help="Recorded cells: default (all of nuclei, interneurons and L5 PT, 200 of each other population), "
-        "sample (32 per population) or all."
+        "sample (32 per population) or all. And traces of variables: superficial:v,apical, of 8 cells, or of chosen ones: "
+        "'superficial[head=0,token=2,count=4]:v'; several are parted by spaces. `describe` lists the variables."
     ),
 ]
 Out = Annotated[
@@ -62,40 +66,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, ev
 
 MAX_CELLS, MIN_UNIT_RATE = 10**6, 1e-6  # chosen: far beyond what is of use, so that nothing overflows
 MAX_STEPS = 1e9  # chosen: a day and more on the numpy target
-NORMALISATIONS = ("recurrent", "feedforward", "output")
 
 
 class OptionError(ValueError):
     """An option with an invalid value; the message is one sentence that names it."""
-
-
-class Options(NamedTuple):
-    """Checked options of a command.
-
-    Attributes
-    ----------
-    wiring : str, callable or System
-        As in `trials.systems.system_of`.
-    kernel : str
-    normalisation : str or None
-        None: without normalisation.
-    settings : simulation.attend.Settings
-    """
-
-    wiring: object
-    kernel: str
-    normalisation: str | None
-    settings: Settings
-
-    @property
-    def system(self):
-        """System of the wiring: circuit, algebra and nulls."""
-        return system_of(self.wiring, "--wiring")
-
-    @property
-    def named(self):
-        """Names that define the circuit (dict): wiring (as given), kernel, normalisation."""
-        return {"wiring": self.system.name, "kernel": self.kernel, "normalisation": self.normalisation}
 
 
 def check(
@@ -123,7 +97,7 @@ def check(
     _check_kernel(kernel)
     one_of("--normalisation", normalisation, NORMALISATIONS)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
-    one_of("--record", record, ("default", "sample", "all"))
+    record = recorded(record)
     one_of("--target", target, TARGETS)
     if target in ("cython", "cpp") and compiler() is None:
         raise OptionError(f"--target {target} needs a C++ compiler, and none was found; --target numpy needs none")
@@ -141,6 +115,45 @@ def check(
     )  # fmt: skip
     _check_times(settings.times(), form)
     return Options(wiring, kernel, None if unnormalised else normalisation, settings)
+
+
+def recorded(text):
+    """What is to be recorded, from the command line.
+
+    Parameters
+    ----------
+    text : str or dict
+        ``"sample"``, ``"superficial:v,apical"``, ``"all superficial[head=0,count=2]:v core:v"``; a dict is left as it is.
+
+    Returns
+    -------
+    str or dict
+        As `simulation.traces.request_of` takes it.
+
+    Raises
+    ------
+    OptionError
+    """
+    if not isinstance(text, str):
+        return text
+    words = text.split()
+    alone = [word for word in words if ":" not in word]
+    if len(alone) > 1 or not words:
+        raise OptionError(f"--record is '{text}' but needs one of {', '.join(WORDS)}, and population:variable")
+    for word in alone:
+        one_of("--record", word, (*WORDS, "population:variable"))
+    traces = dict(_trace(word) for word in words if ":" in word)
+    return ({"cells": alone[0]} if alone else {}) | traces if traces else alone[0]
+
+
+def _trace(word):
+    """Population and request of ``population[head=0]:variable,variable``."""
+    found = re.fullmatch(r"(\w+)(?:\[((?:\w+=\d+,?)+)\])?:(\w+(?:,\w+)*)", word)
+    if not found:
+        raise OptionError(f"--record is '{word}' but needs to be like superficial:v,apical or superficial[head=0]:v")
+    name, places, variables = found.groups()
+    at = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", places or "")}
+    return name, {"variables": variables.split(","), **at}
 
 
 def checked_wiring(wiring, without_reference=False, option="--wiring"):

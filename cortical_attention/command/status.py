@@ -64,9 +64,12 @@ def _ending_of_ours(error):
     from cortical_attention.command.options import OptionError
     from cortical_attention.inputs.cases import CaseError
     from cortical_attention.readout.files import FolderError
+    from cortical_attention.simulation.settings import SettingError
+    from cortical_attention.simulation.traces import RecordError
     from cortical_attention.wiring.expressions import WiringError
 
-    if isinstance(error, CaseError | OptionError | FolderError | MembraneError | WiringError):
+    ours = CaseError | OptionError | FolderError | MembraneError | RecordError | SettingError | WiringError
+    if isinstance(error, ours):
         return BAD_INPUT, str(error)
     return (FAILED, str(error)) if isinstance(error, RunError) else None
 

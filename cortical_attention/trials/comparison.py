@@ -303,6 +303,9 @@ def describe(answer, reference, options, size, index=0):
         {
             "schema_version": SCHEMA_VERSION,
             **_agreement(answer, reference, index),
+            "nulls": list(reference.nulls),
+            "rounding": reference.rounding,
+            "error_over_time": _errors(answer, reference, form, index),
             "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
             if not run.interrupted
             else None,
@@ -390,36 +393,16 @@ def _from_softmax(reference):
     return None if softmax is None else agreement.relative_l2(reference.attention.output, softmax)
 
 
-def error_over_time(answer, reference, options):
-    """Relative L2 error of the answer as a function of the length of the window it is read from.
-
-    Each query window is read in its first phase, its first two phases, and so on to its full length. In rates the values are
-    those at the end of the part, in spikes the mean over it.
-
-    Parameters
-    ----------
-    answer : Answer
-        Of a finished run; its first input is read.
-    reference : Reference
-        Of that input, with an algebra (`attention` is not None).
-    options : Options
-        Of which the form is used.
-
-    Returns
-    -------
-    times : Quantity (s), shape (n_phase_in_window,)
-        Lengths of the parts.
-    errors : list of (float or None)
-        One entry per part; None where it is not finite.
-
-    Raises
-    ------
-    ValueError
-        If the output differs in shape from that of the algebra, or is not finite.
-    """
-    windows, phase = answer.plan.protocol.windows, answer.plan.protocol.phase
+def _errors(answer, reference, form, index):
+    """Relative L2 of the answer read in the first part of the window, for every part (dict of lists: `s`, `relative_l2`);
+    None without an answer or a reference."""
+    if answer.output is None or reference.attention is None:
+        return None
+    windows, phase = answer.plan.protocol.windows, float(answer.plan.protocol.phase)
     parts = range(1, windows.shape[1] + 1)
-    read = [window_values(answer.run, options.settings.form, windows[:, :part]) for part in parts]
-    outputs = [answer.plan.read(answer.plan.output, each)[0] for each in read]
+    name = answer.plan.output.population  # the only one that is read
+    run = answer.run._replace(values={name: answer.run.values[name]})
+    read = [window_values(run, form, windows[:, :part]) for part in parts]
+    outputs = [answer.plan.read(answer.plan.output, each)[index] for each in read]
     errors = [agreement.relative_l2(output, reference.attention.output) for output in outputs]
-    return np.array(parts) * phase, errors
+    return {"s": [part * phase for part in parts], "relative_l2": errors}

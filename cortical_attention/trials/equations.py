@@ -5,6 +5,7 @@ from typing import NamedTuple
 from brian2 import Equations, get_unit
 
 from cortical_attention.cells.cell import CellType
+from cortical_attention.simulation.monitors import recordable
 from cortical_attention.wiring.signals import signals_of
 
 
@@ -96,8 +97,7 @@ def variables_of(group):
     """Variables of a Brian2 group that a StateMonitor can record: their SI unit by name (dict of str to str)."""
     return {
         name: unit_of(variable)
-        for name, variable in sorted(group.variables.items())
-        if not (variable.scalar or name.startswith("_") or name == "i")
+        for name, variable in ((name, group.variables[name]) for name in recordable(group))
     }
 
 

@@ -1,119 +1,136 @@
-"""Result folder of a comparison: first the record of the run, then its comparison with the algebra."""
+"""The folder of a comparison: first what is needed to know the run and to repeat it, then what came of it."""
 
 import sys
 
+import numpy as np
+import quantities as pq
+
 from cortical_attention.inputs.cases import arrays
 from cortical_attention.readout.figures import comparison as comparison_figure
-from cortical_attention.readout.files import result_folder, write_array, write_json
+from cortical_attention.readout.files import replacing, result_folder, write_array, write_json
 from cortical_attention.readout.raster import raster
-from cortical_attention.readout.recording import to_block, write_nix
+from cortical_attention.readout.store import write_recording
 from cortical_attention.readout.style import save
+from cortical_attention.readout.units import magnitude
 from cortical_attention.simulation import engine
-from cortical_attention.trials.comparison import error_over_time
+from cortical_attention.trials.options import written
 from cortical_attention.trials.provenance import provenance
 
 
-def write(compared, options, folder):
-    """Write all files of a result: those of `write_run`, then those of `write_comparison`.
-
-    Parameters
-    ----------
-    compared : Comparison
-    options : Options
-    folder : pathlib.Path
-        An existing folder.
-
-    Raises
-    ------
-    FolderError
-        If a file cannot be written.
-    """
-    write_run(compared.answer, options, folder)
-    write_comparison(compared, options, folder)
+def write(compared, options, case, folder):
+    """Write all files of a result: `write_run`, then `write_comparison`."""
+    write_run(compared.answer, options, case, folder)
+    write_comparison(compared, folder)
 
 
-def write_run(presented, options, folder):
-    """run.json, and the recording of the first input.
+def write_run(presented, options, case, folder):
+    """What is known before the run is judged: case.npz, run.json, calibration.npz, recording.h5 and raster.png.
 
     Parameters
     ----------
     presented : Presented or Answer
         Something with a `run` and its `plan`; it may be interrupted, and need not be read.
     options : Options
+    case : Case
+        The first input.
     folder : pathlib.Path
     """
-    write_json(folder / "run.json", run_json(presented, options))
-    write_recording(presented, options, folder)
+    run = presented.run
+    write_arrays(folder / "case.npz", arrays(case))
+    write_json(folder / "run.json", run_json(presented, options, case.name))
+    write_arrays(folder / "calibration.npz", {name: magnitude(each, "Hz") for name, each in run.unit_rates.items()})
+    write_recording(run, folder / "recording.h5")
+    if run.t_stop > 0:
+        title = about(options.system.name, options.settings.form.name, case.name)
+        save(raster(run, about=title), folder / "raster.png")
 
 
-def write_comparison(compared, options, folder):
-    """Write reference.npy, comparison.json, output.npy and comparison.png.
-
-    An interrupted run has neither output.npy nor comparison.png; a system without an algebra has neither reference.npy nor
-    comparison.png.
+def write_comparison(compared, folder):
+    """comparison.json, the outputs and attention weights of circuit and algebra, and comparison.png, as far as the run came
+    and there is a reference.
 
     Parameters
     ----------
     compared : Comparison
-        Its first input is written, each array with shape (n_token, d_model).
-    options : Options
     folder : pathlib.Path
-        An existing folder.
+    """
+    write_json(folder / "comparison.json", compared.report)
+    for name, array in results_of(compared).items():
+        write_array(folder / f"{name}.npy", array)
+    if compared.answer.output is not None and compared.reference.attention is not None:
+        save(draw(compared), folder / "comparison.png")
+
+
+def results_of(compared):
+    """Arrays of a comparison by the names of their files (dict); those that are not there are left out."""
+    answer, reference, _ = compared
+    algebra = reference.attention
+    found = {
+        "output": None if answer.output is None else answer.output[0],
+        "attention": None if answer.attention is None else answer.attention[0],
+        "reference": None if algebra is None else algebra.output,
+        "reference_attention": None if algebra is None else algebra.kappa,
+    }
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def write_arrays(path, named):
+    """Write arrays by name as `.npz`.
 
     Raises
     ------
     FolderError
-        If a file cannot be written.
+        If the file cannot be written.
     """
-    answer, reference, report = compared
-    if reference.attention is not None:
-        write_array(folder / "reference.npy", reference.attention.output)
-    write_json(folder / "comparison.json", report)
-    if answer.output is not None:
-        write_array(folder / "output.npy", answer.output[0])
-        if reference.attention is not None:
-            save(draw(compared, options), folder / "comparison.png")
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, **named)
 
 
-def write_recording(presented, options, folder):
-    """recording.nix and raster.png of the first input, as `write_run`."""
-    run = presented.run
-    write_nix(to_block(run, wiring=options.system.name, form=options.settings.form.name), folder / "recording.nix")
-    if len(run.records[0].sample_time) > 1:
-        save(raster(run, settle=presented.plan.protocol.settle), folder / "raster.png")
+def about(wiring, form, case):
+    """Beginning of a title."""
+    return ", ".join((f"{wiring} wiring", f"{form} form", *([case] if case else [])))
 
 
-def draw(compared, options):
+def draw(compared):
     """comparison.png of a finished run that has a reference."""
-    answer, reference, report = compared
-    times, errors = error_over_time(answer, reference, options)
-    nulls = {name: report[f"{name}_relative_l2"] for name in reference.nulls}
-    algebra = reference.attention
-    kappa = None if answer.attention is None or algebra.kappa is None else answer.attention[0]
-    shown = kappa, algebra.kappa, times, errors, nulls
-    return comparison_figure(answer.output[0], algebra.output, *shown, rounding=reference.rounding)
+    return drawn(compared.report, results_of(compared))
 
 
-def run_json(presented, options):
-    """Content of run.json for one run.
+def drawn(report, found, heads=None):
+    """comparison.png from what a folder holds.
 
     Parameters
     ----------
-    presented : Presented or Answer
-        As for `write_run`.
-    options : Options
+    report : dict
+        Content of comparison.json.
+    found : dict of str to ndarray
+        As `results_of` gives them.
+    heads : list of int, optional
+        Heads whose attention is drawn.
 
     Returns
     -------
-    dict
-        As returned by `trials.provenance.provenance`. The unit rates (Hz) of a population have a batch axis only if there
-        are several inputs.
-
-    Raises
-    ------
-    TypeError
-        For a constant of the form or of a population that JSON cannot represent.
+    matplotlib.figure.Figure
     """
+    nulls = {name: report[f"{name}_relative_l2"] for name in report["nulls"]}
+    kappa, algebra = found.get("attention"), found.get("reference_attention")
+    weights = (kappa, algebra) if kappa is not None and algebra is not None else (None, None)
+    times, errors = (report["error_over_time"][name] for name in ("s", "relative_l2"))
+    rounding = np.inf if report["rounding"] is None else report["rounding"]
+    return comparison_figure(
+        found["output"],
+        found["reference"],
+        *weights,
+        np.array(times) * pq.s,
+        errors,
+        nulls,
+        heads=heads,
+        rounding=rounding,
+    )
+
+
+def run_json(presented, options, case=""):
+    """Content of run.json, of what `write_run` takes."""
     run, populations = presented.run, presented.plan.circuit.populations
     unit_rates = {name: rates[0] if len(rates) == 1 else rates for name, rates in run.unit_rates.items()}
     target = {"target": run.target, "reason": run.target_reason, "flags": engine.flags(run.target)}
@@ -126,7 +143,8 @@ def run_json(presented, options):
         "cell_types": {name: each.cell._asdict() for name, each in populations.items()},
         "populations": {name: each.parameters for name, each in populations.items() if each.parameters},
     }
-    return provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
+    content = provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
+    return content | {"case": case, "options": written(options)}
 
 
 def content_of(case):

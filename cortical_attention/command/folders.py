@@ -1,0 +1,173 @@
+"""Commands on result folders: `show` draws again, `diff` compares two, `export` converts, `repeat` runs again."""
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from brian2 import second
+from rich.table import Table
+
+from cortical_attention.command import options as o
+from cortical_attention.command.status import FAILED, status_by
+from cortical_attention.command.tables import console_for
+from cortical_attention.export.nix import write_nix
+from cortical_attention.export.nwb import write_nwb
+from cortical_attention.export.sonata import write_sonata
+from cortical_attention.inputs.cases import arrays
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.style import save
+from cortical_attention.trials.result import ARRAYS, load
+
+FORMATS = ("nix", "nwb", "sonata")
+Folder = Annotated[Path, typer.Argument(help="Result folder of `compare`, or of `Result.save`.")]
+
+
+def show(
+    folder: Folder,
+    head: Annotated[int | None, typer.Option(help="Only cells of this head; default: of every head.")] = None,
+    token: Annotated[int | None, typer.Option(help="Only cells of this token; default: of every token.")] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Only cells of this context token; default: of every one.")
+    ] = None,
+    start: Annotated[float | None, typer.Option("--from", help="Drawn from here on (s); default: 0.")] = None,
+    stop: Annotated[
+        float | None, typer.Option("--to", help="Drawn up to here (s); default: the end of the run.")
+    ] = None,
+    cells: Annotated[int, typer.Option(help="Largest number of cells drawn per population.")] = 60,
+    out: Annotated[Path | None, typer.Option(help="Folder of the pictures; default: the result folder itself.")] = None,
+):
+    """Draw the pictures of a result again, of some cells and some time, from its folder alone."""
+    result = load(folder)
+    chosen = {"head": head, "token": token, "context": context, "from": start, "to": stop}
+    ending = "".join(f"-{name}{value:g}" for name, value in chosen.items() if value is not None)
+    times = {"t_start": None if start is None else start * second, "t_stop": None if stop is None else stop * second}
+    try:
+        figures = {"raster": result.raster(head=head, token=token, context=context, max_cells=cells, **times)}
+        if result.output is not None and result.reference is not None:
+            figures["comparison"] = result.comparison(None if head is None else [head])
+    except ValueError as error:
+        raise o.OptionError(f"{folder}: {error}") from error
+    for name, figure in figures.items():
+        path = (folder if out is None else out) / f"{name}{ending}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(figure, path)
+        print(path)
+
+
+def diff(first: Folder, second: Folder, json: o.Json = False):
+    """Say what differs between two results: settings, inputs, and figures."""
+    one, other = load(first), load(second)
+    found = {
+        "settings": _differing(one.provenance["options"], other.provenance["options"]),
+        "code": _differing(*(_code(each) for each in (one, other))),
+        "inputs": _arrays_differing(arrays(one.case), arrays(other.case)),
+        "results": _arrays_differing(*({name: getattr(each, name) for name in ARRAYS} for each in (one, other))),
+        "figures": _differing(*(_figures(each) for each in (one, other))),
+    }
+    console = console_for(json)
+    if json:
+        print(json_module.dumps(found))
+    for title, rows in found.items():
+        if rows:
+            table = Table(title.removesuffix("s"), str(first), str(second), title=title)
+            for name, values in rows.items():
+                table.add_row(name, *map(_text, values))
+            console.print(table)
+    same = [title for title, rows in found.items() if not rows]
+    console.print(f"the same: {', '.join(same) or 'nothing'}", highlight=False)
+
+
+def export(
+    folder: Folder,
+    to: Annotated[str, typer.Option(help=f"Format: {', '.join(FORMATS)}.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File (nix, nwb) or folder (sonata); default: recording.nix, recording.nwb or sonata "
+        "in the result folder.")
+    ] = None,
+    overwrite: o.Overwrite = False,
+):  # fmt: skip
+    """Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA."""
+    o.one_of("--to", to, FORMATS)
+    result = load(folder)
+    place = out or folder / {"nix": "recording.nix", "nwb": "recording.nwb", "sonata": "sonata"}[to]
+    if place.exists() and not overwrite:
+        raise o.OptionError(f"{place} exists already; choose another with --out, or add --overwrite")
+    if to == "sonata":
+        place.mkdir(parents=True, exist_ok=True)
+        write_sonata(result.recording, place)
+    else:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if to == "nix":
+            write_nix(result.spikes, place)
+        else:
+            write_nwb(result.recording, place, result.provenance, result.about)
+    print(place)
+
+
+def repeat(folder: Folder, out: o.Out = None, overwrite: o.Overwrite = False):
+    """Run the circuit of a result again, with its case, settings and seeds, and say whether the answer is the same."""
+    before = load(folder)
+    check_folder(out, overwrite)
+    after = before.repeat()
+    place = result_folder("compare", {"repeated": str(folder)}, out, overwrite)
+    after.save(place, overwrite=True)
+    same = _arrays_differing({"output": before.output}, {"output": after.output}) == {}
+    spikes = all(map(_same_spikes, before.recording.records, after.recording.records))
+    what = "bit for bit the same" if same and spikes else "not the same: `diff` says what differs"
+    print(f"the answer and its spikes are {what}; written to {place}")
+    return status_by([after.report["settled"]], after.report["interrupted"]) or (0 if same and spikes else FAILED)
+
+
+def _same_spikes(one, other):
+    """Whether two records of a population have the same spikes."""
+    if one.spike_index is None or other.spike_index is None:
+        return one.spike_index is other.spike_index
+    orders = [np.lexsort((each.spike_index, np.asarray(each.spike_time))) for each in (one, other)]
+    pairs = (
+        (np.asarray(each.spike_time)[order], each.spike_index[order])
+        for each, order in zip((one, other), orders, strict=True)
+    )
+    return all(map(np.array_equal, *pairs))
+
+
+def _differing(one, other):
+    """Entries of two dicts that are not equal: pairs by name."""
+    names = [*dict.fromkeys((*one, *other))]
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
+
+
+def _code(result):
+    """What was run: commit, code and versions."""
+    return {name: result.provenance.get(name) for name in ("commit", "changed", "code")} | result.provenance["versions"]
+
+
+def _figures(result):
+    """Figures of comparison.json without those that never agree, and those of many entries."""
+    return {
+        name: value for name, value in result.report.items()
+        if not name.endswith(("wall_s", "stepping_s")) and not isinstance(value, dict)
+    }  # fmt: skip
+
+
+def _arrays_differing(one, other):
+    """Arrays that are not equal, by name: shapes, or the relative L2 of the second from the first."""
+    found = {}
+    for name in dict.fromkeys((*one, *other)):
+        pair = one.get(name), other.get(name)
+        if any(each is None for each in pair):
+            if pair != (None, None):
+                found[name] = tuple("not there" if each is None else str(each.shape) for each in pair)
+        elif pair[0].shape != pair[1].shape:
+            found[name] = tuple(str(each.shape) for each in pair)
+        elif not np.array_equal(*pair):
+            error = relative_l2(*(each.astype(float) for each in pair[::-1]))
+            found[name] = ("", f"differs by {per_cent(error)}")
+    return found
+
+
+def _text(value):
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

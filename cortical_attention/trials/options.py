@@ -1,0 +1,124 @@
+"""Options of a comparison: circuit, algebra and settings; and their text in run.json, from which a run is repeated."""
+
+from typing import NamedTuple
+
+from brian2 import Hz, Quantity, second
+
+from cortical_attention.cells.forms import FORMS
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.simulation.settings import SettingError, Settings
+from cortical_attention.trials.loading import loaded
+from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
+
+NORMALISATIONS = ("recurrent", "feedforward", "output")
+UNITS = {"window": second, "settle": second, "dt": second, "write": second, "unit_rate": Hz}
+
+
+class Options(NamedTuple):
+    """Checked options of a comparison.
+
+    Attributes
+    ----------
+    wiring : str, callable or System
+        As in `trials.systems.system_of`.
+    kernel : str
+    normalisation : str or None
+        None: without normalisation.
+    settings : simulation.settings.Settings
+    """
+
+    wiring: object
+    kernel: str
+    normalisation: str | None
+    settings: Settings
+
+    @property
+    def system(self):
+        """System of the wiring: circuit, algebra and nulls."""
+        return system_of(self.wiring, "wiring")
+
+    @property
+    def named(self):
+        """Names that define the circuit (dict): wiring (as given), kernel, normalisation."""
+        return {"wiring": self.system.name, "kernel": self.kernel, "normalisation": self.normalisation}
+
+    def checked(self):
+        """The same options, with words looked up.
+
+        Returns
+        -------
+        Options
+
+        Raises
+        ------
+        SettingError, RecordError, WiringError
+        """
+        _ = self.system
+        if self.kernel not in kernels():
+            raise SettingError(f"kernel is {self.kernel!r} but needs to be one of {', '.join(kernels())}")
+        if self.normalisation not in (*NORMALISATIONS, None):
+            known = ", ".join(NORMALISATIONS)
+            raise SettingError(f"normalisation is {self.normalisation!r} but needs to be None or one of {known}")
+        return self._replace(settings=self.settings.checked())
+
+
+def written(options):
+    """Options as they stand in run.json.
+
+    Parameters
+    ----------
+    options : Options
+
+    Returns
+    -------
+    dict
+        Words and numbers; quantities in SI units. A wiring or form that was given as an object has the word None.
+    """
+    settings = options.settings
+    texts = {
+        "wiring": _word(options.wiring, options.system, SYSTEMS),
+        "form": _word(settings.form, settings.form, FORMS),
+    }
+    numbers = {name: getattr(settings, name) for name in UNITS}
+    plain = {name: None if each is None else float(each) for name, each in numbers.items()}
+    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "seed", "record")}
+    return texts | {"kernel": options.kernel, "normalisation": options.normalisation} | plain | others
+
+
+def _word(given, found, registered):
+    """Word by which a wiring or a form can be found again, or None: a name, or module:object of what can be imported."""
+    if isinstance(given, str):
+        return given
+    known = registered.get(found.name) is given or (":" in found.name and "<" not in found.name)
+    return found.name if known and not found.name.startswith("__main__:") else None
+
+
+def restored(text):
+    """Options from their text in run.json.
+
+    Parameters
+    ----------
+    text : dict
+        As `written` gives it.
+
+    Returns
+    -------
+    Options
+
+    Raises
+    ------
+    RunError
+        If wiring or form were given as objects, which a text does not hold.
+    WiringError
+        If a ``module:object`` cannot be found.
+    """
+    for name in ("wiring", "form"):
+        if text[name] is None:
+            raise RunError(
+                f"the {name} was given as an object of Python, which the folder does not hold; run it from there"
+            )
+    numbers = {name: None if text[name] is None else Quantity(text[name], unit.dim) for name, unit in UNITS.items()}
+    others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record")}
+    form = loaded("form", text["form"])._replace(name=text["form"]) if ":" in text["form"] else text["form"]
+    settings = Settings(form=form, **numbers, **others)
+    return Options(text["wiring"], text["kernel"], text["normalisation"], settings).checked()

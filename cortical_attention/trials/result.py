@@ -1,0 +1,304 @@
+"""Result: a circuit's answer to a case beside its algebra; the same whether it was just run or read from its folder."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import neo
+import numpy as np
+from brian2 import Quantity
+from matplotlib.figure import Figure
+
+from cortical_attention.cells.forms.form import Form
+from cortical_attention.inputs.cases import Case, CaseError, arrays
+from cortical_attention.inputs.cases import load as load_case
+from cortical_attention.readout.files import FolderError, result_folder, write_array, write_json
+from cortical_attention.readout.raster import raster
+from cortical_attention.readout.recording import to_block
+from cortical_attention.readout.store import read_recording, write_recording
+from cortical_attention.readout.style import save as save_figure
+from cortical_attention.simulation.calibrate import UNIT_RATE
+from cortical_attention.simulation.settings import RATE, SettingError, Settings
+from cortical_attention.trials import results
+from cortical_attention.trials.comparison import compare
+from cortical_attention.trials.options import Options, restored
+from cortical_attention.trials.systems import System
+
+ARRAYS = ("output", "attention", "reference", "reference_attention")
+
+
+class Result(NamedTuple):
+    """What a circuit answered to a case.
+
+    Attributes
+    ----------
+    case : Case
+    report : dict
+        Figures of agreement, as in comparison.json; its values may be None where nothing was measured.
+    provenance : dict
+        Content of run.json: settings with units, unit rates, seeds, versions.
+    output : ndarray, (n_token, d_model), or None
+        Answer of the circuit; None if the run was interrupted.
+    attention : ndarray, (n_head, n_token, n_context), or None
+        Attention weights that the cells carry; None where none do.
+    reference : ndarray, (n_token, d_model), or None
+        Answer of the algebra; None for a wiring without one.
+    reference_attention : ndarray, (n_head, n_token, n_context), or None
+        Attention weights of the algebra.
+    recording : simulation.run.Run or readout.store.Recording
+        Records of all populations, their time and epochs.
+    unit_rates : dict of str to ndarray
+        Rates (Hz) that stand for the value one, by population: (1,), or (1, ...) with one for each interneuron.
+    """
+
+    case: Case
+    report: dict[str, Any]
+    provenance: dict[str, Any]
+    output: np.ndarray | None
+    attention: np.ndarray | None
+    reference: np.ndarray | None
+    reference_attention: np.ndarray | None
+    recording: Any
+    unit_rates: dict[str, np.ndarray]
+
+    @property
+    def about(self) -> str:
+        """Wiring, form and case, in words."""
+        return results.about(self.report["wiring"], self.report["form"], self.case.name)
+
+    @property
+    def spikes(self) -> neo.Block:
+        """Spikes, rates, traces and epochs as one neo Block (`readout.recording.to_block`)."""
+        return to_block(self.recording, wiring=self.report["wiring"], form=self.report["form"])
+
+    def trace(self, population: str, variable: str) -> neo.AnalogSignal:
+        """A recorded variable of a population.
+
+        Parameters
+        ----------
+        population, variable : str
+
+        Returns
+        -------
+        neo.AnalogSignal, shape (n_sample, n_cell)
+            In SI units, with times; `array_annotations` say which cells.
+
+        Raises
+        ------
+        ValueError
+            If it was not recorded.
+        """
+        names = [f"{record.name} {trace.variable}" for record in self.recording.records for trace in record.traces]
+        name = f"{population} {variable}"
+        if name not in names:
+            known = f"what was recorded is {', '.join(names)}" if names else "no variable was"
+            raise ValueError(f"'{variable}' of population '{population}' was not recorded; {known}")
+        return next(each for each in self.spikes.segments[0].analogsignals if each.name == name)
+
+    def raster(
+        self, *, head: int | None = None, token: int | None = None, context: int | None = None,
+        t_start: Quantity | None = None, t_stop: Quantity | None = None, max_cells: int = 60,
+    ) -> Figure:  # fmt: skip
+        """Spikes (or values) of every population over time, and recorded variables (`readout.raster.raster`).
+
+        Parameters
+        ----------
+        head, token, context : int, optional
+            Only cells of this head, token or context token, of populations that have such an axis.
+        t_start, t_stop : Quantity (s), optional
+            Drawn time.
+        max_cells : int
+            Largest number of cells drawn per population.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            With a method ``savefig(path)``.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to draw, or no such head or token.
+        """
+        places = {"head": head, "token": token, "context": context}
+        at = {kind: index for kind, index in places.items() if index is not None}
+        return raster(self.recording, t_start, t_stop, max_cells=max_cells, at=at, about=self.about)
+
+    def comparison(self, heads: list[int] | None = None) -> Figure:
+        """Output of the circuit beside that of the algebra, error over time, and attention weights of some heads.
+
+        Raises
+        ------
+        ValueError
+            Without an answer or an algebra, or for a head that is not there.
+        """
+        if self.output is None or self.reference is None:
+            raise ValueError(f"there is no {'answer' if self.output is None else 'algebra'} to compare with")
+        found = {name: getattr(self, name) for name in ARRAYS}
+        return results.drawn(self.report, found, heads)
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write the result into a folder, from which :func:`load` restores it.
+
+        Parameters
+        ----------
+        folder : str or Path
+        overwrite : bool
+            Whether to replace a result that is there.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        FolderError
+            If the folder holds files already, or cannot be written.
+        """
+        folder = result_folder("compare", {}, Path(folder), overwrite)
+        results.write_arrays(folder / "case.npz", arrays(self.case))
+        write_json(folder / "run.json", self.provenance)
+        results.write_arrays(folder / "calibration.npz", self.unit_rates)
+        write_recording(self.recording, folder / "recording.h5")
+        write_json(folder / "comparison.json", self.report)
+        for name in ARRAYS:
+            if getattr(self, name) is not None:
+                write_array(folder / f"{name}.npy", getattr(self, name))
+        save_figure(self.raster(), folder / "raster.png")
+        if self.output is not None and self.reference is not None:
+            save_figure(self.comparison(), folder / "comparison.png")
+        return folder
+
+    def repeat(self) -> "Result":
+        """Run the same circuit on the same case with the same settings and seeds again.
+
+        Returns
+        -------
+        Result
+            Equal spike for spike on the same machine and code.
+
+        Raises
+        ------
+        RunError
+            If the wiring or the form was given as an object of Python, or the simulation fails.
+        """
+        return _run(self.case, restored(self.provenance["options"]))
+
+
+def attend(
+    case: Case, wiring: "str | System | Any" = "mask", form: str | Form = RATE, *, kernel: str = "elu+1",
+    normalisation: str | None = "recurrent", window: Quantity | None = None, settle: Quantity | None = None,
+    dt: Quantity | None = None, unit_rate: Quantity = UNIT_RATE, cells: int = 1, shared: bool = True,
+    target: str = "auto", seed: int = 0, record: str | dict[str, Any] = "default",
+) -> Result:  # fmt: skip
+    """Let a circuit compute an attention block, and compare it with its algebra.
+
+    Parameters
+    ----------
+    case : Case
+        Of :func:`load_case` or :func:`from_torch`.
+    wiring : str, System or callable
+        "mask" or "memory", ``module:object``, or an object of your own (`trials.systems.System`).
+    form : str or Form
+        "rate", "dale", "spiking", "adaptive", "exponential" or "biophysical", or a Form of your own.
+    kernel : str
+        "elu+1", "relu", "softplus" or "exp".
+    normalisation : str or None
+        "recurrent", "feedforward" or "output" (wrong by design); None: attention without division by Z.
+    window, settle, dt : Quantity (s), optional
+        Measured time, settling time before it, and time step: ``2 * second``. Defaults are those of the form.
+    unit_rate : Quantity (Hz)
+        Largest unit rate of thalamic nuclei.
+    cells : int
+        Cells per value.
+    shared : bool
+        Shared dendrites (True), or one synapse a pair.
+    target : {"auto", "numpy", "cython", "cpp"}
+        Code generation of Brian2.
+    seed : int
+        Of initial membrane states and of noise.
+    record : str or dict
+        "default", "sample" or "all" cells; or variables by population, ``{"superficial": ["v", "apical"]}``
+        (`simulation.traces.request_of`).
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    SettingError, RecordError, WiringError
+        For a wrong argument.
+    CaseError
+        If the case is none, or its attention overflows.
+    RunError
+        If the simulation fails.
+    KeyboardInterrupt
+        If the pilot is interrupted; a run that is interrupted is returned as far as it came.
+    """
+    if not isinstance(case, Case):
+        raise CaseError(f"case is a {type(case).__name__} but needs to be a Case, of load_case or from_torch")
+    if not isinstance(form, str | Form):
+        raise SettingError(f"form is a {type(form).__name__} but needs to be a Form or the name of one")
+    settings = Settings(
+        form=form, window=window, settle=settle, dt=dt, unit_rate=unit_rate, cells=cells, shared=shared, target=target,
+        seed=seed, record=record,
+    )  # fmt: skip
+    return _run(case, Options(wiring, kernel, normalisation, settings).checked())
+
+
+def _run(case, options):
+    """Result of a case under checked options."""
+    compared = compare(case, options)
+    run = compared.run
+    found = dict.fromkeys(ARRAYS) | results.results_of(compared)
+    rates = {name: np.asarray(each) for name, each in run.unit_rates.items()}
+    provenance = results.run_json(compared.answer, options, case.name)
+    return Result(case, compared.report, provenance, **found, recording=run, unit_rates=rates)
+
+
+def load(folder: str | Path) -> Result:
+    """Read a result from its folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        As `compare` or :meth:`Result.save` wrote it.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    FolderError
+        If a file of the result is missing or damaged.
+    """
+    folder = Path(folder)
+    missing = [
+        name for name in ("case.npz", "run.json", "comparison.json", "recording.h5") if not (folder / name).is_file()
+    ]
+    if missing:
+        raise FolderError(f"{folder} has no {missing[0]} but needs to be the folder of a result of compare")
+    report, provenance = (_read_json(folder / name) for name in ("comparison.json", "run.json"))
+    try:
+        case = load_case(folder / "case.npz")._replace(name=provenance.get("case", ""))
+        with np.load(folder / "calibration.npz", allow_pickle=False) as archive:
+            rates = dict(archive)
+        found = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
+    except (CaseError, OSError, ValueError) as error:
+        raise FolderError(f"{folder} cannot be read as a result: {error}") from error
+    return Result(
+        case, report, provenance, **found, recording=read_recording(folder / "recording.h5"), unit_rates=rates
+    )
+
+
+def _read_json(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FolderError(f"{path} cannot be read as JSON") from error
+
+
+def _read_array(path):
+    return np.load(path, allow_pickle=False) if path.is_file() else None
