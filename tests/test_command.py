@@ -12,6 +12,7 @@ import neo
 import numpy as np
 import pytest
 
+from cortical_attention import __version__
 from cortical_attention.command import options
 from cortical_attention.command.line import EXPERIMENTS, docstring
 from cortical_attention.command.status import script
@@ -195,6 +196,18 @@ def test_wrong_normalisation_does_not_settle():
     assert result.exit_code == 1
     assert "misses a sum of one" in result.stdout
     assert json.loads(Path("result/comparison.json").read_text())["settled"] is False
+
+
+# Version
+def test_version():
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, f"cortical-attention {__version__}\n")
+
+
+def test_the_version_is_stated_once():
+    """The package has it; the installation reads it there, and the citation has the same."""
+    assert "version = attr: cortical_attention.__version__\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 # Help

@@ -7,10 +7,11 @@ import ast
 import importlib
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from cortical_attention import experiments
+from cortical_attention import __version__, experiments
 from cortical_attention.command.status import INTERRUPTED, guarded, say
 from cortical_attention.command.terminal import silence
 
@@ -36,6 +37,16 @@ EXPERIMENTS = (
 )
 
 
+def _print_version(asked):
+    """Print the version and end, where it is asked for."""
+    if asked:
+        print(f"cortical-attention {__version__}")
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+
+
 def main():
     """Run the command line."""
     silence()
@@ -55,6 +66,7 @@ def build(arguments):
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
+    app.callback()(_options_of_all)
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name in EXPERIMENTS:
         main_of = (
@@ -63,6 +75,10 @@ def build(arguments):
         app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
     return app
+
+
+def _options_of_all(version: Annotated[bool, _VERSION] = False):
+    """Options before the name of a command."""
 
 
 def _not_imported():
