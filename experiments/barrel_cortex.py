@@ -146,7 +146,7 @@ def main(
     ] = SIZE,
     duration: o.Duration = None,
     settle: o.Settle = None,
-    dt: o.Dt = DT,
+    dt: Annotated[float, typer.Option(help="Time step (ms).")] = DT,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,

@@ -226,7 +226,11 @@ def main(
         str, typer.Option(help="Cell model: naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
     ] = "naud",
     sigma: Annotated[
-        float | None, typer.Option(help="Standard deviation of the noise (pA); default: that of the cell.")
+        float | None,
+        typer.Option(
+            help="Standard deviation of the noise (pA).",
+            show_default=", ".join(f"{kind.sigma / pA:g} for {name}" for name, kind in CELLS.items()),
+        ),
     ] = None,
     tokens: Annotated[int, typer.Option(help="Largest number of tokens of the inputs.")] = 8,
     cells: o.Cells = 40,

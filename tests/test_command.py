@@ -11,10 +11,13 @@ from pathlib import Path
 import neo
 import numpy as np
 import pytest
+from brian2 import ms, second
+from typer.main import get_command
 
 from cortical_attention import __version__
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options
-from cortical_attention.command.line import EXPERIMENTS, docstring
+from cortical_attention.command.line import EXPERIMENTS, build, docstring
 from cortical_attention.command.status import script
 from cortical_attention.experiments import compare
 from cortical_attention.inputs.cases import load
@@ -232,13 +235,60 @@ def test_list_has_every_experiment(monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
     result = run("list")
     assert result.exit_code == 0
-    shown = " ".join(re.sub(r"[^\w,;?=-]", " ", result.stdout).split())
-    assert shown.startswith("experiment question run time")
+    shown = " ".join(result.stdout.split())
+    assert shown.startswith("experiment question and run time digits Question: do circuits wired")
     for name in EXPERIMENTS:
-        text = docstring(name)
-        question, time = (re.search(rf"^{title}: (\S+ \S+)", text, re.MULTILINE) for title in ("Question", "Run time"))
-        assert re.search(rf"\b{name} {question[1].rstrip(',')}", shown), name
-        assert re.sub(r"[^\w,;?=-]", "", time[1].split()[0]) in shown
+        text = " ".join(docstring(name).split())
+        question, time = (re.search(rf"{title}: .+?[.?](?= |$)", text)[0] for title in ("Question", "Run time"))
+        assert f" {name} {question} {time}" in shown
+
+
+def test_list_is_short(monkeypatch):
+    """On 80 columns, six lines at most for most experiments."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("list").stdout.splitlines()
+    assert len(lines) < 6 * len(EXPERIMENTS)
+    assert max(map(len, lines)) <= 80
+
+
+def test_summaries_are_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    lines = [line for line in run("--help").stdout.splitlines() if line.startswith("│")]
+    assert len(lines) > len(EXPERIMENTS)
+    assert [line for line in lines if line.strip("│ ")[-1] not in ".?"] == []
+
+
+def defaults_of(command):
+    """Default in words of each option of a command that takes a value."""
+    options = get_command(build([command])).commands[command].params
+    options = [each for each in options if each.param_type_name == "option" and not each.is_flag]
+    return {each.opts[0]: each.show_default if isinstance(each.show_default, str) else each.default for each in options}
+
+
+@pytest.mark.parametrize("command", EXPERIMENTS)
+def test_help_states_every_default(command):
+    """Flags are off unless they are given."""
+    assert [name for name, default in defaults_of(command).items() if default is None] == []
+
+
+def test_stated_defaults_are_those_of_the_forms():
+    stated = defaults_of("compare")
+    found = {name: {} for name in ("--duration", "--settle", "--dt")}
+    for name, forms in found.items():
+        for part in stated[name].split("; "):
+            value, _, names = part.partition(" for ")
+            forms.update({form: float(value) for form in names.split(", ")})
+    times = {name: Settings(form=form).times() for name, form in FORMS.items()}
+    assert found["--duration"] == {name: each.window / second for name, each in times.items()}
+    assert found["--settle"] == {name: each.settle / second for name, each in times.items()}
+    assert found["--dt"] == {name: each.dt / ms for name, each in times.items()}
+
+
+def test_help_shows_what_is_stated(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    said = run("compare", "--help").stdout
+    for name in ("--duration", "--settle", "--dt", "--out", "--scheduler"):
+        assert defaults_of("compare")[name] in re.search(rf"{name} .*?(?=│ --)", said, re.DOTALL)[0]
 
 
 def test_script():

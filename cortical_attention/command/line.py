@@ -5,6 +5,7 @@ Only the named experiment is imported; the help shows the first line of the docs
 
 import ast
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +73,7 @@ def build(arguments):
         main_of = (
             importlib.import_module(f"cortical_attention.experiments.{name}").main if name == named else _not_imported
         )
-        app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
+        app.command(name, help=_on_one_line(docstring(name).split("\n\n")[0]))(guarded(main_of))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
     return app
 
@@ -92,21 +93,25 @@ def docstring(name):
 
 
 def list_experiments():
-    """Print every experiment with its question and its run time."""
+    """Print the first sentence of the question and of the run time of every experiment."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("experiment", "question", "run time", show_lines=True)
+    table = Table("experiment", "question and run time", box=None)
     for name in EXPERIMENTS:
-        table.add_row(name, _part(name, "Question"), _part(name, "Run time"))
+        table.add_row(name, "\n".join(f"{title}: {_first_sentence(name, title)}" for title in ("Question", "Run time")))
     Console().print(table)
 
 
-def _part(name, title):
-    """Paragraph `title:` of the docstring of an experiment, on one line."""
-    paragraphs = docstring(name).split("\n\n")
-    found = next(each for each in paragraphs if each.startswith(f"{title}:"))
-    return " ".join(found.removeprefix(f"{title}:").split())
+def _first_sentence(name, title):
+    """First sentence of the paragraph `title:` of the docstring of an experiment."""
+    paragraphs = map(_on_one_line, docstring(name).split("\n\n"))
+    found = next(each for each in paragraphs if each.startswith(f"{title}: "))
+    return re.match(r".*?[.?](?=\s|$)", found.removeprefix(f"{title}: "))[0]
+
+
+def _on_one_line(paragraph):
+    return " ".join(paragraph.split())
 
 
 if __name__ == "__main__":
