@@ -358,7 +358,7 @@ def test_interrupted_in_spikes():
 
 
 def test_interrupted_in_the_pilot():
-    words = ("--form", "spiking", "--target", "numpy", "--duration", "100", "--out", "result")
+    words = ("--form", "spiking", "--target", "numpy", "--duration", "100", "--out", "result", "--quiet")
     status, out, error = interrupted(1, "compare", saved(), *words)
     assert (status, out, error) == (130, "", "cortical-attention: interrupted\n")
     assert not Path("result").exists()

@@ -84,7 +84,9 @@ Record = Annotated[
 Out = Annotated[Path | None, typer.Option(help=OUT, show_default="results/EXPERIMENT/TIME-HASH")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of each target, without a run.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Hide the progress bar.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Hide the progress: a bar, or lines where standard error is no terminal.")
+]
 Workers = Annotated[
     int, typer.Option(help="Number of local processes that share the heads; 0: one process for the whole circuit.")
 ]

@@ -42,7 +42,7 @@ class Output(NamedTuple):
         check_folder(self.out, self.overwrite)
 
     def progress(self, label):
-        """Context of a progress bar; gives the report that Brian2 calls."""
+        """Context of a bar or lines of progress; gives the report that Brian2 calls."""
         return progress(label, self.quiet)
 
     def folder(self, experiment, settings):
