@@ -83,7 +83,7 @@ def main(
             break
         if folder is None:
             content = {"images": images, **content_of(cases[0])}
-            folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite)
+            folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite, output.about)
         status = max(status, _status(results[each]))
         _write(results[each], options, pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:

@@ -18,7 +18,6 @@ import os
 import shutil
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -126,7 +125,7 @@ def main(
     print_job_script: Annotated[
         bool, typer.Option("--print-job-script", help="Print the script of a Slurm job, without a run.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help=o.OUT, show_default="results/sweep/EXPERIMENT-HASH")] = None,
+    out: o.out_option("results/sweep/EXPERIMENT-HASH") = None,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ):

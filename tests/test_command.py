@@ -18,6 +18,7 @@ from cortical_attention import __version__
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options
 from cortical_attention.command.line import EXPERIMENTS, build, docstring
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script
 from cortical_attention.experiments import compare
 from cortical_attention.inputs.cases import load
@@ -25,6 +26,7 @@ from cortical_attention.readout.files import RESULT_FILES
 from cortical_attention.readout.recording import read_nix
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
+from cortical_attention.trials.systems import SYSTEMS
 from tests.command import BRIEF, FIELDS, QUICK, ROOT, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
 
@@ -110,16 +112,42 @@ def hash_of(arrays, **asked):
     """Hash in the name of the default folder of a comparison."""
     content = results.content_of(load(saved(**arrays)))
     folder = results.open_folder("compare", options.check(target="numpy", **asked), content, None, False)
-    return folder.name.split("-")[1]
+    return re.fullmatch(r"\w+-([0-9a-f]{8})(-\d+)?", folder.name)[1]
 
 
 def test_default_folder_is_named_after_settings_and_content(done):
     folder, _, _ = done
-    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", folder.name)
+    assert re.fullmatch(r"case-mask-rate-\d{8}T\d{6}Z-[0-9a-f]{8}", folder.name)
     assert folder.name.endswith(hash_of({"remark": np.ones(2)}))
     others = [hash_of({"seed": 1}), hash_of({"mask": np.ones((2, 2), bool)}), hash_of({}, seed=1), hash_of({})]
     others += [hash_of({}, kernel="exp"), hash_of({}, form="spiking"), hash_of({}, duration=0.3)]
     assert len(set(others)) == len(others)
+
+
+def test_a_file_of_any_name_has_a_default_folder():
+    """A form and a wiring of one's own, named module:object, and a case whose name no folder could have."""
+    Path("mine.py").write_text("from cortical_attention.cells.forms import FORMS\nFORM = FORMS['rate']\n")
+    Path(saved()).rename(f"ünï: ☃..{60 * 'x'}.npz")
+    assert run("compare", f"ünï: ☃..{60 * 'x'}.npz", *BRIEF, "--form", "mine:FORM").exit_code == 1
+    (folder,) = Path("results/compare").iterdir()
+    assert re.fullmatch(rf"_n_._\.\.{'x' * 33}-mask-mine\.FORM-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", folder.name), (
+        folder.name
+    )
+
+
+@with_output
+def asked(case: Path, wiring: str = "mask", form: str = "both", *, output: Output):
+    """An experiment that gives the words of its default folder."""
+    return output.about
+
+
+def test_the_default_folder_is_named_after_case_wiring_and_form():
+    assert asked(case=Path("a/b.npz")) == ("b", "mask", "both")
+    own = options.checked_wiring(SYSTEMS["memory"]), options.checked_form("rate")
+    assert asked(case=Path("b.npz"), wiring=own[0], form=own[1], out=None) == ("b", "memory", "rate")
+    words = {"compare": "CASE-WIRING-FORM-", "digits": "WIRING-FORM-", "one_head": "FORM-", "gradients": "CASE-"}
+    for name, before in {**words, "bursts": ""}.items():
+        assert defaults_of(name)["--out"] == f"results/EXPERIMENT/{before}TIME-HASH"
 
 
 def test_not_settled_is_written_and_overwritten():

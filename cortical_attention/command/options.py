@@ -35,6 +35,11 @@ def by_form(value_of):
     return "; ".join(f"{value:g} for {', '.join(each)}" for value, each in names.items())
 
 
+def out_option(default):
+    """Type of --out, whose default is made at the end of a run: in words."""
+    return Annotated[Path | None, typer.Option(help=OUT, show_default=default)]
+
+
 OWN = "or module:object of your own"
 OUT = "Result folder, reserved before the run."
 _ABOUT = ", ".join(f"{each.name} ({each.about})" for each in SYSTEMS.values())
@@ -81,7 +86,6 @@ Record = Annotated[
         "sample (32 cells of each population) or all."
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help=OUT, show_default="results/EXPERIMENT/TIME-HASH")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of each target, without a run.")]
 Quiet = Annotated[

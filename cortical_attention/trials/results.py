@@ -86,6 +86,7 @@ def content_of(case):
     return {name: array.tolist() for name, array in arrays(case).items()}
 
 
-def open_folder(experiment, options, case, out, overwrite):
-    """Folder of a result; refused before anything is simulated."""
-    return result_folder(experiment, options.named | options.settings._asdict() | {"case": case}, out, overwrite)
+def open_folder(experiment, options, case, out, overwrite, about=()):
+    """Folder of a result; `out`, `overwrite` and `about` as in `readout.files.result_folder`."""
+    settings = options.named | options.settings._asdict() | {"case": case}
+    return result_folder(experiment, settings, out, overwrite, about)
