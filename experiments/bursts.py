@@ -270,7 +270,7 @@ def main(
     for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):
         console.print(table)
     if cell == "naud":
-        say_predictions(judge(rows), console)
+        say_predictions("bursts", judge(rows), console)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
     return INTERRUPTED if interrupted else DONE
 

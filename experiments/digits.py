@@ -93,7 +93,7 @@ def main(
     if output.json:
         print(json.dumps(result))
     _print(result, results, console)
-    say_predictions(judge(result), console)
+    say_predictions("digits", judge(result), console)
     if status == INTERRUPTED:
         console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)

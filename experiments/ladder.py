@@ -256,7 +256,7 @@ def main(
     content = provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("ladder", out, result, draw(rows) if rows else None, content)
     write_csv(rows, COLUMNS, out / "ladder.csv")
-    say(result, table_of(summaries), judge(rows), out, console, json)
+    say("ladder", result, table_of(summaries), judge(rows), out, console, json)
     say_more(summaries, console)
     return status_by([row["settled"] for row in rows] or [False], interrupted, failed)
 

@@ -60,7 +60,7 @@ class Output(NamedTuple):
     def report(self, experiment, folder, result, figure, content, table, predictions):
         """Write the result, its figure (or None) and run.json of such `content`; print table and predictions."""
         write(experiment, folder, result, figure, content)
-        say(result, table, predictions, folder, self.console, self.json)
+        say(experiment, result, table, predictions, folder, self.console, self.json)
 
 
 NAMING = ("case", "wiring", "form")  # options that the default folder is named after, where a command has them
