@@ -26,9 +26,9 @@ Reference: `reference.linear_attention` on the cases with 4 tokens of `inputs.su
 the rung minus that of the rung without the property, as a mean with an interval over seeds; the interaction is the
 remainder. The exact shunt takes Z from the rate form of the circuit.
 
-Run time: on one core with `--target cpp`, two minutes for the spiking rung, where the prediction holds, once compiled; a
-quarter of an hour for the adaptive one; half an hour per input for the biophysical one with three seeds (`--cases`), where
-it holds except for the shunt of the soma, which at scale 3 does as well as division.
+Run time: on one core with `--target cpp`, two minutes for the spiking rung, once compiled; a quarter of an hour for the
+adaptive one; half an hour per input for the biophysical one with three seeds (`--cases`). The prediction holds for the
+spiking rung, and for the biophysical one except for the shunt of the soma, which at scale 3 does as well as division.
 """
 
 from typing import Annotated, NamedTuple

@@ -146,7 +146,7 @@ def main(
     ] = SIZE,
     duration: o.Duration = None,
     settle: o.Settle = None,
-    dt: o.Dt = DT,
+    dt: Annotated[float, typer.Option(help="Time step (ms).")] = DT,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
     seed: o.InputSeed = 0,
@@ -171,7 +171,7 @@ def main(
     with output.progress(f"{len(jobs)} circuits") as report:
         swept = run(case, jobs, report)
     first = next(iter(jobs.values()))
-    folder = open_folder("barrel_cortex", first, content_of(case) | given, output.out, output.overwrite)
+    folder = open_folder("barrel_cortex", first, content_of(case) | given, output.out, output.overwrite, output.about)
     for name, compared in swept.done.items():
         own = folder / name.replace(", ", "-")
         own.mkdir(exist_ok=True)

@@ -226,7 +226,11 @@ def main(
         str, typer.Option(help="Cell model: naud (Naud & Sprekeler 2018) or larkum (Larkum, Senn & Luescher 2004).")
     ] = "naud",
     sigma: Annotated[
-        float | None, typer.Option(help="Standard deviation of the noise (pA); default: that of the cell.")
+        float | None,
+        typer.Option(
+            help="Standard deviation of the noise (pA).",
+            show_default=", ".join(f"{kind.sigma / pA:g} for {name}" for name, kind in CELLS.items()),
+        ),
     ] = None,
     tokens: Annotated[int, typer.Option(help="Largest number of tokens of the inputs.")] = 8,
     cells: o.Cells = 40,
@@ -266,7 +270,7 @@ def main(
     for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):
         console.print(table)
     if cell == "naud":
-        say_predictions(judge(rows), console)
+        say_predictions("bursts", judge(rows), console)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)
     return INTERRUPTED if interrupted else DONE
 

@@ -65,7 +65,7 @@ def main(
     reference = reference_for(loaded, options)
     with executor_of(workers, scheduler) as executor, output.progress(f"{wiring} wiring, {form} form") as report:
         presented = present(loaded, options, report, executor)
-    folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite)
+    folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite, output.about)
     with keeping(folder):
         write_run(presented, options, loaded, folder)
         compared = held(presented, reference, loaded, options)

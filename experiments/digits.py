@@ -83,7 +83,7 @@ def main(
             break
         if folder is None:
             content = {"images": images, **content_of(cases[0])}
-            folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite)
+            folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite, output.about)
         status = max(status, _status(results[each]))
         _write(results[each], options, cases[0], pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
         if status == INTERRUPTED:
@@ -93,7 +93,7 @@ def main(
     if output.json:
         print(json.dumps(result))
     _print(result, results, console)
-    say_predictions(judge(result), console)
+    say_predictions("digits", judge(result), console)
     if status == INTERRUPTED:
         console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, soft_wrap=True)

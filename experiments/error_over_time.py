@@ -191,7 +191,7 @@ def main(
     with output.progress(f"{len(every)} networks") as report:
         rows, swept, rate = run(cases, n_phase, every, options, report)
     folder = open_folder(
-        "error_over_time", options, {"quick": quick, **content_of(cases[0])}, output.out, output.overwrite
+        "error_over_time", options, {"quick": quick, **content_of(cases[0])}, output.out, output.overwrite, output.about
     )
     result = swept.result(list(rows.values()), quick=quick, rate_relative_l2=rate)
     figure, content = draw(rows) if curves_of(rows) else None, run_json(options, swept, n_phase=n_phase)

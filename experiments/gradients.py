@@ -187,7 +187,7 @@ def main(
     found = derive(loaded, options)
     for notice in loaded.notices:
         output.console.print(f"notice: {notice}", highlight=False)
-    folder = open_folder("gradients", options, content_of(loaded), output.out, output.overwrite)
+    folder = open_folder("gradients", options, content_of(loaded), output.out, output.overwrite, output.about)
     with replacing(folder / "gradients.npz") as part:
         np.savez(part, **found._asdict())
     with output.progress("central differences") as report:

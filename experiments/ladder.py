@@ -70,7 +70,7 @@ def jobs(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGI
     Default wirings are those with claims. Each runs at the rungs of its claims; a wiring without claims has to be named,
     and runs at all rungs.
     """
-    named = [name for name, system in SYSTEMS.items() if system.claims] if wirings is None else wirings
+    named = claiming() if wirings is None else wirings
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
     groups = {"random": [(case,) for case in chosen]}
     groups |= {"digits": [digit_cases(images)]} if "digits" in suites else {}  # they need scikit-learn
@@ -81,16 +81,26 @@ def jobs(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGI
     ]  # fmt: skip
 
 
+def claiming():
+    """Names of the registered wirings that claim something (list of str)."""
+    return [name for name, system in SYSTEMS.items() if system.claims]
+
+
 def sequences(case):
     """Tokens and context."""
     return case.tokens, case.tokens if case.context is None else case.context
 
 
+def cells_of(form):
+    """Cells per value of a form in the protocol."""
+    return PROTOCOL.get(form.name, {}).get("cells", 1)
+
+
 def options_of(job, given):
     """Options of a job; cells per value and window default to those of the protocol for its rung."""
-    targets = PROTOCOL.get(job.rung, {})
-    cells = given["cells"] if given["cells"] is not None else targets.get("cells", 1)
-    given = given | {"form": job.rung, "wiring": job.wiring, "cells": cells, "duration": targets.get("duration")}
+    cells = given["cells"] if given["cells"] is not None else cells_of(FORMS[job.rung])
+    duration = PROTOCOL.get(job.rung, {}).get("duration")
+    given = given | {"form": job.rung, "wiring": job.wiring, "cells": cells, "duration": duration}
     return o.check(**given, record="sample")
 
 
@@ -195,16 +205,19 @@ def main(
     rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = ",".join(RUNGS),
     wirings: Annotated[
         str | None,
-        typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}, {o.OWN}; default: those with a claim."),
+        typer.Option(
+            help=f"Wirings, comma-separated: {','.join(SYSTEMS)}, {o.OWN}.",
+            show_default=f"those with a claim: {','.join(claiming())}",
+        ),
     ] = None,
     suite: Annotated[str, typer.Option(help="Suites, comma-separated: random,digits.")] = ",".join(SUITES),
     tokens: Annotated[int, typer.Option(help="Largest number of tokens of the random suite.")] = LARGEST,
     images: Annotated[int, typer.Option(help="Number of digits.")] = N_DIGIT,
     seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
-    cells: Annotated[int | None, typer.Option(help="Cells per value; default: those of the protocol.")] = None,
+    cells: Annotated[int | None, typer.Option(help="Cells per value.", show_default=o.by_form(cells_of))] = None,
     target: o.Target = "auto",
     seed: o.Seed = 0,
-    out: o.Out = Path("results/ladder"),
+    out: Annotated[Path, typer.Option(help=o.OUT)] = Path("results/ladder"),
     quiet: o.Quiet = False,
     json: o.Json = False,
 ):
@@ -243,7 +256,7 @@ def main(
     content = provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("ladder", out, result, draw(rows) if rows else None, content)
     write_csv(rows, COLUMNS, out / "ladder.csv")
-    say(result, table_of(summaries), judge(rows), out, console, json)
+    say("ladder", result, table_of(summaries), judge(rows), out, console, json)
     say_more(summaries, console)
     return status_by([row["settled"] for row in rows] or [False], interrupted, failed)
 

@@ -183,7 +183,9 @@ def main(
     output.check()
     with output.progress(f"{len(cases)} inputs, {form} form") as report:
         rows, swept = run(cases, options, report, control)
-    folder = open_folder("multihead", options, [content_of(case) for case in cases], output.out, output.overwrite)
+    folder = open_folder(
+        "multihead", options, [content_of(case) for case in cases], output.out, output.overwrite, output.about
+    )
     result = swept.result(rows, form=form, suite=suite)
     figure, content = draw(rows, options) if rows else None, run_json(options, swept, suite=suite, control=control)
     output.report("multihead", folder, result, figure, content, _table(rows, options), judge(rows, options))

@@ -162,7 +162,7 @@ def main(
     output.check()
     with output.progress(f"three inhibitory wirings, {form} form") as report:
         rows, swept = run(case, options, report)
-    folder = open_folder("normalisation", options, content_of(case), output.out, output.overwrite)
+    folder = open_folder("normalisation", options, content_of(case), output.out, output.overwrite, output.about)
     result = swept.result(rows, form=form, wiring=wiring)
     figure, content = draw(rows) if rows else None, run_json(options, swept)
     output.report("normalisation", folder, result, figure, content, _table(rows, options), judge(rows))

@@ -191,7 +191,7 @@ def main(
     with output.progress(f"one head, {form} form") as report:
         rows, swept = run(options, report)
     folder, result = (
-        open_folder("one_head", options, content, output.out, output.overwrite),
+        open_folder("one_head", options, content, output.out, output.overwrite, output.about),
         swept.result(rows, form=form),
     )
     figure, content = draw(rows, form) if rows else None, run_json(options, swept)

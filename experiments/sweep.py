@@ -50,11 +50,18 @@ SHOWN = ("relative_l2", "median_relative_l2", "relative_l2.median", "skill")  # 
 ENDS = ("done", "not settled", "failed")
 MAX_WORKERS = 1000  # chosen
 Over = Annotated[
-    list[str] | None, typer.Option(help="Values of an option of the experiment, NAME=VALUE,VALUE; repeatable.")
+    list[str] | None,
+    typer.Option(
+        help="Values of an option of the experiment, NAME=VALUE,VALUE; repeatable.",
+        show_default="none: one point, with the defaults of the experiment",
+    ),
 ]
 Slurm = Annotated[
     list[str] | None,
-    typer.Option(help="Use Slurm jobs as workers; KEY=VALUE of queue, account, walltime, memory; repeatable."),
+    typer.Option(
+        help="Use Slurm jobs as workers; KEY=VALUE of queue, account, walltime, memory; repeatable.",
+        show_default="none: processes of this machine",
+    ),
 ]
 
 
@@ -106,14 +113,19 @@ def main(
     seeds: Annotated[int, typer.Option(help="Number of seeds per point of the grid.")] = 1,
     seed: Annotated[int, typer.Option(help="First seed.")] = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Number of parallel runs; default: the number of processors.")
+        int | None, typer.Option(help="Number of parallel runs.", show_default="the number of processors")
     ] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, to use its workers.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a dask scheduler, to use its workers.", show_default="none: processes of this machine"
+        ),
+    ] = None,
     slurm: Slurm = None,
     print_job_script: Annotated[
         bool, typer.Option("--print-job-script", help="Print the script of a Slurm job, without a run.")
     ] = False,
-    out: o.Out = None,
+    out: o.out_option("results/sweep/EXPERIMENT-HASH") = None,
     quiet: o.Quiet = False,
     json: o.Json = False,
 ):

@@ -1,10 +1,12 @@
-"""Every test: no window system, Brian2 without a compiler, and Brian2's global state left as it was found."""
+"""Every test: no window system, no lines of progress, Brian2 without a compiler, and its global state left as it was."""
 
 import logging
 import os
 import sys
 
 import pytest
+
+from cortical_attention.command import progress
 
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -40,6 +42,12 @@ def hooks():
     files = {each.baseFilename for each in handlers if isinstance(each, logging.FileHandler)}
     files -= {os.devnull}  # pytest's own
     return {"hook of uncaught errors": sys.excepthook, "log files of Brian2": sorted(files)}
+
+
+@pytest.fixture(autouse=True)
+def no_lines_of_progress(nothing_leaks, monkeypatch):
+    """What a command says depends on no time that it takes: in this process the first line of progress is never due."""
+    monkeypatch.setattr(progress, "FIRST", float("inf"))
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,14 @@ from pathlib import Path
 import neo
 import numpy as np
 import pytest
+from brian2 import ms, second
+from typer.main import get_command
 
+from cortical_attention import __version__
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options
-from cortical_attention.command.line import EXPERIMENTS, docstring
+from cortical_attention.command.line import EXPERIMENTS, build, docstring
+from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script
 from cortical_attention.experiments import compare
 from cortical_attention.inputs.cases import load
@@ -22,6 +27,7 @@ from cortical_attention.readout.recording import to_block
 from cortical_attention.readout.store import read_recording
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
+from cortical_attention.trials.systems import SYSTEMS
 from tests.command import BRIEF, FIELDS, QUICK, ROOT, RUN_FILES, SIZES, case, check_refused, python, run, saved, tree
 from tests.sweeping import finish, until
 
@@ -107,16 +113,42 @@ def hash_of(arrays, **asked):
     """Hash in the name of the default folder of a comparison."""
     content = results.content_of(load(saved(**arrays)))
     folder = results.open_folder("compare", options.check(target="numpy", **asked), content, None, False)
-    return folder.name.split("-")[1]
+    return re.fullmatch(r"\w+-([0-9a-f]{8})(-\d+)?", folder.name)[1]
 
 
 def test_default_folder_is_named_after_settings_and_content(done):
     folder, _, _ = done
-    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", folder.name)
+    assert re.fullmatch(r"case-mask-rate-\d{8}T\d{6}Z-[0-9a-f]{8}", folder.name)
     assert folder.name.endswith(hash_of({"remark": np.ones(2)}))
     others = [hash_of({"seed": 1}), hash_of({"mask": np.ones((2, 2), bool)}), hash_of({}, seed=1), hash_of({})]
     others += [hash_of({}, kernel="exp"), hash_of({}, form="spiking"), hash_of({}, duration=0.3)]
     assert len(set(others)) == len(others)
+
+
+def test_a_file_of_any_name_has_a_default_folder():
+    """A form and a wiring of one's own, named module:object, and a case whose name no folder could have."""
+    Path("mine.py").write_text("from cortical_attention.cells.forms import FORMS\nFORM = FORMS['rate']\n")
+    Path(saved()).rename(f"ünï: ☃..{60 * 'x'}.npz")
+    assert run("compare", f"ünï: ☃..{60 * 'x'}.npz", *BRIEF, "--form", "mine:FORM").exit_code == 1
+    (folder,) = Path("results/compare").iterdir()
+    assert re.fullmatch(rf"_n_._\.\.{'x' * 33}-mask-mine\.FORM-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", folder.name), (
+        folder.name
+    )
+
+
+@with_output
+def asked(case: Path, wiring: str = "mask", form: str = "both", *, output: Output):
+    """An experiment that gives the words of its default folder."""
+    return output.about
+
+
+def test_the_default_folder_is_named_after_case_wiring_and_form():
+    assert asked(case=Path("a/b.npz")) == ("b", "mask", "both")
+    own = options.checked_wiring(SYSTEMS["memory"]), options.checked_form("rate")
+    assert asked(case=Path("b.npz"), wiring=own[0], form=own[1], out=None) == ("b", "memory", "rate")
+    words = {"compare": "CASE-WIRING-FORM-", "digits": "WIRING-FORM-", "one_head": "FORM-", "gradients": "CASE-"}
+    for name, before in {**words, "bursts": ""}.items():
+        assert defaults_of(name)["--out"] == f"results/EXPERIMENT/{before}TIME-HASH"
 
 
 def test_not_settled_is_written_and_overwritten():
@@ -198,6 +230,18 @@ def test_wrong_normalisation_does_not_settle():
     assert json.loads(Path("result/comparison.json").read_text())["settled"] is False
 
 
+# Version
+def test_version():
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, f"cortical-attention {__version__}\n")
+
+
+def test_the_version_is_stated_once():
+    """The package has it; the installation reads it there, and the citation has the same."""
+    assert "version = attr: cortical_attention.__version__\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 # Help
 def test_help_is_quick():
     code = (
@@ -220,13 +264,60 @@ def test_list_has_every_experiment(monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
     result = run("list")
     assert result.exit_code == 0
-    shown = " ".join(re.sub(r"[^\w,;?=-]", " ", result.stdout).split())
-    assert shown.startswith("experiment question run time")
+    shown = " ".join(result.stdout.split())
+    assert shown.startswith("experiment question and run time digits Question: do circuits wired")
     for name in EXPERIMENTS:
-        text = docstring(name)
-        question, time = (re.search(rf"^{title}: (\S+ \S+)", text, re.MULTILINE) for title in ("Question", "Run time"))
-        assert re.search(rf"\b{name} {question[1].rstrip(',')}", shown), name
-        assert re.sub(r"[^\w,;?=-]", "", time[1].split()[0]) in shown
+        text = " ".join(docstring(name).split())
+        question, time = (re.search(rf"{title}: .+?[.?](?= |$)", text)[0] for title in ("Question", "Run time"))
+        assert f" {name} {question} {time}" in shown
+
+
+def test_list_is_short(monkeypatch):
+    """On 80 columns, six lines at most for most experiments."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("list").stdout.splitlines()
+    assert len(lines) < 6 * len(EXPERIMENTS)
+    assert max(map(len, lines)) <= 80
+
+
+def test_summaries_are_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    lines = [line for line in run("--help").stdout.splitlines() if line.startswith("│")]
+    assert len(lines) > len(EXPERIMENTS)
+    assert [line for line in lines if line.strip("│ ")[-1] not in ".?"] == []
+
+
+def defaults_of(command):
+    """Default in words of each option of a command that takes a value."""
+    options = get_command(build([command])).commands[command].params
+    options = [each for each in options if each.param_type_name == "option" and not each.is_flag]
+    return {each.opts[0]: each.show_default if isinstance(each.show_default, str) else each.default for each in options}
+
+
+@pytest.mark.parametrize("command", EXPERIMENTS)
+def test_help_states_every_default(command):
+    """Flags are off unless they are given."""
+    assert [name for name, default in defaults_of(command).items() if default is None] == []
+
+
+def test_stated_defaults_are_those_of_the_forms():
+    stated = defaults_of("compare")
+    found = {name: {} for name in ("--duration", "--settle", "--dt")}
+    for name, forms in found.items():
+        for part in stated[name].split("; "):
+            value, _, names = part.partition(" for ")
+            forms.update({form: float(value) for form in names.split(", ")})
+    times = {name: Settings(form=form).times() for name, form in FORMS.items()}
+    assert found["--duration"] == {name: each.window / second for name, each in times.items()}
+    assert found["--settle"] == {name: each.settle / second for name, each in times.items()}
+    assert found["--dt"] == {name: each.dt / ms for name, each in times.items()}
+
+
+def test_help_shows_what_is_stated(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    said = run("compare", "--help").stdout
+    for name in ("--duration", "--settle", "--dt", "--out", "--scheduler"):
+        assert defaults_of("compare")[name] in re.search(rf"{name} .*?(?=│ --)", said, re.DOTALL)[0]
 
 
 def test_script():
@@ -296,7 +387,7 @@ def test_interrupted_in_spikes():
 
 
 def test_interrupted_in_the_pilot():
-    words = ("--form", "spiking", "--target", "numpy", "--duration", "100", "--out", "result")
+    words = ("--form", "spiking", "--target", "numpy", "--duration", "100", "--out", "result", "--quiet")
     status, out, error = interrupted(1, "compare", saved(), *words)
     assert (status, out, error) == (130, "", "cortical-attention: interrupted\n")
     assert not Path("result").exists()

@@ -12,7 +12,7 @@ from cortical_attention.command.tables import write_csv
 from cortical_attention.experiments import ladder
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.statistics import cluster_interval
-from cortical_attention.trials.ladder_figure import table_of
+from cortical_attention.trials.ladder_figure import draw, table_of
 
 GIVEN = {"cells": None, "target": "numpy", "seed": 0}
 
@@ -64,6 +64,23 @@ def test_every_wiring_and_seed_has_a_row_that_agrees(one, climbed):
     unknown = ladder.summarise([row | {"skill": None} for row in rows])
     assert [(each["better"], each["least_skill"]) for each in unknown] == [(0, None)] * 2
     table_of(unknown)
+
+
+def levels(panel):
+    """Heights of the lines of the nulls in a panel, by label."""
+    return {line.get_label(): line.get_ydata()[0] for line in panel.lines if line.get_label().startswith("null")}
+
+
+def test_each_suite_is_drawn_beside_its_own_nulls(climbed):
+    own = [row for row in climbed[0] if row["wiring"] == "mask"]
+    nulls = {"uniform_relative_l2": 1.67, "key_only_relative_l2": 0.026, "additive_relative_l2": None}
+    both = draw(own + [row | {"suite": "digits"} | nulls for row in own]).axes
+    assert [panel.get_title() for panel in both] == ["random inputs", "handwritten digits"]
+    random, digits = map(levels, both)
+    assert random["null: key only"] == own[0]["key_only_relative_l2"] != 0.026
+    assert (digits["null: uniform"], digits["null: key only"]) == (1.67, 0.026)
+    assert np.isnan(digits["null: additive"])
+    assert [levels(panel) for panel in draw(own).axes] == [random]
 
 
 def test_a_ladder_goes_on_where_it_was(one, climbed, tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.command.line import EXPERIMENTS
@@ -26,7 +28,9 @@ from cortical_attention.readout.files import (
     write_array,
     write_json,
 )
+from cortical_attention.readout.names import word_of
 from cortical_attention.trials.systems import SYSTEMS
+from tests.command import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +48,20 @@ def test_the_default_folder_has_experiment_time_and_hash():
     assert folder.parent == Path("results/compare")
     assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z-{settings_hash(settings)}", folder.name)
     assert folder.is_dir()
+
+
+def test_the_default_folder_begins_with_what_the_result_is_about():
+    folder = result_folder("compare", {}, about=("case", "mine:SYSTEM", "", "..", "../rate"))
+    assert re.fullmatch(rf"case-mine\.SYSTEM-_rate-\d{{8}}T\d{{6}}Z-{settings_hash({})}", folder.name)
+    assert folder.parent == Path("results/compare")
+
+
+@given(st.text())
+def test_a_word_of_a_folder_is_plain(text):
+    word = word_of(text)
+    assert re.fullmatch(r"[A-Za-z0-9._-]{0,40}", word)
+    assert word == word.strip(".-")
+    assert word_of(word) == word
 
 
 def test_runs_of_one_second_do_not_share_a_folder():
@@ -121,7 +139,7 @@ def other():
     code = """
 import sys
 from pathlib import Path
-from readout.files import check_folder, reservations
+from cortical_attention.readout.files import check_folder, reservations
 with reservations():
     check_folder("out", "--overwrite" in sys.argv)
     for name in sys.argv[1:]:
@@ -134,7 +152,7 @@ with reservations():
 
     def start(*words):
         command = [sys.executable, "-c", code, *words]
-        environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1])}
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment))
         assert started[-1].stdout.readline() == b"\n"
         return started[-1]

@@ -162,7 +162,10 @@ def _cell(given):
 
 def _recorded(place, units):
     """Variables of somata, which `--record` takes, or of dendrites, as text."""
-    return f"{place}{' (--record)' if place == 'soma' else ''}: " + ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in units.items())
+    named = ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in units.items())
+    return f"{place}{' (--record)' if place == 'soma' else ''}: {named}"
+        name if unit == "1" else f"{name} ({unit})" for name, unit in units.items()
+    )
 
 
 def _synapses(described):

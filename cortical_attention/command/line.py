@@ -5,12 +5,14 @@ Only the named experiment is imported; the help shows the first line of the docs
 
 import ast
 import importlib
+import re
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from cortical_attention import experiments
+from cortical_attention import __version__, experiments
 from cortical_attention.command.status import INTERRUPTED, guarded, say
 from cortical_attention.command.terminal import silence
 
@@ -38,12 +40,25 @@ EXPERIMENTS = (
 
 COMMANDS = {
     "describe": ("describe.main", "What a circuit is made of, without running it."),
-    "show": ("folders.show", "Draw the pictures of a result again, of some cells and some time, from its folder alone."),
+    "show": (
+        "folders.show",
+        "Draw the pictures of a result again, of some cells and some time, from its folder alone.",
+    ),
     "diff": ("folders.diff", "Say what differs between two results: settings, inputs, and figures."),
     "export": ("folders.export", "Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA."),
     "repeat": ("folders.repeat", "Run the circuit of a result again, and say whether the answer is the same."),
 }
 """Commands that are no experiments: their module and function here, and what the help says."""
+
+
+def _print_version(asked):
+    """Print the version and end, where it is asked for."""
+    if asked:
+        print(f"cortical-attention {__version__}")
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
 
 
 def main():
@@ -65,18 +80,23 @@ def build(arguments):
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
+    app.callback()(_options_of_all)
     named = next((word for word in arguments if not word.startswith("-")), None)
     for name in EXPERIMENTS:
         main_of = (
             importlib.import_module(f"cortical_attention.experiments.{name}").main if name == named else _not_imported
         )
-        app.command(name, help=docstring(name).splitlines()[0])(guarded(main_of))
+        app.command(name, help=_on_one_line(docstring(name).split("\n\n")[0]))(guarded(main_of))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
     for name, (place, sentence) in COMMANDS.items():
         module, function = place.split(".")
         own = importlib.import_module(f"cortical_attention.command.{module}") if name == named else None
         app.command(name, help=sentence)(guarded(getattr(own, function) if own else _not_imported))
     return app
+
+
+def _options_of_all(version: Annotated[bool, _VERSION] = False):
+    """Options before the name of a command."""
 
 
 def _not_imported():
@@ -90,21 +110,25 @@ def docstring(name):
 
 
 def list_experiments():
-    """Print every experiment with its question and its run time."""
+    """Print the first sentence of the question and of the run time of every experiment."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("experiment", "question", "run time", show_lines=True)
+    table = Table("experiment", "question and run time", box=None)
     for name in EXPERIMENTS:
-        table.add_row(name, _part(name, "Question"), _part(name, "Run time"))
+        table.add_row(name, "\n".join(f"{title}: {_first_sentence(name, title)}" for title in ("Question", "Run time")))
     Console().print(table)
 
 
-def _part(name, title):
-    """Paragraph `title:` of the docstring of an experiment, on one line."""
-    paragraphs = docstring(name).split("\n\n")
-    found = next(each for each in paragraphs if each.startswith(f"{title}:"))
-    return " ".join(found.removeprefix(f"{title}:").split())
+def _first_sentence(name, title):
+    """First sentence of the paragraph `title:` of the docstring of an experiment."""
+    paragraphs = map(_on_one_line, docstring(name).split("\n\n"))
+    found = next(each for each in paragraphs if each.startswith(f"{title}: "))
+    return re.match(r".*?[.?](?=\s|$)", found.removeprefix(f"{title}: "))[0]
+
+
+def _on_one_line(paragraph):
+    return " ".join(paragraph.split())
 
 
 if __name__ == "__main__":

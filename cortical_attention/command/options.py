@@ -12,14 +12,39 @@ from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form as FormType
 from cortical_attention.simulation.engine import TARGETS, compiler
-from cortical_attention.simulation.settings import Settings
+from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
 from cortical_attention.trials.loading import loaded
 from cortical_attention.trials.options import NORMALISATIONS, Options
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
 
+
+def by_form(value_of):
+    """Defaults of the forms in words: "1 for rate, dale; 0.5 for biophysical".
+
+    Parameters
+    ----------
+    value_of : callable
+        From a Form to a number.
+
+    Returns
+    -------
+    str
+    """
+    names = {}
+    for form in FORMS.values():
+        names.setdefault(value_of(form), []).append(form.name)
+    return "; ".join(f"{value:g} for {', '.join(each)}" for value, each in names.items())
+
+
+def out_option(default):
+    """Type of --out, whose default is made at the end of a run: in words."""
+    return Annotated[Path | None, typer.Option(help=OUT, show_default=default)]
+
+
 OWN = "or module:object of your own"
+OUT = "Result folder, reserved before the run."
 _ABOUT = ", ".join(f"{each.name} ({each.about})" for each in SYSTEMS.values())
 Wiring = Annotated[str, typer.Option(help=f"Wiring of the circuit: {_ABOUT}, {OWN}.")]
 Form = Annotated[str, typer.Option(help=f"Form of the cells: {', '.join(FORMS)}, {OWN}.")]
@@ -32,11 +57,24 @@ Dendrites = Annotated[
     str, typer.Option(help="Simulated dendrites: shared (one per distinct drive) or explicit (one synapse per pair).")
 ]
 Cells = Annotated[int, typer.Option(help="Cells per value.")]
-Duration = Annotated[float | None, typer.Option(help="Measured time (s); default: 2 for spikes, 0.5 for rates.")]
-Settle = Annotated[
-    float | None, typer.Option(help="Settling time before the measurement (s); default: that of the form.")
+Duration = Annotated[
+    float | None,
+    typer.Option(
+        help="Measured time (s); by default longer for forms with spikes.",
+        show_default=by_form(lambda form: WINDOW[form.spikes] / second),
+    ),
 ]
-Dt = Annotated[float | None, typer.Option(help="Time step (ms); default: that of the form.")]
+Settle = Annotated[
+    float | None,
+    typer.Option(
+        help="Settling time before the measurement (s); by default that of the form.",
+        show_default=by_form(lambda form: form.settle / second),
+    ),
+]
+Dt = Annotated[
+    float | None,
+    typer.Option(help="Time step (ms); by default that of the form.", show_default=by_form(lambda form: form.dt / ms)),
+]
 UnitRate = Annotated[
     float,
     typer.Option(help="Largest unit rate of thalamic nuclei (Hz); exceeded where all their values are below one half."),
@@ -52,16 +90,20 @@ Record = Annotated[
         "'superficial[head=0,token=2,count=4]:v'; several are parted by spaces. `describe` lists the variables."
     ),
 ]
-Out = Annotated[
-    Path | None, typer.Option(help="Result folder, reserved before the run; default: results/EXPERIMENT/TIME-HASH.")
-]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of each target, without a run.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Hide the progress bar.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Hide the progress: a bar, or lines where standard error is no terminal.")
+]
 Workers = Annotated[
     int, typer.Option(help="Number of local processes that share the heads; 0: one process for the whole circuit.")
 ]
-Scheduler = Annotated[str | None, typer.Option(help="Address of a dask scheduler whose workers share the heads.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a dask scheduler whose workers share the heads.", show_default="none: this machine alone"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, everything else on standard error.")]
 
 MAX_CELLS, MIN_UNIT_RATE = 10**6, 1e-6  # chosen: far beyond what is of use, so that nothing overflows

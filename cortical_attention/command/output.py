@@ -4,6 +4,7 @@ import functools
 import inspect
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from cortical_attention.command import options as o
@@ -24,13 +25,16 @@ class Output(NamedTuple):
         The options of these names.
     start : float
         When the experiment began, s (`time.perf_counter`).
+    about : tuple of str
+        Values of the options `NAMING`: words with which the name of the default folder begins.
     """
 
-    out: o.Out
+    out: Path | None
     overwrite: o.Overwrite
     quiet: o.Quiet
     json: o.Json
     start: float
+    about: tuple = ()
 
     @property
     def console(self):
@@ -42,12 +46,12 @@ class Output(NamedTuple):
         check_folder(self.out, self.overwrite)
 
     def progress(self, label):
-        """Context of a progress bar; gives the report that Brian2 calls."""
+        """Context of a bar or lines of progress; gives the report that Brian2 calls."""
         return progress(label, self.quiet)
 
     def folder(self, experiment, settings):
         """The folder, by default named after the settings."""
-        return result_folder(experiment, settings, self.out, self.overwrite)
+        return result_folder(experiment, settings, self.out, self.overwrite, self.about)
 
     def provenance(self, parameters, seeds):
         """Content of run.json."""
@@ -56,28 +60,42 @@ class Output(NamedTuple):
     def report(self, experiment, folder, result, figure, content, table, predictions):
         """Write the result, its figure (or None) and run.json of such `content`; print table and predictions."""
         write(experiment, folder, result, figure, content)
-        say(result, table, predictions, folder, self.console, self.json)
+        say(experiment, result, table, predictions, folder, self.console, self.json)
 
 
+NAMING = ("case", "wiring", "form")  # options that the default folder is named after, where a command has them
 DEFAULTS = {"out": None, "overwrite": False, "quiet": False, "json": False}
-_OPTIONS = [
-    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Output.__annotations__[name])
-    for name, default in DEFAULTS.items()
-]
 
 
 def with_output(main):
     """The experiment as a command with the options --out, --overwrite, --quiet and --json, in the place of `output`."""
     signature, parameters = inspect.signature(main), []
     for each in signature.parameters.values():
-        parameters += _OPTIONS if each.name == "output" else [each]
+        parameters += _options(signature.parameters) if each.name == "output" else [each]
+    naming = {name: signature.parameters[name].default for name in NAMING if name in signature.parameters}
 
     @functools.wraps(main)
     def command(**given):
         """The experiment."""
-        output = Output(*(given.pop(name, default) for name, default in DEFAULTS.items()), time.perf_counter())
+        about = tuple(_name_of(given.get(name, default)) for name, default in naming.items())
+        output = Output(*(given.pop(name, default) for name, default in DEFAULTS.items()), time.perf_counter(), about)
         return main(**given, output=output)
 
     command.__signature__ = signature.replace(parameters=parameters)
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+def _options(others):
+    """Parameters of the four options; the help of --out depends on the names of the other parameters."""
+    words = [*(name.upper() for name in NAMING if name in others), "TIME", "HASH"]
+    types = Output.__annotations__ | {"out": o.out_option(f"results/EXPERIMENT/{'-'.join(words)}")}
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(name, kind, default=default, annotation=types[name]) for name, default in DEFAULTS.items()
+    ]
+
+
+def _name_of(value):
+    """Value of an option in a word: of a file its name without suffix; of a System or Form its name."""
+    return value.stem if isinstance(value, Path) else getattr(value, "name", str(value))

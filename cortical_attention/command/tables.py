@@ -12,6 +12,12 @@ from cortical_attention.readout.provenance import jsonable
 from cortical_attention.simulation.engine import COSTS
 from cortical_attention.trials.batch import SCHEMA_VERSION
 
+DISCUSSION = "docs/decisions/0018-predictions-that-failed.md"
+DISCUSSED = (
+    "attribution", "averaging", "best_attention", "calibration", "division", "error_over_time", "physiology", "robustness",
+)  # fmt: skip
+"""Experiments that `DISCUSSION` lists."""
+
 
 def console_for(as_json):
     """Where people read: standard output, or standard error when that carries JSON."""
@@ -72,19 +78,21 @@ def judgement(report):
     return [*before, *(f"not settled: {each}" for each in report["reason"].split("; "))]
 
 
-def say_predictions(predictions, console):
-    """Print every prediction beside its measurement."""
+def say_predictions(experiment, predictions, console):
+    """Print every prediction of an experiment beside its measurement, and where those that are missed are discussed."""
     for each in predictions:
         verdict = "held" if each.held else "missed"
         console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
+    if experiment in DISCUSSED and not all(each.held for each in predictions):
+        console.print(f"missed predictions are discussed in {DISCUSSION}", highlight=False, soft_wrap=True)
 
 
-def say(result, table, predictions, folder, console, as_json):
-    """Print the result as JSON if requested, its table, and every prediction beside its measurement."""
+def say(experiment, result, table, predictions, folder, console, as_json):
+    """Print the result of an experiment as JSON if requested, its table, and every prediction beside its measurement."""
     if as_json:
         print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
     console.print(table)
-    say_predictions(predictions, console)
+    say_predictions(experiment, predictions, console)
     for label, sentence in result.get("failed", {}).items():
         console.print(f"failed: {label}: {sentence}", highlight=False)
     if result["interrupted"]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cortical_attention.readout.names import EXPORTS, NAMED, RESULT_FILES, names_of
+from cortical_attention.readout.names import EXPORTS, NAMED, RESULT_FILES, names_of, word_of
 from cortical_attention.readout.provenance import jsonable
 
 try:
@@ -132,7 +132,7 @@ def _unfinished(folder):
     return new and all(name in known or HALF_WRITTEN.fullmatch(name) for name in _others(folder))
 
 
-def result_folder(experiment, settings, out=None, overwrite=False):
+def result_folder(experiment, settings, out=None, overwrite=False, about=()):
     """Create the folder of one result.
 
     Parameters
@@ -143,11 +143,13 @@ def result_folder(experiment, settings, out=None, overwrite=False):
         All settings that determine the result, including the content of the case (`jsonable`); hashed into the default
         name.
     out : path, optional
-        Default: `results/<experiment>/<UTC time>-<hash of the settings>`, with a number appended if another run took
-        that name in the same second.
+        Default: `results/<experiment>/<about>-<UTC time>-<hash of the settings>`, with a number appended if another run
+        took that name in the same second.
     overwrite : bool
         Whether to accept a folder that is not empty. Files of an earlier result are then removed, so that a folder
         never mixes two runs; other files stay.
+    about : sequence of str
+        Words with which the default name begins, such as case, wiring and form; see `readout.names.word_of`.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def result_folder(experiment, settings, out=None, overwrite=False):
     """
     if out is None:
         check_folder()
-        return _default_folder(experiment, settings)
+        return _default_folder(experiment, settings, about)
     folder = Path(out)
     if not _is_reserved(folder):
         check_folder(folder, overwrite)
@@ -248,9 +250,10 @@ def _lock(folder):
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
-def _default_folder(experiment, settings):
+def _default_folder(experiment, settings, about):
     time = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    first = Path("results", experiment, f"{time}-{settings_hash(settings)}")
+    words = [*filter(None, map(word_of, about)), time, settings_hash(settings)]
+    first = Path("results", experiment, "-".join(words))
     with _refusing(f"{first} cannot be written to"):
         first.parent.mkdir(parents=True, exist_ok=True)
         for number in range(1, 1000):

@@ -1,4 +1,6 @@
-"""Names of the files in a result folder, for every experiment."""
+"""Names of result folders and of the files in them, for every experiment."""
+
+import re
 
 RESULT_FILES = (
     "case.npz",
@@ -29,6 +31,25 @@ MORE_FILES = {
     "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
     "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),
 }
+
+
+LONGEST = 40  # characters of a word in the name of a folder; chosen: four of them fit into any file system
+
+
+def word_of(text):
+    """A text from outside as a word in the name of a folder: letters of ASCII, digits, dot, underscore and hyphen.
+
+    Parameters
+    ----------
+    text : str
+        `module:object` becomes module.object; other characters become underscores, one for each run of them.
+
+    Returns
+    -------
+    str
+        At most `LONGEST` characters; neither begins nor ends with a dot or a hyphen. It may be empty.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text.replace(":", "."))[:LONGEST].strip(".-")
 
 
 def names_of(experiments):

@@ -95,10 +95,7 @@ def text_of(equations):
 
 def variables_of(group):
     """Variables of a Brian2 group that a StateMonitor can record: their SI unit by name (dict of str to str)."""
-    return {
-        name: unit_of(variable)
-        for name, variable in ((name, group.variables[name]) for name in recordable(group))
-    }
+    return {name: unit_of(variable) for name, variable in ((name, group.variables[name]) for name in recordable(group))}
 
 
 def unit_of(x):

@@ -12,38 +12,48 @@ from cortical_attention.trials.systems import NULLS
 KEYS = "rung", "wiring", "suite"
 
 
+SUITES = {"random": "random inputs", "digits": "handwritten digits"}  # titles of the panels
+
+
 def draw(rows):
-    """Error against rung: every answer a dot, the median a line, the nulls' medians as levels."""
-    kinds = list(dict.fromkeys((row["wiring"], row["suite"]) for row in rows))
+    """Error against rung, a panel for each suite: every answer a dot, the median a line, and the medians of the nulls on
+    the inputs of that suite as levels."""
+    suites = list(dict.fromkeys(row["suite"] for row in rows))
+    wirings = list(dict.fromkeys(row["wiring"] for row in rows))
     rungs = [rung for rung in FORMS if any(row["rung"] == rung for row in rows)]  # from the most ideal on
     with style():
-        figure = new_figure(5.2, width=9.0)
-        panel = figure.subplots()
-        for k, kind in enumerate(kinds):
-            look = {"color": CYCLE[k], "marker": MARKERS[k]}
-            place = (k - (len(kinds) - 1) / 2) * 0.16
-            own = [row for row in rows if (row["wiring"], row["suite"]) == kind]
-            errors = [[row["relative_l2"] for row in own if row["rung"] == rung] for rung in rungs]
-            for x, values in enumerate(errors):
-                panel.plot(np.full(len(values), x + place), values, linestyle="", markersize=4, alpha=0.5, **look)
-            medians = [np.median(values) if values else np.nan for values in errors]
-            label = f"{kind[0]} wiring, {'random inputs' if kind[1] == 'random' else 'digits'}"
-            panel.plot(np.arange(len(rungs)) + place, medians, markersize=7, label=label, **look)
-        for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
-            level = _level(rows, null)
-            panel.axhline(level, color="#777777", linestyle=line, linewidth=1, label=f"null: {null.replace('_', ' ')}")
-        panel.set(yscale="log", ylabel="relative L2 error", xlabel="cells, from ideal to real")
-        panel.set_xlim(-0.5, len(rungs) - 0.5)
-        panel.set_xticks(range(len(rungs)), rungs)
-        panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
-        panel.set_axisbelow(True)
-        figure.legend(loc="outside upper center", ncols=4)
+        figure = new_figure(5.2, width=5.0 + 4.0 * len(suites))
+        for panel, suite in zip(figure.subplots(1, len(suites), sharey=True, squeeze=False)[0], suites, strict=True):
+            own = [row for row in rows if row["suite"] == suite]
+            for k, wiring in enumerate(wirings):
+                _draw_wiring(panel, own, wiring, rungs, k, (k - (len(wirings) - 1) / 2) * 0.16)
+            for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
+                label = f"null: {null.replace('_', ' ')}"
+                panel.axhline(_level(own, null), color="#777777", linestyle=line, linewidth=1, label=label)
+            panel.set(yscale="log", xlabel="cells, from ideal to real", title=SUITES.get(suite, suite))
+            panel.set_xlim(-0.5, len(rungs) - 0.5)
+            panel.set_xticks(range(len(rungs)), rungs)
+            panel.grid(axis="y", color="#DDDDDD", linewidth=0.8)
+            panel.set_axisbelow(True)
+        figure.axes[0].set_ylabel("relative L2 error")
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure
 
 
+def _draw_wiring(panel, rows, wiring, rungs, k, shift):
+    """Errors of a wiring beside those of the others: it is number `k`, and moved by `shift` rungs."""
+    look = {"color": CYCLE[k % len(CYCLE)], "marker": MARKERS[k % len(MARKERS)]}
+    own = [row for row in rows if row["wiring"] == wiring]
+    errors = [[row["relative_l2"] for row in own if row["rung"] == rung] for rung in rungs]
+    for x, values in enumerate(errors):
+        panel.plot(np.full(len(values), x + shift), values, linestyle="", markersize=4, alpha=0.5, **look)
+    medians = [np.median(values) if values else np.nan for values in errors]
+    panel.plot(np.arange(len(rungs)) + shift, medians, markersize=7, label=f"{wiring} wiring", **look)
+
+
 def _level(rows, null):
-    """Median error of a null on the random inputs."""
-    errors = [row[f"{null}_relative_l2"] for row in rows if row["suite"] == "random"]
+    """Median error of a null over rows that have it."""
+    errors = [row[f"{null}_relative_l2"] for row in rows]
     return np.median([error for error in errors if error is not None] or [np.nan])
 
 

@@ -152,7 +152,7 @@ def content_of(case):
     return {name: array.tolist() for name, array in arrays(case).items()}
 
 
-def open_folder(experiment, options, case, out, overwrite):
+def open_folder(experiment, options, case, out, overwrite, about=()):
     """Create the folder of a result, and remove the files of an earlier result from it.
 
     Parameters
@@ -162,7 +162,9 @@ def open_folder(experiment, options, case, out, overwrite):
     case : object
         Content of the case or cases (`content_of`); with the options it determines the default name.
     out : path or None
-        None: `results/<experiment>/<UTC time>-<hash>`.
+        None: `results/<experiment>/<about>-<UTC time>-<hash>`.
+    about : tuple of str
+        Words for the default name: case, wiring, form.
     overwrite : bool
         Whether to accept a folder that is not empty.
 
@@ -175,4 +177,4 @@ def open_folder(experiment, options, case, out, overwrite):
     FolderError
         If the folder holds files and `overwrite` is False, cannot be written to, or is in use by another run.
     """
-    return result_folder(experiment, options.named | options.settings._asdict() | {"case": case}, out, overwrite)
+    return result_folder(experiment, options.named | options.settings._asdict() | {"case": case}, out, overwrite, about)

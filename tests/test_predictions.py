@@ -1,0 +1,41 @@
+"""What a command says of its predictions."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from cortical_attention.command.tables import DISCUSSED, DISCUSSION, say_predictions
+from cortical_attention.trials.batch import Prediction
+from tests.command import ROOT
+
+HELD, MISSED = Prediction("at most 3 %", "2 %", True), Prediction("at most 3 %", "4.90 %", False)
+
+
+def said(experiment, *predictions):
+    """Lines that are printed of some predictions."""
+    file = io.StringIO()
+    say_predictions(experiment, predictions, Console(file=file, width=70))
+    return file.getvalue().splitlines()
+
+
+def test_a_missed_prediction_points_to_its_discussion():
+    found = said("calibration", HELD, MISSED, MISSED)
+    assert found == [
+        "predicted at most 3 %; measured 2 %: held",
+        *["predicted at most 3 %; measured 4.90 %: missed"] * 2,
+        "missed predictions are discussed in docs/decisions/0018-predictions-that-failed.md",
+    ]
+
+
+@pytest.mark.parametrize(("experiment", "prediction"), [("calibration", HELD), ("compare", MISSED)])
+def test_where_there_is_nothing_to_discuss(experiment, prediction):
+    """It held, or the document does not speak of the experiment."""
+    assert len(said(experiment, prediction)) == 1
+    assert said(experiment) == []
+
+
+def test_the_document_discusses_these_experiments():
+    rows = re.findall(r"^\| `(\w+)`", (ROOT / DISCUSSION).read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(set(rows)) == sorted(DISCUSSED)
