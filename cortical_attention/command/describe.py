@@ -164,8 +164,6 @@ def _recorded(place, units):
     """Variables of somata, which `--record` takes, or of dendrites, as text."""
     named = ", ".join(name if unit == "1" else f"{name} ({unit})" for name, unit in units.items())
     return f"{place}{' (--record)' if place == 'soma' else ''}: {named}"
-        name if unit == "1" else f"{name} ({unit})" for name, unit in units.items()
-    )
 
 
 def _synapses(described):

@@ -6,7 +6,7 @@ import neo
 import numpy as np
 
 from cortical_attention.readout.provenance import jsonable
-from cortical_attention.readout.units import in_si, magnitude, to_quantities
+from cortical_attention.readout.units import magnitude, readable, to_quantities
 
 SIGNS = ("on", "off")
 INT64 = range(-(2**63), 2**63)
@@ -17,9 +17,9 @@ def to_block(run, **annotations):
 
     Each recorded cell becomes a SpikeTrain (from 0 s to `t_stop`, times in seconds, bit for bit those of Brian2), each
     population of the rate form an AnalogSignal of the rates of its recorded cells (Hz), one column per cell, and each
-    recorded variable an AnalogSignal in its SI unit. A Group with the name of the population holds them. A population with
-    fewer than two samples has no signal of rates. Epochs "settle", "window" and, where tokens are presented one after
-    another, "token" (labels: the token) divide the time of the run.
+    recorded variable an AnalogSignal in the unit in which people read it (mV, pA, nS). A Group with the name of the
+    population holds them. A population with fewer than two samples has no signal of rates. Epochs "settle", "window" and,
+    where tokens are presented one after another, "token" (labels: the token) divide the time of the run.
 
     Annotations of trains are `population`, `cell` (flat index), the index along each axis by its kind (`head`, `token`,
     `context`, `key`, ...), and `sign` ("on" or "off") where cells are paired; signals have the same as array annotations.
@@ -110,9 +110,9 @@ def trace_signals(record, run):
     found = []
     for trace in record.traces:
         times, period = magnitude(trace.time, "s"), to_quantities(run.dt, "s")
-        values = trace.values if hasattr(trace.values, "dimensionality") else in_si(trace.values)
         start = _seconds(times[0] if times.size else 0.0)
-        signal = neo.AnalogSignal(values, t_start=start, sampling_period=period, name=f"{record.name} {trace.variable}")
+        name = f"{record.name} {trace.variable}"
+        signal = neo.AnalogSignal(readable(trace.values), t_start=start, sampling_period=period, name=name)
         signal.annotate(variable=trace.variable, **_shared(record, run))
         signal.array_annotate(**cell_positions(record, trace.cells))
         found.append(signal)

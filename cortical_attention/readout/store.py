@@ -14,7 +14,7 @@ import numpy as np
 
 from cortical_attention.readout.files import FolderError, replacing
 from cortical_attention.readout.provenance import jsonable
-from cortical_attention.readout.units import in_si, magnitude
+from cortical_attention.readout.units import magnitude, readable
 
 SCHEMA_VERSION = 1
 MAGIC, VERSION = 0x0A7A, (0, 1)  # of SONATA
@@ -110,7 +110,7 @@ def write_recording(run, path):
                 rates = magnitude(record.rate, "Hz")
                 write_report(file.create_group(f"report/{record.name}"), record.cells, times, rates, "Hz")
             for trace in record.traces:
-                values = trace.values if hasattr(trace.values, "dimensionality") else in_si(trace.values)
+                values = readable(trace.values)
                 group = file.create_group(f"traces/{trace.variable}/{record.name}")
                 unit = values.dimensionality.string
                 write_report(group, trace.cells, magnitude(trace.time, "s"), values.magnitude, unit)

@@ -71,8 +71,8 @@ def value_and_unit(x):
     return value if x.dim.is_dimensionless else {"value": value, "unit": str(get_unit(x.dim))}
 
 
-def shown_in(x):
-    """Values of a quantity and a unit in which people read them: mV, pA or nS where SI units are unwieldy.
+def readable(x):
+    """Turn a quantity into the unit in which people read it: mV, pA or nS where SI base units are unwieldy.
 
     Parameters
     ----------
@@ -80,14 +80,20 @@ def shown_in(x):
 
     Returns
     -------
-    values : ndarray
-    unit : str
-        Empty without dimension.
+    quantities.Quantity
+        Scaled units cost a rounding.
     """
     plain = x if hasattr(x, "dimensionality") else in_si(x)
-    for unit in ("mV", "pA", "nS", "ms", "Hz", "dimensionless"):
+    for unit in ("mV", "pA", "nS", "pF", "ms", "Hz", "dimensionless"):
         try:
-            return plain.rescale(unit).magnitude, "" if unit == "dimensionless" else unit
+            return plain.rescale(unit)
         except ValueError:
             continue
-    return plain.magnitude, plain.dimensionality.string
+    return plain
+
+
+def shown_in(x):
+    """Values (ndarray) of a quantity in its readable unit, and the name of the unit, empty without dimension."""
+    found = readable(x)
+    unit = found.dimensionality.string
+    return found.magnitude, "" if unit == "dimensionless" else unit

@@ -81,7 +81,7 @@ class Result(NamedTuple):
         Returns
         -------
         neo.AnalogSignal, shape (n_sample, n_cell)
-            In SI units, with times; `array_annotations` say which cells.
+            In mV, pA, nS or without unit, with times; `array_annotations` say which cells.
 
         Raises
         ------
