@@ -26,7 +26,7 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
 from cortical_attention.command.tables import judgement, say_predictions
-from cortical_attention.inputs.cases import Case, sizes
+from cortical_attention.inputs.cases import Case
 from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
 from cortical_attention.readout.files import result_folder, write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
@@ -123,7 +123,7 @@ def run(cases, options, report=None, pilots=()):
         answer = ask(batch, options, report, pilot)
         for index, case in enumerate(batch):
             reference = reference_for(case, options)
-            compared.append(Comparison(answer, reference, describe(answer, reference, options, sizes(case), index)))
+            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))
         if answer.run.interrupted:
             break
     return compared

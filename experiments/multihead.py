@@ -23,7 +23,6 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.inputs.cases import sizes
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
@@ -104,7 +103,7 @@ def row(case, answers, options):
         "case": case.name,
         "handed_on_predicted_relative_l2": relative_l2(wrong, right) if len(case.block.W_Q) > 1 else None,
         "handed_on_relative_l2": None if control is None else relative_l2(control.output[0], right),
-        **describe(answers[case.name], reference, options, sizes(case)),
+        **describe(answers[case.name], reference, options, case),
     }
 
 

@@ -18,7 +18,6 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.inputs.cases import sizes
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.formats import number, per_cent
@@ -97,7 +96,7 @@ def row(name, case, answer, options):
         "sum_relative_error": float(np.abs(measured / predicted - 1).max()),
         "predicted_relative_l2": relative_l2(wrong, attention.output),
         "from_prediction_relative_l2": relative_l2(answer.output[0], wrong),
-        **describe(answer, reference, options, sizes(case)),
+        **describe(answer, reference, options, case),
     }
 
 

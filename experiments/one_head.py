@@ -24,7 +24,6 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
-from cortical_attention.inputs.cases import sizes
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.statistics import summary_of_known
@@ -110,7 +109,7 @@ def row(circuit, answer, options, seed):
     options = options._replace(**_chosen(circuit))
     cases = inputs(circuit, seed)
     references = [reference_of(case, circuit.kernel, system=options.system) for case in cases]
-    reports = [describe(answer, references[k], options, sizes(cases[k]), k) for k in range(N_INPUT)]
+    reports = [describe(answer, references[k], options, cases[k], k) for k in range(N_INPUT)]
     silenced = []
     for right, wrong, output in zip(references, references[N_INPUT:], answer.output[N_INPUT:], strict=False):
         predicted = relative_l2(wrong.attention.output, right.attention.output)

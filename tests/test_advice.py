@@ -1,8 +1,9 @@
 """Whoever follows the advice of a run that failed gets further: each piece of it, where it is given."""
 
+import numpy as np
 import pytest
 
-from tests.command import run, saved
+from tests.command import case, run, saved
 
 SHORT = ("--target", "numpy", "--duration", 0.3, "--quiet")
 SPIKING = ("--form", "spiking", *SHORT)
@@ -37,3 +38,17 @@ def test_numbers_that_are_too_large():
     assert advice(*asked, scale=8) == "a shorter dt, more cells per value or smaller values"
     assert advice(*asked, "--dt", 0.25, scale=8) is None
     assert advice(*asked, scale=2) is None
+
+
+def test_values_that_are_too_large_to_settle():
+    """The same case with tokens a thousand times smaller settles."""
+    held = case()
+    np.savez("large.npz", **held | {"tokens": 1e3 * held["tokens"]})
+    result = run("compare", "large.npz", "--target", "numpy", "--quiet", "--out", "result")
+    assert result.exit_code == 1
+    largest = 1e3 * np.abs(held["tokens"]).max()
+    said = f"; the largest value of the case is {largest:.2g}: smaller values may settle"
+    assert said in " ".join(result.stdout.split())
+    result = run("compare", saved(), "--target", "numpy", "--quiet", "--out", "small")
+    assert result.exit_code == 0
+    assert "largest value" not in result.stdout

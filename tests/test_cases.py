@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cortical_attention.inputs.bfloat16 import read_bfloat16
-from cortical_attention.inputs.cases import AXES, REQUIRED, Case, arrays, from_arrays, load, save, sizes
+from cortical_attention.inputs.cases import AXES, REQUIRED, Case, arrays, from_arrays, largest_value, load, save, sizes
 from cortical_attention.reference.attention import Block
 from tests.cases import SIZES, WRITERS, as_safetensors, full, refusal, upper_half, write
 
@@ -96,6 +96,18 @@ def test_bfloat16_without_entries_is_refused_by_its_shape(tmp_path):
     assert refusal(load, tmp_path / "some.safetensors") == (
         "tokens: has shape (0, 5) but needs (n_token, d_model) of at least one each"
     )
+
+
+@pytest.mark.parametrize("name", [name for name in AXES if name not in ("mask", "targets")])
+def test_the_largest_value_may_be_in_any_array(name):
+    """Of either sign; not in targets, and not where no token may attend."""
+    held = full() | {"mask": np.ones_like(full()["mask"]), "targets": 1e6 * full()["targets"]}
+    held[name] = held[name].copy()
+    held[name].flat[-1] = -12345.0
+    assert largest_value(from_arrays(held)) == 12345
+    if name == "context":
+        held["mask"][:, -1] = False
+        assert largest_value(from_arrays(held)) < 100
 
 
 def test_byte_order_and_memory_order_do_not_matter(tmp_path):

@@ -208,6 +208,15 @@ def test_the_sentences_say_what_the_json_says(reason):
     assert sentences[1:] == expected
 
 
+@pytest.mark.parametrize(("largest", "advised"), [(50, False), (2.13e6, True), (None, False)])
+def test_values_that_are_very_large_are_named(largest, advised):
+    report = {"interrupted": False, "silent": 0, "settled": False, "reason": "it drifts; it jumps"}
+    said = "; the largest value of the case is 2.1e+06: smaller values may settle" if advised else ""
+    asked = report | {"largest_value": largest}
+    assert judgement(asked) == ["not settled: it drifts", f"not settled: it jumps{said}"]
+    assert judgement(asked | {"settled": True}) == ["settled"]
+
+
 def test_one_exit_status_of_all_judgements():
     assert status_by([True, True]) == status_by([]) == DONE
     assert status_by([True, False]) == status_by([True], failed=["one"]) == FAILED

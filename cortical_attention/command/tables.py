@@ -17,6 +17,7 @@ DISCUSSED = (
     "attribution", "averaging", "best_attention", "calibration", "division", "error_over_time", "physiology", "robustness",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
+LARGE = 50.0  # chosen: tokens and weights of the project stay below 10, and some small random cases do not settle from 70 on
 
 
 def console_for(as_json):
@@ -75,7 +76,16 @@ def judgement(report):
     before = [without] if report["silent"] else []
     if report["settled"]:
         return [*before, "settled"]
-    return [*before, *(f"not settled: {each}" for each in report["reason"].split("; "))]
+    *first, last = (f"not settled: {each}" for each in report["reason"].split("; "))
+    return [*before, *first, last + _advice(report)]
+
+
+def _advice(report):
+    """What may help a circuit that has not settled, to be added to a sentence: smaller values, if some are very large."""
+    largest = report.get("largest_value") or 0  # null if it is not finite; absent in files of older versions
+    if largest <= LARGE:
+        return ""
+    return f"; the largest value of the case is {largest:.2g}: smaller values may settle"
 
 
 def say_predictions(experiment, predictions, console):

@@ -128,6 +128,15 @@ def sizes(case: Case) -> dict[str, int]:
     return {axis: found[axis] for axis in ("n_token", "n_context", "n_head", "d_model", "d_key", "d_value")}
 
 
+def largest_value(case: Case) -> float:
+    """Largest magnitude in tokens, context, weights and constant drives of a case; context that the mask closes to every
+    token is left out, as no circuit is presented with it."""
+    held = {name: array for name, array in arrays(case).items() if name not in ("mask", "targets")}
+    if case.mask is not None and case.context is not None:
+        held["context"] = case.context[case.mask.any(axis=0)]
+    return float(max(np.abs(array).max(initial=0) for array in held.values()))
+
+
 def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tuple[str, ...] = ()) -> Case:
     """Check arrays and make a case of them.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.circuits.protocol import RunError, phase_of
-from cortical_attention.inputs.cases import CaseError, sizes
+from cortical_attention.inputs.cases import CaseError, largest_value, sizes
 from cortical_attention.readout import agreement
 from cortical_attention.readout.provenance import jsonable
 from cortical_attention.reference.attention import linear_attention, softmax_attention
@@ -209,7 +209,7 @@ def held(presented, reference, case, options):
         If a reading of the plan sums over an axis that its population lacks.
     """
     answer = read(*presented)
-    return Comparison(answer, reference, describe(answer, reference, options, sizes(case)))
+    return Comparison(answer, reference, describe(answer, reference, options, case))
 
 
 @contextmanager
@@ -278,7 +278,7 @@ def plan_of(case, options):
     return {"target": target, "reason": reason, "expected_s": seconds, **work._asdict()}
 
 
-def describe(answer, reference, options, size, index=0):
+def describe(answer, reference, options, case, index=0):
     """The content of comparison.json for one input of a run.
 
     Parameters
@@ -287,8 +287,8 @@ def describe(answer, reference, options, size, index=0):
     reference : Reference
         Of that input alone.
     options : Options
-    size : dict
-        n_token, n_context, n_head, d_model, d_key, d_value.
+    case : Case
+        The input.
     index : int
         Which input of the batch.
 
@@ -313,7 +313,8 @@ def describe(answer, reference, options, size, index=0):
             "form": form.name,
             "kernel": options.kernel,
             "normalisation": options.normalisation,
-            **size,
+            **sizes(case),
+            "largest_value": largest_value(case),
             "cells_per_value": options.settings.cells,
             "n_cell": run.n_cell,
             "n_synapse": run.n_synapse,
