@@ -17,7 +17,7 @@ from typer.main import get_command
 from cortical_attention import __version__
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.command import options
-from cortical_attention.command.line import EXPERIMENTS, build, docstring
+from cortical_attention.command.line import COMMANDS, EXPERIMENTS, build, docstring
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script
 from cortical_attention.experiments import compare
@@ -290,11 +290,11 @@ def test_summaries_are_whole(monkeypatch):
 def defaults_of(command):
     """Default in words of each option of a command that takes a value."""
     options = get_command(build([command])).commands[command].params
-    options = [each for each in options if each.param_type_name == "option" and not each.is_flag]
+    options = [each for each in options if each.param_type_name == "option" and not (each.is_flag or each.required)]
     return {each.opts[0]: each.show_default if isinstance(each.show_default, str) else each.default for each in options}
 
 
-@pytest.mark.parametrize("command", EXPERIMENTS)
+@pytest.mark.parametrize("command", [*EXPERIMENTS, *COMMANDS])
 def test_help_states_every_default(command):
     """Flags are off unless they are given."""
     assert [name for name, default in defaults_of(command).items() if default is None] == []

@@ -19,7 +19,10 @@ from cortical_attention.trials.description import description
 Case = Annotated[Path, typer.Argument(help="An .npz or .safetensors file, as for compare.")]
 Drawing = Annotated[
     Path | None,
-    typer.Option(help="Draw the circuit into this file (.svg or .png); needs the extra drawing and Graphviz."),
+    typer.Option(
+        help="Draw the circuit into this file (.svg or .png); needs the extra drawing and Graphviz.",
+        show_default="no drawing",
+    ),
 ]
 
 

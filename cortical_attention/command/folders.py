@@ -28,17 +28,19 @@ Folder = Annotated[Path, typer.Argument(help="Result folder of `compare`, or of 
 
 def show(
     folder: Folder,
-    head: Annotated[int | None, typer.Option(help="Only cells of this head; default: of every head.")] = None,
-    token: Annotated[int | None, typer.Option(help="Only cells of this token; default: of every token.")] = None,
+    head: Annotated[int | None, typer.Option(help="Only cells of this head.", show_default="of every head")] = None,
+    token: Annotated[int | None, typer.Option(help="Only cells of this token.", show_default="of every token")] = None,
     context: Annotated[
-        int | None, typer.Option(help="Only cells of this context token; default: of every one.")
+        int | None, typer.Option(help="Only cells of this context token.", show_default="of every one")
     ] = None,
-    start: Annotated[float | None, typer.Option("--from", help="Drawn from here on (s); default: 0.")] = None,
+    start: Annotated[float | None, typer.Option("--from", help="Drawn from here on (s).", show_default="0")] = None,
     stop: Annotated[
-        float | None, typer.Option("--to", help="Drawn up to here (s); default: the end of the run.")
+        float | None, typer.Option("--to", help="Drawn up to here (s).", show_default="the end of the run")
     ] = None,
     cells: Annotated[int, typer.Option(help="Largest number of cells drawn per population.")] = 60,
-    out: Annotated[Path | None, typer.Option(help="Folder of the pictures; default: the result folder itself.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures.", show_default="the result folder itself")
+    ] = None,
 ):
     """Draw the pictures of a result again, of some cells and some time, from its folder alone."""
     result = load(folder)
@@ -85,8 +87,8 @@ def export(
     folder: Folder,
     to: Annotated[str, typer.Option(help=f"Format: {', '.join(FORMATS)}.")],
     out: Annotated[
-        Path | None, typer.Option(help="File (nix, nwb) or folder (sonata); default: recording.nix, recording.nwb or sonata "
-        "in the result folder.")
+        Path | None, typer.Option(help="File (nix, nwb) or folder (sonata).",
+        show_default="recording.nix, recording.nwb or sonata in the result folder")
     ] = None,
     overwrite: o.Overwrite = False,
 ):  # fmt: skip
@@ -108,12 +110,17 @@ def export(
     print(place)
 
 
-def repeat(folder: Folder, out: o.Out = None, overwrite: o.Overwrite = False):
+def repeat(
+    folder: Folder,
+    out: o.out_option("results/compare/CASE-WIRING-FORM-TIME-HASH") = None,
+    overwrite: o.Overwrite = False,
+):
     """Run the circuit of a result again, with its case, settings and seeds, and say whether the answer is the same."""
     before = load(folder)
     check_folder(out, overwrite)
     after = before.repeat()
-    place = result_folder("compare", {"repeated": str(folder)}, out, overwrite)
+    about = [before.case.name, before.report["wiring"], before.report["form"]]
+    place = result_folder("compare", {"repeated": str(folder)}, out, overwrite, about)
     after.save(place, overwrite=True)
     same = _arrays_differing({"output": before.output}, {"output": after.output}) == {}
     spikes = all(map(_same_spikes, before.recording.records, after.recording.records))
