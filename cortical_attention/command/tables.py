@@ -72,7 +72,8 @@ def judgement(report):
     """Sentences on whether the circuit settled, which is what `settled` of comparison.json says, and if not, why."""
     if report["interrupted"]:
         return [f"interrupted after {report['biological_s']:.2f} s of biological time; what was recorded is written"]
-    without = f"{report['silent']} macrocolumns are without drive: Z is zero there, and so is their output"
+    many = "macrocolumn is" if report["silent"] == 1 else "macrocolumns are"
+    without = f"{report['silent']} {many} without drive: Z is zero there, and so is the output"
     before = [without] if report["silent"] else []
     if report["settled"]:
         return [*before, "settled"]
