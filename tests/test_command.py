@@ -127,11 +127,11 @@ def test_default_folder_is_named_after_settings_and_content(done):
 
 def test_a_file_of_any_name_has_a_default_folder():
     """A form and a wiring of one's own, named module:object, and a case whose name no folder could have."""
-    Path("mine.py").write_text("from cortical_attention.cells.forms import FORMS\nFORM = FORMS['rate']\n")
+    Path("mine_named.py").write_text("from cortical_attention.cells.forms import FORMS\nFORM = FORMS['rate']\n")
     Path(saved()).rename(f"ünï: ☃..{60 * 'x'}.npz")
-    assert run("compare", f"ünï: ☃..{60 * 'x'}.npz", *BRIEF, "--form", "mine:FORM").exit_code == 1
+    assert run("compare", f"ünï: ☃..{60 * 'x'}.npz", *BRIEF, "--form", "mine_named:FORM").exit_code == 1
     (folder,) = Path("results/compare").iterdir()
-    assert re.fullmatch(rf"_n_._\.\.{'x' * 33}-mask-mine\.FORM-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", folder.name), (
+    assert re.fullmatch(rf"_n_._\.\.{'x' * 33}-mask-mine_named\.FORM-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", folder.name), (
         folder.name
     )
 

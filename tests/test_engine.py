@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from brian2 import Network, NeuronGroup, ms, second
 
+from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.attend import FORMS
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.engine import Work, choose, estimate
 from cortical_attention.simulation.run import simulate

@@ -93,8 +93,9 @@ def odd_kernel(times, tokens, **block):
 
 
 @pytest.fixture
-def mine():
-    """A module `mine` in the working directory."""
+def mine(monkeypatch):
+    """A module `mine` in the working directory, imported anew."""
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     Path("mine.py").write_text(MINE, encoding="utf-8")
 
 
