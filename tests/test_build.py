@@ -12,12 +12,13 @@ import pytest
 from brian2 import Clock, Network, NeuronGroup, Synapses, ms, second
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.inputs.suite import random_case
-from cortical_attention.simulation import compile, engine, initial
+from cortical_attention.simulation import compile, engine, initial, rewrite
 from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
@@ -33,12 +34,14 @@ def plan_of(seed=1):
     return mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
 
 
-def sources(folder, plan, form):
+def sources(folder, plan, form, cells=1):
     """Text of every file that Brian2 writes of a plan, nothing compiled."""
     gc.collect()
     brian2.set_device("compiled", directory=str(folder), build_on_run=True, compile=False, run=False)
     try:
-        how = network.Construction(form, rate_units(plan), 1, 1, True, Clock(1 * ms), plan.protocol.phase, dense=True)
+        how = network.Construction(
+            form, rate_units(plan), 1, cells, True, Clock(1 * ms), plan.protocol.phase, dense=True
+        )
         wired = network.wire(plan.circuit, how)
         engine.lay_out(wired.layout)
         Network(*wired.objects, name="circuit").run(10 * ms, namespace={})
@@ -48,6 +51,39 @@ def sources(folder, plan, form):
     return {
         str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.suffix in (".cpp", ".h")
     }
+
+
+def test_brian2_writes_what_is_rewritten_of_refractory_cells(tmp_path):
+    """Bytes have a short loop of their own, the threshold goes through notes, and a table is read once a dendrite."""
+    for membrane in ADAPTIVE.membranes:  # measured on numpy, before the target is set
+        membrane.measured(1 * ms)
+    found = sources(tmp_path, plan_of(), ADAPTIVE, cells=20)
+    for name in ("superficial", "intratelencephalic", "pyramidal_tract"):
+        update = found[f"code_objects/{name}_stateupdater_codeobject.cpp"]
+        first, second = update.split(rewrite.IVDEP)[1:]
+        assert "not_refractory[_idx]" not in first
+        assert f"_ptr_array_{name}_not_refractory[_idx] = not_refractory;" in second
+        assert "= _timestep(t -" not in update
+        assert f"memcpy(&_any, _fires_{name}" in found[f"code_objects/{name}_spike_thresholder_codeobject.cpp"]
+        assert ("_timedarray" in first) == (name != "superficial")  # elsewhere on and off cells lie side by side
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("form", [ADAPTIVE, BIOPHYSICAL], ids=["adaptive", "biophysical"])
+def test_what_is_rewritten_of_refractory_cells_changes_no_spike(form, monkeypatch):
+    """The same program with and without these rules: every spike of every recorded cell, and the answer bit for bit."""
+    case = random_case(1, 3, n_head=2, d_model=4, d_key=4, d_value=4)
+    settings = Settings(form, 100 * ms, 200 * ms, cells=10, target="cpp", record="all")
+    new = attend("mask", case.tokens[None], settings, **case.block._asdict())
+    monkeypatch.setattr(compile, "refractory", lambda update, check, group: (update, check))
+    monkeypatch.setattr(compile, "hoisted", lambda code: code)
+    old = attend("mask", case.tokens[None], settings, **case.block._asdict())
+    assert new.output.any()
+    assert np.array_equal(new.output, old.output)
+    for one, other in zip(new.run.records, old.run.records, strict=True):
+        assert np.array_equal(one.spike_index, other.spike_index)
+        assert np.array_equal(np.asarray(one.spike_time), np.asarray(other.spike_time))
 
 
 @pytest.mark.parametrize("form", [RATE, SPIKING], ids=["rate", "spiking"])
@@ -74,14 +110,28 @@ def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
 
 
 def test_code_that_is_not_known_is_left_alone():
-    assert compile.nested("for(int i=0;;) {}", (2, 3), {}) == "for(int i=0;;) {}"
-    assert compile.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
-    unknown = f"{compile.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
-    assert compile.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
+    assert rewrite.nested("for(int i=0;;) {}", (2, 3), {}) == "for(int i=0;;) {}"
+    assert rewrite.blockwise("if(_cond) { a; b; }") == "if(_cond) { a; b; }"
+    unknown = f"{rewrite.LOOP} const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
+    assert rewrite.nested(unknown, (2, 3), {"y": (3, 1)}) == unknown
     stored, check = "\n    _ptr_v[_idx] = v;\n", "a; _fires[_idx] = _cond;"
-    assert compile.fused(stored, check, "x") == (stored, check)
+    assert rewrite.fused(stored, check, "x") == (stored, check)
     reads = "const int64_t N = 3;\n for(size_t _idx=0; _idx<N; _idx++) { a; b = _ptr_w[_idx]; _fires[_idx] = _cond; }"
-    assert compile.fused(stored, reads, "x") == (stored, reads)  # what the update does not know
+    assert rewrite.fused(stored, reads, "x") == (stored, reads)  # what the update does not know
+    assert rewrite.refractory(stored, reads, "x") == (stored, reads)
+    assert rewrite.hoisted("a = _clip(b, 0, 1);") == "a = _clip(b, 0, 1);"
+
+
+def test_what_the_innermost_loop_holds_fixed_is_clipped_before_it():
+    """Of two calls the one whose arguments change from cell to cell stays."""
+    loop = f"{rewrite.IVDEP}\n    for (unsigned _c = 0; _c < 4; _c++)"
+    body = "{ y = _clip(c + (x * f(c)), c, x); z = _clip(v, c, x); }"
+    code = f"const double c = 2;\nconst double x = p[_a1];\n{loop}\n{body}"
+    assert rewrite.hoisted(code) == code  # f is unknown
+    code = code.replace("f(c)", "c")
+    head, _, tail = rewrite.hoisted(code).partition(loop)
+    assert head.endswith("const double _held_0 = _clip(c + (x * c), c, x);\n")
+    assert tail == "\n{ y = _held_0; z = _clip(v, c, x); }"
 
 
 @pytest.mark.parametrize(
@@ -97,8 +147,8 @@ def test_code_that_is_not_known_is_left_alone():
 )
 def test_places_in_nested_loops_are_those_of_the_index(shape, strides):
     """The loops that are written, read as Python: every cell once, in order, with the dendrite that it reads."""
-    code = f"{compile.LOOP}const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
-    written = compile.nested(code, shape, {"x": strides})
+    code = f"{rewrite.LOOP}const int64_t _x_indices = _ptr_a[_idx];\n    }}\n"
+    written = rewrite.nested(code, shape, {"x": strides})
     loops = [(name, int(size)) for name, size in re.findall(r"(_a\d|_c) < (\d+);", written)]
     own, dendrite = (
         re.search(f"const int {name} = (.*?);", written)[1].replace("/", "//") for name in ("_idx", "_x_indices")
@@ -203,3 +253,11 @@ def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
         synapses.delay = [3, 4] * ms
         with pytest.raises(RuntimeError, match="run failed"):
             Network(group, synapses, name="circuit").run(1 * ms, namespace={})
+
+
+@needs_compiler
+def test_a_compiler_that_is_said_not_to_optimise_is_an_error(tmp_path, monkeypatch):
+    """Brian2 tries each flag on a file, and drops those with which it does not compile, for want of room too."""
+    monkeypatch.setattr("brian2.devices.cpp_standalone.device.get_compiler_and_args", lambda: ("unix", ["-w"]))
+    with pytest.raises(RunError, match=r"Brian2 found that .* does not know -O3, which it should"):
+        sources(tmp_path, plan_of(), RATE)
