@@ -138,18 +138,17 @@ def simulate(
         )
         if not interrupted:
             _refuse_what_failed(wired, readings, form, dt)
-            _refuse_crowding(wired, monitors, plan.protocol, form, dt)
+            _refuse_saturation(wired, monitors, plan.protocol, form, dt)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
-        name: _numbers(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
+        name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
         for name, reading in readings.items()
     }
     peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
     return Run(
         records, values, peaks, unit_rates, t_stop, dt, plan.protocol.epochs, interrupted, seeds, n_cell, n_synapse,
-        target, reason, wall,
-        stepping, sent,
+        target, reason, wall, stepping, sent,
     )  # fmt: skip
 
 
@@ -252,7 +251,7 @@ def _refuse_what_failed(wired, readings, form, dt):
             raise RunError(f"the simulation diverged: {name} holds values that are not finite; try {advice}")
 
 
-def _refuse_crowding(wired, monitors, protocol, form, dt):
+def _refuse_saturation(wired, monitors, protocol, form, dt):
     """Raise RunError where a cell that spikes was asked, in a measured window, for more than it can give."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
     limits = {name: form.of(_cell(wired, name)).limit for name in monitors}
@@ -265,7 +264,7 @@ def _refuse_crowding(wired, monitors, protocol, form, dt):
             raise RunError(f"{name} was asked for {limits[name].sentence}, {times} times; try {advice}")
 
 
-def _numbers(reading, concrete, unit_rate, protocol, form):
+def _values(reading, concrete, unit_rate, protocol, form):
     """Values (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
     unit_rate = each_cell(unit_rate, concrete.n_cell)
     values = signals_of(form).values(reading, unit_rate, protocol.phase)
