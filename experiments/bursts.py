@@ -271,7 +271,7 @@ def main(
         console.print(table)
     if cell == "naud":
         say_predictions("bursts", judge(rows), console)
-    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return INTERRUPTED if interrupted else DONE
 
 

@@ -96,7 +96,7 @@ def main(
     say_predictions("digits", judge(result), console)
     if status == INTERRUPTED:
         console.print("interrupted; what was computed until then is written", highlight=False)
-    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return status
 
 

@@ -204,7 +204,9 @@ def _say(frame, planned, failed, interrupted, folder, console):
         console.print(f"failed: {name}: {sentence}", highlight=False, soft_wrap=True)
     if interrupted:
         console.print("interrupted; the runs that were done until then are written", highlight=False)
-    console.print(f"written to {folder}; the same command goes on from there", highlight=False, soft_wrap=True)
+    console.print(
+        f"written to {folder}; the same command goes on from there", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 if __name__ == "__main__":

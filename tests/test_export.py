@@ -11,6 +11,8 @@ from cortical_attention.export.sonata import write_sonata
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.recording import spikes_by_cell
 
+pytestmark = pytest.mark.filterwarnings("ignore:the circuit has not settled")  # runs are brief
+
 CASE = random_case(3, 3, None, n_head=2, scale=2.0)._replace(name="mine")
 TIMES = {"target": "numpy", "settle": 0.3 * second, "window": 0.2 * second}
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from cortical_attention.readout.files import FolderError
 from cortical_attention.simulation.settings import SettingError
 from cortical_attention.simulation.traces import RecordError
 from cortical_attention.wiring.expressions import WiringError
+
+pytestmark = pytest.mark.filterwarnings("ignore:the circuit has not settled")  # runs are brief
 
 ROOT = Path(__file__).parents[1]
 CASE = random_case(3, 3, None, n_head=2, scale=2.0)._replace(name="mine")
@@ -181,7 +184,7 @@ WRONG = {
         SettingError,
         "form is 'spikng' but needs to be a Form or one of rate",
     ),
-    "no form": ({"form": 3}, SettingError, "form is a int but needs to be a Form or the name of one"),
+    "no form": ({"form": 3}, SettingError, "form is of type int but needs to be a Form or the name of one"),
     "a window without a unit": (
         {"window": 0.5},
         SettingError,
@@ -194,27 +197,27 @@ WRONG = {
     ),
     "a step without a unit": ({"dt": 0.1}, SettingError, r"dt is 0.1 but needs a unit, for example 0.1 \* ms"),
     "another unit": ({"settle": 100 * ms / second}, SettingError, "settle is .* but needs a unit"),
-    "no time": ({"window": 0 * ms}, SettingError, r"window is 0. s but needs to be finite and above 0"),
+    "no time": ({"window": 0 * ms}, SettingError, r"window is 0 \(SI units\) but needs to be finite and above 0"),
     "a word that is not there": (
         {"record": "foo"},
         RecordError,
         "record is 'foo' but needs to be one of default, sample, all",
     ),
-    "no record": ({"record": 3}, RecordError, "record is a int but needs to be one of"),
+    "no record": ({"record": 3}, RecordError, "record is of type int but needs to be one of"),
     "a variable that is not there": (
         {"record": {"superficial": ["vm"]}},
         RecordError,
-        "no variable 'vm', but has apical",
+        "no variable 'vm'; it has apical",
     ),
     "a population that is not there": (
         {"record": {"layer4": ["v"]}},
         RecordError,
-        "there is no population 'layer4', but core",
+        "there is no population 'layer4'; there are core",
     ),
     "an axis that is not there": (
         {"record": {"core": {"variables": ["v"], "head": 0}}},
         RecordError,
-        "no axis 'head', but token",
+        "no axis 'head'; it has token",
     ),
     "a head that is not there": (
         {"record": {"superficial": {"variables": ["v"], "head": 5}}},
@@ -234,7 +237,23 @@ WRONG = {
         "normalisation is 'both' but needs to be None or one of",
     ),
     "a target that is not there": ({"target": "gpu"}, SettingError, "target is 'gpu' but needs to be one of auto"),
-    "no cells": ({"cells": 0}, SettingError, "cells is 0 but needs to be a whole number of at least 1"),
+    "no cells": ({"cells": 0}, SettingError, "cells is 0 but needs to be a whole number from 1 to 1000000"),
+    "a word for shared dendrites": (
+        {"shared": "explicit"},
+        SettingError,
+        "shared is 'explicit' but needs to be True or False",
+    ),
+    "another unit than a time": ({"window": 2 * second**2}, SettingError, "window is 2. s.2 but needs a quantity in s"),
+    "too long a window": (
+        {"window": 1e9 * second},
+        SettingError,
+        "needs to be longer: a run would take more than 1e.09 steps",
+    ),
+    "too short a window": (
+        {"window": 1 * ms},
+        SettingError,
+        "dt is 1. ms but needs to be at most an eighth of the window",
+    ),
     "half a seed": ({"seed": 0.5}, SettingError, "seed is 0.5 but needs to be a whole number"),
     "cells that the form lacks": (
         {"wiring": "memory", "form": "biophysical"},
@@ -253,8 +272,32 @@ def test_wrong_calls_get_one_sentence(wrong):
     assert "\n" not in str(caught.value)
 
 
+def test_what_the_command_prints_is_warned_of():
+    """Notices of a case, and a circuit that has not settled."""
+    notice = "mask: closes the whole row of token 0"
+    masked = CASE._replace(mask=np.arange(9).reshape(3, 3) > 2, notices=(notice,))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ca.attend(masked, target="numpy", settle=20 * ms, window=40 * ms)
+    said = [str(each.message) for each in caught if each.category is UserWarning]
+    assert said[0] == notice
+    assert said[1].startswith("the circuit has not settled: the output drifts by")
+
+
+def test_a_case_that_was_changed_is_checked_again():
+    with pytest.raises(CaseError, match="tokens: has 1 entries that are not finite"):
+        ca.attend(
+            CASE._replace(tokens=np.where(np.arange(CASE.tokens.size).reshape(CASE.tokens.shape), CASE.tokens, np.nan))
+        )
+
+
+def test_a_short_text_of_a_result(answer):
+    error, state = answer.report["relative_l2"], "settled" if answer.report["settled"] else "not settled"
+    assert repr(answer) == f"<Result: mask wiring, spiking form, mine; relative L2 {error:.2g}; {state}>"
+
+
 def test_what_is_no_case_is_refused():
-    with pytest.raises(CaseError, match="case is a ndarray but needs to be a Case, of load_case or from_torch"):
+    with pytest.raises(CaseError, match="case is of type ndarray but needs to be a Case, of load_case or from_torch"):
         ca.attend(CASE.tokens)
     with pytest.raises(CaseError, match="does not exist"):
         ca.load_case("nowhere.npz")
@@ -274,6 +317,17 @@ def test_folders_that_are_no_result(tmp_path, folder):
         ca.load(folder).save(folder)
     for name in ("case.npz", "output.npy", "run.json", "recording.h5", "calibration.npz"):
         other = ca.load(folder).save(tmp_path / f"without {name}")
-        (other / name).write_bytes(b"damaged")
-        with pytest.raises(FolderError, match="cannot be read"):
-            ca.load(other)
+        for content in (b"damaged", b"", (folder / name).read_bytes()[:40]):
+            (other / name).write_bytes(content)
+            with pytest.raises(FolderError, match="cannot be read"):
+                ca.load(other)
+    other = ca.load(folder).save(tmp_path / "other")
+    np.save(other / "output.npy", np.zeros((2, 2)))
+    with pytest.raises(FolderError, match=r"output.npy has shape \(2, 2\) but needs \(3, "):
+        ca.load(other)
+    (other / "run.json").write_text("[]")
+    with pytest.raises(FolderError, match="run.json has no 'case' but needs to be that of a result of compare"):
+        ca.load(other)
+    for wrong in (None, 3, "a\0b"):
+        with pytest.raises(FolderError, match="needs to be a path"):
+            ca.load(wrong)

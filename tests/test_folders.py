@@ -30,7 +30,7 @@ def working_directory(tmp_path, monkeypatch):
 def test_pictures_are_drawn_again_of_what_is_chosen(folders):
     done = run("show", folders[0], "--head", 0, "--token", 1, "--from", 0.3, "--to", 0.4, "--out", "pictures")
     assert done.exit_code == 0, done.stderr
-    names = {f"{name}-head0-token1-from0.3-to0.4.png" for name in ("raster", "comparison")}
+    names = {"raster-head0-token1-from0.3-to0.4.png", "comparison-head0.png"}  # of what each shows
     assert {path.name for path in Path("pictures").iterdir()} == names
     assert done.stdout.split() == [str(Path("pictures", name)) for name in sorted(names, reverse=True)]
 
@@ -42,8 +42,9 @@ def test_what_differs_between_two_seeds(folders):
     assert found["inputs"] == found["code"] == {}
     assert set(found["results"]) <= {"output", "attention"}
     assert "relative_l2" in found["figures"]
+    assert "spikes of" in found["recordings"]["superficial"][0]
     same = run("diff", folders[0], folders[0])
-    assert "the same: settings, code, inputs, results, figures" in same.stderr + same.stdout
+    assert "the same: settings, code, inputs, results, recordings, figures" in same.stderr + same.stdout
 
 
 @pytest.mark.parametrize(("word", "name"), [("nix", "recording.nix"), ("sonata", "sonata")])
@@ -56,7 +57,7 @@ def test_export(word, name, folders):
 
 def test_a_run_is_repeated(folders):
     done = run("repeat", folders[0], "--out", "again")
-    assert "the answer and its spikes are bit for bit the same" in done.stdout
+    assert "the answer and what was recorded are bit for bit the same" in done.stdout
     assert {path.name for path in Path("again").iterdir()} >= RUN_FILES
     assert json.loads(run("diff", folders[0], "again", "--json").stdout)["results"] == {}
 
@@ -77,7 +78,7 @@ def test_bad_input_of_these_commands(folders):
         ("superficial:", "needs to be like superficial:v,apical"),
         ("superficial[head]:v", "needs to be like superficial:v,apical"),
         ("layer4:v", "there is no population 'layer4'"),
-        ("superficial:vm", "has no variable 'vm', but has"),
+        ("superficial:vm", "has no variable 'vm'; it has"),
         ("superficial[value=1]:v", "has no axis 'value'"),
         ("superficial[head=9]:v", "is 9 but needs to lie below"),
     ],

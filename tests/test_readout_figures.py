@@ -153,7 +153,7 @@ def test_only_the_chosen_head_or_token_is_drawn():
     figure = raster(
         run_of(record(), record(name="matrix", axes=(("batch", 2), ("context", 6)))), at={"head": 1, "token": 0}
     )
-    assert "1 of 6 cells" in words(figure.axes[0])  # flat index 2 of 3 heads x 2 tokens
+    assert "1 of 1 cells" in words(figure.axes[0])  # flat index 2 of 3 heads x 2 tokens
     assert "3 of 6 cells" in words(figure.axes[1])  # no such axis
     assert figure.get_suptitle().startswith("head 1, token 0, input 0 (of 2): spikes")
     for at, sentence in [({"head": 3}, "no head 3: there are 3"), ({"value": 0}, "no population with an axis 'value'")]:
@@ -178,7 +178,7 @@ def test_recorded_variables_are_drawn_below_in_units_that_people_read():
     values = np.linspace(-0.07, -0.05, 2000)[:, None] * np.ones(4)
     core.traces = (Trace("v", core.cells[:4], np.arange(2000) * ms, values * volt),)
     panel = raster(run_of(core)).axes[1]
-    assert "core\nv (mV)\n3 of 4 traces" in words(panel)
+    assert "core\nv (mV)\ncell 0, 2, 4" in words(panel)
     (first, *_) = [line for line in panel.lines if len(line.get_xdata()) > 2]
     assert first.get_ydata()[[0, -1]] == pytest.approx([-70, -50])
 

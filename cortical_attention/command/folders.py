@@ -11,18 +11,20 @@ from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.status import FAILED, status_by
-from cortical_attention.command.tables import console_for
+from cortical_attention.command.tables import console_for, judgement
 from cortical_attention.export.nix import write_nix
 from cortical_attention.export.nwb import write_nwb
 from cortical_attention.export.sonata import write_sonata
 from cortical_attention.inputs.cases import arrays
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import check_folder, result_folder
+from cortical_attention.readout.files import check_folder, exists, made, result_folder
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.style import save
+from cortical_attention.readout.units import shown_in
 from cortical_attention.trials.result import ARRAYS, load
 
 FORMATS = ("nix", "nwb", "sonata")
+CELLS = 60
 Folder = Annotated[Path, typer.Argument(help="Result folder of `compare`, or of `Result.save`.")]
 
 
@@ -37,27 +39,33 @@ def show(
     stop: Annotated[
         float | None, typer.Option("--to", help="Drawn up to here (s).", show_default="the end of the run")
     ] = None,
-    cells: Annotated[int, typer.Option(help="Largest number of cells drawn per population.")] = 60,
+    cells: Annotated[int, typer.Option(help="Largest number of cells drawn per population.")] = CELLS,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the pictures.", show_default="the result folder itself")
     ] = None,
 ):
     """Draw the pictures of a result again, of some cells and some time, from its folder alone."""
     result = load(folder)
-    chosen = {"head": head, "token": token, "context": context, "from": start, "to": stop}
-    ending = "".join(f"-{name}{value:g}" for name, value in chosen.items() if value is not None)
+    places = {"head": head, "token": token, "context": context}
+    chosen = places | {"from": start, "to": stop, "cells": None if cells == CELLS else cells}
     times = {"t_start": None if start is None else start * second, "t_stop": None if stop is None else stop * second}
     try:
-        figures = {"raster": result.raster(head=head, token=token, context=context, max_cells=cells, **times)}
+        figures = {f"raster{_ending(chosen)}": result.raster(**places, max_cells=cells, **times)}
         if result.output is not None and result.reference is not None:
-            figures["comparison"] = result.comparison(None if head is None else [head])
+            heads = head if result.attention is not None and result.reference_attention is not None else None
+            name = f"comparison{_ending({'head': heads})}"
+            figures[name] = result.comparison(None if heads is None else [heads])
     except ValueError as error:
         raise o.OptionError(f"{folder}: {error}") from error
+    place = made(folder if out is None else out)
     for name, figure in figures.items():
-        path = (folder if out is None else out) / f"{name}{ending}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(figure, path)
-        print(path)
+        save(figure, place / f"{name}.png")
+        print(place / f"{name}.png")
+
+
+def _ending(chosen):
+    """End of the name of a picture of a part."""
+    return "".join(f"-{name}{value:g}" for name, value in chosen.items() if value is not None)
 
 
 def diff(first: Folder, second: Folder, json: o.Json = False):
@@ -68,6 +76,7 @@ def diff(first: Folder, second: Folder, json: o.Json = False):
         "code": _differing(*(_code(each) for each in (one, other))),
         "inputs": _arrays_differing(arrays(one.case), arrays(other.case)),
         "results": _arrays_differing(*({name: getattr(each, name) for name in ARRAYS} for each in (one, other))),
+        "recordings": _recordings_differing(one.recording, other.recording),
         "figures": _differing(*(_figures(each) for each in (one, other))),
     }
     console = console_for(json)
@@ -96,13 +105,12 @@ def export(
     o.one_of("--to", to, FORMATS)
     result = load(folder)
     place = out or folder / {"nix": "recording.nix", "nwb": "recording.nwb", "sonata": "sonata"}[to]
-    if place.exists() and not overwrite:
+    if exists(place) and not overwrite:
         raise o.OptionError(f"{place} exists already; choose another with --out, or add --overwrite")
     if to == "sonata":
-        place.mkdir(parents=True, exist_ok=True)
-        write_sonata(result.recording, place)
+        write_sonata(result.recording, made(place))
     else:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        made(place.parent)
         if to == "nix":
             write_nix(result.spikes, place)
         else:
@@ -123,22 +131,45 @@ def repeat(
     place = result_folder("compare", {"repeated": str(folder)}, out, overwrite, about)
     after.save(place, overwrite=True)
     same = _arrays_differing({"output": before.output}, {"output": after.output}) == {}
-    spikes = all(map(_same_spikes, before.recording.records, after.recording.records))
+    spikes = not _recordings_differing(before.recording, after.recording)
     what = "bit for bit the same" if same and spikes else "not the same: `diff` says what differs"
-    print(f"the answer and its spikes are {what}; written to {place}")
+    print(f"the answer and what was recorded are {what}; written to {place}")
+    for sentence in judgement(after.report):
+        print(sentence)
     return status_by([after.report["settled"]], after.report["interrupted"]) or (0 if same and spikes else FAILED)
 
 
-def _same_spikes(one, other):
-    """Whether two records of a population have the same spikes."""
-    if one.spike_index is None or other.spike_index is None:
-        return one.spike_index is other.spike_index
-    orders = [np.lexsort((each.spike_index, np.asarray(each.spike_time))) for each in (one, other)]
-    pairs = (
-        (np.asarray(each.spike_time)[order], each.spike_index[order])
-        for each, order in zip((one, other), orders, strict=True)
-    )
-    return all(map(np.array_equal, *pairs))
+def _recordings_differing(one, other):
+    """What differs between two recordings, by population: amounts of what was recorded."""
+    records = [{record.name: record for record in each.records} for each in (one, other)]
+    found = {}
+    for name in dict.fromkeys((*records[0], *records[1])):
+        pair = [each.get(name) for each in records]
+        if any(each is None for each in pair) or not _same(*map(_content, pair)):
+            found[name] = tuple("not there" if each is None else _amount(each) for each in pair)
+    return found
+
+
+def _same(one, other):
+    """Whether two lists of arrays are equal."""
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+def _content(record):
+    """Cells, spikes in the order of time and cells, rates and traces of a record (list of ndarray)."""
+    found = [record.cells, np.asarray(record.rate, "f4"), np.array([each.variable for each in record.traces])]
+    if record.spike_index is not None:
+        order = np.lexsort((record.spike_index, np.asarray(record.spike_time)))
+        found += [np.asarray(record.spike_time)[order], record.spike_index[order]]
+    return [*found, *(np.asarray(shown_in(each.values)[0], "f4") for each in record.traces)]
+
+
+def _amount(record):
+    """How much was recorded, in words."""
+    traces = f", {', '.join(each.variable for each in record.traces)}" if record.traces else ""
+    if record.spike_index is None:
+        return f"{len(record.sample_time)} samples of {len(record.cells)} cells{traces}"
+    return f"{len(record.spike_index)} spikes of {len(record.cells)} cells{traces}"
 
 
 def _differing(one, other):
@@ -166,7 +197,7 @@ def _arrays_differing(one, other):
     for name in dict.fromkeys((*one, *other)):
         pair = one.get(name), other.get(name)
         if any(each is None for each in pair):
-            if pair != (None, None):
+            if any(each is not None for each in pair):
                 found[name] = tuple("not there" if each is None else str(each.shape) for each in pair)
         elif pair[0].shape != pair[1].shape:
             found[name] = tuple(str(each.shape) for each in pair)

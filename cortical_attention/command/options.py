@@ -87,7 +87,7 @@ Record = Annotated[
     typer.Option(
         help="Recorded cells: default (all of nuclei, interneurons and L5 PT, 200 of each other population), "
         "sample (32 per population) or all. And traces of variables: superficial:v,apical, of 8 cells, or of chosen ones: "
-        "'superficial[head=0,token=2,count=4]:v'; several are parted by spaces. `describe` lists the variables."
+        "'superficial\\[head=0,token=2,count=4]:v'; several are parted by spaces. `describe` lists the variables."
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
@@ -184,7 +184,10 @@ def recorded(text):
         raise OptionError(f"--record is '{text}' but needs one of {', '.join(WORDS)}, and population:variable")
     for word in alone:
         one_of("--record", word, (*WORDS, "population:variable"))
-    traces = dict(_trace(word) for word in words if ":" in word)
+    named = [_trace(word) for word in words if ":" in word]
+    traces = dict(named)
+    if len(traces) < len(named):
+        raise OptionError(f"--record is '{text}' but needs each population once: superficial:v,apical")
     return ({"cells": alone[0]} if alone else {}) | traces if traces else alone[0]
 
 

@@ -54,7 +54,7 @@ def print_comparison(compared, folder, console, as_json):
         console.print(f"wiring '{report['wiring']}' has no reference: nothing is compared", highlight=False)
     for sentence in judgement(report):
         console.print(sentence, highlight=False)
-    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_plans(plans, console, as_json):
@@ -108,4 +108,4 @@ def say(experiment, result, table, predictions, folder, console, as_json):
         console.print(f"failed: {label}: {sentence}", highlight=False)
     if result["interrupted"]:
         console.print("interrupted; what was computed until then is written", highlight=False)
-    console.print(f"written to {folder}", highlight=False, soft_wrap=True)
+    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)

@@ -116,6 +116,7 @@ def draw_scatter(panel, output, reference, null_errors, rounding=0.0):
     panel.plot(limits, limits, color="#777777", linewidth=1, zorder=1, label="equal")
     panel.scatter(reference.ravel(), output.ravel(), s=14, color=CYCLE[0], alpha=0.6, linewidths=0, zorder=2)
     panel.set(xlabel="algebra", ylabel="circuit", xlim=limits, ylim=limits, aspect="equal", title="Output")
+    panel.locator_params(nbins=5)
     lines = [f"relative L2  {_percent(error)}", f"cosine  {_number(cosine(output, reference))}"]
     if null_errors:
         lines.append(f"skill  {_number(skill(error, null_errors, rounding))}")

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from contextvars import ContextVar
 from pathlib import Path
@@ -179,6 +180,21 @@ def forget(experiment, folder):
     for name in (*halves, *RESULT_FILES, *EXPORTS, *names_of(names)):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             (folder / name).unlink()
+    if (folder / "sonata" / "circuit_config.json").is_file():  # as `export` wrote it
+        shutil.rmtree(folder / "sonata")
+
+
+def made(folder):
+    """A folder, created with those above it where it is not there (Path); FolderError where that is impossible."""
+    with _refusing(f"{folder} cannot be made"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def exists(path):
+    """Whether there is a file or folder (bool); FolderError where that cannot be told."""
+    with _refusing(f"{path} cannot be looked up"):
+        return path.exists()
 
 
 @contextlib.contextmanager

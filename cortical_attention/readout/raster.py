@@ -101,13 +101,19 @@ def _view(run, t_start, t_stop, batch, max_cells, at):
 
 
 def _check_place(records, view):
-    """Refuse an index along an axis that no population has, or beyond its size."""
+    """Refuse an index along an axis that no population has, or beyond its size; and no whole number of cells."""
+    if not _whole(view.max_cells) or view.max_cells < 1:
+        raise ValueError(f"max_cells is {view.max_cells!r} but needs to be a whole number of at least 1.")
     for kind, index in view.at.items():
         sizes = [dict(record.axes)[kind] for record in records if kind in dict(record.axes)]
         if not sizes:
             raise ValueError(f"there is no population with an axis {kind!r}.")
-        if not 0 <= index < max(sizes):
-            raise ValueError(f"there is no {kind} {index}: there are {max(sizes)}, counted from 0.")
+        if not _whole(index) or not 0 <= index < max(sizes):
+            raise ValueError(f"there is no {kind} {index!r}: there are {max(sizes)}, counted from 0.")
+
+
+def _whole(x):
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 def _title(view, records, about):
@@ -120,15 +126,16 @@ def _title(view, records, about):
     return f"{beginning}: {what}{shaded}" if beginning else f"{what.capitalize()} of every population{shaded}"
 
 
-def _of_input(record, view):
-    """Indices into `cells` of the recorded cells of one input, at the chosen places."""
-    sizes, positions = dict(record.axes), cell_positions(record)
+def _of_input(record, view, cells=None):
+    """Indices into `cells`, by default the recorded ones, of those of one input at the chosen places."""
+    cells = record.cells if cells is None else cells
+    sizes, positions = dict(record.axes), cell_positions(record, cells)
     n_batch = sizes.get("batch", 1)
     if not 0 <= view.batch < n_batch:
         raise ValueError(f"there is no input {view.batch}: population {record.name!r} has {n_batch}, counted from 0.")
     chosen = {"batch": view.batch} | view.at
     here = [positions[kind] == index for kind, index in chosen.items() if kind in sizes and kind != "sign"]
-    return np.flatnonzero(np.all(here, axis=0)) if here else np.arange(len(record.cells))
+    return np.flatnonzero(np.all(here, axis=0)) if here else np.arange(len(cells))
 
 
 def _selection(record, view):
@@ -155,7 +162,7 @@ def _population(panel, record, selection, view, colour):
     _frame(panel, colour)
     _sign_labels(panel, on, paired="sign" in dict(record.axes))
     _shade(panel, view)
-    total = int(np.prod([size for kind, size in record.axes if kind != "batch"]))
+    total = int(np.prod([size for kind, size in record.axes if kind != "batch" and kind not in view.at]))
     name = f"{record.name.replace('_', ' ')}\n{record.layer}\n{len(selection)} of {total:,} cells"
     beside = {"transform": panel.transAxes, "va": "center", "fontsize": 9}
     panel.text(-0.045, 0.5, name, ha="right", **beside)
@@ -184,27 +191,20 @@ def _name_tokens(panel, view):
 
 
 def _trace(panel, record, trace, view, colour):
-    """A recorded variable of at most three cells over time."""
+    """A recorded variable over time, of at most three of the cells that lie at the chosen places."""
     times = magnitude(trace.time, "s")
     inside = (times >= view.start) & (times <= view.stop)
     values, unit = shown_in(trace.values)
-    for place in range(min(SHOWN_TRACES, len(trace.cells))):
-        panel.plot(times[inside], values[inside, place], color=lighter(colour, 0.3 * place), linewidth=0.8)
+    shown = _of_input(record, view, trace.cells)[:SHOWN_TRACES]
+    for k, place in enumerate(shown):
+        panel.plot(times[inside], values[inside, place], color=lighter(colour, 0.3 * k), linewidth=0.8)
     _frame(panel, colour)
     panel.tick_params(left=True)
     panel.margins(y=0.1)
     _shade(panel, view)
-    shown, total = min(SHOWN_TRACES, len(trace.cells)), len(trace.cells)
-    named = record.name.replace("_", " "), f"{trace.variable} ({unit})" if unit else trace.variable
-    panel.text(
-        -0.06,
-        0.5,
-        "\n".join((*named, f"{shown} of {total} traces")),
-        ha="right",
-        va="center",
-        fontsize=9,
-        transform=panel.transAxes,
-    )
+    cells = f"cell {', '.join(str(each) for each in trace.cells[shown])}" if len(shown) else "of no cell here"
+    said = record.name.replace("_", " "), f"{trace.variable} ({unit})" if unit else trace.variable, cells
+    panel.text(-0.06, 0.5, "\n".join(said), ha="right", va="center", fontsize=9, transform=panel.transAxes)
 
 
 def _frame(panel, colour):

@@ -138,7 +138,7 @@ def _traces(group, traced):
     for variable in traced.variables:
         if variable not in known:
             raise RecordError(
-                f"record: population '{group.name}' has no variable '{variable}', but has {', '.join(known)}"
+                f"record: population '{group.name}' has no variable '{variable}'; it has {', '.join(known)}"
             )
     return StateMonitor(
         group, list(traced.variables), record=traced.cells, clock=group.clock, name=f"traces_of_{group.name}"
@@ -206,7 +206,9 @@ def _traces_of(monitor):
     if monitor is None:
         return ()
     times, cells = Quantity(monitor.t), np.array(monitor.record)
-    return tuple(Trace(name, cells, times, Quantity(getattr(monitor, name)).T) for name in monitor.record_variables)
+    return tuple(
+        Trace(name, cells, times, Quantity(getattr(monitor, name)).T) for name in sorted(monitor.record_variables)
+    )
 
 
 def every(monitors, listening):

@@ -146,10 +146,17 @@ def simulate(
     }
     peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
+    epochs = _until(plan.protocol.epochs, t_stop)
     return Run(
-        records, values, peaks, unit_rates, t_stop, dt, plan.protocol.epochs, interrupted, seeds, n_cell, n_synapse,
-        target, reason, wall, stepping, sent,
+        records, values, peaks, unit_rates, t_stop, dt, epochs, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
+        stepping, sent,
     )  # fmt: skip
+
+
+def _until(epochs, t_stop):
+    """Epochs up to a time, at which a run was stopped."""
+    stop = float(t_stop)
+    return tuple(each._replace(stop=min(each.stop, stop)) for each in epochs if each.start < stop)
 
 
 def _refuse_long_steps(form, dt):

@@ -15,6 +15,8 @@ from cortical_attention.simulation.traces import request_of
 RATE = FORMS["rate"]
 WINDOW = {True: 2 * second, False: 0.5 * second}  # default measured window of forms with spikes, and without
 WRITE = 250 * ms  # chosen: half of the 0.5 s of a query, in which the token before has faded from the dendrites
+MAX_STEPS = 1e9  # chosen: a day and more on the numpy target
+WHOLE = {"cells": (1, 10**6), "seed": (0, 2**32 - 1)}  # chosen: far beyond what is of use, so that nothing overflows
 UNITS = {"window": second, "settle": second, "dt": ms, "write": second, "unit_rate": Hz}
 
 
@@ -82,24 +84,38 @@ class Settings(NamedTuple):
             raise SettingError(f"target is {_shown(self.target)} but needs to be one of {', '.join(TARGETS)}")
         for name, unit in UNITS.items():
             _check_quantity(name, getattr(self, name), unit)
-        for name, least in (("cells", 1), ("seed", 0)):
+        for name, (least, most) in WHOLE.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise SettingError(f"{name} is {_shown(value)} but needs to be a whole number of at least {least}")
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+                raise SettingError(f"{name} is {_shown(value)} but needs to be a whole number from {least} to {most}")
+        if not isinstance(self.shared, bool | np.bool_):
+            raise SettingError(f"shared is {_shown(self.shared)} but needs to be True or False")
         request_of(self.record)
-        return self._replace(form=self.form if isinstance(self.form, Form) else FORMS[self.form])
+        found = self._replace(form=self.form if isinstance(self.form, Form) else FORMS[self.form])
+        _check_times(found.times())
+        return found
+
+
+def _check_times(times):
+    """Refuse a time step that is too long for the window, or so short that the run would not end (SettingError)."""
+    if times.dt > times.window / 8:
+        raise SettingError(f"dt is {times.dt} but needs to be at most an eighth of the window of {times.window}")
+    if (times.settle + times.window) / times.dt > MAX_STEPS:
+        raise SettingError(f"dt is {times.dt} but needs to be longer: a run would take more than {MAX_STEPS:.0e} steps")
 
 
 def _check_quantity(name, value, unit):
     """Refuse what is no positive, finite quantity with a unit (SettingError); None is a default where there is one."""
     if value is None and name in ("window", "settle", "dt"):
         return
+    if isinstance(value, Quantity) and not get_dimensions(value).is_dimensionless and get_dimensions(value) != unit.dim:
+        raise SettingError(f"{name} is {value} but needs a quantity in {unit}")
     if not isinstance(value, Quantity) or value.ndim or get_dimensions(value) != unit.dim:
         called = {"s": "second"}.get(str(unit), str(unit))
         number = f"{value:g}" if isinstance(value, int | float) else "0.5"
         raise SettingError(f"{name} is {_shown(value)} but needs a unit, for example {number} * {called}")
     if not 0 < float(value) < np.inf:
-        raise SettingError(f"{name} is {value} but needs to be finite and above 0")
+        raise SettingError(f"{name} is {float(value):g} (SI units) but needs to be finite and above 0")
 
 
 def _shown(value):

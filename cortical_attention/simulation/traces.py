@@ -59,7 +59,9 @@ def request_of(record):
     """
     asked = {"cells": record} if isinstance(record, str) else dict(record) if isinstance(record, dict) else None
     if asked is None:
-        raise RecordError(f"record is a {type(record).__name__} but needs to be one of {', '.join(WORDS)}, or a dict")
+        raise RecordError(
+            f"record is of type {type(record).__name__} but needs to be one of {', '.join(WORDS)}, or a dict"
+        )
     word = asked.pop("cells", "default")
     if word not in WORDS:
         raise RecordError(f"record is '{word}' but needs to be one of {', '.join(WORDS)}")
@@ -72,12 +74,16 @@ def _request(name, given):
         return given
     given = {"variables": given} if not isinstance(given, dict) else dict(given)
     variables, count = given.pop("variables", ()), given.pop("count", FEW)
-    variables = (variables,) if isinstance(variables, str) else tuple(variables)
+    variables = (variables,) if isinstance(variables, str) else variables
+    variables = tuple(variables) if isinstance(variables, list | tuple) else ()
     if not variables or not all(isinstance(each, str) for each in variables):
         raise RecordError(f"record: population '{name}' needs names of variables, such as [\"v\"]")
-    wrong = [key for key, value in (*given.items(), ("count", count)) if not isinstance(value, int | np.integer)]
-    if wrong or count < 1:
-        raise RecordError(f"record: {(wrong or ['count'])[0]} of population '{name}' needs to be a whole number")
+    numbers = (*given.items(), ("count", count))
+    wrong = [key for key, value in numbers if isinstance(value, bool) or not isinstance(value, int | np.integer)]
+    if wrong:
+        raise RecordError(f"record: {wrong[0]} of population '{name}' needs to be a whole number")
+    if count < 1:
+        raise RecordError(f"record: count of population '{name}' is {count} but needs to be at least 1")
     return Request(variables, given, count)
 
 
@@ -102,13 +108,13 @@ def traced_of(name, request, concrete, recorded):
         If there is no such population, or no cell where the request says.
     """
     if name not in concrete:
-        raise RecordError(f"record: there is no population '{name}', but {', '.join(concrete)}")
+        raise RecordError(f"record: there is no population '{name}'; there are {', '.join(concrete)}")
     each = concrete[name]
     here = np.arange(each.n_cell).reshape(each.shape)[0]
     kinds = [kind for kind, _ in each.axes][1:]
     for kind, index in request.at.items():
         if kind not in kinds:
-            raise RecordError(f"record: population '{name}' has no axis '{kind}', but {', '.join(kinds)}")
+            raise RecordError(f"record: population '{name}' has no axis '{kind}'; it has {', '.join(kinds)}")
         if not 0 <= index < each.axes[1 + kinds.index(kind)][1]:
             size = each.axes[1 + kinds.index(kind)][1]
             raise RecordError(f"record: {kind} of population '{name}' is {index} but needs to lie below {size}")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from brian2 import Hz, Quantity, second
 
 from cortical_attention.cells.forms import FORMS
+from cortical_attention.cells.forms.form import Form
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation.settings import SettingError, Settings
 from cortical_attention.trials.loading import loaded
@@ -59,7 +60,17 @@ class Options(NamedTuple):
         if self.normalisation not in (*NORMALISATIONS, None):
             known = ", ".join(NORMALISATIONS)
             raise SettingError(f"normalisation is {self.normalisation!r} but needs to be None or one of {known}")
-        return self._replace(settings=self.settings.checked())
+        return self._replace(settings=self.settings._replace(form=_form(self.settings.form)).checked())
+
+
+def _form(given):
+    """A form as it was given, or the one that `module:object` names."""
+    if not isinstance(given, str) or ":" not in given:
+        return given
+    found = loaded("form", given)
+    if not isinstance(found, Form):
+        raise SettingError(f"form is '{given}' but needs to be a Form; it is a {type(found).__name__}")
+    return found._replace(name=given)
 
 
 def written(options):
@@ -119,6 +130,5 @@ def restored(text):
             )
     numbers = {name: None if text[name] is None else Quantity(text[name], unit.dim) for name, unit in UNITS.items()}
     others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record")}
-    form = loaded("form", text["form"])._replace(name=text["form"]) if ":" in text["form"] else text["form"]
-    settings = Settings(form=form, **numbers, **others)
+    settings = Settings(form=text["form"], **numbers, **others)
     return Options(text["wiring"], text["kernel"], text["normalisation"], settings).checked()

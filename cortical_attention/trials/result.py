@@ -1,6 +1,7 @@
 """Result: a circuit's answer to a case beside its algebra; the same whether it was just run or read from its folder."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +11,9 @@ from brian2 import Quantity
 from matplotlib.figure import Figure
 
 from cortical_attention.cells.forms.form import Form
-from cortical_attention.inputs.cases import Case, CaseError, arrays
+from cortical_attention.inputs.cases import Case, CaseError, arrays, from_arrays, sizes
 from cortical_attention.inputs.cases import load as load_case
-from cortical_attention.readout.files import FolderError, result_folder, write_array, write_json
+from cortical_attention.readout.files import FolderError, exists, result_folder, write_array, write_json
 from cortical_attention.readout.raster import raster
 from cortical_attention.readout.recording import to_block
 from cortical_attention.readout.store import read_recording, write_recording
@@ -21,6 +22,7 @@ from cortical_attention.simulation.calibrate import UNIT_RATE
 from cortical_attention.simulation.settings import RATE, SettingError, Settings
 from cortical_attention.trials import results
 from cortical_attention.trials.comparison import compare
+from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.options import Options, restored
 from cortical_attention.trials.systems import System
 
@@ -60,6 +62,11 @@ class Result(NamedTuple):
     reference_attention: np.ndarray | None
     recording: Any
     unit_rates: dict[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        error = self.report.get("relative_l2")
+        found = "no error measured" if error is None else f"relative L2 {error:.2g}"
+        return f"<Result: {self.about}; {found}; {'settled' if self.report['settled'] else 'not settled'}>"
 
     @property
     def about(self) -> str:
@@ -155,7 +162,7 @@ class Result(NamedTuple):
         FolderError
             If the folder holds files already, or cannot be written.
         """
-        folder = result_folder("compare", {}, Path(folder), overwrite)
+        folder = result_folder("compare", {}, _path(folder), overwrite)
         results.write_arrays(folder / "case.npz", arrays(self.case))
         write_json(folder / "run.json", self.provenance)
         results.write_arrays(folder / "calibration.npz", self.unit_rates)
@@ -235,16 +242,28 @@ def attend(
         If the simulation fails.
     KeyboardInterrupt
         If the pilot is interrupted; a run that is interrupted is returned as far as it came.
+
+    Warns
+    -----
+    UserWarning
+        With each notice of the case, and if the circuit has not settled: why.
     """
     if not isinstance(case, Case):
-        raise CaseError(f"case is a {type(case).__name__} but needs to be a Case, of load_case or from_torch")
+        raise CaseError(f"case is of type {type(case).__name__} but needs to be a Case, of load_case or from_torch")
+    case = from_arrays(arrays(case), name=case.name)._replace(notices=case.notices)  # it may have been changed
+    for notice in case.notices:
+        warnings.warn(notice, stacklevel=2)
     if not isinstance(form, str | Form):
-        raise SettingError(f"form is a {type(form).__name__} but needs to be a Form or the name of one")
+        raise SettingError(f"form is of type {type(form).__name__} but needs to be a Form or the name of one")
     settings = Settings(
         form=form, window=window, settle=settle, dt=dt, unit_rate=unit_rate, cells=cells, shared=shared, target=target,
         seed=seed, record=record,
     )  # fmt: skip
-    return _run(case, Options(wiring, kernel, normalisation, settings).checked())
+    result = _run(case, Options(wiring, kernel, normalisation, settings).checked())
+    if not result.report["settled"]:
+        why = "it was interrupted" if result.report["interrupted"] else result.report["reason"]
+        warnings.warn(f"the circuit has not settled: {why}", stacklevel=2)
+    return result
 
 
 def _run(case, options):
@@ -272,33 +291,64 @@ def load(folder: str | Path) -> Result:
     Raises
     ------
     FolderError
-        If a file of the result is missing or damaged.
+        If a file of the result is missing or damaged, or does not fit to the case.
     """
-    folder = Path(folder)
+    folder = _path(folder)
     missing = [
-        name for name in ("case.npz", "run.json", "comparison.json", "recording.h5") if not (folder / name).is_file()
+        name for name in ("case.npz", "run.json", "comparison.json", "recording.h5") if not exists(folder / name)
     ]
     if missing:
         raise FolderError(f"{folder} has no {missing[0]} but needs to be the folder of a result of compare")
-    report, provenance = (_read_json(folder / name) for name in ("comparison.json", "run.json"))
-    try:
-        case = load_case(folder / "case.npz")._replace(name=provenance.get("case", ""))
-        with np.load(folder / "calibration.npz", allow_pickle=False) as archive:
-            rates = dict(archive)
-        found = {name: _read_array(folder / f"{name}.npy") for name in ARRAYS}
-    except (CaseError, OSError, ValueError) as error:
-        raise FolderError(f"{folder} cannot be read as a result: {error}") from error
+    report = _read_json(
+        folder / "comparison.json", ("wiring", "form", "nulls", "error_over_time", "settled", "interrupted")
+    )
+    provenance = _read_json(folder / "run.json", ("case", "options", "versions", "written", "command", "code"))
+    case = _reading(folder / "case.npz", load_case)._replace(name=provenance["case"])
+    rates = _reading(folder / "calibration.npz", _read_arrays)
+    found = {name: _reading(folder / f"{name}.npy", _read_array) for name in ARRAYS}
+    _check_shapes(folder, case, found)
     return Result(
         case, report, provenance, **found, recording=read_recording(folder / "recording.h5"), unit_rates=rates
     )
 
 
-def _read_json(path):
+def _path(folder):
+    """A path of what names one (or FolderError)."""
+    if not isinstance(folder, str | Path) or "\0" in str(folder):
+        raise FolderError(f"folder is {folder!r} but needs to be a path")
+    return Path(folder)
+
+
+def _reading(path, read):
+    """What a file holds, as `read` gives it; whatever goes wrong with a damaged file is a FolderError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FolderError(f"{path} cannot be read as JSON") from error
+        return read(path)
+    except Exception as error:  # parsers raise almost anything
+        raise FolderError(f"{path} cannot be read: {one_line(error)}") from error
+
+
+def _read_json(path, keys):
+    content = _reading(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
+    lacks = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if lacks:
+        raise FolderError(f"{path} has no '{lacks[0]}' but needs to be that of a result of compare")
+    return content
 
 
 def _read_array(path):
     return np.load(path, allow_pickle=False) if path.is_file() else None
+
+
+def _read_arrays(path):
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _check_shapes(folder, case, found):
+    """Refuse arrays that are not those of the case (FolderError)."""
+    size = sizes(case)
+    rows, weights = (size["n_token"], size["d_model"]), (size["n_head"], size["n_token"], size["n_context"])
+    for name, array in found.items():
+        needs = weights if "attention" in name else rows
+        if array is not None and array.shape != needs:
+            raise FolderError(f"{folder / name}.npy has shape {array.shape} but needs {needs}, that of its case")
