@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import brian2
 import numpy as np
@@ -18,7 +19,7 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.inputs.suite import random_case
-from cortical_attention.simulation import compile, engine, initial, rewrite
+from cortical_attention.simulation import compile, engine, initial, rewrite, units
 from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
@@ -66,6 +67,25 @@ def test_brian2_writes_what_is_rewritten_of_refractory_cells(tmp_path):
         assert "= _timestep(t -" not in update
         assert f"memcpy(&_any, _fires_{name}" in found[f"code_objects/{name}_spike_thresholder_codeobject.cpp"]
         assert ("_timedarray" in first) == (name != "superficial")  # elsewhere on and off cells lie side by side
+
+
+def test_code_objects_are_joined_into_units(tmp_path):
+    """What runs once in one, and all others in eight; each once; one in a form that is not known in none."""
+    written = sources(tmp_path, plan_of(), SPIKING)
+    found = {Path(name).stem: text for name, text in written.items() if re.fullmatch(r"code_objects/.*\.cpp", name)}
+    found["strange"] = "int x;"
+    joined = units.joined(found)
+    assert len(joined) == 9
+    assert sorted(name for _, names in joined.values() for name in names) == sorted({*found} - {"strange"})
+    assert all(units.ONCE.match(name) for name in joined["once"][1])
+    heavy = [name for unit, (_, names) in joined.items() if unit.startswith("heavy") for name in names]
+    assert "superficial_stateupdater_codeobject" in heavy
+    text, names = joined["light_0"]
+    assert len(re.findall(r"^namespace _of_", text, re.MULTILINE)) == 2 * len(names)  # declared, then filled
+    assert "\nnamespace {" not in text
+    makefile = (tmp_path / "makefile").read_text()
+    assert "unit_once.o: FLAGS += -O0" in makefile
+    assert "code_objects/" not in makefile.split("main: ")[1].splitlines()[0]
 
 
 @pytest.mark.slow
@@ -206,13 +226,15 @@ def test_keys_depend_on_source_header_flags_and_processor(tmp_path, monkeypatch)
     (folder / "a.cpp").write_text("int a;")
     (folder / "b.cpp").write_text("int b;")
     (folder / "all.h").write_text("")
-    (folder / "makefile").write_text("FLAGS = -O3")
+    (folder / "unused.cpp").write_text("int d;")  # joined into another
+    (folder / "makefile").write_text("FLAGS = -O3\nmain: a.o b.o\n")
     before = compile.keys(folder)
     (folder / "a.cpp").write_text("int a2;")
     after = compile.keys(folder)
+    assert set(after) == {folder / "a.cpp", folder / "b.cpp"}
     assert after[folder / "a.cpp"] != before[folder / "a.cpp"]
     assert after[folder / "b.cpp"] == before[folder / "b.cpp"]
-    for name, text in (("all.h", "int c;"), ("makefile", "FLAGS = -O2")):
+    for name, text in (("all.h", "int c;"), ("makefile", "FLAGS = -O2\nmain: a.o b.o\n")):
         (folder / name).write_text(text)
         assert not set(compile.keys(folder).values()) & set(after.values())
         after = compile.keys(folder)

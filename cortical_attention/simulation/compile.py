@@ -8,6 +8,7 @@ that they compile to the same; a longer run differs in the main program alone.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +23,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import kept
 from cortical_attention.simulation.rewrite import IVDEP, LOOP, blockwise, fused, hoisted, listed, nested, refractory
+from cortical_attention.simulation.units import joined
 
 PATHWAY = Path(__file__).with_name("synapses_classes.h")
 VECTOR_EXP = """#include <cmath>
@@ -86,14 +88,15 @@ class Compiled(CPPStandaloneDevice):
             )
         included = [f'#include "{name}"' for name in HEADERS] + [f"#include <{name}>" for name in STANDARD_HEADERS]
         writer.write("all.h", "\n".join([VECTOR_EXP, *included]) + "\n")
-        objects = " ".join(sorted(source.replace(".cpp", ".o") for source in writer.source_files))
+        objects, plain = _units(Path(self.project_dir), writer)
         lines = [
             f"CXX = {compiler()}",
             f"FLAGS = {compiler_flags} -I.",
-            f"main: {objects}\n\t$(CXX) $^ -o $@ {linker_flags}",
+            f"main: {' '.join(objects)}\n\t$(CXX) $^ -o $@ {linker_flags}",
             "all.h.gch: all.h\n\t$(CXX) $(FLAGS) -x c++-header $< -o $@",
             "%.o: %.cpp\n\t$(CXX) $(FLAGS) -include all.h -c $< -o $@",
-            "objects.o: FLAGS += -O0",
+            f"{' '.join(plain)}: FLAGS += -O0",
+            "main.o: FLAGS += -O1",
         ]
         writer.write("makefile", "\n".join(lines) + "\n")
 
@@ -141,6 +144,21 @@ def _starts_clock(line):
     return name == "set_by_single_value" and "_clock" in content[0]
 
 
+def _units(folder, writer):
+    """Write the units of a project; gives the objects that its program is made of, and those that are not optimised."""
+    files = {Path(source).stem: source for source in writer.source_files if source.startswith("code_objects/")}
+    units = joined({name: (folder / source).read_text(encoding="utf-8") for name, source in files.items()})
+    for unit, (text, _) in units.items():
+        writer.write(f"unit_{unit}.cpp", text)
+    within = {files[name] for _, names in units.values() for name in names}
+    alone = {source for source in writer.source_files if source not in within}
+    sources = sorted({*alone, *(f"unit_{unit}.cpp" for unit in units)})
+    return [source.replace(".cpp", ".o") for source in sources], [
+        "objects.o",
+        *(["unit_once.o"] if "once" in units else []),
+    ]
+
+
 all_devices["compiled"] = Compiled()
 
 
@@ -175,12 +193,13 @@ def _alone():
 
 
 def keys(folder):
-    """Hash of everything that each source of a project compiles to depends on (dict of Path to str)."""
+    """Hash of everything that each source of a program compiles to depends on (dict of Path to str)."""
     common = hashlib.sha256(_said("--version") + _said("-march=native", "-E", "-dM", "-x", "c++", os.devnull))
     for path in sorted([*folder.rglob("*.h"), folder / "makefile"]):
         common.update(f"\n{path.relative_to(folder)}\n".encode() + path.read_bytes())
     found = {}
-    for path in folder.rglob("*.cpp"):
+    made = re.search(r"^main: (.*)", (folder / "makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for path in (folder / each.replace(".o", ".cpp") for each in made[1].split()):
         own = common.copy()
         own.update(f"\n{path.relative_to(folder)}\n".encode() + path.read_bytes())
         found[path] = own.hexdigest()
