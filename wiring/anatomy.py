@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.cells.cell import GABA
+from cortical_attention.cells.forms.form import Coding
 from cortical_attention.wiring.expand import expand_projection
 from cortical_attention.wiring.expressions import parse
 
@@ -26,7 +27,7 @@ class Rule(NamedTuple):
 class Paired:
     """Values on pairs of cells, joined by one-signed synapses: all that the expansion asks of a form."""
 
-    paired = True
+    coding = Coding(paired=True, spikes=False)
 
 
 def _one_signed(circuit, projection):

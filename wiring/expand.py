@@ -75,12 +75,9 @@ def expand_population(population, form, batch, cells):
     Concrete
         With the axes batch, those of the population, cells and, if there are pairs, sign.
     """
-    return Concrete(population, (("batch", batch), *population.axes, ("cells", cells), *_sign(population, form)))
-
-
-def _sign(population, form):
-    """Axis of the on and the off cell of each value, if there are both."""
-    return (("sign", 2),) if form.paired and population.signed else ()
+    return Concrete(
+        population, (("batch", batch), *population.axes, ("cells", cells), *form.coding.signs(population.signed))
+    )
 
 
 def expand_projection(circuit, projection, form, cells):
@@ -110,7 +107,9 @@ def expand_projection(circuit, projection, form, cells):
     source, target = circuit.ends(projection)
     port = projection.target.partition(".")[2]
     expression = parse(projection.expression)
-    source_sign, target_sign = ("S" if _sign(source, form) else ""), ("T" if _sign(target, form) else "")
+    source_sign, target_sign = (
+        letter * len(form.coding.signs(each.signed)) for letter, each in (("S", source), ("T", target))
+    )
     flips = target_sign if target.signed == port else ""
     signs = np.eye(2) if projection.like_signs and source_sign else _outer(len(source_sign + flips))
     weights = np.multiply.outer(np.asarray(projection.weights, dtype=float), signs) / cells
@@ -119,7 +118,7 @@ def expand_projection(circuit, projection, form, cells):
         weight=expression.weight + source_sign + flips,
         target="B" + expression.target + "Q" + target_sign,
     )
-    inhibition = np.clip(-weights, 0, None) if form.paired else np.zeros_like(weights)
+    inhibition = form.coding.relays(weights)
     return Pathway(
         projection.name, source.name, target.name, port, expression, weights + inhibition, inhibition, projection.delay,
         projection.plasticity,

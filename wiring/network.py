@@ -160,12 +160,12 @@ def refuse_lacking(circuit, form):
     WiringError
         For the first population of a cell type in `Form.lacks`.
     """
-    for name, population in circuit.populations.items():
-        if population.cell.name in form.lacks:
-            raise WiringError(
-                f"population '{name}': form '{form.name}' has no membrane for {population.cell.name} cells, but circuit "
-                f"'{circuit.name}' needs one"
-            )
+    lacking = [(name, each.cell.name) for name, each in circuit.populations.items() if each.cell.name in {*form.lacks}]
+    for name, cell in lacking:
+        raise WiringError(
+            f"population '{name}': form '{form.name}' has no membrane for {cell} cells, but circuit '{circuit.name}' "
+            "needs one"
+        )
 
 
 def _strides(shape, n_value):

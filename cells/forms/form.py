@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from brian2 import Quantity, get_dimensions, second
 
 from cortical_attention.cells.membranes.membrane import Membrane
@@ -25,6 +26,14 @@ class Coding(NamedTuple):
     def plain(self):
         """Whether a dendrite is just a weighted sum of rates of either sign."""
         return not (self.paired or self.spikes)
+
+    def relays(self, weights):
+        """Negative weights as the positive ones of inhibitory relays, which a form of one-signed synapses needs."""
+        return np.clip(-weights, 0, None) if self.paired else np.zeros_like(weights)
+
+    def signs(self, signed):
+        """Axis of the on and off cells of a signed population, or no axis."""
+        return (("sign", 2),) if self.paired and signed else ()
 
 
 class Synapses(NamedTuple):
@@ -138,6 +147,10 @@ class Form(NamedTuple):
     def regular(self):
         """Whether spike counts are correct to one spike: no membrane has noise."""
         return not any(each.streams for each in self.membranes)
+
+    def seeds(self, seed):
+        """Seeds of a run by name (dict of str to int): of the phases that membranes start at and, with noise, of that."""
+        return {"phases": seed} if self.regular else {"phases": seed, "noise": seed}
 
     @property
     def tau_loop(self):

@@ -64,7 +64,8 @@ def _bounded(unit, peak, bound):
 
 def _highest(cell, form):
     """Rate at which the largest value of a cell type is to lie."""
-    return (PEAK_OF_INHIBITION if cell.starts_at_ceiling else PEAK) * form.of(cell).ceiling
+    share = PEAK_OF_INHIBITION if cell.starts_at_ceiling else PEAK
+    return share * form.of(cell).ceiling
 
 
 def calibrated(plan, units, pilot_plan, pilot_run, form, counted):

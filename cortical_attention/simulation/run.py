@@ -23,6 +23,11 @@ from cortical_attention.simulation.signals import signals_of
 from cortical_attention.wiring.network import Construction, wire
 from cortical_attention.wiring.soma import each_cell
 
+ADVICE = {  # of a run that diverged, or whose cells were asked for too much, by whether the step is longer than by default
+    True: ("a shorter dt", "a shorter dt"),
+    False: ("smaller values", "a shorter dt, more cells per value or smaller values"),
+}  # not a lower unit rate, at which each spike weighs more
+
 
 class Run(NamedTuple):
     """A finished simulation.
@@ -115,7 +120,6 @@ def simulate(
     start = time.perf_counter()
     target, reason = engine.choose(target, work(plan, form, dt, cells, shared))
     given = initial_state(plan, form, cells, seed, record) if given is None else given
-    seeds = {"phases": seed} | ({} if form.regular else {"noise": seed})
     _measure_cells(plan, form, dt)
     signals = signals_of(form)
     with engine.device(target):
@@ -146,7 +150,7 @@ def simulate(
     }
     peaks = {} if interrupted else {name: signals.peak(each, plan.protocol) for name, each in counted.items()}
     wall = time.perf_counter() - start
-    epochs = _until(plan.protocol.epochs, t_stop)
+    epochs, seeds = _until(plan.protocol.epochs, t_stop), form.seeds(seed)
     return Run(
         records, values, peaks, unit_rates, t_stop, dt, epochs, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
         stepping, sent,
@@ -254,7 +258,7 @@ def _refuse_what_failed(wired, readings, form, dt):
     for name, group in wired.groups.items():
         state = np.array(getattr(group, form.of(_cell(wired, name)).variable))
         if not (np.isfinite(state).all() and np.isfinite(readings[name]).all()):
-            advice = "a shorter dt" if dt > form.dt else "smaller values"
+            advice = ADVICE[dt > form.dt][0]
             raise RunError(f"the simulation diverged: {name} holds values that are not finite; try {advice}")
 
 
@@ -266,8 +270,7 @@ def _refuse_saturation(wired, monitors, protocol, form, dt):
         saturated = read(monitors, name, "saturated")
         times = int((saturated[last] - saturated[first]).sum())
         if times:
-            # not a lower unit rate, at which each spike weighs more
-            advice = "a shorter dt" + (", more cells per value or smaller values" if dt <= form.dt else "")
+            advice = ADVICE[dt > form.dt][1]
             raise RunError(f"{name} was asked for {limits[name].sentence}, {times} times; try {advice}")
 
 

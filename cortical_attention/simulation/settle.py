@@ -10,6 +10,7 @@ import numpy as np
 
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.rule import asked_of, with_exact_inputs
+from cortical_attention.simulation.signals import signals_of
 
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
@@ -66,9 +67,8 @@ def judge(plan, run, form, cells):
     quarters = np.array_split(plan.protocol.windows, 4, axis=1)
     read = [window_values(run, form, quarter) for quarter in quarters]
     before, after = (plan.read(plan.output, each) for each in read[2:])
-    drift, drift_tolerance = _norm(after - before), RELATIVE * _norm(after)
-    if form.spikes:
-        drift_tolerance = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
+    counted = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
+    drift, drift_tolerance = _norm(after - before), np.maximum(RELATIVE * _norm(after), counted)
     sums = _attention_sums(plan, run, form, cells) or [np.zeros((len(drift), 1))] * 3
     error, tolerance, silent = sums
     with np.errstate(invalid="ignore"):
@@ -136,9 +136,7 @@ def window_values(run, form, windows):
     IndexError
         If the run was interrupted before the last of these phases.
     """
-    if form.spikes:
-        return {name: values[windows].mean(axis=1) for name, values in run.values.items()}
-    return {name: values[windows[:, -1]] for name, values in run.values.items()}
+    return {name: signals_of(form).within(values, windows) for name, values in run.values.items()}
 
 
 def _norm(values):
@@ -159,6 +157,8 @@ def _variance(reading, plan, run, form, windows, cells):
     """Variance of a reading of the values over windows: by counting, or, where cells are not regular, from how much it
     changes from one pair of phases to the next (half of the mean square of successive differences, von Neumann 1941).
     Pairs, since slow synapses make a phase resemble the one before."""
+    if not form.spikes:
+        return np.zeros_like(plan.read(reading, window_values(run, form, windows)))
     if form.regular:
         return plan.read(reading, spike_variance(plan, run, windows, cells))
     every = plan.protocol.windows
@@ -185,8 +185,8 @@ def _below_zero(plan, measured, form):
     """By input: populations whose rates stand for values below zero without being signed. Only rates of either sign can;
     the cells of every other form are silent there, so that the rate form would not be their steady state."""
     found = [[] for _ in range(_n_input(plan))]
-    unsigned = [name for name, each in plan.circuit.populations.items() if form.coding.plain and not each.signed]
-    for name in unsigned:
+    unsigned = [name for name, each in plan.circuit.populations.items() if not each.signed]
+    for name in unsigned * form.coding.plain:
         values = _of_input(plan, measured[name])
         for b in np.flatnonzero(values.min(axis=1) < -RELATIVE * np.abs(values).max(axis=1)):
             found[b].append(name)
@@ -219,12 +219,10 @@ def _attention_sum(total, gain, plan, run, form, cells):
     windows = plan.protocol.windows
     measured = window_values(run, form, windows)
     attention = plan.read(total, measured)
-    silent = _without_drive(total, gain, plan, run, measured) & (attention <= (0 if form.spikes else RELATIVE))
-    tolerance = np.full(attention.shape, RELATIVE)
-    if form.spikes:
-        counted = _variance(total, plan, run, form, windows, cells)
-        divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
-        tolerance = np.maximum(RELATIVE, SUMS * np.sqrt(counted + divided**2))
+    silent = _without_drive(total, gain, plan, run, measured) & (attention <= RELATIVE)
+    counted = _variance(total, plan, run, form, windows, cells)
+    divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
+    tolerance = np.maximum(RELATIVE, SUMS * np.sqrt(counted + divided**2))
     return np.where(silent, 0, np.abs(attention - 1)), tolerance, silent
 
 

@@ -37,6 +37,10 @@ class Rates:
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_rate(reading[1:] * Hz, unit_rate)
 
+    def within(self, values, windows):
+        """Values (n_window, ...) at the end of each window, of values (n_phase, ...)."""
+        return values[windows[:, -1]]
+
     def mean(self, reading, protocol, n_input):
         """Mean rate (Hz) over all cells of each input (n_input,), at the ends of the windows."""
         return reading[protocol.windows[:, -1] + 1].mean(axis=0).reshape(n_input, -1).mean(axis=1) * Hz
@@ -75,6 +79,10 @@ class Spikes:
     def values(self, reading, unit_rate, phase):
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_count(np.diff(reading, axis=0), unit_rate, phase)
+
+    def within(self, values, windows):
+        """Mean values (n_window, ...) over each window, of values (n_phase, ...)."""
+        return values[windows].mean(axis=1)
 
     def mean(self, reading, protocol, n_input):
         """Mean rate (Hz) over all cells of each input (n_input,), in the windows."""
