@@ -10,7 +10,7 @@ from pathlib import Path
 import brian2
 import numpy as np
 import pytest
-from brian2 import Clock, Network, NeuronGroup, Synapses, ms, second
+from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, Synapses, ms, second
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
@@ -86,6 +86,26 @@ def test_code_objects_are_joined_into_units(tmp_path):
     makefile = (tmp_path / "makefile").read_text()
     assert "unit_once.o: FLAGS += -O0" in makefile
     assert "code_objects/" not in makefile.split("main: ")[1].splitlines()[0]
+
+
+@needs_compiler
+@pytest.mark.parametrize("refractory", [False, 5 * ms], ids=["none", "refractory"])
+def test_a_threshold_of_constants_keeps_its_meaning(refractory):
+    """Brian2 computes `theta + 2 * phi` before the loop, under a name that means another thing in the state update."""
+    spikes = []
+    for target in ("numpy", "cpp"):
+        with engine.device(target):
+            equation = "dv/dt = (2 - v) / tau : 1" + (" (unless refractory)" if refractory else "")
+            names = {"tau": 10 * ms, "theta": 0.5, "phi": 0.2}
+            group = NeuronGroup(
+                16, equation, threshold="v > theta + 2 * phi", reset="v = 0", refractory=refractory, method="euler",
+                namespace=names, name="group", clock=Clock(1 * ms, name="circuit_clock"),
+            )  # fmt: skip
+            monitor = SpikeMonitor(group, name="spikes")
+            Network(group, monitor, name="circuit").run(50 * ms, namespace={})
+            spikes.append(np.array(monitor.t / ms).round().tolist())
+    assert spikes[0] == spikes[1]
+    assert len(spikes[0]) > 16
 
 
 @pytest.mark.slow

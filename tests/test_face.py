@@ -18,7 +18,7 @@ from cortical_attention.inputs.cases import save as save_case
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import FolderError
 from cortical_attention.simulation.settings import SettingError
-from cortical_attention.simulation.traces import RecordError
+from cortical_attention.simulation.traces import RecordError, Request
 from cortical_attention.wiring.expressions import WiringError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the circuit has not settled")  # runs are brief
@@ -157,6 +157,17 @@ def test_a_run_is_repeated_bit_for_bit_from_its_folder(answer, folder):
     for one, other in zip(answer.recording.records, again.recording.records, strict=True):
         assert np.array_equal(one.spike_index, other.spike_index)
         assert np.array_equal(np.asarray(one.spike_time), np.asarray(other.spike_time))
+
+
+def test_a_request_is_restored_from_a_folder(tmp_path):
+    request = {"superficial": Request(("v",), {"head": 1}, 2), "cells": "sample"}
+    back = ca.load(ca.attend(CASE, form="spiking", record=request, **BRIEF).save(tmp_path / "result"))
+    plain = {"cells": "sample", "superficial": {"variables": ["v"], "count": 2, "head": 1}}
+    assert back.provenance["options"]["record"] == plain
+    assert back.repeat().trace("superficial", "v").shape == back.trace("superficial", "v").shape
+    back.provenance["options"].pop("kernel")
+    with pytest.raises(RunError, match="run.json has no option 'kernel'"):
+        back.repeat()
 
 
 def test_what_a_folder_cannot_repeat_is_said(tmp_path):

@@ -130,7 +130,7 @@ def repeat(
     about = [before.case.name, before.report["wiring"], before.report["form"]]
     place = result_folder("compare", {"repeated": str(folder)}, out, overwrite, about)
     after.save(place, overwrite=True)
-    same = _arrays_differing({"output": before.output}, {"output": after.output}) == {}
+    same = not _arrays_differing(*({name: getattr(each, name) for name in ARRAYS} for each in (before, after)))
     spikes = not _recordings_differing(before.recording, after.recording)
     what = "bit for bit the same" if same and spikes else "not the same: `diff` says what differs"
     print(f"the answer and what was recorded are {what}; written to {place}")

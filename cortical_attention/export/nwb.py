@@ -101,7 +101,7 @@ def _add_series(content, recording):
 
     for record in recording.records:
         sampled = [("rate", record.cells, record.sample_time, record.rate)] if len(record.sample_time) > 1 else []
-        sampled += [(each.variable, each.cells, each.time, each.values) for each in record.traces]
+        sampled += [(each.variable, each.cells, each.time, each.values) for each in record.traces if len(each.time) > 1]
         for variable, cells, times, values in sampled:
             times = times.rescale("s").magnitude
             unit = values.dimensionality.string

@@ -51,9 +51,9 @@ def write_sonata(recording, folder):
 
 def _reports(record):
     """Variable, cells, times (s), values and unit of everything that was sampled of a population."""
-    if len(record.sample_time):
+    if len(record.sample_time) > 1:
         yield "rate", record.cells, record.sample_time.rescale("s").magnitude, record.rate.rescale("Hz").magnitude, "Hz"
-    for each in record.traces:
+    for each in (trace for trace in record.traces if len(trace.time) > 1):
         unit = each.values.dimensionality.string
         yield each.variable, each.cells, each.time.rescale("s").magnitude, each.values.magnitude, unit
 

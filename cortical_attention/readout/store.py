@@ -139,11 +139,11 @@ def write_nodes(group, record):
         group[f"0/{name}"] = np.zeros(n_cell, "u1")
     group["recorded"] = _small(record.cells)
     mean = record.mean_rate
+    group["mean_rate_hz"] = np.zeros(0) if mean is None else magnitude(mean, "Hz")
     group.attrs.update(
         {
             "cell_type": record.cell_type, "layer": record.layer, "axes": json.dumps(jsonable(record.axes)),
             "unit_rate_hz": float(magnitude(record.unit_rate, "Hz")),
-            "mean_rate_hz": np.zeros(0) if mean is None else magnitude(mean, "Hz"),
         }
     )  # fmt: skip
 
@@ -239,7 +239,7 @@ def _read(file, name, dt):
     import quantities as pq
 
     node = file[f"nodes/{name}"]
-    cells, mean = node["recorded"][()].astype(int), node.attrs["mean_rate_hz"]
+    cells, mean = node["recorded"][()].astype(int), node["mean_rate_hz"][()]
     index, spike_time, rate = None, None, (np.zeros(0), np.zeros((0, cells.size)), "Hz")
     if f"spikes/{name}" in file:
         index = file[f"spikes/{name}/node_ids"][()].astype(int)

@@ -30,7 +30,8 @@ class Record(NamedTuple):
     rate : Quantity (Hz), shape (n_sample, n_recorded)
         Rates of the recorded cells in a form without spikes.
     mean_rate : Quantity (Hz), shape (batch,), or None
-        Mean over all cells of each input in the measured windows; None if the run was interrupted.
+        Mean over all cells of each input, on and off cells alike, in the measured windows (in rates: at their ends); None
+        if the run was interrupted.
     traces : tuple of Trace
         Variables that were asked for.
     """

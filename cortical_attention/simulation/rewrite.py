@@ -22,6 +22,9 @@ READY = re.compile(
 BYTE = re.compile(r"\n *char not_refractory = (\w+)\[_idx\];")
 AROUND = re.compile(r"#pragma GCC ivdep\n *(for ?\([^\n]*\))\s*\{\s*(const int _idx = [^;]*;)?")
 NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # not the f of 1.0f
+INVARIANT = (
+    "_lio_"  # what Brian2 computes before a loop; numbered in each file, so that it means another thing in another
+)
 SIZE = re.compile(r"const int64_t N = (\d+);")
 STORED = re.compile(r"\n *_ptr_\w+\[_idx\] = \w+;(?!.*_ptr_\w+\[_idx\] = )", re.S)  # the last
 SKIP = """for (size_t _block = 0; _block < N; _block += 8)
@@ -113,7 +116,7 @@ def fused(update, check, group):
     """State update and threshold of a group (a pair of str), in which the update notes who is beyond the threshold while it
     holds the cell, and the threshold goes through the notes; as they were where either is not as this knows it."""
     found, stored, size = CHECK.search(check), STORED.search(update), SIZE.search(check)
-    known = found and stored and size and START in update
+    known = found and stored and size and START in update and INVARIANT not in found[1]
     if not known or not all(f"{each} =" in update for each in re.findall(r"_ptr_\w+", found[1])):
         return update, check
     notes = f"_fires_{group}"
@@ -181,7 +184,8 @@ def refractory(update, check, group):
         return update, check
     waits, ready, byte, around, size = found
     reads = re.sub(r"\s*const char not_refractory = [^;]*;", "", ready["reads"])
-    if not all(each in update for each in re.findall(r"_ptr_\w+", reads)):
+    known = all(each in update for each in re.findall(r"_ptr_\w+", reads))
+    if not known or INVARIANT in reads + ready["condition"]:
         return update, check
     notes, short = f"_fires_{group}", _short_loop(around, reads, byte[1], ready["condition"])
     end = update.index("\n    }\n", around.end()) + len("\n    }\n")

@@ -11,6 +11,7 @@ import numpy as np
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.rule import asked_of, with_exact_inputs
 from cortical_attention.simulation.signals import signals_of
+from cortical_attention.wiring.values import SILENT
 
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
@@ -188,7 +189,8 @@ def _below_zero(plan, measured, form):
     unsigned = [name for name, each in plan.circuit.populations.items() if not each.signed]
     for name in unsigned * form.coding.plain:
         values = _of_input(plan, measured[name])
-        for b in np.flatnonzero(values.min(axis=1) < -RELATIVE * np.abs(values).max(axis=1)):
+        least = np.maximum(RELATIVE * np.abs(values).max(axis=1), SILENT)
+        for b in np.flatnonzero(values.min(axis=1) < -least):
             found[b].append(name)
     return [", ".join(names) for names in found]
 

@@ -70,8 +70,7 @@ def request_of(record):
 
 def _request(name, given):
     """Request of a population (or RecordError)."""
-    if isinstance(given, Request):
-        return given
+    given = {**given.at, "variables": given.variables, "count": given.count} if isinstance(given, Request) else given
     given = {"variables": given} if not isinstance(given, dict) else dict(given)
     variables, count = given.pop("variables", ()), given.pop("count", FEW)
     variables = (variables,) if isinstance(variables, str) else variables

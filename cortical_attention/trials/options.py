@@ -8,10 +8,15 @@ from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation.settings import SettingError, Settings
+from cortical_attention.simulation.traces import request_of
 from cortical_attention.trials.loading import loaded
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 
 NORMALISATIONS = ("recurrent", "feedforward", "output")
+RESTORED = (
+    "wiring", "form", "kernel", "normalisation", "window", "settle", "dt", "write", "unit_rate", "cells", "shared",
+    "target", "seed", "record",
+)  # fmt: skip
 UNITS = {"window": second, "settle": second, "dt": second, "write": second, "unit_rate": Hz}
 
 
@@ -92,8 +97,18 @@ def written(options):
     }
     numbers = {name: getattr(settings, name) for name in UNITS}
     plain = {name: None if each is None else float(each) for name, each in numbers.items()}
-    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "seed", "record")}
+    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "seed")}
+    others["record"] = _record(settings.record)
     return texts | {"kernel": options.kernel, "normalisation": options.normalisation} | plain | others
+
+
+def _record(record):
+    """What is recorded, as a word or as dicts that hold no objects."""
+    word, requests = request_of(record)
+    plain = {
+        name: {"variables": list(each.variables), "count": each.count, **each.at} for name, each in requests.items()
+    }
+    return {"cells": word, **plain} if plain else word
 
 
 def _word(given, found, registered):
@@ -123,6 +138,9 @@ def restored(text):
     WiringError
         If a ``module:object`` cannot be found.
     """
+    lacks = [name for name in RESTORED if not isinstance(text, dict) or name not in text]
+    if lacks:
+        raise RunError(f"run.json has no option '{lacks[0]}' but needs to be that of a result of compare")
     for name in ("wiring", "form"):
         if text[name] is None:
             raise RunError(

@@ -26,6 +26,15 @@ from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.options import Options, restored
 from cortical_attention.trials.systems import System
 
+KEYS = (
+    "wiring",
+    "form",
+    "nulls",
+    "rounding",
+    "error_over_time",
+    "settled",
+    "interrupted",
+)  # of comparison.json, needed
 ARRAYS = ("output", "attention", "reference", "reference_attention")
 
 
@@ -171,7 +180,8 @@ class Result(NamedTuple):
         for name in ARRAYS:
             if getattr(self, name) is not None:
                 write_array(folder / f"{name}.npy", getattr(self, name))
-        save_figure(self.raster(), folder / "raster.png")
+        if self.recording.t_stop > 0:
+            save_figure(self.raster(), folder / "raster.png")
         if self.output is not None and self.reference is not None:
             save_figure(self.comparison(), folder / "comparison.png")
         return folder
@@ -299,16 +309,14 @@ def load(folder: str | Path) -> Result:
     ]
     if missing:
         raise FolderError(f"{folder} has no {missing[0]} but needs to be the folder of a result of compare")
-    report = _read_json(
-        folder / "comparison.json", ("wiring", "form", "nulls", "error_over_time", "settled", "interrupted")
-    )
+    report = _read_json(folder / "comparison.json", KEYS)
     provenance = _read_json(folder / "run.json", ("case", "options", "versions", "written", "command", "code"))
     case = _reading(folder / "case.npz", load_case)._replace(name=provenance["case"])
     rates = _reading(folder / "calibration.npz", _read_arrays)
     found = {name: _reading(folder / f"{name}.npy", _read_array) for name in ARRAYS}
     _check_shapes(folder, case, found)
     return Result(
-        case, report, provenance, **found, recording=read_recording(folder / "recording.h5"), unit_rates=rates
+        case, report, provenance, **found, recording=_reading(folder / "recording.h5", read_recording), unit_rates=rates
     )
 
 
@@ -323,6 +331,8 @@ def _reading(path, read):
     """What a file holds, as `read` gives it; whatever goes wrong with a damaged file is a FolderError."""
     try:
         return read(path)
+    except FolderError:
+        raise
     except Exception as error:  # parsers raise almost anything
         raise FolderError(f"{path} cannot be read: {one_line(error)}") from error
 
