@@ -22,9 +22,7 @@ READY = re.compile(
 BYTE = re.compile(r"\n *char not_refractory = (\w+)\[_idx\];")
 AROUND = re.compile(r"#pragma GCC ivdep\n *(for ?\([^\n]*\))\s*\{\s*(const int _idx = [^;]*;)?")
 NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # not the f of 1.0f
-INVARIANT = (
-    "_lio_"  # what Brian2 computes before a loop; numbered in each file, so that it means another thing in another
-)
+INVARIANT = "_lio_"  # computed before a loop, and numbered in each file: in another it means another thing
 SIZE = re.compile(r"const int64_t N = (\d+);")
 STORED = re.compile(r"\n *_ptr_\w+\[_idx\] = \w+;(?!.*_ptr_\w+\[_idx\] = )", re.S)  # the last
 SKIP = """for (size_t _block = 0; _block < N; _block += 8)
