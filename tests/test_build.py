@@ -10,7 +10,7 @@ from pathlib import Path
 import brian2
 import numpy as np
 import pytest
-from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, Synapses, ms, second
+from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, ms, second
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
@@ -117,7 +117,8 @@ def test_what_is_rewritten_of_refractory_cells_changes_no_spike(form, monkeypatc
     settings = Settings(form, 100 * ms, 200 * ms, cells=10, target="cpp", record="all")
     new = attend("mask", case.tokens[None], settings, **case.block._asdict())
     monkeypatch.setattr(compile, "refractory", lambda update, check, group: (update, check))
-    monkeypatch.setattr(compile, "hoisted", lambda code: code)
+    for rule in ("hoisted", "direct"):
+        monkeypatch.setattr(compile, rule, lambda code: code)
     old = attend("mask", case.tokens[None], settings, **case.block._asdict())
     assert new.output.any()
     assert np.array_equal(new.output, old.output)
@@ -136,6 +137,8 @@ def test_brian2_writes_what_is_rewritten(form, tmp_path):
         assert "_indices[_idx]" not in update
         assert "_unit_rate[0]" in update
     if form.spikes:
+        assert ".arriving())" in found["code_objects/excitation_0_pre_codeobject.cpp"]
+        assert "_spiking_synapse" not in found["code_objects/excitation_0_pre_codeobject.cpp"]
         check = found["code_objects/superficial_spike_thresholder_codeobject.cpp"]
         assert "memcpy(&_any, _fires_superficial" in check
         assert "_cond" not in check
@@ -160,6 +163,12 @@ def test_code_that_is_not_known_is_left_alone():
     assert rewrite.fused(stored, reads, "x") == (stored, reads)  # what the update does not know
     assert rewrite.refractory(stored, reads, "x") == (stored, reads)
     assert rewrite.hoisted("a = _clip(b, 0, 1);") == "a = _clip(b, 0, 1);"
+    list_again = "std::vector<int> *_spiking_synapses = x.peek();\nconst int _num_spiking_synapses = 1;\n"
+    assert rewrite.direct(list_again) == list_again
+    loop = "for(int _spiking_synapse_idx=0; a;) { const size_t _idx = (*_spiking_synapses)[_spiking_synapse_idx];"
+    assert "x.arriving()" in rewrite.direct(list_again + loop)
+    more = f"{list_again}{loop} f(_num_spiking_synapses);"  # which there would be no more
+    assert rewrite.direct(more) == more
 
 
 def test_what_the_innermost_loop_holds_fixed_is_clipped_before_it():
@@ -295,6 +304,42 @@ def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
         synapses.delay = [3, 4] * ms
         with pytest.raises(RuntimeError, match="run failed"):
             Network(group, synapses, name="circuit").run(1 * ms, namespace={})
+
+
+@needs_compiler
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "list"])
+@pytest.mark.parametrize(
+    ("pre", "post"),
+    [
+        ([0, 1, 2, 3], [0, 1, 2, 3]),
+        ([0, 0, 1, 1, 2, 2, 3, 3], [0, 1] * 4),
+        ([0, 2, 2, 3], [0, 0, 1, 1]),
+        ([3, 0, 2, 0], [1, 0, 2, 3]),
+    ],
+    ids=["one each", "two each", "in order", "in any order"],
+)
+@pytest.mark.parametrize("steps", [0, 3])
+def test_spikes_reach_their_synapses_as_in_brian2(pre, post, steps, direct, tmp_path, monkeypatch):
+    """From some cells of a group, at once and after a delay, with and without the list that Brian2 expects."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if not direct:
+        monkeypatch.setattr(compile, "direct", lambda code: code)
+    received = []
+    for target in ("numpy", "cpp"):
+        with engine.device(target):
+            clock = Clock(1 * ms, name="circuit_clock")
+            source = NeuronGroup(6, "v : 1", threshold="v > 0.9", reset="v = 0", name="source", clock=clock)
+            source.run_regularly("v = (t_in_timesteps + i) % 3 / 2", name="source_run_regularly")
+            target_group = NeuronGroup(4, "x : 1", name="target", clock=clock)
+            synapses = Synapses(source[1:5], target_group, "w : 1", on_pre="x_post += w", name="synapses", clock=clock)
+            synapses.connect(i=pre, j=post)
+            synapses.w = [2.0**k for k in range(len(pre))]
+            synapses.delay = steps * ms
+            monitor = StateMonitor(target_group, "x", record=True, name="monitor", clock=clock)
+            Network(source, target_group, synapses, monitor, name="circuit").run(9 * ms, namespace={})
+            received.append(np.array(monitor.x))
+    assert np.array_equal(*received)
+    assert np.count_nonzero(np.diff(received[0])) > 2
 
 
 @needs_compiler

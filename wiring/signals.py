@@ -28,9 +28,9 @@ class Rates:
         """Group whose rates the synapses of pathway `k` read: terminals, where they are plastic."""
         return terminals(k, source, pathway.plasticity, clock) if pathway.plasticity else source
 
-    def synapse(self, effect, membrane, pathway, dt):
-        """Model and options of a synapse from cells with a membrane; rates have no delay."""
-        return f"weight : second (constant)\n {effect}", {"namespace": {}}
+    def synapse(self, effect, membrane, pathway, dt, flags):
+        """Model, whose weight has `flags`, and options of a synapse from cells with a membrane; rates have no delay."""
+        return f"weight : second ({flags})\n {effect}", {"namespace": {}}
 
     def weights(self, values, unit_rate, tau, dt):
         """Weights that turn what is sent into the value it stands for."""
@@ -60,9 +60,9 @@ class Spikes:
         """Group whose spikes the synapses of pathway `k` hear: the source, since each synapse has its own state."""
         return source
 
-    def synapse(self, effect, membrane, pathway, dt):
-        """Model and options of a synapse from cells with a membrane."""
-        model, effect = "weight : 1 (constant)", membrane.carried(effect)
+    def synapse(self, effect, membrane, pathway, dt, flags):
+        """Model, whose weight has `flags`, and options of a synapse from cells with a membrane."""
+        model, effect = f"weight : 1 ({flags})", membrane.carried(effect)
         # whole steps, since targets round halves of one in their own ways
         options = {} if pathway.delay is None else {"delay": int(pathway.delay / dt + 0.5) * dt}
         if not self.plastic(pathway):

@@ -57,6 +57,12 @@ class Limit(NamedTuple):
     sentence: str
 
 
+COUNTS = """
+    count : integer       # spikes so far
+    saturated : integer   # spikes beyond the limit
+"""
+
+
 class Membrane(NamedTuple):
     """Dynamics of a soma.
 
@@ -109,8 +115,7 @@ class Membrane(NamedTuple):
     @property
     def soma(self):
         """Equations of the soma: drive, membrane, and the running counts of one that spikes."""
-        counts = "count : 1   # spikes so far\n saturated : 1   # spikes beyond the limit" if self.threshold else ""
-        return f"{self.drive.equations}\n{self.equations}\n{counts}"
+        return f"{self.drive.equations}\n{self.equations}\n{COUNTS if self.threshold else ''}"
 
     @property
     def at_spike(self):

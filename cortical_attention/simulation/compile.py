@@ -22,7 +22,17 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import kept
-from cortical_attention.simulation.rewrite import IVDEP, LOOP, blockwise, fused, hoisted, listed, nested, refractory
+from cortical_attention.simulation.rewrite import (
+    IVDEP,
+    LOOP,
+    blockwise,
+    direct,
+    fused,
+    hoisted,
+    listed,
+    nested,
+    refractory,
+)
 from cortical_attention.simulation.units import joined
 
 PATHWAY = Path(__file__).with_name("synapses_classes.h")
@@ -56,9 +66,12 @@ class Compiled(CPPStandaloneDevice):
         for path in folder.glob("*.cpp"):
             code = path.read_text(encoding="utf-8")
             name, _, what = path.stem.removesuffix("_codeobject").rpartition("_")
-            if what == "stateupdater" and name in self.layout:
-                code = hoisted(nested(code, *self.layout[name]))
-            if what in ("stateupdater", "regularly"):
+            if what == "pre":
+                code = direct(code)
+            group = name.removesuffix("_subexpression")
+            if (what == "stateupdater" or group != name) and group in self.layout:
+                code = hoisted(nested(code, *self.layout[group]))
+            if what in ("stateupdater", "regularly", "update"):
                 code = code.replace(LOOP, f"\n{IVDEP}\n    {LOOP}")
             if what == "thresholder":
                 code = listed(code, name.removesuffix("_recorded")) if name.endswith("_recorded") else blockwise(code)

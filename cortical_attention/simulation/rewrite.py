@@ -25,15 +25,19 @@ NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # not the f of 1.0f
 INVARIANT = "_lio_"  # computed before a loop, and numbered in each file: in another it means another thing
 SIZE = re.compile(r"const int64_t N = (\d+);")
 STORED = re.compile(r"\n *_ptr_\w+\[_idx\] = \w+;(?!.*_ptr_\w+\[_idx\] = )", re.S)  # the last
-SKIP = """for (size_t _block = 0; _block < N; _block += 8)
-    {
+ARRIVING = re.compile(
+    r"std::vector<int> \*_spiking_synapses = (\w+)\.peek\(\);\s*const int _num_spiking_synapses = [^;]*;(?P<between>.*?)"
+    r"for\(int _spiking_synapse_idx=0;[^{]*\{\s*const size_t _idx = \(\*_spiking_synapses\)\[_spiking_synapse_idx\];",
+    re.S,
+)
+FIRST = "_block + __builtin_ctzll(_any) / 8"  # each byte has one bit, and the lowest byte is of the first cell
+SKIP = f"""for (size_t _block = 0; _block < N; _block += 8)
+    {{
         uint64_t _any;
         memcpy(&_any, _fires + _block, 8);
-        if (_any)
-            for (size_t _idx = _block; _idx < _block + 8; _idx++)
-                if (_fires[_idx])
-                    SPIKES[_count++] = _idx;
-    }
+        for (; _any; _any &= _any - 1)
+            SPIKES[_count++] = {FIRST};
+    }}
     SPIKES[N] = _count;"""
 
 
@@ -125,6 +129,20 @@ def fused(update, check, group):
     return update, f"char {notes}[{size[1]} + 8];\n{check}"
 
 
+def direct(code):
+    """Effect of spikes on synapses, which goes from each cell that fired to its synapses without a list of them between."""
+    found = ARRIVING.search(code)
+    if found is None or code.count("_spiking_synapse") != found[0].count("_spiking_synapse"):
+        return code
+    path = found[1]
+    loops = (
+        f"for (const int _cell : {path}.arriving())\n"
+        f"        for (int _n = {path}.begin(_cell), _end = {path}.begin(_cell + 1); _n < _end; _n++)\n        {{\n"
+        f"            const size_t _idx = {path}.synapse(_n);"
+    )
+    return code.replace(found[0], found["between"].lstrip() + loops)
+
+
 def hoisted(code):
     """Nested loops in which a function of what the innermost loop holds fixed is called before that loop.
 
@@ -194,8 +212,8 @@ def refractory(update, check, group):
     least = f"    const double _least = {waits[1]} * dt - 1e-3 * dt;"
     start = f"\n    char* __restrict _fires = {notes};\n{constants}{least}{START}"
     update = f"extern char {notes}[];\n{update.replace(START, start, 1)}"
-    fires = f"{{ {ready['spikes']}[_count++] = _idx; {' '.join(ready['rest'].split())} }}"
-    skip = SKIP.partition("\n    SPIKES[N]")[0].replace("SPIKES[_count++] = _idx;", fires).replace("_fires", notes)
+    fires = f"{{\n    const size_t _idx = {FIRST};\n    {ready['spikes']}[_count++] = _idx;{ready['rest']}}}"
+    skip = SKIP.partition("\n    SPIKES[N]")[0].replace(f"SPIKES[_count++] = {FIRST};", fires).replace("_fires", notes)
     return update, f"char {notes}[{size[1]} + 8];\n{check.replace(ready[0], skip)}"
 
 

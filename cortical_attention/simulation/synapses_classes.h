@@ -1,8 +1,9 @@
-// Which synapses the spikes of a step reach, in the order of the spikes and of the synapses, all of them after one delay:
-// Brian2's own class of this name has a delay for each synapse, and a list on its own for each source cell.
+// Which cells' spikes arrive in a step, in the order of the spikes, all of them after one delay, and where the synapses of a
+// cell lie: Brian2's own class of this name has a delay for each synapse, and a list on its own for each source cell.
 #ifndef _BRIAN_SYNAPSES_H
 #define _BRIAN_SYNAPSES_H
 
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
@@ -22,7 +23,7 @@ public:
             if (delays[k] != delays[0])
                 throw std::invalid_argument("synapses with delays that differ");
         delay = n_delay ? int(delays[0] / dt + 0.5) : 0;
-        reached.assign(delay + 1, std::vector<int>());
+        fired.assign(delay + 1, std::vector<int>());
         first.assign(stop - start + 1, 0);
         for (int k = 0; k < n_synapse; k++)
             first[source[k] - start + 1]++;
@@ -32,43 +33,53 @@ public:
         of_cell.resize(n_synapse);
         for (int k = 0; k < n_synapse; k++)
             of_cell[next[source[k] - start]++] = k;
-        one_each = start == 0 && n_synapse == stop;
-        for (int cell = 0; cell < n_synapse && one_each; cell++)
-            one_each = of_cell[cell] == cell && first[cell] == cell;
+        ordered = true;
+        for (int k = 0; k < n_synapse && ordered; k++)
+            ordered = of_cell[k] == k;
+        each = ordered ? n_synapse / std::max(stop - start, 1) : 0;
+        for (int cell = 0; cell < stop - start && each; cell++)
+            each = first[cell + 1] - first[cell] == each ? each : 0;
+        if (ordered)
+            std::vector<int>().swap(of_cell);
+        if (each)
+            std::vector<int>().swap(first);
     }
 
     void advance()
     {
-        reached[now].clear();
+        fired[now].clear();
         now = now == delay ? 0 : now + 1;
     }
 
     void push(int *spikes, int n_spike)
     {
-        std::vector<int> &later = reached[now == 0 ? delay : now - 1]; // the one that was cleared last
-        if (one_each) {
-            later.resize(n_spike);
-            int n = 0;
-            for (int k = 0; k < n_spike; k++) {
-                later[n] = spikes[k];
-                n += spikes[k] < stop;
-            }
-            later.resize(n);
-            return;
-        }
-        for (int k = 0; k < n_spike; k++)
-            if (spikes[k] >= start && spikes[k] < stop)
-                for (int n = first[spikes[k] - start]; n < first[spikes[k] - start + 1]; n++)
-                    later.push_back(of_cell[n]);
+        int *from = std::lower_bound(spikes, spikes + n_spike, start); // cells fire in their order
+        fired[now == 0 ? delay : now - 1].assign(from, std::lower_bound(from, spikes + n_spike, stop)); // cleared last
     }
 
-    std::vector<int> *peek() { return &reached[now]; }
+    const std::vector<int> &arriving() const { return fired[now]; }
+
+    // The synapses of a cell are those from `begin(cell)` to `begin(cell + 1)`; which each of them is.
+    int begin(int cell) const { return each ? (cell - start) * each : first[cell - start]; }
+    int synapse(int n) const { return ordered ? n : of_cell[n]; }
+
+    std::vector<int> *peek() // their synapses, for code that goes through a list of them
+    {
+        reached.clear();
+        for (int cell : arriving())
+            for (int n = begin(cell); n < begin(cell + 1); n++)
+                reached.push_back(synapse(n));
+        return &reached;
+    }
 
 private:
-    int start, stop, delay = 0, now = 0;
-    bool one_each = false; // whether cell k makes synapse k and no other
-    std::vector<int> first, of_cell; // where the synapses of a cell begin in `of_cell`
-    std::vector<std::vector<int>> reached = std::vector<std::vector<int>>(1); // in a ring: those reached `now`, and in each of the steps of the delay after it
+    const int start, stop; // the cells that are sources
+    int delay = 0, now = 0;
+    int each = 0;                    // synapses of every cell, where all have as many, and they lie in the order of cells
+    bool ordered = false;            // whether synapses lie in the order of their cells
+    std::vector<int> first, of_cell; // where the synapses of each cell begin in `of_cell`
+    std::vector<std::vector<int>> fired = std::vector<std::vector<int>>(1); // in a ring: cells whose spikes arrive `now`, and in each of the steps of the delay after it
+    std::vector<int> reached;
 };
 
 #endif
