@@ -50,7 +50,7 @@ def test_inhibition_divides_what_the_terminals_release(answered):
 
 @pytest.mark.parametrize(
     ("place", "needed"),
-    [pytest.param(place, 10, marks=pytest.mark.slow) for place in ("soma", "dendrite")] + [("both", 4)],
+    [pytest.param(*each, marks=pytest.mark.slow) for each in (("soma", 10), ("dendrite", 4))] + [("both", 4)],
 )
 def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
     """With the conductance that the interneurons find attention sums to nearly one where it would be more without them."""

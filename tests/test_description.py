@@ -80,8 +80,7 @@ def test_every_population_and_equation(wiring, form):
 def test_equations_hold_nothing_that_is_not_told(wiring, form):
     """Every name is a variable, a constant, a stream of the noise, or one that Brian2 knows."""
     found = of_pair(wiring, form)
-    known = {"i", "t", "dt", "t_in_timesteps", "inf", "noise", "tau", *DEFAULT_FUNCTIONS, *DEFAULT_UNITS}
-    known |= {name for each in ALL[form].membranes for name in each.streams}
+    known = {"i", "t", "dt", "t_in_timesteps", "inf", "noise", "stream", "tau", *DEFAULT_FUNCTIONS, *DEFAULT_UNITS}
     known |= {each["name"] for each in found["constants"]}
     for each in found["cells"]:
         variables = set().union(*each["variables"].values())

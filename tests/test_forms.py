@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-from brian2 import Clock, Hz, Network, NeuronGroup, StateMonitor, ms, second
+from brian2 import Hz, ms, second
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.dale import DALE
 from cortical_attention.cells.membranes.f_i import TOP, f_i_table, inverse
 from cortical_attention.cells.membranes.leaky import FAST_SPIKING, PYRAMIDAL
-from cortical_attention.cells.noise import noise
 from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.circuits.plan import Plan, named
 from cortical_attention.circuits.protocol import Protocol, RunError
-from cortical_attention.simulation import engine
 from cortical_attention.simulation.run import simulate
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from tests.asking import algebra, ask, draw, relative
@@ -36,37 +34,6 @@ def test_without_inhibition_dales_law_gives_another_answer():
     wrong = dict(DALE.synapses.effect, inhibition="inhibition_post = -weight * rate_pre : 1 (summed)")
     answer = ask("mask", drawn, DALE.with_synapses(effect=wrong), SETTLE)
     assert relative(answer.output, algebra(drawn).output) > 0.1
-
-
-def draws(target, n_cell=50, n_step=40, stream=12345):
-    """Noise of some cells (n_step, n_cell), as a network hears it."""
-    with engine.device(target):
-        clock = Clock(1 * ms)
-        group = NeuronGroup(
-            n_cell,
-            "x = noise(i, t_in_timesteps, stream) : 1",
-            clock=clock,
-            namespace={"noise": noise, "stream": stream},
-        )
-        monitor = StateMonitor(group, "x", record=True, clock=clock)
-        Network(group, monitor).run(n_step * ms, namespace={})
-        return np.array(monitor.x).T
-
-
-def test_noise_is_the_same_compiled():
-    if engine.compiler() is None:
-        pytest.skip("no C++ compiler")
-    assert np.array_equal(draws("cpp"), draws("numpy"))
-
-
-def test_noise_is_white():
-    """Mean 0, variance 1; no correlation over steps, cells and streams: five standard errors of 40,000 values."""
-    one, other = draws("numpy", 200, 200), draws("numpy", 200, 200, stream=777)
-    error = 5 / np.sqrt(one.size)
-    assert abs(one.mean()) < error
-    assert abs(one.var() - 1) < error  # the variance of the square of a uniform number is 0.8
-    for a, b in ((one[1:], one[:-1]), (one[:, 1:], one[:, :-1]), (one, other), (one[1:, 1:], one[:-1, :-1])):
-        assert abs((a * b).mean()) < error
 
 
 @pytest.mark.parametrize("membrane", [PYRAMIDAL, FAST_SPIKING])

@@ -7,7 +7,7 @@ import numpy as np
 from brian2 import NeuronGroup, Synapses, linked_var
 
 from cortical_attention.cells.cell import GABA
-from cortical_attention.cells.noise import shifted
+from cortical_attention.cells.noise import stream_of
 from cortical_attention.wiring.dendrite import activations, dendrite_of, sizes_of, sum_of
 from cortical_attention.wiring.expand import expand_population, expand_projection
 from cortical_attention.wiring.expressions import WiringError, connect
@@ -55,10 +55,10 @@ class Construction(NamedTuple):
     recorded: dict = {}
     first: dict = {}
 
-    def stream(self, name, where=""):
-        """Stream of the noise of a population, in its somata or elsewhere."""
-        child = np.random.SeedSequence(self.seed, spawn_key=(crc32(f"{where}{name}".encode()),))
-        return shifted(int(child.generate_state(1)[0]), self.first.get(name, 0))
+    def stream(self, name):
+        """Stream of the noise of a population."""
+        child = np.random.SeedSequence(self.seed, spawn_key=(crc32(name.encode()),))
+        return stream_of(child, self.first.get(name, 0))
 
 
 class Wired(NamedTuple):

@@ -62,9 +62,9 @@ def _constants(population, membrane, inputs, settings):
         f"{port}_schedule": TimedArray(rows, settings.phase, name=f"{port}_schedule_of_{name}")
         for port, rows in inputs.items() if rows.ndim == 2
     }  # fmt: skip
-    streams = {constant: settings.stream(name, prefix) for constant, prefix in membrane.streams.items()}
+    stream = {"noise": noise, "stream": settings.stream(name)} if membrane.noisy else {}
     measured = membrane.measured(settings.clock.dt)
-    of_form = {**settings.form.synapses.constants, **membrane.constants, **measured, "noise": noise, **streams}
+    of_form = {**settings.form.synapses.constants, **membrane.constants, **measured, **stream}
     both = of_form.keys() & cell.parameters.keys()
     if both:  # one would silently take the place of the other
         raise WiringError(

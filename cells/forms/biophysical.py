@@ -23,7 +23,6 @@ from cortical_attention.cells.membranes.two_compartment import (
     BOOK,
     LONG_AGO,
     SENT,
-    STREAMS,
     SURROUNDINGS,
     THRESHOLD,
     TwoCompartment,
@@ -100,7 +99,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
         refractory="refractory",
         start=lambda group, uniform: scatter(cell, group, uniform),
         ceiling=ADAPTIVE.membrane.ceiling,
-        streams=STREAMS,
+        noisy=True,
         sources={**sources_of(cell, constants), **dict.fromkeys(ends(cell), MEASURED_RANGE), **SOURCES},
     )  # fmt: skip
 

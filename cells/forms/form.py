@@ -146,7 +146,7 @@ class Form(NamedTuple):
     @property
     def regular(self):
         """Whether spike counts are correct to one spike: no membrane has noise."""
-        return not any(each.streams for each in self.membranes)
+        return not any(each.noisy for each in self.membranes)
 
     def seeds(self, seed):
         """Seeds of a run by name (dict of str to int): of the phases that membranes start at and, with noise, of that."""

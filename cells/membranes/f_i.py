@@ -125,7 +125,7 @@ def rates_at(membrane, currents, dt, n_cell=N_CELL, window=WINDOW, stream=0):
         reset=f"{membrane.reset}; count += 1",
         refractory=membrane.refractory,
         method="euler",
-        namespace={**membrane.constants, "noise": noise, **dict.fromkeys(membrane.streams, stream)},
+        namespace={**membrane.constants, "noise": noise, "stream": stream},
         clock=Clock(dt),
     )
     group.current = np.repeat(currents, n_cell)

@@ -41,7 +41,7 @@ PYRAMIDAL = Membrane(
     start=INTEGRATOR.start,
     limit=BEYOND_THE_TABLE,
     ceiling=100 * Hz,
-    streams={"stream": ""},
+    noisy=True,
 )
 FAST_SPIKING = PYRAMIDAL.changed(
     tau_m=10 * ms,

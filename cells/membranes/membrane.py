@@ -88,8 +88,8 @@ class Membrane(NamedTuple):
     limit : Limit or None
     ceiling : Quantity or None
         Highest target rate (Hz); None without a bound.
-    streams : dict of str to str
-        Constants for streams of noise in the equations, each with a prefix of its name; empty without noise.
+    noisy : bool
+        Whether the equations have noise: `noise(i, t_in_timesteps, stream)`, and a second one with `stream + 1`.
     lag : Quantity
         Delay of the soma (s).
     sources : dict of str to str
@@ -108,7 +108,7 @@ class Membrane(NamedTuple):
     start: Callable | None = None
     limit: Limit | None = None
     ceiling: Quantity | None = None
-    streams: dict = {}
+    noisy: bool = False
     lag: Quantity = 0 * ms
     sources: dict[str, str] = {}
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Clock, Network, NeuronGroup, Quantity, ms, mV, nS, pA, pF, second
 
-from cortical_attention.cells.noise import noise
+from cortical_attention.cells.noise import noise, stream_of
 
 READOUTS = ("total", "burst", "event", "facilitated")
 MEMBRANE = """
@@ -41,14 +41,13 @@ SURROUNDINGS = """
     shunt_s = -g_shunt_s * (V_s - E_I) : amp
     shunt_d = -g_shunt_d * (V_d - E_I) : amp
     dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
-    dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream_d)) / tau_noise : amp
+    dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream + 1)) / tau_noise : amp
     last : second            # time of the last spike
     close = int(t - last < together - 0.5*dt) : 1
     bursting : 1             # whether the last spike was in a burst, not its first
     du/dt = -u / tau_f : 1   # facilitation of the synapses it makes
 """  # of any cell with two compartments
 THRESHOLD = "V_s > V_T"
-STREAMS = {"stream": "", "stream_d": "dendrites of "}  # of the noise in soma and dendrite, by constant
 SENT = {  # what a spike counts for, in each read-out, before it is added to the state
     "total": "1",
     "burst": "close * (1 - bursting)",
@@ -152,7 +151,6 @@ class Summing(TwoCompartment):
 
 def cells_under(basal, apical, cell, seed):
     """Cells at rest under constant currents (NeuronGroup); arguments as in `counts`."""
-    streams = np.random.SeedSequence(seed).generate_state(2).tolist()
     constants = cell._asdict()
     own = {name: constants.pop(name) for name in ("g_shunt_s", "g_shunt_d")}
     state = (
@@ -164,7 +162,7 @@ def cells_under(basal, apical, cell, seed):
         threshold=THRESHOLD,
         reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
         refractory=cell.refractory, method="euler", clock=Clock(kind.step),
-        namespace={**constants, "noise": noise, "stream": streams[0], "stream_d": streams[1]},
+        namespace={**constants, "noise": noise, "stream": stream_of(np.random.SeedSequence(seed))},
     )  # fmt: skip
     group.V_s, group.V_d, group.last = cell.E_L, cell.E_L, LONG_AGO
     group.I_s, group.I_d = basal, apical
