@@ -16,7 +16,7 @@ from benchmarks import case as real
 from benchmarks import model as of
 from benchmarks.cells import MEMBRANES, drives
 from benchmarks.extrapolation import System, counts, project
-from benchmarks.peers import PEERS, ROW, Peer, row
+from benchmarks.peers import FORMS, PEERS, ROW, Peer, row
 from benchmarks.point import Size, cost
 from benchmarks.profile import kind_of, shares
 from benchmarks.scaling import fit, fits
@@ -188,6 +188,16 @@ def test_negative_control_other_noise_gives_other_spikes(c_counts):
     assert (counts != other).mean() > 0.25
 
 
+@pytest.mark.skipif(find_spec("brainpy") is None, reason="no BrainPy")
+@pytest.mark.parametrize("form", real.FORMS)
+def test_the_cells_of_brainpy_are_those_of_the_project(form):
+    """At a mean of 10 Hz and 3 s the 51,520 cells fire 1.5 million times, which is known to 0.1 %: random numbers are
+    BrainPy's own, and its floats have 32 bits. 1 % is asked."""
+    done = _python("-m", "benchmarks.peers", "brainpy", "--form", form)
+    found = json.loads(done.stdout.splitlines()[-1])["row"]
+    assert found["spikes_per_s"] == pytest.approx(row("c_limit", form, 4, 16)[0]["spikes_per_s"], rel=0.01)
+
+
 def test_the_constants_are_those_of_the_case():
     for name in real.FORMS:
         form = forms.FORMS[name]
@@ -198,6 +208,22 @@ def test_the_constants_are_those_of_the_case():
     found = {name: signs[name] * int(np.prod(each.shape)) for name, each in plan.circuit.populations.items()}
     assert real.CELLS * sum(found.values()) == real.N_CELL
     assert real.CELLS * (found["superficial"] + found["intratelencephalic"]) == real.N_TWO_COMPARTMENT
+
+
+def test_a_row_of_cells():
+    """Cost per cell and step, from wall time and the form's own step."""
+    found, cells = row("c_limit", "adaptive", 33, 33)
+    assert (found["n"], cells, found["relative_l2"]) == (4, real.N_CELL, None)
+    assert found["ns_per_cell_step"] == pytest.approx(1e9 * found["wall_per_biological_s"] * 1e-3 / cells)
+
+
+def test_jobs_of_a_case_have_its_size():
+    wanted, skipped = side_by_side.jobs(["explicit", "c_limit"], FORMS, 3)
+    assert [(job.name, job.form, job.n, job.d) for job in wanted] == [
+        ("explicit", "rate", 3, 3), ("c_limit", "rate", 3, 3), ("explicit", "spiking", 3, 3), ("c_limit", "spiking", 3, 3),
+        ("c_limit", "adaptive", 4, 16), ("c_limit", "biophysical", 4, 16),
+    ]  # fmt: skip
+    assert set(skipped) == {("explicit", form) for form in real.FORMS}
 
 
 def test_a_missing_peer_is_skipped_by_name(monkeypatch):
