@@ -29,9 +29,9 @@ def run(model, form):
     """
     simulator = {"rate": Rate, "spiking": Spiking}[form](model)
     steps = [round(span / of.DT) for span in (of.SETTLE, of.WINDOW)]
-    first = _seconds(lambda: simulator.advance(*steps))
+    first = seconds(lambda: simulator.advance(*steps))
     simulator.restart()
-    run_s = _seconds(lambda: simulator.advance(*steps))
+    run_s = seconds(lambda: simulator.advance(*steps))
     output, spikes = simulator.answer()
     compile_s = max(first - run_s, 0.0)
     return of.Outcome(output, run_s, compile_s, of.SETTLE + of.WINDOW, spikes, of.n_cell(model))
@@ -43,7 +43,7 @@ def run_64(model, form):
     return run(model, form)
 
 
-def _seconds(call):
+def seconds(call):
     """Wall time of a call, its results waited for."""
     start = time.perf_counter()
     jax.block_until_ready(call())

@@ -47,20 +47,25 @@ def run(model, form, duration=of.SETTLE + of.WINDOW, compiler=None):
     """
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        library = _build(folder, compiler or os.environ.get("CC", "gcc"))
+        library = _library(folder, compiler or os.environ.get("CC", "gcc"))
         compiled = time.perf_counter()
         simulate = {"rate": _rate, "spiking": _spiking}[form]
         output, spikes, run_s = simulate(library, model, duration)
     return of.Outcome(output, run_s, compiled - start, duration, spikes, of.n_cell(model))
 
 
-def _build(folder, compiler):
-    """The library, compiled into a folder."""
-    path, compiled = Path(folder) / "c_limit.so", Path(folder) / "c_limit.o"
-    subprocess.run([compiler, *FLAGS, "-c", str(SOURCE), "-o", str(compiled)], check=True)
+def build(folder, compiler, source=SOURCE, flags=FLAGS):
+    """The library of a C file, compiled into a folder (ctypes.CDLL)."""
+    path, compiled = (Path(folder) / source.with_suffix(suffix).name for suffix in (".so", ".o"))
+    subprocess.run([compiler, *flags, "-c", str(source), "-o", str(compiled)], check=True)
     # linked apart: a library linked with -ffast-math would flush the small numbers of the whole process to zero
     subprocess.run([compiler, "-shared", str(compiled), "-o", str(path), "-lm"], check=True)
-    library = ctypes.CDLL(str(path))
+    return ctypes.CDLL(str(path))
+
+
+def _library(folder, compiler):
+    """The library of both forms, with the types of its functions."""
+    library = build(folder, compiler)
     library.run_rate.argtypes = [ctypes.POINTER(Settings), *7 * [_ARRAY]]
     library.run_spiking.argtypes = [ctypes.POINTER(Settings), *16 * [_ARRAY]]
     library.run_rate.restype = library.run_spiking.restype = ctypes.c_double

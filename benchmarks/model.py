@@ -83,6 +83,8 @@ class Outcome(NamedTuple):
     cells : int
     program : int
         Most memory that a program started by the peer has held, in the unit of `resource.getrusage`; a compiler is none.
+    dt : float
+        Time step (s).
     """
 
     output: np.ndarray | None
@@ -92,6 +94,7 @@ class Outcome(NamedTuple):
     spikes: float | None
     cells: int
     program: int = 0
+    dt: float = DT
 
 
 def draw(n=33, d=33, seed=0):

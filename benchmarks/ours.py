@@ -2,18 +2,20 @@
 
 `shared` and `explicit` are the spiking or rate form without pairs, so that cells and numbers are those of every other
 peer. `on_off` is the spiking form as it is: two cells a signed number, which are joined by one-signed synapses, and one
-relay a cell that inhibits.
+relay a cell that inhibits. `circuit` is another one: a case of the suite in a form whose cells have membranes.
 """
 
 import numpy as np
 from brian2 import Hz, second
 
+from benchmarks import case as real
 from benchmarks import model as of
 from benchmarks.standalone import clocked
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
+from cortical_attention.simulation import attend
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import window_values
 
@@ -70,3 +72,32 @@ def _spikes(answer, phase):
     """Spikes of all cells over all phases: what numbers stood for, turned back into counts."""
     counts = (each * (answer.unit_rates[name] * phase) for name, each in answer.values.items())
     return float(sum(np.sum(count) for count in counts))
+
+
+def circuit(case, form):
+    """Outcome of the circuit of a case, compiled; its cells are measured and its unit rates found before.
+
+    Parameters
+    ----------
+    case : Case
+    form : {"adaptive", "biophysical"}
+
+    Returns
+    -------
+    Outcome
+        Spikes are those of the measured windows, taken as the rate of the whole run; those of relays are not told.
+    """
+    settings = attend.Settings(
+        form, real.WINDOW * second, real.SETTLE * second, real.DT[form] * second, cells=real.CELLS, target="cpp",
+        record="sample",
+    )  # fmt: skip
+    prepared = attend.prepare("mask", case.tokens[None], settings, **case.block._asdict())
+    with clocked() as seen:
+        answer = attend.read(prepared, attend.run(prepared))
+    run = answer.run
+    rate = sum(float(each.mean_rate[0]) * np.prod([size for _, size in each.axes]) for each in run.records)
+    biological_s = float(run.t_stop / second)
+    return of.Outcome(
+        answer.output[0], run.stepping, seen.compile_s, biological_s, rate * biological_s, run.n_cell, seen.program,
+        real.DT[form],
+    )  # fmt: skip

@@ -14,11 +14,15 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from benchmarks import case as real
 from benchmarks import model as of
+from cortical_attention.readout.agreement import relative_l2
 
-FORMS = ("rate", "spiking")
+MODEL_FORMS = ("rate", "spiking")
+FORMS = (*MODEL_FORMS, *real.FORMS)
 ROW = (
     "name", "form", "n", "wall_per_biological_s", "compile_s", "peak_mb", "relative_l2", "spikes_per_s",
+    "ns_per_cell_step",
 )  # fmt: skip
 
 
@@ -34,12 +38,15 @@ class Peer(NamedTuple):
     forms : tuple of str
     size : tuple of int or None
         The n and d at which it is run, whatever is asked for.
+    of_case : str or None
+        The like of `call` in the forms of `benchmarks.case`; it takes the case and a form.
     """
 
     call: str | None
     needs: str | None = None
-    forms: tuple = FORMS
+    forms: tuple = MODEL_FORMS
     size: tuple | None = None
+    of_case: str | None = None
 
     def missing(self, form):
         """Why it cannot be run in a form, or None."""
@@ -47,26 +54,35 @@ class Peer(NamedTuple):
             return f"it has no {form} form"
         if self.needs and find_spec(self.needs) is None:
             return f"{self.needs} is not installed"
-        return None if self.call else f"no model is written for {self.needs}"
+        return None if self.called(form) else f"no model is written for {self.needs}"
 
-    def run(self, model, form):
-        """Outcome."""
-        module, _, function = self.call.partition(":")
-        return getattr(importlib.import_module(module), function)(model, form)
+    def called(self, form):
+        """What is called in a form (str), or None."""
+        return self.of_case if form in real.FORMS else self.call
+
+    def run(self, asked, form):
+        """Outcome for a model, or a case in a form of cases."""
+        module, _, function = self.called(form).partition(":")
+        return getattr(importlib.import_module(module), function)(asked, form)
+
+    def sizes(self, form, n):
+        """The n and d at which it is run where n is asked for."""
+        return real.draw().tokens.shape if form in real.FORMS else self.size or (n, n)
 
 
 SPIKING = ("spiking",)
 PEERS = {
-    "shared": Peer("benchmarks.ours:shared"),
+    "shared": Peer("benchmarks.ours:shared", forms=FORMS, of_case="benchmarks.ours:circuit"),
     "explicit": Peer("benchmarks.ours:explicit"),
     "on_off": Peer("benchmarks.ours:on_off", forms=SPIKING),
     "plain_brian2": Peer("benchmarks.plain_brian2:run"),
-    "brainpy": Peer("benchmarks.brainpy_peer:run", "brainpy"),
-    "brainpy_64": Peer("benchmarks.brainpy_peer:run_64", "brainpy"),
-    "nest": Peer("benchmarks.nest_peer:run", "nest", SPIKING),
+    "brainpy": Peer("benchmarks.brainpy_peer:run", "brainpy", FORMS, of_case="benchmarks.brainpy_cells:run"),
+    "brainpy_64": Peer("benchmarks.brainpy_peer:run_64", "brainpy", FORMS, of_case="benchmarks.brainpy_cells:run_64"),
+    "nest": Peer("benchmarks.nest_peer:run", "nest", (*SPIKING, *real.FORMS), of_case="benchmarks.nest_cells:run"),
     "genn": Peer(None, "pygenn", SPIKING),  # not on the package index
     "nengo": Peer("benchmarks.nengo_peer:run", "nengo", SPIKING, (4, 8)),
-    "c_limit": Peer("benchmarks.c_limit:run"),
+    "c_limit": Peer("benchmarks.c_limit:run", forms=FORMS, of_case="benchmarks.c_cells:run"),
+    "c_mixed": Peer(None, forms=("biophysical",), of_case="benchmarks.c_cells:run_mixed"),
 }
 
 
@@ -77,8 +93,9 @@ def row(name, form, n, d):
     ----------
     name : str
         Of `PEERS`.
-    form : {"rate", "spiking"}
+    form : {"rate", "spiking", "adaptive", "biophysical"}
     n, d : int
+        Of the model; a case has its own.
 
     Returns
     -------
@@ -87,14 +104,25 @@ def row(name, form, n, d):
     int
         Cells.
     """
-    model = of.draw(n, d)
-    outcome = PEERS[name].run(model, form)
+    asked, algebra = question(form, n, d)
+    outcome = PEERS[name].run(asked, form)
     spikes = None if outcome.spikes is None else outcome.spikes / outcome.biological_s
+    error = None if outcome.output is None else relative_l2(outcome.output, algebra)
+    wall = outcome.run_s / outcome.biological_s
     found = (
-        name, form, n, outcome.run_s / outcome.biological_s, outcome.compile_s, peak_mb(outcome.program),
-        of.error(outcome.output, model), spikes,
+        name, form, len(asked.tokens), wall, outcome.compile_s, peak_mb(outcome.program), error, spikes,
+        1e9 * wall * outcome.dt / outcome.cells,
     )  # fmt: skip
     return dict(zip(ROW, found, strict=True)), outcome.cells
+
+
+def question(form, n, d):
+    """What the peers of a form run, and the answer (n, d) of the algebra: the case, or the model of a size."""
+    if form in real.FORMS:
+        case = real.draw()
+        return case, real.algebra(case)
+    model = of.draw(n, d)
+    return model, of.algebra(model)
 
 
 def peak_mb(program=0):
@@ -113,9 +141,9 @@ def _own_peak():
 
 def main(
     name: Annotated[str, typer.Argument(help="Name of the peer.")],
-    form: Annotated[str, typer.Option(help="rate or spiking.")] = "spiking",
-    n: Annotated[int, typer.Option(help="Tokens.")] = 33,
-    d: Annotated[int, typer.Option(help="Components of a token, query, key and value.")] = 33,
+    form: Annotated[str, typer.Option(help=f"One of {', '.join(FORMS)}.")] = "spiking",
+    n: Annotated[int, typer.Option(help="Tokens, in rate and spiking.")] = 33,
+    d: Annotated[int, typer.Option(help="Components of a token, query, key and value, likewise.")] = 33,
 ):
     """Run one peer and print its row."""
     found, cells = row(name, form, n, d)

@@ -14,13 +14,12 @@ from brian2 import Network
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import model as of
-from benchmarks import ours
-from benchmarks.peers import FORMS
+from benchmarks.peers import FORMS, PEERS, question
 
 KINDS = {  # by the end of a code object's name, the first that fits
     "dendrites": ("dendrite", ""),
     "cells: state": ("", "stateupdater"),
+    "cells: release": ("", "subexpression_update"),
     "cells: who fires": ("", "thresholder"),
     "cells: reset": ("", "resetter"),
     "spikes to synapses": ("", "push_spikes"),
@@ -54,8 +53,14 @@ def shares(profile, run_s):
     return found
 
 
-def clocked(model, form):
-    """Outcome of the shared circuit with every code object clocked, and the seconds of each (list of (str, Quantity))."""
+def clocked(asked, form):
+    """Outcome of the circuit of a model or a case with every code object clocked, and the seconds of each.
+
+    Returns
+    -------
+    Outcome
+    list of (str, Quantity)
+    """
     run, seen = Network.run, []
 
     def profiled(network, *arguments, **options):
@@ -63,21 +68,21 @@ def clocked(model, form):
         seen.extend(network.profiling_info)
 
     with patch.object(Network, "run", profiled):
-        return ours.shared(model, form), seen
+        return PEERS["shared"].run(asked, form), seen
 
 
 def main(
-    form: Annotated[str, typer.Option(help="rate or spiking.")] = "spiking",
-    n: Annotated[int, typer.Option(help="Tokens, and components of each.")] = 33,
+    form: Annotated[str, typer.Option(help=f"One of {', '.join(FORMS)}.")] = "spiking",
+    n: Annotated[int, typer.Option(help="Tokens, and components of each, in rate and spiking.")] = 33,
 ):
     """Print where the time goes."""
     if form not in FORMS:
         raise typer.BadParameter(f"forms are {', '.join(FORMS)}")
-    model = of.draw(n, n)
-    plain, (timed, profile) = ours.shared(model, form), clocked(model, form)
+    asked, _ = question(form, n, n)
+    plain, (timed, profile) = PEERS["shared"].run(asked, form), clocked(asked, form)
     found = shares(profile, plain.run_s)
     whole = sum(seconds for _, seconds in found.values())
-    table = Table("what", "code objects", "share", title=f"one area, {form}, n = {n}")
+    table = Table("what", "code objects", "share", title=f"{form}, n = {len(asked.tokens)}")
     for kind, (objects, seconds) in sorted(found.items(), key=lambda each: -each[1][1]):
         if objects:
             table.add_row(kind, str(objects), f"{100 * seconds / whole:.0f} %")

@@ -1,9 +1,13 @@
-"""One attention head in this project, in plain Brian2, in other simulators and in C: wall time, memory, error.
+"""Attention in this project, in plain Brian2, in other simulators and in C: wall time, memory, error.
 
-Every peer runs the model of `benchmarks.model` in a process of its own, in rounds of alternating order (A B C, C B A), so
-that a machine that slows down or warms up does so for all. The best round of each is reported, since whatever else the
-machine does can only make a round slower; compile times are those of the first round. A peer that is not installed is
-skipped by name.
+In the forms rate and spiking every peer runs the model of `benchmarks.model`, one head. In the forms adaptive and
+biophysical this project runs the whole circuit of `benchmarks.case`, and all others as many of its cells without synapses,
+so that the ratio to C is that of the costs per cell and step. `c_mixed` has as many cells of either kind as the circuit;
+relays are not counted as cells.
+
+A peer has a process of its own, and peers run in rounds of alternating order (A B C, C B A), so that a machine that slows
+down or warms up does so for all. The best round of each is reported, since whatever else the machine does can only make a
+round slower; compile times are those of the first round. A peer that is not installed is skipped by name.
 
 `python -m benchmarks.side_by_side --out FILE.json` writes FILE.json and FILE.png, after every run what is known so far.
 """
@@ -60,7 +64,7 @@ def jobs(names, forms, n):
                 skipped[name, form] = why
                 continue
             size = PEERS[name].size
-            wanted += [Job(name, form, *(size or (n, n)))]
+            wanted += [Job(name, form, *PEERS[name].sizes(form, n))]
             wanted += [Job(other, form, *size) for other in SMALL if size and other in names]
     return list(dict.fromkeys(wanted)), skipped
 
@@ -97,6 +101,7 @@ def table_of(rows, cells):
         "n",
         "wall s / s",
         "us / cell s",
+        "ns / cell step",
         "plain / it",
         "it / C",
         "compile s",
@@ -104,14 +109,15 @@ def table_of(rows, cells):
         "error",
         "spikes/s",
     )
-    table = Table(*heads, title="one head, wall time a biological second")
+    table = Table(*heads, title="wall time a biological second")
     walls = {(row["name"], row["form"], row["n"]): row["wall_per_biological_s"] for row in rows}
     for row in sorted(rows, key=lambda row: (row["form"], -row["n"], row["wall_per_biological_s"])):
         wall, key = row["wall_per_biological_s"], (row["form"], row["n"])
         plain, limit = walls.get(("plain_brian2", *key)), walls.get(("c_limit", *key))
         each = 1e6 * wall / cells[f"{row['name']} {row['form']} {row['n']}"]
         ratios = plain and plain / wall, limit and wall / limit
-        numbers = (wall, each, *ratios, row["compile_s"], row["peak_mb"], row["relative_l2"], row["spikes_per_s"])
+        rest = (row[name] for name in ("compile_s", "peak_mb", "relative_l2", "spikes_per_s"))
+        numbers = (wall, each, row["ns_per_cell_step"], *ratios, *rest)
         table.add_row(row["name"], row["form"], str(row["n"]), *map(_shown, numbers))
     return table
 
@@ -129,14 +135,14 @@ def write(path, rows, cells, more):
 
 def main(
     out: Annotated[Path, typer.Option(help="JSON file; the figure lies beside it.")],
-    form: Annotated[str | None, typer.Option(help="rate or spiking; both unless given.")] = None,
-    n: Annotated[int, typer.Option(help="Tokens, and components of each.")] = 33,
+    form: Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMS)}; all unless given.")] = None,
+    n: Annotated[int, typer.Option(help="Tokens, and components of each, in rate and spiking.")] = 33,
     only: Annotated[str, typer.Option(help="Names of peers, with commas between.")] = ",".join(PEERS),
     rounds: Annotated[int, typer.Option(help="Rounds, of which the best is kept.")] = 3,
 ):
     """Run every peer side by side."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    console, names = Console(width=None if Console().is_terminal else 130), only.split(",")
+    console, names = Console(width=None if Console().is_terminal else 145), only.split(",")
     if not set(names) <= set(PEERS) or form not in (None, *FORMS):
         raise typer.BadParameter(f"peers are {', '.join(PEERS)}; forms are {', '.join(FORMS)}")
     wanted, skipped = jobs(names, FORMS if form is None else (form,), n)

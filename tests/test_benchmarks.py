@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brian2 import Clock, Hz, Network, NeuronGroup, pA, second
 
-from benchmarks import c_limit, ours, plain_brian2, side_by_side
+from benchmarks import c_cells, c_limit, ours, plain_brian2, side_by_side
+from benchmarks import case as real
 from benchmarks import model as of
+from benchmarks.cells import MEMBRANES, drives
 from benchmarks.extrapolation import System, counts, project
-from benchmarks.peers import PEERS, ROW, Peer, row
+from benchmarks.peers import FORMS, PEERS, ROW, Peer, row
 from benchmarks.point import Size, cost
 from benchmarks.profile import kind_of, shares
 from benchmarks.scaling import fit, fits
+from cortical_attention.cells import forms, noise
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.interneuron import PARAMETERS
@@ -129,6 +133,97 @@ def test_a_row_has_its_keys():
     assert found["wall_per_biological_s"] > 0
     assert found["peak_mb"] > 1
     assert cells == of.n_cell(MODEL)
+
+
+N_CELL, SPAN, HARDER = 500, 0.2, 1.8  # cells, s, and times what is usual: up to the ends of the measured currents
+ASKED_BY = {  # what the ports and the calibration of a circuit say, as constants
+    "adaptive": ("value : 1 (constant)\n unit_rate : Hz (constant)", {}),
+    "biophysical": (
+        "basal : 1 (constant)\n apical : 1 (constant)\n shunt : 1 (constant)\n gate : 1 (constant)",
+        {"I_s0": 0 * pA, "I_s1": 1 * pA, "I_d0": 0 * pA, "I_d1": 1 * pA},
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=real.FORMS)
+def c_counts(request):
+    """Form, drives, and the spikes of each cell in the C loop."""
+    given = drives(request.param, N_CELL, HARDER)
+    return request.param, given, c_cells.spikes(request.param, given, SPAN, real.DT[request.param])[0]
+
+
+def brian2_counts(form, given):
+    """Spikes of each cell of the project's membrane in Brian2, target numpy."""
+    membrane, (ports, fixed) = MEMBRANES[form], ASKED_BY[form]
+    dt = real.DT[form] * second
+    streams = dict(zip(membrane.streams, c_cells.STREAMS, strict=False))
+    noises = {name: each for name, each in vars(noise).items() if name.startswith("noise")}
+    group = NeuronGroup(
+        N_CELL, f"{ports}\n{membrane.soma}", threshold=membrane.threshold, reset=membrane.at_spike, method="euler",
+        refractory=membrane.refractory, clock=Clock(dt),
+        namespace={**membrane.constants, **membrane.measured(dt), **fixed, **noises, **streams},
+    )  # fmt: skip
+    if form == "adaptive":
+        group.value, group.unit_rate = given.drive[0], 1 * Hz
+    else:
+        group.basal, group.apical, group.shunt, group.gate = *(1e12 * given.drive), 1, 1
+    membrane.start(group, given.uniform)
+    Network(group).run(SPAN * second, namespace={})
+    return np.array(group.count)
+
+
+def test_the_cells_in_c_are_those_of_the_project(c_counts):
+    """Sums in another order round otherwise. Rounding grows to 1e-12 of the way to threshold at most, as all variables
+    decay, and a spike is lost or won only where V passes the threshold by less: in 500 cells and 400 steps one time in a
+    million. One cell may differ."""
+    form, given, counts = c_counts
+    assert (counts != brian2_counts(form, given)).sum() <= 1
+    assert counts.mean() > 2  # so that there is something to compare
+
+
+def test_negative_control_other_noise_gives_other_spikes(c_counts):
+    """A quarter of the cells at least: noise moves the count of such a cell by one."""
+    form, given, counts = c_counts
+    other, _, _ = c_cells.spikes(form, given, SPAN, real.DT[form], streams=(3, 4))
+    assert (counts != other).mean() > 0.25
+
+
+@pytest.mark.skipif(find_spec("brainpy") is None, reason="no BrainPy")
+@pytest.mark.parametrize("form", real.FORMS)
+def test_the_cells_of_brainpy_are_those_of_the_project(form):
+    """At a mean of 10 Hz and 3 s the 51,520 cells fire 1.5 million times, which is known to 0.1 %: random numbers are
+    BrainPy's own, and its floats have 32 bits. 1 % is asked."""
+    done = _python("-m", "benchmarks.peers", "brainpy", "--form", form)
+    found = json.loads(done.stdout.splitlines()[-1])["row"]
+    assert found["spikes_per_s"] == pytest.approx(row("c_limit", form, 4, 16)[0]["spikes_per_s"], rel=0.01)
+
+
+def test_the_constants_are_those_of_the_case():
+    for name in real.FORMS:
+        form = forms.FORMS[name]
+        assert (float(form.dt), float(form.settle)) == (real.DT[name], real.SETTLE)
+    case = real.draw()
+    plan = mask_wiring(ours.TIMES, case.tokens[None], **case.block._asdict())
+    signs = {name: 1 + bool(each.signed) for name, each in plan.circuit.populations.items()}
+    found = {name: signs[name] * int(np.prod(each.shape)) for name, each in plan.circuit.populations.items()}
+    assert real.CELLS * sum(found.values()) == real.N_CELL
+    assert real.CELLS * (found["superficial"] + found["intratelencephalic"]) == real.N_TWO_COMPARTMENT
+
+
+def test_a_row_of_cells():
+    """Cost per cell and step, from wall time and the form's own step."""
+    found, cells = row("c_limit", "adaptive", 33, 33)
+    assert (found["n"], cells, found["relative_l2"]) == (4, real.N_CELL, None)
+    assert found["ns_per_cell_step"] == pytest.approx(1e9 * found["wall_per_biological_s"] * 1e-3 / cells)
+
+
+def test_jobs_of_a_case_have_its_size():
+    wanted, skipped = side_by_side.jobs(["explicit", "c_limit"], FORMS, 3)
+    assert [(job.name, job.form, job.n, job.d) for job in wanted] == [
+        ("explicit", "rate", 3, 3), ("c_limit", "rate", 3, 3), ("explicit", "spiking", 3, 3), ("c_limit", "spiking", 3, 3),
+        ("c_limit", "adaptive", 4, 16), ("c_limit", "biophysical", 4, 16),
+    ]  # fmt: skip
+    assert set(skipped) == {("explicit", form) for form in real.FORMS}
 
 
 def test_a_missing_peer_is_skipped_by_name(monkeypatch):
