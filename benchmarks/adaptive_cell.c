@@ -4,10 +4,8 @@
    does, and integrates it. Explicit Euler steps; names are those of the equations. */
 #include "cells.h"
 
-#define WHITE(cell, step) noise(cell, step, stream[0])
-
 /* drive (1, n): rates asked for, Hz; uniform (n): v at the start; count (n): spikes, which are added */
-void run(int n, int n_step, const int64_t *stream, const double *drive, const double *uniform, int32_t *count) {
+void run(int n, int n_step, const double *drive, const double *uniform, int32_t *count) {
     const double *restrict rate = drive;
     double *restrict v = zeros(n, sizeof(double)), *restrict w = zeros(n, sizeof(double));
     char *restrict fires = zeros(n, 1);
@@ -19,7 +17,7 @@ void run(int n, int n_step, const int64_t *stream, const double *drive, const do
 #pragma GCC ivdep
         for (int i = 0; i < n; i++) {
             const int at = (int)(rate[i] * (1 / resolution) + half), place = at < n_current ? at : n_current - 1;
-            const double next = v[i] + dt / tau_m * (current_of[place] - v[i] - w[i] + scale * WHITE(i, step));
+            const double next = v[i] + dt / tau_m * (current_of[place] - v[i] - w[i] + scale * noise(i, step, stream));
             v[i] = step - last[i] >= silent ? next : v[i];
             w[i] -= dt / tau_w * w[i];
             fires[i] = v[i] > 1;

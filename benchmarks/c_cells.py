@@ -24,11 +24,10 @@ from cortical_attention.cells import noise
 FOLDER = Path(__file__).parent
 SOURCES = {"adaptive": FOLDER / "adaptive_cell.c", "biophysical": FOLDER / "two_compartment_cell.c"}
 WIDEST = ("-mprefer-vector-width=512",) if platform.machine() == "x86_64" else ()  # gcc's own choice is 256 bits
-STREAMS = (1, 2)  # of the noise
+STREAM = 2  # of the noise
 
 _REAL = np.ctypeslib.ndpointer(dtype=float, flags="C_CONTIGUOUS")
 _COUNT = np.ctypeslib.ndpointer(dtype=np.int32, flags="C_CONTIGUOUS")
-_STREAM = np.ctypeslib.ndpointer(dtype=np.int64, flags="C_CONTIGUOUS")
 
 
 def run(_, form):
@@ -61,7 +60,7 @@ def _outcome(n_cells, dt):
     return Outcome(None, run_s, compile_s, duration, float(sum(map(np.sum, counts))), of.N_CELL, dt=dt)
 
 
-def spikes(form, given, duration, dt, streams=STREAMS):
+def spikes(form, given, duration, dt, stream=STREAM):
     """Spikes of cells under constant drives.
 
     Parameters
@@ -72,8 +71,8 @@ def spikes(form, given, duration, dt, streams=STREAMS):
         Seconds simulated.
     dt : float
         Time step (s).
-    streams : tuple of int
-        Of the noise, in soma and dendrite.
+    stream : int
+        Of the noise, even; the next one is that of the dendrite.
 
     Returns
     -------
@@ -82,23 +81,21 @@ def spikes(form, given, duration, dt, streams=STREAMS):
         Seconds.
     """
     n_cell, counts = given.uniform.size, np.zeros(given.uniform.size, np.int32)
-    in_front = preamble(form, dt)
+    in_front = preamble(form, dt, stream)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         (Path(folder) / "preamble.h").write_text(in_front)
         more = ("-include", f"{folder}/preamble.h")
         library = build(folder, os.environ.get("CC", "gcc"), SOURCES[form], (*FLAGS, *WIDEST, *more))
-        library.run.argtypes = [ctypes.c_int, ctypes.c_int, _STREAM, _REAL, _REAL, _COUNT]
+        library.run.argtypes = [ctypes.c_int, ctypes.c_int, _REAL, _REAL, _COUNT]
         compiled = time.perf_counter()
-        library.run(
-            n_cell, round(duration / dt), np.array(streams, np.int64), *map(np.ascontiguousarray, given), counts
-        )
+        library.run(n_cell, round(duration / dt), *map(np.ascontiguousarray, given), counts)
         return counts, time.perf_counter() - compiled, compiled - start
 
 
-def preamble(form, dt):
-    """C text of the noise, the time step and the constants of a form's cells."""
-    lines = ["#include <stdint.h>", *_noises(), _constant("dt", dt)]
+def preamble(form, dt, stream=STREAM):
+    """C text of the noise and its stream, the time step and the constants of a form's cells."""
+    lines = ["#include <stdint.h>", *_noises(), f"enum {{ stream = {stream} }};", _constant("dt", dt)]
     lines += [_constant(name, value) for name, value in constants(form).items()]
     return "\n".join([*lines, *(_table(dt) if form == "adaptive" else [])]) + "\n"
 

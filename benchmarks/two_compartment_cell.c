@@ -5,12 +5,9 @@
    their currents are left out. */
 #include "cells.h"
 
-#define NOISE_OF_SOMA(cell, step) noise(cell, step, stream[0])
-#define NOISE_OF_DENDRITE(cell, step) noise(cell, step, stream[1])
-
 /* drive (2, n): currents into soma and dendrite, A; uniform (n): place of V_s at the start, from rest to threshold; count
    (n): spikes, which are added */
-void run(int n, int n_step, const int64_t *stream, const double *drive, const double *uniform, int32_t *count) {
+void run(int n, int n_step, const double *drive, const double *uniform, int32_t *count) {
     const double *restrict I_s = drive, *restrict I_d = drive + n;
     double *restrict V_s = zeros(n, sizeof(double)), *restrict V_d = zeros(n, sizeof(double));
     double *restrict w_s = zeros(n, sizeof(double)), *restrict w_d = zeros(n, sizeof(double));
@@ -34,8 +31,8 @@ void run(int n, int n_step, const int64_t *stream, const double *drive, const do
             V_s[i] = ago >= silent ? next : soma;
             w_s[i] -= dt / tau_ws * w_s[i];
             w_d[i] -= dt / tau_wd * (w_d[i] + a * (dendrite - E_L));
-            noise_s[i] += dt / tau_noise * (scale * NOISE_OF_SOMA(i, step) - noise_s[i]);
-            noise_d[i] += dt / tau_noise * (scale * NOISE_OF_DENDRITE(i, step) - noise_d[i]);
+            noise_s[i] += dt / tau_noise * (scale * noise(i, step, stream) - noise_s[i]);
+            noise_d[i] += dt / tau_noise * (scale * noise(i, step, stream + 1) - noise_d[i]);
             u[i] -= dt / tau_f * u[i];
             rate[i] -= dt / tau_rate * rate[i];
             fires[i] = V_s[i] > V_T;

@@ -156,12 +156,11 @@ def brian2_counts(form, given):
     """Spikes of each cell of the project's membrane in Brian2, target numpy."""
     membrane, (ports, fixed) = MEMBRANES[form], ASKED_BY[form]
     dt = real.DT[form] * second
-    streams = dict(zip(membrane.streams, c_cells.STREAMS, strict=False))
     noises = {name: each for name, each in vars(noise).items() if name.startswith("noise")}
     group = NeuronGroup(
         N_CELL, f"{ports}\n{membrane.soma}", threshold=membrane.threshold, reset=membrane.at_spike, method="euler",
         refractory=membrane.refractory, clock=Clock(dt),
-        namespace={**membrane.constants, **membrane.measured(dt), **fixed, **noises, **streams},
+        namespace={**membrane.constants, **membrane.measured(dt), **fixed, **noises, "stream": c_cells.STREAM},
     )  # fmt: skip
     if form == "adaptive":
         group.value, group.unit_rate = given.drive[0], 1 * Hz
@@ -184,7 +183,7 @@ def test_the_cells_in_c_are_those_of_the_project(c_counts):
 def test_negative_control_other_noise_gives_other_spikes(c_counts):
     """A quarter of the cells at least: noise moves the count of such a cell by one."""
     form, given, counts = c_counts
-    other, _, _ = c_cells.spikes(form, given, SPAN, real.DT[form], streams=(3, 4))
+    other, _, _ = c_cells.spikes(form, given, SPAN, real.DT[form], stream=4)
     assert (counts != other).mean() > 0.25
 
 
