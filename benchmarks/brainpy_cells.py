@@ -109,9 +109,9 @@ class Adaptive(_Cells):
 
 
 class TwoCompartment(_Cells):
-    """Two-compartment cells with a plateau, and the rate and release of each."""
+    """Two-compartment cells with a plateau, and the release of each."""
 
-    names = ("V_s", "V_d", "w_s", "w_d", "noise_s", "noise_d", "u", "rate", "released", "bursting")
+    names = ("V_s", "V_d", "w_s", "w_d", "noise_s", "noise_d", "u", "released", "bursting")
 
     def start(self, uniform):
         """Somata anywhere between rest and threshold, dendrites at rest."""
@@ -135,7 +135,6 @@ class TwoCompartment(_Cells):
             w_d=self.relax("w_d", -c["a"] * (s["V_d"] - c["E_L"]), c["tau_wd"]),
             noise_s=self.relax("noise_s", scale * self.white(), c["tau_noise"]),
             noise_d=self.relax("noise_d", scale * self.white(), c["tau_noise"]),
-            rate=self.relax("rate", 0, c["tau_rate"]) + fires / c["tau_rate"],
             released=s["released"] + fires * s["u"], u=u + fires * c["U"] * (1 - u),
             bursting=bm.where(fires, ago < round(c["together"] / dt), s["bursting"]),
         )  # fmt: skip

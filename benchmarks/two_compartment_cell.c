@@ -12,8 +12,7 @@ void run(int n, int n_step, const double *drive, const double *uniform, int32_t 
     double *restrict V_s = zeros(n, sizeof(double)), *restrict V_d = zeros(n, sizeof(double));
     double *restrict w_s = zeros(n, sizeof(double)), *restrict w_d = zeros(n, sizeof(double));
     double *restrict noise_s = zeros(n, sizeof(double)), *restrict noise_d = zeros(n, sizeof(double));
-    double *restrict u = zeros(n, sizeof(double)), *restrict rate = zeros(n, sizeof(double));
-    double *restrict released = zeros(n, sizeof(double));
+    double *restrict u = zeros(n, sizeof(double)), *restrict released = zeros(n, sizeof(double));
     char *restrict fires = zeros(n, 1), *bursting = zeros(n, 1);
     int32_t *restrict last = zeros(n, sizeof(int32_t)), *list = zeros(n, sizeof(int32_t));
     const int32_t silent = lround(refractory / dt), close = lround(together / dt), long_ago = lround(1 / dt);
@@ -33,18 +32,16 @@ void run(int n, int n_step, const double *drive, const double *uniform, int32_t 
             w_d[i] -= dt / tau_wd * (w_d[i] + a * (dendrite - E_L));
             noise_s[i] += dt / tau_noise * (scale * noise(i, step, stream) - noise_s[i]);
             noise_d[i] += dt / tau_noise * (scale * noise(i, step, stream + 1) - noise_d[i]);
-            u[i] -= dt / tau_f * u[i];
-            rate[i] -= dt / tau_rate * rate[i];
             fires[i] = V_s[i] > V_T;
         }
         const int n_fired = listed(n, fires, list);
         for (int k = 0; k < n_fired; k++) {
             const int i = list[k];
-            released[i] += u[i] / (1 - dt / tau_f); /* u as the step found it */
-            V_s[i] = E_L, w_s[i] += b, rate[i] += 1 / tau_rate, u[i] += U * (1 - u[i]);
+            u[i] *= exp((last[i] - step) * (dt / tau_f)), released[i] += u[i];
+            V_s[i] = E_L, w_s[i] += b, u[i] += U * (1 - u[i]);
             bursting[i] = step - last[i] < close, last[i] = step, count[i]++;
         }
     }
-    free(V_s), free(V_d), free(w_s), free(w_d), free(noise_s), free(noise_d), free(u), free(rate), free(released);
+    free(V_s), free(V_d), free(w_s), free(w_d), free(noise_s), free(noise_d), free(u), free(released);
     free(fires), free(bursting), free(last), free(list);
 }

@@ -72,8 +72,8 @@ def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
 
 @pytest.mark.parametrize("readout", ["total", "burst", "event", "facilitated"])
 def test_twice_the_inhibition_halves_what_a_spike_releases(readout):
-    equation = two_compartment(readout, TwoCompartment()).soma.split("sent = ")[1].split(" : ")[0]
-    state = {"close": 0.25, "bursting": 0.5, "u": 0.5}
+    equation = two_compartment(readout, TwoCompartment()).at_release.removeprefix("sent = ")
+    state = {"close": 0.25, "bursting": 0.5, "u": 0.5, "last": 1, "t": 2, "tau_f": 3, "exp": np.exp}
     assert eval(equation, state | {"shunt": 2.0}) == eval(equation, state | {"shunt": 1.0}) / 2
 
 

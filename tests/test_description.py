@@ -80,12 +80,25 @@ def test_every_population_and_equation(wiring, form):
 def test_equations_hold_nothing_that_is_not_told(wiring, form):
     """Every name is a variable, a constant, a stream of the noise, or one that Brian2 knows."""
     found = of_pair(wiring, form)
-    known = {"i", "t", "dt", "t_in_timesteps", "inf", "noise", "stream", "tau", *DEFAULT_FUNCTIONS, *DEFAULT_UNITS}
+    known = {
+        "i",
+        "t",
+        "dt",
+        "t_in_timesteps",
+        "inf",
+        "noise",
+        "stream",
+        "tau",
+        "lastspike",
+        *DEFAULT_FUNCTIONS,
+        *DEFAULT_UNITS,
+    }
     known |= {each["name"] for each in found["constants"]}
     for each in found["cells"]:
         variables = set().union(*each["variables"].values())
         for part in ("state", "membrane", "dendrite"):
             assert Equations(each[part]).identifiers <= known | variables
+        assert get_identifiers(f"{each['reset']} {each['release']}") <= known | variables | {"None"}
 
 
 @pytest.mark.parametrize(("wiring", "form", "n"), [("mask", "rate", 1), ("mask", "spiking", 2), ("memory", "rate", 2)])
@@ -137,7 +150,7 @@ def test_thresholds_stand_for_kernels_and_the_rule_is_not_computed_in_two_compar
 def test_variables_have_the_units_of_brian():
     found = described(form="biophysical")
     units = next(each for each in found["cells"] if each["name"] == "superficial")["variables"]
-    expected = {"V_s": "V", "w_s": "A", "rate": "Hz", "last": "s", "u": "1", "basal": "1"}
+    expected = {"V_s": "V", "w_s": "A", "released": "1", "last": "s", "u": "1", "basal": "1"}
     assert {name: units["soma"][name] for name in expected} == expected
     assert units["dendrite"]["excited"] == "1"
     assert "i" not in units["soma"]

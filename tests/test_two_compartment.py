@@ -4,11 +4,13 @@ from math import exp
 
 import numpy as np
 import pytest
-from brian2 import Network, SpikeMonitor, StateMonitor, ms, nS, pA, second
+from brian2 import Network, NeuronGroup, SpikeMonitor, ms, nS, pA, second
 
+from cortical_attention.cells.forms.biophysical import two_compartment
 from cortical_attention.cells.membranes.calcium_spike import F_I, CalciumSpike
 from cortical_attention.cells.membranes.product import map_product
 from cortical_attention.cells.membranes.two_compartment import (
+    LONG_AGO,
     Summing,
     Surface,
     TwoCompartment,
@@ -16,6 +18,7 @@ from cortical_attention.cells.membranes.two_compartment import (
     counts,
     surface,
 )
+from cortical_attention.cells.noise import noise, stream_of
 from cortical_attention.experiments import bursts
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.factors import factors
@@ -23,6 +26,7 @@ from cortical_attention.reference import linear_attention
 from cortical_attention.reference.kernels import KERNELS
 from cortical_attention.simulation.engine import device
 from cortical_attention.trials.systems import NULLS
+from cortical_attention.wiring.soma import at_release
 
 QUIET = TwoCompartment(sigma=0 * pA)
 RANGES = QUIET.dynamics.basal, QUIET.dynamics.apical
@@ -208,16 +212,30 @@ def test_the_answer_of_the_algebras_kappa_is_the_algebras():
     assert bursts.answer(case, bursts.ideal(case, right.kappa)) == pytest.approx(right.output, rel=1e-12)
 
 
-def test_synapses_release_in_the_circuit_what_is_counted_of_the_cell():
-    """What is measured of facilitating synapses is what they send, to rounding."""
-    group = cells_under(np.full(40, 700) * pA, np.full(40, 300) * pA, TwoCompartment(), 0)
-    held = StateMonitor(group, "passed", record=True, when="synapses")
-    spikes = SpikeMonitor(group, when="after_synapses")
-    Network(group, held, spikes).run(0.5 * second)
-    steps = np.round(np.asarray(spikes.t / group.dt)).astype(int)
-    released = np.bincount(spikes.i, held.passed[spikes.i, steps], minlength=40)
-    assert released.sum() > 50
-    assert np.asarray(group.facilitated) == pytest.approx(released, rel=1e-9)
+def test_what_a_cell_releases_follows_from_its_spikes():
+    """du/dt = -u / tau_f, and u += U (1 - u) after each spike has released u; in the measurement and in a circuit."""
+    cell = TwoCompartment()
+    currents = np.full(40, 700) * pA, np.full(40, 300) * pA
+    group, membrane = cells_under(*currents, cell, 0), two_compartment("facilitated", cell)
+    ports = "basal : 1 (constant)\n apical : 1 (constant)\n shunt : 1 (constant)\n gate : 1 (constant)"
+    mapped = {"I_s0": currents[0][0], "I_s1": 0 * pA, "I_d0": currents[1][0], "I_d1": 0 * pA}
+    wired = NeuronGroup(
+        40, f"{ports}\n{membrane.soma}", threshold=membrane.threshold, reset=membrane.at_spike, method="euler",
+        refractory=membrane.refractory, clock=group.clock,
+        namespace={**membrane.constants, **mapped, "noise": noise, "stream": stream_of(np.random.SeedSequence(0))},
+    )  # fmt: skip
+    wired.contained_objects.append(at_release(wired, membrane.at_release))
+    wired.V_s, wired.V_d, wired.last, wired.shunt, wired.gate = cell.E_L, cell.E_L, LONG_AGO, 2, 1
+    spikes = SpikeMonitor(group)
+    Network(group, wired, spikes).run(0.5 * second)
+    for k, times in spikes.spike_trains().items():
+        u, released = 0.0, 0.0
+        for interval in np.diff(times / second, prepend=-np.inf):
+            u *= np.exp(-interval / float(cell.tau_f))
+            released, u = released + u, u + cell.U * (1 - u)
+        assert group.facilitated[k] == pytest.approx(released, rel=1e-9)
+        assert wired.released[k] == pytest.approx(released / 2, rel=1e-9)
+    assert spikes.num_spikes > 50
 
 
 def test_noise_has_its_standard_deviation_at_any_step():

@@ -2,6 +2,7 @@
 
 import numpy as np
 from brian2 import Equations, NeuronGroup, TimedArray
+from brian2.groups.group import CodeRunner
 from brian2.utils.stringtools import word_substitute
 
 from cortical_attention.cells.kernels import KERNELS
@@ -38,10 +39,21 @@ def cells_of(concrete, reaching, activated, settings):
     for port, values in inputs.items():
         if values.ndim == 1:
             setattr(group, f"{port}_input", values)
+    if membrane.at_release:
+        group.contained_objects.append(at_release(group, membrane.at_release))
     if chosen is not None:
         group.chosen = np.isin(np.arange(group.N), chosen)
     _start(group, cell, membrane, settings)
     return group
+
+
+def at_release(group, statement):
+    """Runner (CodeRunner) of a statement for the cells that fire, before their synapses: Brian2 has one for resets alone."""
+    fired = {"eventspace_variable": group.variables["_spikespace"]}
+    return CodeRunner(
+        group, "reset", statement, when="before_synapses", order=group.order, name=f"{group.name}_release_resetter",
+        override_conditional_write=["not_refractory"], needed_variables=["_spikespace"], template_kwds=fired,
+    )  # fmt: skip
 
 
 def _left_to_soma(population, membrane, done):

@@ -13,7 +13,7 @@ The constants of the cell are in `cells.membranes.two_compartment` or `cells.mem
 in `cells.membranes.leaky`.
 """
 
-from brian2 import Hz, amp, ms, nA, pA
+from brian2 import Hz, amp, nA, pA
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.kernels import phi
@@ -30,13 +30,12 @@ from cortical_attention.cells.membranes.two_compartment import (
 )  # fmt: skip
 
 CELL = TwoCompartment()
-OF_SOMA = {"tau_rate": 100 * ms, "closed": 4 * nA}
+OF_SOMA = {"closed": 4 * nA}
 MEASURED_RANGE = "chosen: an end of the currents at which the cell was measured, from silence to its highest rates"
 FITTED = (
     "fitted before a run on the measured cell, so that its output approximates the product (`cells.membranes.product`)"
 )
 SOURCES = {
-    "tau_rate": "chosen: as slow synapses",
     "closed": "chosen: more than basal drive, full plateau and noise together",
     "ceiling": "chosen: as for adaptive cells",
 }
@@ -44,7 +43,6 @@ SOMA = """
     I_s = clip(I_s0 + I_s1 * basal, I_s_min, I_s_max) - (1 - gate) * closed : amp   # a closed microcolumn is silent
     I_d = clip(I_d0 + I_d1 * apical, I_d_min, I_d_max) : amp                        # where the surface ends
     {inhibition}
-    drate/dt = -rate / tau_rate : Hz                        # of its spikes, over the last tenth of a second
     released : 1                                            # so far
 """
 SHUNTS = {  # the conductances that inhibition sets, by its place
@@ -83,11 +81,12 @@ def two_compartment(readout, cell, inhibited="terminals"):
     shunts = SHUNTS[inhibited]
     constants = {name: value for name, value in cell._asdict().items() if name not in shunts}
     sent = SENT[readout] if shunts else f"({SENT[readout]}) / shunt"
-    inhibition = [f"sent = {sent} : 1 (constant over dt)", *(f"{name} = shunt * nS : siemens" for name in shunts)]
+    inhibition = ["sent : 1   # by its last spike", *(f"{name} = shunt * nS : siemens" for name in shunts)]
     return Membrane(
         SOMA.format(inhibition="\n".join(inhibition)) + cell.dynamics.equations + SURROUNDINGS,
         threshold=THRESHOLD,
-        reset=f"released += sent\n rate += 1 / tau_rate\n {cell.dynamics.reset}\n {BOOK}",
+        at_release=f"sent = {sent}",
+        reset=f"released += sent\n {cell.dynamics.reset}\n {BOOK}",
         constants={**constants, **ends(cell), **OF_SOMA},
         drive=Drive(
             calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked), ports=PORTS, kernels=False,

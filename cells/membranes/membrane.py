@@ -69,7 +69,7 @@ class Membrane(NamedTuple):
     Attributes
     ----------
     equations : str
-        Equations, in terms of the variables of the drive; with a variable `rate` (Hz) unless the drive has it.
+        Equations, in terms of the variables of the drive; with a variable `rate` (Hz) in a membrane that does not spike.
     threshold, reset : str or None
         None in a membrane whose output is a rate.
     constants : dict
@@ -81,6 +81,8 @@ class Membrane(NamedTuple):
         Variable sampled as the output: `rate` (Hz), or a running count such as `count` (spikes).
     sends : str
         Amplitude of a spike at the synapses: ``"1"``, or a variable of the soma.
+    at_release : str or None
+        Statement at a spike, before its synapses: sets the variable that `sends` names.
     refractory : str or False
         Name of the constant for the refractory time.
     start : callable or None
@@ -104,6 +106,7 @@ class Membrane(NamedTuple):
     variable: str = "v"
     reading: str = "count"
     sends: str = ONE
+    at_release: str | None = None
     refractory: str | bool = False
     start: Callable | None = None
     limit: Limit | None = None

@@ -9,7 +9,7 @@ K is the back-propagated spike, 1 from 0.5 to 2.5 ms after it. Each current has 
 Ornstein-Uhlenbeck process of standard deviation `sigma` at any time step (hence the -1 under the root). Spikes closer than
 16 ms form a burst; an event is a burst or an isolated spike. Release of a facilitating synapse increases as the interval
 shortens: du/dt = -u / tau_f, u += U (1 - u) at each spike, which releases the value of u before it (the read-out of
-bursts in Naud & Sprekeler).
+bursts in Naud & Sprekeler). Between spikes u is not needed, so it is kept as it was after the last spike.
 
 The equations and constants are those of Naud & Sprekeler (2018) in public re-implementations: two for the soma, four for the
 dendrite. Where two or more state a constant they agree, as they do on a background noise of 450 pA and 2 ms; they differ on
@@ -35,26 +35,27 @@ MEMBRANE = """
     dV_d/dt = -(V_d - E_L) / tau_d + (g_d * plateau + c_d * K + I_d + w_d + noise_d + shunt_d) / C_d : volt
     dw_d/dt = (-w_d - a * (V_d - E_L)) / tau_wd : amp
     plateau = 1 / (1 + exp(-(V_d - E_d) / D_d)) : 1
-    K = int(t - last > 0.5*ms - 0.5*dt) * int(t - last < 2.5*ms - 0.5*dt) : 1   # half a step: times are not exact
+    K = int(t - lastspike > 0.5*ms - 0.5*dt) * int(t - lastspike < 2.5*ms - 0.5*dt) : 1   # half a step: times are not exact
 """
 SURROUNDINGS = """
     shunt_s = -g_shunt_s * (V_s - E_I) : amp
     shunt_d = -g_shunt_d * (V_d - E_I) : amp
     dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
     dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream + 1)) / tau_noise : amp
-    last : second            # time of the last spike
+    last : second            # time of the spike before this one, or of the last
     close = int(t - last < together - 0.5*dt) : 1
     bursting : 1             # whether the last spike was in a burst, not its first
-    du/dt = -u / tau_f : 1   # facilitation of the synapses it makes
+    u : 1                    # facilitation of the synapses it makes, at the last spike
 """  # of any cell with two compartments
 THRESHOLD = "V_s > V_T"
 SENT = {  # what a spike counts for, in each read-out, before it is added to the state
     "total": "1",
     "burst": "close * (1 - bursting)",
     "event": "1 - close",
-    "facilitated": "u",
+    "facilitated": "u * exp((last - t) / tau_f)",
 }
 BOOK = """
+    u *= exp((last - t) / tau_f)
     u += U * (1 - u)
     bursting = close
     last = t
@@ -75,8 +76,7 @@ SOURCES = {
     "U": "chosen: one spike opens the synapse",
 }
 COUNTERS = "\n".join(f"{name} : 1" for name in READOUTS)
-SAMPLED = {**SENT, "facilitated": "passed"}  # what synapses find at the beginning of the step
-COUNT = "\n".join(f"{name} += {SAMPLED[name]}" for name in READOUTS)
+COUNT = "\n".join(f"{name} += {SENT[name]}" for name in READOUTS)
 
 
 class Dynamics(NamedTuple):
@@ -158,7 +158,7 @@ def cells_under(basal, apical, cell, seed):
     )
     kind = cell.dynamics
     group = NeuronGroup(
-        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}\n passed = u : 1 (constant over dt)",
+        len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}",
         threshold=THRESHOLD,
         reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
         refractory=cell.refractory, method="euler", clock=Clock(kind.step),

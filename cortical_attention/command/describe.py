@@ -150,6 +150,7 @@ def _cell(given):
         "state": given["state"],
         "membrane": given["membrane"],
         "threshold": given["threshold"],
+        "release": given["release"],
         "reset": given["reset"],
         "refractory": refractory,
         "sends": "" if given["sends"] in ("1", "rate") else given["sends"],

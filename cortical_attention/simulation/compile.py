@@ -68,10 +68,9 @@ class Compiled(CPPStandaloneDevice):
             name, _, what = path.stem.removesuffix("_codeobject").rpartition("_")
             if what == "pre":
                 code = direct(code)
-            group = name.removesuffix("_subexpression")
-            if (what == "stateupdater" or group != name) and group in self.layout:
-                code = hoisted(nested(code, *self.layout[group]))
-            if what in ("stateupdater", "regularly", "update"):
+            if what == "stateupdater" and name in self.layout:
+                code = hoisted(nested(code, *self.layout[name]))
+            if what in ("stateupdater", "regularly"):
                 code = code.replace(LOOP, f"\n{IVDEP}\n    {LOOP}")
             if what == "thresholder":
                 code = listed(code, name.removesuffix("_recorded")) if name.endswith("_recorded") else blockwise(code)

@@ -66,6 +66,7 @@ def nested(code, shape, strides):
     joined = axes[-2:] if shape[axes[-1]] < SHORT else axes[-1:]  # an innermost loop that is worth its start
     outer = axes[: -len(joined)]
     place = {name: _place(shape, steps, outer, joined) for name, steps in strides.items()}
+    body = re.sub(r"const int32_t i = _ptr_\w+_i\[_idx\];", "const int32_t i = _idx;", body)
     body = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", body)
     body = re.sub(OWN, lambda match: f"{match[1]}[{place[match[2]]}];" if match[2] in place else match[0], body)
     fixed = "|".join(name for name, steps in strides.items() if not any(steps[k] for k in joined)) or "-"

@@ -52,8 +52,8 @@ def equations_of(kind, form):
     -------
     dict
         name, populations, rule (the value of the soma), follows_rule (whether the membrane reads that value), state,
-        membrane, threshold, reset, refractory (Quantity, s, or None), sends (amplitude of a spike at the synapses),
-        dendrite, and `dendrites`: time constant and saturating conductance by port.
+        membrane, threshold, release (statement at a spike, before its synapses), reset, refractory (Quantity, s, or None),
+        sends (amplitude of a spike at the synapses), dendrite, and `dendrites`: time constant and saturating conductance by port.
     """
     cell, membrane, synapses = kind.cell, form.of(kind.cell), form.synapses
     soma = text_of(membrane.soma)
@@ -65,6 +65,7 @@ def equations_of(kind, form):
         "state": text_of(cell.state),
         "membrane": soma,
         "threshold": membrane.threshold,
+        "release": text_of(membrane.at_release or "") or None,
         "reset": text_of(membrane.at_spike or "") or None,
         "refractory": membrane.constants.get(membrane.refractory, membrane.refractory or None),
         "sends": membrane.sends if form.spikes else "rate",
