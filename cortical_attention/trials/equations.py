@@ -53,7 +53,8 @@ def equations_of(kind, form):
     dict
         name, populations, rule (the value of the soma), follows_rule (whether the membrane reads that value), state,
         membrane, threshold, release (statement at a spike, before its synapses), reset, refractory (Quantity, s, or None),
-        sends (amplitude of a spike at the synapses), dendrite, and `dendrites`: time constant and saturating conductance by port.
+        sends (amplitude of a spike at the synapses), dendrite, and `dendrites`: time constant and saturating conductance by
+        port.
     """
     cell, membrane, synapses = kind.cell, form.of(kind.cell), form.synapses
     soma = text_of(membrane.soma)
