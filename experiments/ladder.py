@@ -17,15 +17,19 @@ A stopped ladder resumes; results of other settings are kept, results of other c
 
 import sys
 import time
+from concurrent.futures import as_completed
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
+from brian2 import second
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
+from cortical_attention.command.heads import executor_of
 from cortical_attention.command.progress import progress
 from cortical_attention.command.status import script, status_by
 from cortical_attention.command.tables import console_for, say, write_csv
@@ -162,8 +166,33 @@ def rows_of(job, options, n_seed, report=None):
     return rows
 
 
-def climb(every, given, n_seed, folder, report=None):
+def answers(missing, given, n_seed, report=None, executor=None):
+    """Jobs, in the order in which they are done, each with a function that gives its rows, or raises what went wrong."""
+    asked = [(job, partial(rows_of, job, options_of(job, given), n_seed)) for job in missing]
+    if executor is None:
+        yield from ((job, partial(ask, part_of(report, k, len(asked)))) for k, (job, ask) in enumerate(asked))
+        return
+    futures = {executor.submit(ask): job for job, ask in asked}
+    for k, future in enumerate(as_completed(futures)):
+        yield futures[future], future.result
+        if report:
+            report(0 * second, (k + 1) / len(futures), 0 * second, 0 * second)
+
+
+def climb(every, given, n_seed, folder, report=None, executor=None):
     """Run the jobs that the folder does not have yet; each is on disk as soon as it is done.
+
+    Parameters
+    ----------
+    every : sequence of Job
+    given : dict
+        Options of all jobs.
+    n_seed : int
+    folder : pathlib.Path
+    report : callable, optional
+        Progress report of Brian2.
+    executor : concurrent.futures.Executor, optional
+        Runs jobs side by side; without it they run one after another in this process.
 
     Returns
     -------
@@ -172,19 +201,23 @@ def climb(every, given, n_seed, folder, report=None):
         Why a simulation failed, by the name of its job; it is tried again when the ladder goes on.
     interrupted : bool
     """
-    rows, failed = [], {}
+    failed, interrupted = {}, False
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    for k, job in enumerate(every):
-        file = file_of(job, options_of(job, given), n_seed, folder)
-        try:
-            if not stored(file, n_seed * len(job.cases), COLUMNS):
-                keep(file, rows_of(job, options_of(job, given), n_seed, part_of(report, k, len(every))))
-            rows += stored(file, n_seed * len(job.cases), COLUMNS)
-        except RunError as error:
-            failed[job.name] = str(error)
-        except KeyboardInterrupt:
-            return rows, failed, True
-    return rows, failed, False
+    files = {job.name: file_of(job, options_of(job, given), n_seed, folder) for job in every}
+
+    def of(job):
+        """Rows of a job that are on disk."""
+        return stored(files[job.name], n_seed * len(job.cases), COLUMNS)
+
+    try:
+        for job, ask in answers([job for job in every if not of(job)], given, n_seed, report, executor):
+            try:
+                keep(files[job.name], ask())
+            except RunError as error:
+                failed[job.name] = str(error)
+    except KeyboardInterrupt:
+        interrupted = True
+    return [row for job in every for row in of(job)], failed, interrupted
 
 
 def judge(rows):
@@ -215,6 +248,9 @@ def main(
     images: Annotated[int, typer.Option(help="Number of digits.")] = N_DIGIT,
     seeds: Annotated[int, typer.Option(help="Number of seeds (initial states and noise) per input.")] = 8,
     cells: Annotated[int | None, typer.Option(help="Cells per value.", show_default=o.by_form(cells_of))] = None,
+    workers: Annotated[
+        int, typer.Option(help="Number of local processes that run circuits side by side; 0: this one alone.")
+    ] = 0,
     target: o.Target = "auto",
     seed: o.Seed = 0,
     out: Annotated[Path, typer.Option(help=o.OUT)] = Path("results/ladder"),
@@ -243,8 +279,8 @@ def main(
         )
     if not all(stored(file, seeds * len(job.cases), COLUMNS) for file, job in zip(kept, every, strict=True)):
         forget("ladder", out)  # the tables of what was there before
-    with progress(f"{len(every)} circuits", quiet) as report:
-        rows, failed, interrupted = climb(every, given, seeds, out, report)
+    with executor_of(workers) as executor, progress(f"{len(every)} circuits", quiet) as report:
+        rows, failed, interrupted = climb(every, given, seeds, out, report, executor)
     summaries = summarise(rows)
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
     parameters = {

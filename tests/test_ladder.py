@@ -3,10 +3,12 @@
 import csv
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command.options import OptionError
 from cortical_attention.command.tables import write_csv
 from cortical_attention.experiments import ladder
@@ -131,6 +133,34 @@ def test_tables_go_before_a_ladder_goes_on(one, tmp_path, monkeypatch):
     with pytest.raises(pytest.fail.Exception, match="killed"):
         run(*words(out), "--seed", "1")
     assert {path.name for path in out.iterdir()} == {"jobs"}
+
+
+def test_workers_give_what_one_process_gives_and_their_loss_loses_nothing(one, climbed, tmp_path):
+    """Circuits side by side in processes: the same rows in the same order; what fails in one is told by its name."""
+    from tests.command import run
+
+    out = tmp_path / "out"
+    done = run(*words(out), "--seeds", "2", "--workers", "2")
+    assert done.exit_code == 0
+    table = list(csv.DictReader((out / "ladder.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["case"], row["seed"], float(row["relative_l2"])) for row in table] == [
+        (row["case"], str(row["seed"]), row["relative_l2"]) for row in climbed[0]
+    ]
+
+    class Failing(ThreadPoolExecutor):
+        """Fails in the memory wiring."""
+
+        def submit(self, ask):
+            return super().submit(ask if ask.args[0].wiring == "mask" else lambda: refuse("too large"))
+
+    def refuse(why):
+        raise RunError(why)
+
+    every = ladder.jobs(("rate",), suites=("random",))
+    with Failing(1) as executor:
+        rows, failed, interrupted = ladder.climb(every, GIVEN, 1, tmp_path / "failing", executor=executor)
+    assert [row["wiring"] for row in rows] == ["mask"]
+    assert (failed, interrupted) == ({"rate-memory-random-small": "too large"}, False)
 
 
 def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):

@@ -46,9 +46,9 @@ def executor_of(workers=0, scheduler=None):
             try:
                 yield client.get_executor(pure=False)
             except distributed.scheduler.KilledWorker as error:
-                raise RunError("a worker was lost while it ran a head; it may have had too little memory") from error
+                raise RunError("a worker was lost in the middle of a run; it may have had too little memory") from error
             except CancelledError as error:
-                raise RunError("the scheduler was lost while heads ran") from error
+                raise RunError("the scheduler was lost in the middle of a run") from error
 
 
 def _dask():
