@@ -17,6 +17,7 @@ from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.simulation import compile, engine, initial, rewrite, units
@@ -145,6 +146,7 @@ def test_brian2_writes_what_is_rewritten(form, tmp_path):
         assert "_fires[_idx] = _cond;" in found["code_objects/superficial_stateupdater_codeobject.cpp"]
     else:
         assert not any("synapses_create" in name for name in found)
+        assert "projected_0_before(); " in found["code_objects/dendrite_0_of_superficial_stateupdater_codeobject.cpp"]
 
 
 def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
@@ -246,6 +248,29 @@ def test_nothing_is_compiled_twice_and_rates_are_those_of_numpy(tmp_path, monkey
     for name, values in answers[0].items():
         assert np.allclose(values, answers[1][name], rtol=1e-9, atol=1e-12)
     assert not np.allclose(answers[0]["higher_order"], answers[2]["higher_order"])
+
+
+@needs_compiler
+@pytest.mark.parametrize("wiring", [mask_wiring, memory_wiring], ids=["mask", "memory"])
+def test_sums_of_rows_are_those_of_numpy(wiring):
+    """Axes of more than eight, of eight and of fewer: dendrites in rows, added up together, and one by one."""
+    case = random_case(3, 9, n_head=2, d_model=17, d_key=8, d_value=10)
+    plan = wiring(TIMES, np.stack([case.tokens, -case.tokens]), **case.block._asdict())
+    answers = [simulate(plan, RATE, rate_units(plan), dt=1 * ms, target=target).values for target in ("cpp", "numpy")]
+    for name, values in answers[0].items():
+        assert np.allclose(values, answers[1][name], rtol=1e-9, atol=1e-12)
+    assert np.ptp(answers[0]["higher_order"]) > 0.1
+
+
+def test_sums_ahead_of_the_loop():
+    """Where the text has both the sums and the loop, and no other."""
+    loop = f"static inline void projected_0_before() {{}}\n{rewrite.LOOP} y = projected_0(i); z = projected_1(i);"
+    assert rewrite.ahead(loop) == loop  # projected_1 is unknown
+    known = loop.replace("projected_1(i)", "projected_0(i)")
+    assert rewrite.ahead(known) == known.replace("projected_0(i)", "projected_0_sums[_idx]").replace(
+        rewrite.LOOP, f"projected_0_before(); {rewrite.LOOP}"
+    )
+    assert rewrite.ahead("projected_0(i)") == "projected_0(i)"
 
 
 @needs_compiler

@@ -5,10 +5,15 @@ stored: each dendrite sums over the letters that it does not carry. Plain synaps
 reads two values, in order.
 """
 
+import re
+
 import numpy as np
-from brian2 import Function, get_device
+from brian2 import Function, get_device, prefs
+from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+
+LONG = 8  # chosen: numbers of the widest vectors
 
 
 def projected(name, expression, size_of, weights, rate):
@@ -31,6 +36,7 @@ def projected(name, expression, size_of, weights, rate):
         Implemented for numpy and, on the C++ standalone device, for C++.
     """
     shape = [size_of[letter] for letter in expression.source]
+    weights = np.asarray(weights, dtype=prefs.core.default_float_dtype)
 
     def summed(i):
         """Every dendrite at once."""
@@ -40,25 +46,91 @@ def projected(name, expression, size_of, weights, rate):
     found.implementations.add_implementation(NumpyCodeGenerator, code=summed)
     if isinstance(get_device(), CPPStandaloneDevice):
         source = f"brian::{get_device().get_array_name(rate, access_data=False)}"
-        code = cpp(name, expression, size_of, source, f"_namespace{name}_weights")
-        values = np.ascontiguousarray(weights, dtype=float).ravel()
+        code, order = cpp(name, expression, size_of, source, c_data_type(weights.dtype))
+        values = np.ascontiguousarray(np.einsum(f"{expression.weight}->{order}", weights)).ravel()
         found.implementations.add_implementation("cpp", code, {f"{name}_weights": values}, name=name)
     return found
 
 
-def cpp(name, expression, size_of, source, weights):
-    """The sum in C++: the letters of the dendrite from its index, then a loop for each letter that it lacks."""
-    body, rest = [], "dendrite"
-    for letter in reversed(expression.distinct):
-        body.append(f"const int {letter} = ({rest}) % {size_of[letter]};")
+def cpp(name, expression, size_of, source, number="double"):
+    """The sum in C++: NAME(dendrite) for one dendrite, NAME_before() for all at once, which fills NAME_sums.
+
+    The state update calls the second (`simulation.rewrite`). Where the last letter of the dendrites lies side by side in the
+    source, or is not in it, a row of dendrites is added up together.
+
+    Parameters
+    ----------
+    name : str
+    expression : Expression
+    size_of : dict of str to int
+    source : str
+        C++ name of the rates.
+    number : str
+        Type of a rate.
+
+    Returns
+    -------
+    code : str
+    order : str
+        Letters of the weights, in the order in which the code reads them, from `_namespaceNAME_weights`.
+    """
+    letters = dict.fromkeys(expression.source + expression.weight)
+    summed = sorted((letter for letter in letters if letter not in expression.target), key=size_of.get)
+    inner = _innermost(expression, size_of) if summed else []
+    order = "".join(sorted(expression.weight, key=lambda letter: letter in inner))
+    outer = [letter for letter in expression.distinct if letter not in inner]
+    one = f"{name}_sums[{place(expression.distinct, size_of)}]"
+
+    def product(later=0):
+        """Weight and rate, so many places later along the longest letter that is summed over."""
+        weight, rate = (_later(letters, size_of, summed[-1:], later) for letters in (order, expression.source))
+        return f"_namespace{name}_weights[{weight}] * {source}[{rate}]"
+
+    alone = f"{number} sum = 0;\n{_loops(summed, size_of)} sum += {product()};"
+    body = f"{alone}\n{one} = sum;"
+    if inner:
+        row, last, size = _loops(inner, size_of), summed[-1], size_of[summed[-1]]
+        at_once = " + ".join(map(product, range(LONG)))
+        body = (
+            f"{row} {one} = 0;\n{_loops(summed[:-1], size_of)} {{\nint {last} = 0;\n"
+            f"for (; {last} + {LONG} <= {size}; {last} += {LONG}) {row} {one} += {at_once};\n"
+            f"for (; {last} < {size}; {last}++) {row} {one} += {product()};\n}}"
+        )
+    n_dendrite = int(np.prod([size_of[letter] for letter in expression.distinct]))
+    code = (
+        f"static {number} {name}_sums[{n_dendrite}];\n"
+        f"static inline void {name}_before() {{\n{_loops(outer, size_of)} {{\n{body}\n}}\n}}\n"
+        f"static inline {number} {name}(const int dendrite) {{\n{_letters(expression.distinct, size_of)}\n"
+        f"{alone}\nreturn sum;\n}}"
+    )
+    return code, order
+
+
+def _letters(letters, size_of):
+    """Declarations of the letters of a dendrite, from its index."""
+    lines, rest = [], "dendrite"
+    for letter in reversed(letters):
+        lines.append(f"const int {letter} = ({rest}) % {size_of[letter]};")
         rest = f"({rest}) / {size_of[letter]}"
-    summed = [
-        letter for letter in dict.fromkeys(expression.source + expression.weight) if letter not in expression.target
-    ]
-    loops = " ".join(f"for (int {letter} = 0; {letter} < {size_of[letter]}; {letter}++)" for letter in summed)
-    product = f"{weights}[{place(expression.weight, size_of)}] * {source}[{place(expression.source, size_of)}]"
-    body += ["double sum = 0;", f"{loops} sum += {product};", "return sum;"]
-    return f"static inline double {name}(const int dendrite) {{\n" + "\n".join(body) + "\n}"
+    return "\n".join(lines)
+
+
+def _innermost(expression, size_of):
+    """The letter in a list along which a row of dendrites is added up, if there is one."""
+    last = [letter for letter in expression.distinct if size_of[letter] > 1][-1:]
+    after = [size_of[letter] for letter in expression.source.rpartition(last[0])[2]] if last else []
+    side_by_side = last and (last[0] not in expression.source or np.prod(after, dtype=int) == 1)
+    return last if side_by_side and size_of[last[0]] >= LONG else []
+
+
+def _later(letters, size_of, moved, by):
+    """Flat index as `place` has it, with the letter in the list `moved` so many places later."""
+    found = place(letters, size_of)
+    return re.sub(rf"\b{moved[0]}\b", f"({moved[0]} + {by})", found) if by else found
+
+
+def _loops(letters, size_of):
+    return " ".join(f"for (int {letter} = 0; {letter} < {size_of[letter]}; {letter}++)" for letter in letters)
 
 
 def place(letters, size_of):

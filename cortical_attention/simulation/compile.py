@@ -25,6 +25,7 @@ from cortical_attention.simulation import kept
 from cortical_attention.simulation.rewrite import (
     IVDEP,
     LOOP,
+    ahead,
     blockwise,
     direct,
     fused,
@@ -40,6 +41,7 @@ VECTOR_EXP = """#include <cmath>
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #if __GLIBC_PREREQ(2, 22)
 extern "C" __attribute__((simd("notinbranch"))) double exp(double) noexcept;
+extern "C" __attribute__((simd("notinbranch"))) float expf(float) noexcept;
 #endif
 #endif"""  # glibc has an exp of many numbers at once, but declares it only where all arithmetic is taken to be finite
 OPTIMISED = "-O3"  # Brian2 drops every flag with which its test file does not compile, for whatever reason
@@ -71,7 +73,7 @@ class Compiled(CPPStandaloneDevice):
             if what == "stateupdater" and name in self.layout:
                 code = hoisted(nested(code, *self.layout[name]))
             if what in ("stateupdater", "regularly"):
-                code = code.replace(LOOP, f"\n{IVDEP}\n    {LOOP}")
+                code = ahead(code).replace(LOOP, f"\n{IVDEP}\n    {LOOP}")
             if what == "thresholder":
                 code = listed(code, name.removesuffix("_recorded")) if name.endswith("_recorded") else blockwise(code)
             path.write_text(code, encoding="utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 LOOP = "for(int _idx=0; _idx<_N; _idx++)\n    {"
 IVDEP = "#pragma GCC ivdep"  # no cell of a group writes what another one reads
 INDEX = r"const int64_t _(\w+)_indices = _ptr_\w+\[_idx\];"
-OWN = r"(const double (\w+) = _ptr_\w+)\[_idx\];"
+OWN = r"(const (?:double|float) (\w+) = _ptr_\w+)\[_idx\];"
 SHORT = 8  # chosen: doubles of the widest vectors
 FIRES = "long _count = 0;\n    static char _fires[N + 8];"
 CHECK = re.compile(r"for\(size_t _idx=0; _idx<N; _idx\+\+\)\s*\{[^;]*;(.*?_fires)(\[_idx\] = _cond;)\s*\}", re.S)
@@ -30,6 +30,7 @@ ARRIVING = re.compile(
     r"for\(int _spiking_synapse_idx=0;[^{]*\{\s*const size_t _idx = \(\*_spiking_synapses\)\[_spiking_synapse_idx\];",
     re.S,
 )
+SUM = re.compile(r"\b(projected_\d+)\(i\)")
 FIRST = "_block + __builtin_ctzll(_any) / 8"  # each byte has one bit, and the lowest byte is of the first cell
 SKIP = f"""for (size_t _block = 0; _block < N; _block += 8)
     {{
@@ -70,7 +71,8 @@ def nested(code, shape, strides):
     body = re.sub(INDEX, lambda match: f"const int _{match[1]}_indices = {place[match[1]]};", body)
     body = re.sub(OWN, lambda match: f"{match[1]}[{place[match[2]]}];" if match[2] in place else match[0], body)
     fixed = "|".join(name for name, steps in strides.items() if not any(steps[k] for k in joined)) or "-"
-    once = rf"\n *const (?:int|double) _?(?:{fixed})(?:_\w+)? = .*"  # what the innermost loop reads, it divides by
+    # what the innermost loop reads, it divides by
+    once = rf"\n *const (?:int|double|float) _?(?:{fixed})(?:_\w+)? = .*"
     held = "".join(found[0] for found in re.finditer(once, body))
     own = _place(shape, [int(np.prod(shape[k + 1 :])) for k in range(len(shape))], outer, joined)
     around = " ".join(f"for (int _a{k} = 0; _a{k} < {shape[k]}; _a{k}++)" for k in outer)
@@ -94,6 +96,16 @@ def _place(shape, strides, outer, joined):
         )
         terms += [f"({half})" for half, step in halves if step]
     return " + ".join(terms) or "0"
+
+
+def ahead(code):
+    """State update of dendrites whose sums (`wiring.dense`) are worked out before the loop over them, in place of in it."""
+    before, loop, after = code.partition(LOOP)
+    called = {name for name in SUM.findall(after) if f"void {name}_before()" in before}
+    if not loop or called != {*SUM.findall(after)}:
+        return code
+    calls = "".join(f"{name}_before(); " for name in sorted(called))
+    return f"{before}{calls}{loop}{SUM.sub(lambda found: f'{found[1]}_sums[_idx]', after)}"
 
 
 def listed(code, group):
