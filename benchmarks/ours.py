@@ -28,6 +28,11 @@ def shared(model, form):
     return run(model, form)
 
 
+def single(asked, form):
+    """Outcome with shared dendrites, in single precision."""
+    return circuit(asked, form, "single") if form in real.FORMS else run(asked, form, precision="single")
+
+
 def explicit(model, form):
     """Outcome with one synapse a pair."""
     return run(model, form, shared=False)
@@ -38,7 +43,7 @@ def on_off(model, form):
     return run(model, form, paired=form == "spiking")
 
 
-def run(model, form, shared=True, paired=False, target="cpp"):
+def run(model, form, shared=True, paired=False, target="cpp", precision="double"):
     """Outcome of the project's circuit.
 
     Parameters
@@ -50,6 +55,7 @@ def run(model, form, shared=True, paired=False, target="cpp"):
     paired : bool
         On/off pairs and relays.
     target : {"cpp", "numpy"}
+    precision : {"double", "single"}
 
     Returns
     -------
@@ -61,7 +67,9 @@ def run(model, form, shared=True, paired=False, target="cpp"):
     units = {name: np.atleast_1d(unit)[None] * Hz for name, unit in of.unit_rates(model, form).items()}
     units = {name: unit if name == "interneuron" else unit[:, 0] for name, unit in units.items()}
     with clocked() as seen:
-        answer = simulate(plan, runs_as, units, dt=TIMES.dt, shared=shared, target=target, record="sample")
+        answer = simulate(
+            plan, runs_as, units, dt=TIMES.dt, shared=shared, target=target, record="sample", precision=precision
+        )
     output = plan.read(plan.output, window_values(answer, runs_as, plan.protocol.windows))[0]
     spikes = _spikes(answer, plan.protocol.phase) if runs_as.spikes else None
     run_s = answer.wall if seen.run_s is None else seen.run_s
@@ -74,13 +82,14 @@ def _spikes(answer, phase):
     return float(sum(np.sum(count) for count in counts))
 
 
-def circuit(case, form):
+def circuit(case, form, precision="double"):
     """Outcome of the circuit of a case, compiled; its cells are measured and its unit rates found before.
 
     Parameters
     ----------
     case : Case
     form : {"adaptive", "biophysical"}
+    precision : {"double", "single"}
 
     Returns
     -------
@@ -89,7 +98,7 @@ def circuit(case, form):
     """
     settings = attend.Settings(
         form, real.WINDOW * second, real.SETTLE * second, real.DT[form] * second, cells=real.CELLS, target="cpp",
-        record="sample",
+        precision=precision, record="sample",
     )  # fmt: skip
     prepared = attend.prepare("mask", case.tokens[None], settings, **case.block._asdict())
     with clocked() as seen:

@@ -73,6 +73,7 @@ class Peer(NamedTuple):
 SPIKING = ("spiking",)
 PEERS = {
     "shared": Peer("benchmarks.ours:shared", forms=FORMS, of_case="benchmarks.ours:circuit"),
+    "single": Peer("benchmarks.ours:single", forms=FORMS, of_case="benchmarks.ours:single"),
     "explicit": Peer("benchmarks.ours:explicit"),
     "on_off": Peer("benchmarks.ours:on_off", forms=SPIKING),
     "plain_brian2": Peer("benchmarks.plain_brian2:run"),

@@ -46,6 +46,7 @@ def main(
     dt: o.Dt = None,
     unit_rate: o.UnitRate = 100.0,
     target: o.Target = "auto",
+    precision: o.Precision = "double",
     seed: o.Seed = 0,
     plan: o.Plan = False,
     record: o.Record = "default",

@@ -17,6 +17,7 @@ from cortical_attention.inputs.cases import CaseError
 from cortical_attention.inputs.cases import save as save_case
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import FolderError
+from cortical_attention.simulation.engine import compiler
 from cortical_attention.simulation.settings import SettingError
 from cortical_attention.simulation.traces import RecordError, Request
 from cortical_attention.wiring.expressions import WiringError
@@ -130,6 +131,23 @@ def test_the_membrane_potential_of_a_pyramidal_cell(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "target"), [("rate", "numpy"), ("rate", "cpp"), ("spiking", "numpy"), ("spiking", "cpp")]
+)
+def test_single_precision_is_said_kept_and_told_apart(form, target, tmp_path):
+    """Floats of 32 bits know a rate to 1e-7; the loop of the interneurons, which integrates, to a hundred times as much."""
+    if target == "cpp" and compiler() is None:
+        pytest.skip("no C++ compiler")
+    asked = {"settle": 2 * second, "window": 0.5 * second, "target": target}
+    single, double = (ca.attend(CASE, "mask", form, precision=each, **asked) for each in ("single", "double"))
+    assert single.report["settled"]
+    assert single.provenance["options"]["precision"] == "single"
+    difference = np.linalg.norm(single.output - double.output) / np.linalg.norm(double.output)
+    assert (1e-9 if form == "rate" else 0) <= difference < {"rate": 1e-4, "spiking": 0.05}[form]
+    single.save(tmp_path / "single")
+    assert np.array_equal(ca.load(tmp_path / "single").repeat().output, single.output)
+
+
 @pytest.mark.parametrize("target", ["cpp", "cython"])
 def test_compiled_code_gives_the_same_traces(answer, target):
     compiled = ca.attend(CASE, "mask", "spiking", record=TRACED, **BRIEF | {"target": target})
@@ -246,6 +264,11 @@ WRONG = {
         {"normalisation": "both"},
         SettingError,
         "normalisation is 'both' but needs to be None or one of",
+    ),
+    "a precision that is not there": (
+        {"precision": "half"},
+        SettingError,
+        "precision is 'half' but needs to be one of double, single",
     ),
     "a target that is not there": ({"target": "gpu"}, SettingError, "target is 'gpu' but needs to be one of auto"),
     "no cells": ({"cells": 0}, SettingError, "cells is 0 but needs to be a whole number from 1 to 1000000"),

@@ -11,7 +11,7 @@ from brian2 import Hz, ms, second
 from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form as FormType
-from cortical_attention.simulation.engine import TARGETS, compiler
+from cortical_attention.simulation.engine import PRECISIONS, TARGETS, compiler
 from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
 from cortical_attention.trials.loading import loaded
@@ -80,6 +80,7 @@ UnitRate = Annotated[
     typer.Option(help="Largest unit rate of thalamic nuclei (Hz); exceeded where all their values are below one half."),
 ]
 Target = Annotated[str, typer.Option(help="Code generation of Brian2: auto (by estimated time), numpy, cython or cpp.")]
+Precision = Annotated[str, typer.Option(help=f"Precision of cells and synapses: {', '.join(PRECISIONS)}.")]
 Seed = Annotated[int, typer.Option(help="Seed of initial membrane states and of noise.")]
 InputSeed = Annotated[int, typer.Option(help="Seed of the random inputs, of initial membrane states and of noise.")]
 Record = Annotated[
@@ -116,8 +117,8 @@ class OptionError(ValueError):
 
 def check(
     *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normalisation="recurrent", dendrites="shared",
-    cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", seed=0, record="default",
-    without_reference=False, **others,
+    cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", precision="double", seed=0,
+    record="default", without_reference=False, **others,
 ):  # fmt: skip
     """Check the values of the command line; `others` are ignored.
 
@@ -141,6 +142,7 @@ def check(
     one_of("--dendrites", dendrites, ("shared", "explicit"))
     record = recorded(record)
     one_of("--target", target, TARGETS)
+    one_of("--precision", precision, PRECISIONS)
     if target in ("cython", "cpp") and compiler() is None:
         raise OptionError(f"--target {target} needs a C++ compiler, and none was found; --target numpy needs none")
     for name, value, unit in (("duration", duration, "s"), ("settle", settle, "s"), ("dt", dt, "ms")):
@@ -153,7 +155,8 @@ def check(
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
     settings = Settings(
         form=form, window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
-        unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, seed=seed, record=record,
+        unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, precision=precision, seed=seed,
+        record=record,
     )  # fmt: skip
     _check_times(settings.times(), form)
     return Options(wiring, kernel, None if unnormalised else normalisation, settings)

@@ -179,7 +179,7 @@ def run(prepared, report=None, executor=None):
     plan, units, settings = prepared
     return _simulator(executor)(
         plan, settings.form, units, dt=settings.times().dt, cells=settings.cells, shared=settings.shared,
-        seed=settings.seed, target=settings.target, record=settings.record, report=report,
+        seed=settings.seed, target=settings.target, record=settings.record, report=report, precision=settings.precision,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from cortical_attention.simulation.compile import compiler
 
 TARGETS = ("auto", "numpy", "cython", "cpp")
 # preferences of Brian2 that the numbers of a run depend on: a run has the defaults, whatever a user set for other models
+PRECISIONS = {"double": np.float64, "single": np.float32}
 HELD = (
     "core.default_float_dtype",
     "core.default_integer_dtype",
@@ -122,9 +123,9 @@ def choose(target, work):
 
 
 @contextmanager
-def device(target):
+def device(target, precision="double"):
     """Brian2 set to a target, with its defaults of what numbers depend on (`HELD`); the device, the target and the
-    preferences that were set before are put back.
+    preferences that were set before are put back. `precision` is that of the state of cells and synapses.
 
     A C++ standalone program lives in a temporary folder as long as the context: read every monitor inside it.
 
@@ -136,17 +137,20 @@ def device(target):
     KeyboardInterrupt
         If the compiler was interrupted.
     """
-    with _held(), _compiled() if target == "cpp" else _at_run_time(target):
+    # Brian2 compares each value with 1e50, which floats of 32 bits do not have; what overflows is not finite, and refused
+    quiet = nullcontext() if precision == "double" else np.errstate(over="ignore")
+    with quiet, _held(precision), _compiled() if target == "cpp" else _at_run_time(target):
         yield
 
 
 @contextmanager
-def _held():
-    """Defaults of Brian2 in place of the preferences that numbers depend on."""
+def _held(precision):
+    """Defaults of Brian2 in place of the preferences that numbers depend on, but for floats of a precision."""
     before = {name: brian2.prefs[name] for name in HELD}
     try:
         for name in HELD:
             brian2.prefs[name] = _default(name)
+        brian2.prefs.core.default_float_dtype = PRECISIONS[precision]
         yield
     finally:
         for name, value in before.items():

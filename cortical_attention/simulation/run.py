@@ -55,6 +55,8 @@ class Run(NamedTuple):
         Seconds of it that the time steps took, without the preparation where that is known (C++).
     sent : dict of str to Sent
         Of the populations that were asked for: all that their cells sent.
+    precision : {"double", "single"}
+        Of the state of cells and synapses.
     """
 
     records: tuple
@@ -73,11 +75,12 @@ class Run(NamedTuple):
     wall: float
     stepping: float
     sent: dict = {}
+    precision: str = "double"
 
 
 def simulate(
     plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
-    given=None, send=(),
+    given=None, send=(), precision="double",
 ):  # fmt: skip
     """Run a plan.
 
@@ -103,6 +106,8 @@ def simulate(
         What else the seed and `record` would settle, where the plan is a part of a larger one (`simulation.cut`).
     send : tuple of str
         Populations of which all that is sent is returned.
+    precision : {"double", "single"}
+        Of the state of cells and synapses. Measured curves of cells are in double precision.
 
     Returns
     -------
@@ -122,7 +127,7 @@ def simulate(
     given = initial_state(plan, form, cells, seed, record) if given is None else given
     _measure_cells(plan, form, dt)
     signals = signals_of(form)
-    with engine.device(target):
+    with engine.device(target, precision):
         settings = Construction(
             form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed,
             target != "cython", sampled(given, send), given.first,
@@ -153,7 +158,7 @@ def simulate(
     epochs, seeds = _until(plan.protocol.epochs, t_stop), form.seeds(seed)
     return Run(
         records, values, peaks, unit_rates, t_stop, dt, epochs, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
-        stepping, sent,
+        stepping, sent, precision,
     )  # fmt: skip
 
 

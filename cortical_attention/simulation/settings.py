@@ -9,7 +9,7 @@ from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.simulation.calibrate import UNIT_RATE
-from cortical_attention.simulation.engine import TARGETS
+from cortical_attention.simulation.engine import PRECISIONS, TARGETS
 from cortical_attention.simulation.traces import request_of
 
 RATE = FORMS["rate"]
@@ -40,6 +40,8 @@ class Settings(NamedTuple):
     shared : bool
         Shared dendrites (True), or one synapse a pair.
     target : {"auto", "numpy", "cython", "cpp"}
+    precision : {"double", "single"}
+        Of the state of cells and synapses in the run; what is set up before it (pilot, measured cells) is in double.
     seed : int
     record : str or dict
         Recorded cells and traces (`simulation.traces.request_of`).
@@ -54,6 +56,7 @@ class Settings(NamedTuple):
     cells: int = 1
     shared: bool = True
     target: str = "auto"
+    precision: str = "double"
     seed: int = 0
     record: str | dict = "default"
 
@@ -82,6 +85,8 @@ class Settings(NamedTuple):
             raise SettingError(f"form is {_shown(self.form)} but needs to be a Form or one of {', '.join(FORMS)}")
         if self.target not in TARGETS:
             raise SettingError(f"target is {_shown(self.target)} but needs to be one of {', '.join(TARGETS)}")
+        if self.precision not in PRECISIONS:
+            raise SettingError(f"precision is {_shown(self.precision)} but needs to be one of {', '.join(PRECISIONS)}")
         for name, unit in UNITS.items():
             _check_quantity(name, getattr(self, name), unit)
         for name, (least, most) in WHOLE.items():

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
+from cortical_attention.simulation.engine import PRECISIONS
 from cortical_attention.simulation.rule import asked_of, with_exact_inputs
 from cortical_attention.simulation.signals import signals_of
 from cortical_attention.wiring.values import SILENT
@@ -69,7 +70,7 @@ def judge(plan, run, form, cells):
     read = [window_values(run, form, quarter) for quarter in quarters]
     before, after = (plan.read(plan.output, each) for each in read[2:])
     counted = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
-    drift, drift_tolerance = _norm(after - before), np.maximum(RELATIVE * _norm(after), counted)
+    drift, drift_tolerance = _norm(after - before), np.maximum(_relative(run, form) * _norm(after), counted)
     sums = _attention_sums(plan, run, form, cells) or [np.zeros((len(drift), 1))] * 3
     error, tolerance, silent = sums
     with np.errstate(invalid="ignore"):
@@ -77,7 +78,11 @@ def judge(plan, run, form, cells):
     worst = np.argmax(missed, axis=1)[:, None]
     sum_error, sum_tolerance = (np.take_along_axis(each, worst, axis=1)[:, 0] for each in (error, tolerance))
     found = Settled(None, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=1).astype(int), None)
-    ends = _runs_away(plan, read, form), _below_zero(plan, read[3], form), _unresolved(plan, run, form, cells)
+    ends = (
+        _runs_away(plan, read, form),
+        _below_zero(plan, read[3], form, _relative(run, form)),
+        _unresolved(plan, run, form, cells),
+    )
     reason = reasons(found, *ends)
     return found._replace(settled=reason == "", reason=reason)
 
@@ -147,6 +152,12 @@ def _norm(values):
     return scale * np.linalg.norm(values / scale[:, None, None], axis=(1, 2))
 
 
+def _relative(run, form):
+    """Relative error that is none: `RELATIVE`, or what floats of the run leave of the loop of the interneurons, whose
+    integral stands still where a step would change it by less than their rounding."""
+    return max(RELATIVE, np.finfo(PRECISIONS[run.precision]).eps * float(form.tau_loop / run.dt))
+
+
 def _largest_norm(variance):
     """Largest norm (batch,) of values (batch, ...) with a variance each: `SPIKES` standard deviations beyond the mean of
     its square, which for Gaussian numbers are sum(variance) and sqrt(2 sum(variance**2))."""
@@ -182,14 +193,14 @@ def _runs_away(plan, read, form):
     return [", ".join(names) for names in found]
 
 
-def _below_zero(plan, measured, form):
+def _below_zero(plan, measured, form, relative):
     """By input: populations whose rates stand for values below zero without being signed. Only rates of either sign can;
     the cells of every other form are silent there, so that the rate form would not be their steady state."""
     found = [[] for _ in range(_n_input(plan))]
     unsigned = [name for name, each in plan.circuit.populations.items() if not each.signed]
     for name in unsigned * form.coding.plain:
         values = _of_input(plan, measured[name])
-        least = np.maximum(RELATIVE * np.abs(values).max(axis=1), SILENT)
+        least = np.maximum(relative * np.abs(values).max(axis=1), SILENT)
         for b in np.flatnonzero(values.min(axis=1) < -least):
             found[b].append(name)
     return [", ".join(names) for names in found]
@@ -219,12 +230,12 @@ def _attention_sum(total, gain, plan, run, form, cells):
     interneuron makes in what it divides by; in a form with noise, to what that makes of both.
     """
     windows = plan.protocol.windows
-    measured = window_values(run, form, windows)
+    measured, relative = window_values(run, form, windows), _relative(run, form)
     attention = plan.read(total, measured)
-    silent = _without_drive(total, gain, plan, run, measured) & (attention <= RELATIVE)
+    silent = _without_drive(total, gain, plan, run, measured) & (attention <= relative)
     counted = _variance(total, plan, run, form, windows, cells)
     divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
-    tolerance = np.maximum(RELATIVE, SUMS * np.sqrt(counted + divided**2))
+    tolerance = np.maximum(relative, SUMS * np.sqrt(counted + divided**2))
     return np.where(silent, 0, np.abs(attention - 1)), tolerance, silent
 
 

@@ -26,13 +26,14 @@ from cortical_attention.wiring.expand import expand_population
 
 
 def spread(
-    plan, form, unit_rates, *, executor, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None
-):
+    plan, form, unit_rates, *, executor, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
+    precision="double",
+):  # fmt: skip
     """Run a plan, head by head.
 
     Parameters
     ----------
-    plan, form, unit_rates, dt, cells, shared, seed, target, record
+    plan, form, unit_rates, dt, cells, shared, seed, target, record, precision
         As `simulation.run.simulate` takes them.
     executor : concurrent.futures.Executor
         Runs the heads; everything that it is given and gives back can be pickled.
@@ -61,7 +62,7 @@ def spread(
         raise RecordError("record: traces need the whole circuit in one process; leave out the workers")
     refuse_noise(plan, form, cells, names.areas)
     chosen, reason = engine.choose(target, work(plan, form, dt, cells, shared))
-    options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed}
+    options = {"dt": dt, "cells": cells, "shared": shared, "seed": seed, "precision": precision}
     whole = _Whole(plan, form, unit_rates, cells, initial_state(plan, form, cells, seed, record), options)
     told = _Told(report, whole, 2 + n_head_of(plan.circuit))
     first = _nuclei(whole, names.first, {}, chosen, told)

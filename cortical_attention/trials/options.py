@@ -97,7 +97,7 @@ def written(options):
     }
     numbers = {name: getattr(settings, name) for name in UNITS}
     plain = {name: None if each is None else float(each) for name, each in numbers.items()}
-    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "seed")}
+    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "precision", "seed")}
     others["record"] = _record(settings.record)
     return texts | {"kernel": options.kernel, "normalisation": options.normalisation} | plain | others
 
@@ -148,5 +148,6 @@ def restored(text):
             )
     numbers = {name: None if text[name] is None else Quantity(text[name], unit.dim) for name, unit in UNITS.items()}
     others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record")}
+    others["precision"] = text.get("precision", "double")  # of which older results do not speak
     settings = Settings(form=text["form"], **numbers, **others)
     return Options(text["wiring"], text["kernel"], text["normalisation"], settings).checked()

@@ -206,7 +206,7 @@ def attend(
     case: Case, wiring: "str | System | Any" = "mask", form: str | Form = RATE, *, kernel: str = "elu+1",
     normalisation: str | None = "recurrent", window: Quantity | None = None, settle: Quantity | None = None,
     dt: Quantity | None = None, unit_rate: Quantity = UNIT_RATE, cells: int = 1, shared: bool = True,
-    target: str = "auto", seed: int = 0, record: str | dict[str, Any] = "default",
+    target: str = "auto", precision: str = "double", seed: int = 0, record: str | dict[str, Any] = "default",
 ) -> Result:  # fmt: skip
     """Let a circuit compute an attention block, and compare it with its algebra.
 
@@ -232,6 +232,8 @@ def attend(
         Shared dendrites (True), or one synapse a pair.
     target : {"auto", "numpy", "cython", "cpp"}
         Code generation of Brian2.
+    precision : {"double", "single"}
+        Of the state of cells and synapses.
     seed : int
         Of initial membrane states and of noise.
     record : str or dict
@@ -267,7 +269,7 @@ def attend(
         raise SettingError(f"form is of type {type(form).__name__} but needs to be a Form or the name of one")
     settings = Settings(
         form=form, window=window, settle=settle, dt=dt, unit_rate=unit_rate, cells=cells, shared=shared, target=target,
-        seed=seed, record=record,
+        precision=precision, seed=seed, record=record,
     )  # fmt: skip
     result = _run(case, Options(wiring, kernel, normalisation, settings).checked())
     if not result.report["settled"]:
