@@ -212,9 +212,10 @@ def test_the_answer_of_the_algebras_kappa_is_the_algebras():
     assert bursts.answer(case, bursts.ideal(case, right.kappa)) == pytest.approx(right.output, rel=1e-12)
 
 
-def test_what_a_cell_releases_follows_from_its_spikes():
+@pytest.mark.parametrize("step", [0.5, 0.25])
+def test_what_a_cell_releases_follows_from_its_spikes(step):
     """du/dt = -u / tau_f, and u += U (1 - u) after each spike has released u; in the measurement and in a circuit."""
-    cell = TwoCompartment()
+    cell = type("Stepped", (TwoCompartment,), {"dynamics": TwoCompartment.dynamics._replace(step=step * ms)})()
     currents = np.full(40, 700) * pA, np.full(40, 300) * pA
     group, membrane = cells_under(*currents, cell, 0), two_compartment("facilitated", cell)
     ports = "basal : 1 (constant)\n apical : 1 (constant)\n shunt : 1 (constant)\n gate : 1 (constant)"
