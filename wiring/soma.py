@@ -51,9 +51,9 @@ def at_release(group, statement):
     """Runner (CodeRunner) of a statement for the cells that fire, before their synapses: Brian2 has one for resets alone."""
     fired = {"eventspace_variable": group.variables["_spikespace"]}
     return CodeRunner(
-        group, "reset", statement, clock=group.clock, when="before_synapses", order=group.order,
-        name=f"{group.name}_release_resetter", override_conditional_write=["not_refractory"], needed_variables=["_spikespace"],
-        template_kwds=fired,
+        group, "reset", statement, clock=group.clock, when="before_synapses", order=group.order, template_kwds=fired,
+        name=f"{group.name}_release_resetter", override_conditional_write=["not_refractory"],
+        needed_variables=["_spikespace"],
     )  # fmt: skip
 
 
