@@ -332,7 +332,7 @@ def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
 
 
 @needs_compiler
-@pytest.mark.parametrize("direct", [True, False], ids=["direct", "list"])
+@pytest.mark.parametrize("way", ["direct", "list", "brian2"])
 @pytest.mark.parametrize(
     ("pre", "post"),
     [
@@ -344,11 +344,13 @@ def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
     ids=["one each", "two each", "in order", "in any order"],
 )
 @pytest.mark.parametrize("steps", [0, 3])
-def test_spikes_reach_their_synapses_as_in_brian2(pre, post, steps, direct, tmp_path, monkeypatch):
-    """From some cells of a group, at once and after a delay, with and without the list that Brian2 expects."""
+def test_spikes_reach_their_synapses_as_in_brian2(pre, post, steps, way, tmp_path, monkeypatch):
+    """From some cells of a group, at once and after a delay; with the list that Brian2 expects, and by its own code."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    if not direct:
+    if way == "list":
         monkeypatch.setattr(compile, "direct", lambda code: code)
+    if way == "brian2":
+        monkeypatch.setattr(compile, "UNTESTED", (0, 0))
     received = []
     for target in ("numpy", "cpp"):
         with engine.device(target):

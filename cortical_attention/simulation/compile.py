@@ -16,7 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
-from brian2 import Network
+import brian2
+from brian2 import Network, get_logger
 from brian2.devices import all_devices
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
@@ -36,6 +37,7 @@ from cortical_attention.simulation.rewrite import (
 )
 from cortical_attention.simulation.units import joined
 
+logger = get_logger(__name__)
 PATHWAY = Path(__file__).with_name("synapses_classes.h")
 VECTOR_EXP = """#include <cmath>
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -45,6 +47,7 @@ extern "C" __attribute__((simd("notinbranch"))) float expf(float) noexcept;
 #endif
 #endif"""  # glibc has an exp of many numbers at once, but declares it only where all arithmetic is taken to be finite
 OPTIMISED = "-O3"  # Brian2 drops every flag with which its test file does not compile, for whatever reason
+UNTESTED = (2, 12)  # first version of Brian2 that was not there
 FEW = 4  # files that are compiled sooner than the headers are
 HEADERS = ("objects.h", "network.h", "synapses_classes.h", "brianlib/common_math.h", "brianlib/stdint_compat.h")
 STANDARD_HEADERS = ("algorithm", "climits", "cmath", "cstring", "ctime", "fstream", "iostream", "sstream", "vector")
@@ -68,7 +71,7 @@ class Compiled(CPPStandaloneDevice):
         for path in folder.glob("*.cpp"):
             code = path.read_text(encoding="utf-8")
             name, _, what = path.stem.removesuffix("_codeobject").rpartition("_")
-            if what == "pre":
+            if what == "pre" and tested():
                 code = direct(code)
             if what == "stateupdater" and name in self.layout:
                 code = hoisted(nested(code, *self.layout[name]))
@@ -87,8 +90,14 @@ class Compiled(CPPStandaloneDevice):
                     path.write_text(code, encoding="utf-8")
 
     def generate_synapses_classes_source(self, writer):
-        """How spikes find their synapses, which have one delay for each projection."""
-        writer.write("synapses_classes.h", PATHWAY.read_text(encoding="utf-8"))
+        """How spikes find their synapses, which have one delay for each projection; Brian2's own where it was not tested."""
+        if tested():
+            writer.write("synapses_classes.h", PATHWAY.read_text(encoding="utf-8"))
+            return
+        logger.warn(
+            f"Brian2 {brian2.__version__} is newer than what was tested: spikes take its own way to synapses", once=True
+        )
+        super().generate_synapses_classes_source(writer)
 
     def generate_makefile(self, writer, kind, compiler_flags, linker_flags, nb_threads, debug):
         """Makefile with one header, compiled before all else, for every source."""
@@ -150,6 +159,11 @@ class Compiled(CPPStandaloneDevice):
             if Network._globally_stopped:  # before the program had taken hold of the interruption
                 raise KeyboardInterrupt from error
             raise RunError("the target cpp failed: its program was compiled, but the run failed") from error
+
+
+def tested():
+    """Whether the version of Brian2 is one with which our `synapses_classes.h` was tested; all other rules know a text."""
+    return tuple(int(part) for part in brian2.__version__.split(".")[:2]) < UNTESTED
 
 
 def _starts_clock(line):

@@ -13,6 +13,7 @@ class SynapticPathway
 {
 public:
     std::vector<int> &sources;
+    const char *const queue[1] = {""}; // Brian2 2.11 writes the state of its own queue at the end, which is not there
 
     SynapticPathway(std::vector<int> &_sources, int _start, int _stop) : sources(_sources), start(_start), stop(_stop) {}
 
