@@ -20,6 +20,7 @@ from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.command import heads as command_heads
+from cortical_attention.command.clusters import ANY_PORT
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.options import OptionError
 from cortical_attention.inputs.suite import random_case
@@ -378,6 +379,7 @@ def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
     import distributed
 
     at = {"processes": False, "protocol": "tcp", "dashboard_address": None, "threads_per_worker": 2}
+    at["scheduler_kwargs"] = {"dashboard_address": ANY_PORT}
     with distributed.LocalCluster(n_workers=1, **at) as cluster:
         for workers, wait, message in (
             (1, PATIENCE, "workers of 2 threads"),

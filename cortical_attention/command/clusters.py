@@ -10,6 +10,10 @@ from cortical_attention.command import terminal
 from cortical_attention.command.options import OptionError
 from cortical_attention.readout.provenance import tree
 
+ANY_PORT = (
+    "127.0.0.1:0"  # of pages about a cluster, which it has even without a dashboard: another may have the usual port
+)
+
 
 @contextmanager
 def local(n_worker, preload=()):
@@ -35,6 +39,7 @@ def local(n_worker, preload=()):
         _loop() as loop,
         _started(
             n_workers=n_worker, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=folder,
+            scheduler_kwargs={"dashboard_address": ANY_PORT},
             silence_logs=logging.CRITICAL + 10, preload=[terminal.__name__, *preload], loop=loop,
         ) as cluster,
         Client(cluster) as client,
