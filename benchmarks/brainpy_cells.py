@@ -16,18 +16,7 @@ from benchmarks.model import Outcome
 
 
 def run(_, form):
-    """Outcome of as many cells as the circuit has.
-
-    Parameters
-    ----------
-    _ : Case
-        Not used: the cells are not connected.
-    form : {"adaptive", "biophysical"}
-
-    Returns
-    -------
-    Outcome
-    """
+    """Outcome of as many cells as the circuit has; arguments as of `c_cells.run`."""
     bm.random.seed(0)
     duration = of.SETTLE + of.WINDOW
     cells = {"adaptive": Adaptive, "biophysical": TwoCompartment}[form](form)

@@ -9,42 +9,23 @@ Currents, capacities and leaks are those of the project's cells. Adaptive cells 
 compartments fire at a twentieth, as they have no plateau, which saves little: nearly all of their time goes to the solver.
 """
 
-import time
-
 import nest
 from brian2 import second
 
 from benchmarks import case as of
 from benchmarks.cells import constants, currents, drives, resolution
 from benchmarks.model import Outcome
+from benchmarks.nest_peer import start_kernel, step_for
 
 BIOLOGICAL = 0.5  # s; no answer has to settle
 REST, DISTANCE, LEAK = -70.0, 20.0, 10.0  # mV, mV and nS; of the adaptive cell, which has no units of its own
 
 
 def run(_, form):
-    """Outcome of as many cells as the circuit has.
-
-    Parameters
-    ----------
-    _ : Case
-        Not used: the cells are not connected.
-    form : {"adaptive", "biophysical"}
-
-    Returns
-    -------
-    Outcome
-    """
-    nest.ResetKernel()
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    nest.SetKernelStatus({"resolution": 1e3 * of.DT[form], "local_num_threads": 1, "rng_seed": 1})
+    """Outcome of as many cells as the circuit has; arguments as of `c_cells.run`."""
+    start_kernel(of.DT[form])
     {"adaptive": _adaptive, "biophysical": _two_compartment}[form](constants(form), *drives(form, of.N_CELL))
-    nest.Prepare()
-    start = time.perf_counter()
-    nest.Run(1e3 * BIOLOGICAL)
-    run_s = time.perf_counter() - start
-    nest.Cleanup()
-    spikes = float(nest.GetKernelStatus("local_spike_counter"))
+    run_s, spikes = step_for(BIOLOGICAL)
     return Outcome(None, run_s, 0.0, BIOLOGICAL, spikes, of.N_CELL, dt=of.DT[form])
 
 

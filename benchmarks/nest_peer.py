@@ -29,21 +29,31 @@ def run(model, form):
     -------
     Outcome
     """
-    nest.ResetKernel()
-    nest.verbosity = nest.VerbosityLevel.ERROR
-    nest.SetKernelStatus({"resolution": 1e3 * of.DT, "local_num_threads": 1, "rng_seed": 1})
+    start_kernel(of.DT)
     units = of.unit_rates(model, form)
     cells = {name: _cells(name, model, units) for name in of.POPULATIONS}
     for source, target, port, pre, post, weights in of.pairs(model):
         _connect(cells, model, units, source, target, port, pre, post, weights)
     nest.Connect(cells["higher_order"], nest.Create("spike_recorder"))
+    run_s, spikes = step_for(BIOLOGICAL)
+    return of.Outcome(None, run_s, 0.0, BIOLOGICAL, spikes, of.n_cell(model))
+
+
+def start_kernel(dt):
+    """An empty network with a time step (s), on one thread."""
+    nest.ResetKernel()
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    nest.SetKernelStatus({"resolution": 1e3 * dt, "local_num_threads": 1, "rng_seed": 1})
+
+
+def step_for(duration):
+    """Wall time (s) of a simulation of so many seconds, and the spikes of all cells."""
     nest.Prepare()
     start = time.perf_counter()
-    nest.Run(1e3 * BIOLOGICAL)
+    nest.Run(1e3 * duration)
     run_s = time.perf_counter() - start
     nest.Cleanup()
-    spikes = float(nest.GetKernelStatus("local_spike_counter"))
-    return of.Outcome(None, run_s, 0.0, BIOLOGICAL, spikes, of.n_cell(model))
+    return run_s, float(nest.GetKernelStatus("local_spike_counter"))
 
 
 def _cells(name, model, units):

@@ -9,9 +9,9 @@ pathway with its own inhibition there was no prediction; for its stages, see `bu
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite` and on
 handwritten digits. Seeds set initial phases and noise; all seeds run side by side in one network.
 
-Run time: with eight seeds on one core, half an hour for biophysical cells on the inputs of up to 8 tokens, two hours on
-those of 16, and more than an hour for all else. Biophysical cells take four minutes for a seed of one digit (`--images 1`),
-the only digit tested; with 10 cells per value the target rates of L5 PT cells exceed their range, and the run fails.
+Run time: hours with eight seeds at all rungs, most of them for biophysical cells; `ladder.csv` has it for each input, and
+`--workers` divides it. Of digits biophysical cells were tested on one (`--images 1`); with 10 cells per value the target
+rates of L5 PT cells exceed their range there, and the run fails.
 A stopped ladder resumes; results of other settings are kept, results of other code are computed again.
 """
 

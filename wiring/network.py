@@ -239,18 +239,14 @@ def _relay(k, source, membrane, settings):
 def _synapses(k, sign, source, dendrite, wires, keep, pathway, unit_rate, membrane, settings):
     """Synapses of one sign, from cells (or relays) with a membrane onto dendrites; none where a weight is zero."""
     signals, tau = signals_of(settings.form), dendrite.namespace["tau"]
-    weights, unit_rate = (
-        getattr(pathway, sign).ravel()[wires.entry[keep]],
-        each_cell(unit_rate, source.N)[wires.pre[keep]],
-    )
-    weights = signals.weights(weights, unit_rate, tau, settings.clock.dt)
-    flags = (
-        "constant, shared" if (weights == weights[0]).all() else "constant"
-    )  # synapses that are alike have one weight
+    values = getattr(pathway, sign).ravel()[wires.entry[keep]]
+    weights = signals.weights(values, each_cell(unit_rate, source.N)[wires.pre[keep]], tau, settings.clock.dt)
+    alike = (weights == weights[0]).all()  # such synapses have one weight
+    flags = "constant, shared" if alike else "constant"
     model, options = signals.synapse(settings.form.synapses.effect[sign], membrane, pathway, settings.clock.dt, flags)
     synapses = Synapses(source, dendrite, model, **options, clock=settings.clock, name=f"{sign}_{k}", order=1)
     synapses.connect(i=wires.pre[keep], j=wires.post[keep])
     if signals.plastic(pathway):
         synapses.x = 1  # rested
-    synapses.weight = weights[0] if "shared" in flags else weights
+    synapses.weight = weights[0] if alike else weights
     return synapses

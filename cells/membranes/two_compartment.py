@@ -42,7 +42,7 @@ SURROUNDINGS = """
     shunt_d = -g_shunt_d * (V_d - E_I) : amp
     dnoise_s/dt = (-noise_s + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream)) / tau_noise : amp
     dnoise_d/dt = (-noise_d + sigma * sqrt(2 * tau_noise / dt - 1) * noise(i, t_in_timesteps, stream + 1)) / tau_noise : amp
-    last : second            # time of the spike before this one, or of the last
+    last : second            # time of the last spike, set at its reset: until then, of the one before it
     close = int(t - last < together - 0.5*dt) : 1
     bursting : 1             # whether the last spike was in a burst, not its first
     u : 1                    # facilitation of the synapses it makes, at the last spike

@@ -10,9 +10,8 @@ from cortical_attention.command import terminal
 from cortical_attention.command.options import OptionError
 from cortical_attention.readout.provenance import tree
 
-ANY_PORT = (
-    "127.0.0.1:0"  # of pages about a cluster, which it has even without a dashboard: another may have the usual port
-)
+# of the pages about a cluster, which it serves even without a dashboard: another cluster may have the usual port
+ANY_PORT = "127.0.0.1:0"
 
 
 @contextmanager
