@@ -172,11 +172,17 @@ def answers(missing, given, n_seed, report=None, executor=None):
     if executor is None:
         yield from ((job, partial(ask, part_of(report, k, len(asked)))) for k, (job, ask) in enumerate(asked))
         return
+    asked.sort(key=lambda each: _size(each[0]), reverse=True)  # or else the longest run goes on alone at the end
     futures = {executor.submit(ask): job for job, ask in asked}
     for k, future in enumerate(as_completed(futures)):
         yield futures[future], future.result
         if report:
             report(0 * second, (k + 1) / len(futures), 0 * second, 0 * second)
+
+
+def _size(job):
+    """Rung, and number of microcolumns: the order of jobs by what they cost."""
+    return RUNGS.index(job.rung), np.prod([len(each) for each in sequences(job.cases[0])])
 
 
 def climb(every, given, n_seed, folder, report=None, executor=None):
@@ -252,6 +258,7 @@ def main(
         int, typer.Option(help="Number of local processes that run circuits side by side; 0: this one alone.")
     ] = 0,
     target: o.Target = "auto",
+    precision: o.Precision = "double",
     seed: o.Seed = 0,
     out: Annotated[Path, typer.Option(help=o.OUT)] = Path("results/ladder"),
     quiet: o.Quiet = False,
@@ -267,7 +274,8 @@ def main(
     o.within("--seeds", seeds, 1, 1000)
     o.within("--tokens", tokens, 4, LARGEST)
     o.within("--images", images, 1, 360)
-    given, console = {"cells": cells, "target": target, "seed": seed}, console_for(json)
+    given = {"cells": cells, "target": target, "precision": precision, "seed": seed}
+    console = console_for(json)
     every = jobs(*chosen, tokens, images)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")

@@ -163,6 +163,22 @@ def test_workers_give_what_one_process_gives_and_their_loss_loses_nothing(one, c
     assert (failed, interrupted) == ({"rate-memory-random-small": "too large"}, False)
 
 
+def test_the_largest_circuits_go_first_to_workers():
+    every = ladder.jobs(("rate", "spiking"), ["mask"], suites=("random",))
+    given = []
+
+    class Waiting(ThreadPoolExecutor):
+        def submit(self, ask):
+            given.append(ask.args[0])
+            return super().submit(list)
+
+    with Waiting(1) as executor:
+        list(ladder.answers(every, GIVEN, 1, executor=executor))
+    assert {each.name for each in given} == {each.name for each in every}
+    assert [each.rung for each in given] == ["spiking"] * 12 + ["rate"] * 12
+    assert [len(each.cases[0].tokens) for each in given[:3]] == [16, 16, 16]
+
+
 def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):
     run, count = ladder.rows_of, []
 

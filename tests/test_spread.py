@@ -20,7 +20,7 @@ from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.command import heads as command_heads
-from cortical_attention.command.clusters import ANY_PORT
+from cortical_attention.command.clusters import ANY_PORT, TRIMMING, local
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.options import OptionError
 from cortical_attention.inputs.suite import random_case
@@ -373,6 +373,13 @@ def test_the_command_spreads_heads_and_writes_its_files(working_directory, monke
     assert json.loads(result.stdout) == json.loads(Path("result/comparison.json").read_text())
     assert "head by head" in Path("result/run.json").read_text()
     assert {"output.npy", "raster.png", "recording.h5"} <= {path.name for path in Path("result").iterdir()}
+
+
+def test_workers_do_not_return_their_memory_at_once(monkeypatch):
+    """Which dask has them do: a run in numpy then takes five times as long."""
+    monkeypatch.delenv(TRIMMING, raising=False)
+    with local(1) as client:
+        assert list(client.run(os.environ.get, TRIMMING).values()) == [None]
 
 
 def test_a_cluster_needs_workers_of_one_thread(monkeypatch):
