@@ -28,7 +28,7 @@ def _panel(axes, panel, rows):
     """Bars of one form and size."""
     rows = sorted(rows, key=lambda row: -row["wall_per_biological_s"])
     names, walls = [row["name"] for row in rows], [row["wall_per_biological_s"] for row in rows]
-    ours = ("shared", "explicit", "on_off")
+    ours = ("shared", "single", "explicit", "on_off")
     bars = axes.barh(names, walls, color=[CYCLE[0] if name in ours else CYCLE[4] for name in names])
     axes.bar_label(bars, [f"{wall:.3g} s" for wall in walls], padding=3, fontsize=8)
     axes.set_xscale("log")

@@ -29,7 +29,7 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import write_json
 from cortical_attention.readout.provenance import git_state, processor
 from cortical_attention.simulation.calibrate import rate_units
-from cortical_attention.simulation.engine import Cost
+from cortical_attention.simulation.engine import Cost, Work
 from cortical_attention.simulation.run import simulate, work
 
 POINTS = (  # form, tokens, seconds, shared dendrites
@@ -70,6 +70,15 @@ def fit(points):
     return Cost(*(float(each) for each in found / scale))
 
 
+def quicker(found):
+    """On how many circuits the target that is chosen by the fitted costs was the quicker one."""
+    targets = [*found]
+    walls = np.array([[point[-1] for point in found[name]["points"]] for name in targets])
+    works = [Work(*point[:-1]) for point in found[targets[0]]["points"]]
+    costs = np.array([[Cost(**found[name]["cost"]).of(work) for work in works] for name in targets])
+    return int((costs.argmin(axis=0) == walls.argmin(axis=0)).sum())
+
+
 def main(
     out: Annotated[Path, typer.Option(help="JSON file of the measurements.")],
     only: Annotated[str, typer.Option(help="Some of numpy,cpp.")] = "numpy,cpp",
@@ -94,6 +103,8 @@ def main(
             {"schema_version": 1, "processor": processor(), "git": git_state(Path(__file__).parent), "targets": found},
         )
     console.print(table)
+    if len(found) > 1:
+        console.print(f"the cheaper target by these costs is the quicker on {quicker(found)} of {len(POINTS)} circuits")
     console.print(json.dumps({target: each["cost"] for target, each in found.items()}))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cortical_attention.inputs.torch_layers import from_torch as from_torch
     from cortical_attention.trials.result import Result as Result
     from cortical_attention.trials.result import attend as attend
+    from cortical_attention.trials.result import calibrate as calibrate
     from cortical_attention.trials.result import load as load
     from cortical_attention.trials.systems import SYSTEMS as SYSTEMS
     from cortical_attention.trials.systems import System as System
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "attend": "trials.result",
+    "calibrate": "trials.result",
     "load": "trials.result",
     "Result": "trials.result",
     "load_case": "inputs.cases:load",

@@ -18,7 +18,7 @@ without noise fires at whole fractions of the time step only, so it cannot reach
 
 Networks: "nuclei" replaces the spikes of the nuclei by their exact values, which removes their ripple, their noise and the
 saturation of their targets; "whole soma" uses a cell that only counts, without leak, noise, adaptation and refractory time;
-"set elsewhere" calibrates unit rates and cells on other inputs than the one presented. Rows "besides" combine other rows, or
+"set on input" calibrates unit rates and cells on the very input that is presented. Rows "besides" combine other rows, or
 use other cells at the same rung, and are not part of the sum. "L2/3 cell" and "L5 IT cell" use, for that type, the adaptive
 cell that multiplies by rule. Two-compartment cells are calibrated anew for each network.
 
@@ -43,20 +43,19 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import cases as suite_cases
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE
+from cortical_attention.trials.ablations import BELOW, ON_INPUT, OTHER_CELLS, RUNGS, WHOLE
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn
-from cortical_attention.trials.comparison import reference_of
+from cortical_attention.trials.calibration import calibration_for, sequences_of
+from cortical_attention.trials.comparison import block_of, reference_of
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.spike_error_sources import idealised
 
 INTERACTION, BESIDES = "interaction", "besides"
 CASES = tuple(case.name for case in suite_cases() if case.name.startswith("self_n4"))
-OTHERS = 1000  # seed of the first of the other inputs
 WHOLE_ERROR = 100  # per cent
 
 
@@ -80,11 +79,12 @@ def measure(case, rung, network, given, n_seed, report=None):
         **given,
     )
     settings = options.settings._replace(form=network.form)
+    options = options._replace(settings=settings, on_input=network.on_input)
+    calibration = calibration_for(case.tokens[None], None, block_of(case, options), options, sequences_of(case))
     if network.exact:
         normaliser = gains(case, n_seed) if "shunt" in network.exact else None
         options = options._replace(wiring=exactly(network.exact, normaliser))
-    pilot = others(case, n_seed) if network.elsewhere else None
-    answer = ask([case] * n_seed, options._replace(settings=settings), report, pilot)
+    answer = ask([case] * n_seed, options, report, calibration)
     if answer.output is None:
         raise KeyboardInterrupt
     right = reference_of(case, options.kernel).attention.output
@@ -95,15 +95,6 @@ def measure(case, rung, network, given, n_seed, report=None):
 def exactly(exact, normaliser):
     """The mask wiring with exact values in place of some cells, as `simulation.attend.attend` takes it."""
     return lambda times, tokens, **block: idealised(mask_wiring(times, tokens, **block), exact, normaliser)
-
-
-def others(case, n_seed):
-    """The rate form on as many other inputs, with the block of a case of self-attention."""
-    drawn = (random_case(OTHERS + k, *case.tokens.shape[:1], d_model=case.tokens.shape[1]) for k in range(n_seed))
-    answer = ask([case._replace(tokens=each.tokens) for each in drawn], o.check(target="numpy"))
-    if answer.output is None:
-        raise KeyboardInterrupt
-    return answer
 
 
 def gains(case, n_seed):
@@ -171,9 +162,9 @@ def judge(rows):
         if easy:
             said = "adaptive: noise and saturation more than half at scale 1 and 2"
             found.append(Prediction(said, per_cent(min(easy)), min(easy) > 0.5))
-    there = [1 - each["besides"][ELSEWHERE] / each["squared_error"] for each in rows if ELSEWHERE in each["besides"]]
+    there = [1 / (1 - _share(each, ON_INPUT)) for each in rows if ON_INPUT in each["besides"]]
     if there:
-        said = "set on other inputs, at most twice the squared error"
+        said = "calibrated on other inputs, at most twice the squared error of a calibration on the input"
         found.append(Prediction(said, f"{max(there):.2f} times", max(there) <= 2))
     if _of(rows, "spiking"):
         least = min(_share(each, "few cells") for each in _of(rows, "spiking"))
@@ -198,7 +189,8 @@ def _of(rows, rung):
 
 
 def _share(row, *parts):
-    return sum(row["parts"][part] for part in parts) / row["squared_error"]
+    every = row["parts"] | row["besides"]
+    return sum(every[part] for part in parts) / row["squared_error"]
 
 
 # Figure

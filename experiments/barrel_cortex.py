@@ -39,15 +39,17 @@ from cortical_attention.trials.systems import NULLS, SYSTEMS
 SIZE = 33  # whiskers, and so barrels, of a mouse: Granier & Senn (2025), section 5
 LARGEST = PATCH**2  # components of a patch
 FORMS = ("rate", "spiking")
+N_OTHER = 4  # other parts of the photograph; chosen: in rates, 300,000 cells side by side
 BOUND = {"rate": 1e-6, "spiking": 0.01}
 DT = 0.5  # ms; chosen: that of the benchmarks
 
 
 # Circuit
 def area(seed, size=SIZE):
-    """Case of one head: the photograph, and random weights."""
+    """Case of one head: a part of the photograph, random weights, and other parts to calibrate circuits on."""
     drawn = random_case(seed, size, n_head=1, d_model=size, d_key=size, d_value=size)
-    return Case(photograph_tokens(size, size), drawn.block, name=f"photograph, {size} patches")
+    others = photograph_tokens(size, size, N_OTHER)
+    return Case(photograph_tokens(size, size), drawn.block, calibration=others, name=f"photograph, {size} patches")
 
 
 # Protocol

@@ -55,7 +55,7 @@ from cortical_attention.simulation.engine import compiler, device
 from cortical_attention.trials.batch import Prediction, part_of
 from cortical_attention.trials.bursts_figure import CONTROL, LABELS, STAGES, WORDS, draw, median, tables_of
 from cortical_attention.trials.comparison import figures_of, reference_of
-from cortical_attention.trials.families import answer, drives
+from cortical_attention.trials.families import answer, calibration_drives, drives
 from cortical_attention.trials.pictures import nulls_of
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -111,7 +111,8 @@ class Stage(NamedTuple):
 def attention(case, stage, seed, report=None):
     """kappa (n_head, n_token, n_context) as simulated L2/3 cells carry it, divided by its exact sum."""
     queries, keys, _ = drives(case)
-    mapping = stage.mapping(queries, keys, phi, signed=False)
+    seen = calibration_drives(case)
+    mapping = stage.mapping(seen.queries, seen.keys, phi, signed=False)
     products = stage.numbers(mapping, queries[:, :, None, :], keys[:, None, :, :], seed, report)
     kappa = products.sum(axis=-1)
     return kappa / np.maximum(kappa.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
@@ -120,7 +121,8 @@ def attention(case, stage, seed, report=None):
 def modulated(case, kappa, stage, seed, report=None):
     """Attention times value, summed over the context (n_head, n_token, d_value), by simulated IT cells."""
     _, _, values = drives(case)
-    mapping = stage.mapping(values, kappa, lambda x: x, signed=True)
+    seen = calibration_drives(case)
+    mapping = stage.mapping(seen.values, seen.kappa, lambda x: x, signed=True)
     pairs = np.stack([values, -values])[:, :, None, :, :]
     on, off = stage.numbers(mapping, pairs, kappa[None, :, :, :, None], seed, report)
     return (on - off).sum(axis=2)

@@ -50,6 +50,8 @@ def main(
     seed: o.Seed = 0,
     plan: o.Plan = False,
     record: o.Record = "default",
+    calibration: o.Calibration = None,
+    calibrate_on_input: o.OnInput = False,
     *,
     output: Output,
     workers: o.Workers = 0,

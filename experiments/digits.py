@@ -26,8 +26,7 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
 from cortical_attention.command.tables import judgement, say_predictions
-from cortical_attention.inputs.cases import Case
-from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
+from cortical_attention.inputs.digits import digit_cases, load_digits_tokens, predict, split
 from cortical_attention.readout.files import result_folder, write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
@@ -65,17 +64,15 @@ def main(
     o.within("--images", images, 1, 360)
     forms = ("rate", "spiking") if form == "both" else (form,)
     every = {each: o.check(**given | {"form": each}) for each in forms}
-    tokens, labels, pictures = load_digits_tokens()
+    _, labels, pictures = load_digits_tokens()
     chosen = split(labels)[1][:images]
-    cases = [
-        Case(sequence, load_weights(), name=f"digit {k}") for k, sequence in zip(chosen, tokens[chosen], strict=True)
-    ]
+    cases = digit_cases(images)
     output.check()
     console, results, status, folder = output.console, {}, DONE, None
     for each, options in every.items():
         try:
             with output.progress(f"{images} digits, {wiring} wiring, {each} form") as report:
-                results[each] = run(cases, options, report, results.get("rate", ()))
+                results[each] = run(cases, options, report)
         except KeyboardInterrupt:  # between two runs, or in a pilot
             if folder is None:
                 raise
@@ -100,16 +97,14 @@ def main(
     return status
 
 
-def run(cases, options, report=None, pilots=()):
+def run(cases, options, report=None):
     """Present images to the circuit, some side by side.
 
     Parameters
     ----------
-    cases : list of Case
+    cases : sequence of Case
     options : Options
     report : callable, optional
-    pilots : list of Comparison
-        The same images in the rate form, if they have been read; they spare the spiking form its pilot.
 
     Returns
     -------
@@ -119,8 +114,7 @@ def run(cases, options, report=None, pilots=()):
     compared = []
     for start in range(0, len(cases), BATCH):
         batch = cases[start : start + BATCH]
-        pilot = pilots[start].answer if len(pilots) else None
-        answer = ask(batch, options, report, pilot)
+        answer = ask(batch, options, report)
         for index, case in enumerate(batch):
             reference = reference_for(case, options)
             compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))

@@ -38,7 +38,7 @@ from cortical_attention.simulation.engine import compiler, device
 from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.bursts_figure import WORDS
 from cortical_attention.trials.comparison import reference_of
-from cortical_attention.trials.families import answer, drives
+from cortical_attention.trials.families import answer, calibration_drives, drives
 
 # Parameters
 LEVELS = np.array([0, 2, 5, 10, 20, 40, 80, 160])  # nS
@@ -76,7 +76,8 @@ class Inhibited:
 def attention(case, inhibited, readout):
     """kappa (n_head, n_token, n_context) of a case, divided exactly and by the shunt; and the conductances (nS)."""
     queries, keys, _ = drives(case)
-    mapping = map_product(inhibited.bare, readout, queries, keys, phi, phi, False, COUNTED)
+    seen = calibration_drives(case)
+    mapping = map_product(inhibited.bare, readout, seen.queries, seen.keys, phi, phi, False, COUNTED)
     basal, apical = mapping.currents(queries[:, :, None, :], keys[:, None, :, :])
     free = inhibited.rates(0.0, basal, apical).sum(axis=-1)
     sums, found, strength = free.sum(axis=-1), np.empty_like(free), np.zeros(free.shape[:2])
@@ -90,10 +91,12 @@ def attention(case, inhibited, readout):
     return free / sums[..., None], found / sums.min(), strength, free / float(mapping.unit_rate)
 
 
-def modulated(case, weights, inhibited, readout):
-    """Attention times value, summed (n_head, n_token, d_value), by L5 IT cells without inhibition."""
+def modulated(case, weights, inhibited, readout, scale="kappa"):
+    """Attention times value, summed (n_head, n_token, d_value), by L5 IT cells without inhibition; `scale` says whether the
+    weights are divided ("kappa") or not ("products")."""
     values = drives(case)[2]
-    mapping = map_product(inhibited.bare, readout, values, weights, _same, _same, True, COUNTED)
+    seen = calibration_drives(case)
+    mapping = map_product(inhibited.bare, readout, seen.values, getattr(seen, scale), _same, _same, True, COUNTED)
     on, off = (
         inhibited.rates(0.0, *mapping.currents(sign * values[:, None, :, :], weights[..., None])) for sign in (1, -1)
     )
@@ -116,7 +119,7 @@ def errors_of(case, cells, readout):
     found[EXACT] = relative_l2(answer(case, np.einsum("hij, hjv -> hiv", exact, drives(case)[2])), reference.output)
     bare = cells["soma"]
     found["both, exact"] = relative_l2(answer(case, modulated(case, exact, bare, readout)), reference.output)
-    late = modulated(case, products, bare, readout) / products.sum(axis=-1)[..., None]
+    late = modulated(case, products, bare, readout, "products") / products.sum(axis=-1)[..., None]
     found[f"both, {PT}"] = relative_l2(answer(case, late), reference.output)
     return {"case": case.name, **found}
 

@@ -33,17 +33,18 @@ from cortical_attention.command.heads import executor_of
 from cortical_attention.command.progress import progress
 from cortical_attention.command.status import script, status_by
 from cortical_attention.command.tables import console_for, say, write_csv
-from cortical_attention.inputs.digits import predict
+from cortical_attention.inputs.digits import digit_cases, predict
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout.files import check_folder, forget
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.simulation.attend import prepare, read
 from cortical_attention.simulation.attend import run as run_prepared
 from cortical_attention.trials.batch import Prediction, part_of, write
+from cortical_attention.trials.calibration import calibration_for
 from cortical_attention.trials.comparison import figures_of, reference_for
 from cortical_attention.trials.ladder_figure import draw, say_more, table_of
 from cortical_attention.trials.ladder_folder import file_of, keep, of_other_code, stored
-from cortical_attention.trials.ladder_summary import COLUMNS, N_DIGIT, digit_cases, summarise
+from cortical_attention.trials.ladder_summary import COLUMNS, N_DIGIT, summarise
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.systems import SYSTEMS, blaming, system_of
@@ -126,9 +127,12 @@ def present(job, options, n_seed, report=None):
     n_token, block = tokens.shape[1], job.cases[0].block._asdict()
     block |= {"kernel": options.kernel, "normalisation": options.normalisation}
     with blaming(options.system, options.settings.form):
+        others = job.cases[0].calibration, job.cases[0].calibration_context
+        others = others[0], others[0] if others[1] is None else others[1]
         if _in_turn(tokens, context, block, options):
-            tokens, context = tokens.reshape(-1, 1, tokens.shape[2]), np.repeat(context, n_token, axis=0)
-        prepared = prepare(options.system, tokens, options.settings, context=context, **block)
+            (tokens, context), others = _side_by_side(tokens, context), _side_by_side(*others)
+        calibration = calibration_for(tokens, context, block, options, others)
+        prepared = prepare(options.system, tokens, options.settings, calibration, context=context, **block)
         answer = read(prepared, run_prepared(prepared, report))
     if answer.output is None:
         raise KeyboardInterrupt
@@ -136,6 +140,11 @@ def present(job, options, n_seed, report=None):
     kappa = None if answer.attention is None else answer.attention.reshape(*many, *answer.attention.shape[1:])
     settled = answer.settled.settled.reshape(*many, -1).all(axis=-1)
     return answer, answer.output.reshape(*many, n_token, -1), kappa, settled
+
+
+def _side_by_side(tokens, context):
+    """Sequences of one token each, with the whole context."""
+    return tokens.reshape(-1, 1, tokens.shape[2]), np.repeat(context, tokens.shape[1], axis=0)
 
 
 def _in_turn(tokens, context, block, options):

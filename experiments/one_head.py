@@ -68,7 +68,10 @@ def circuit_of(row):
 def inputs(circuit, seed):
     """Cases for a circuit: `N_INPUT` as they are, then the same with tokens of zero, which silence the core nucleus."""
     cases = side_by_side(seed, N_INPUT, N_TOKEN, N_CONTEXT if circuit.kind == "cross" else None, **SIZES)
-    cases = [case if case.context is not None else case._replace(context=case.tokens) for case in cases]
+    cases = [
+        case if case.context is not None else case._replace(context=case.tokens, calibration_context=case.calibration)
+        for case in cases
+    ]
     return cases + [case._replace(tokens=0 * case.tokens) for case in cases]
 
 

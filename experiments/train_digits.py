@@ -41,6 +41,7 @@ from cortical_attention.inputs.digits import (
 from cortical_attention.reference.attention import Block, linear_attention
 from cortical_attention.reference.gradients import gradients
 from cortical_attention.reference.nulls import key_only_attention, uniform_attention
+from cortical_attention.trials.training import Adam, adam, cosine
 
 # Parameters
 
@@ -52,16 +53,12 @@ WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 
 
 class Training(NamedTuple):
-    """Training of the training. The values were chosen on held-out training images, not on the test images."""
+    """Settings of the training. The values were chosen on held-out training images, not on the test images."""
 
     n_epoch: int = 400
     n_batch: int = 64  # images a step
-    learning_rate: float = 0.02  # at the start
-    weight_decay: float = 0.03  # a step, times the learning rate: keeps the weights small enough for rates
     pixel_noise: float = 0.05  # standard deviation of the noise added to the pixels while training
-    beta_1: float = 0.9  # Kingma & Ba 2015
-    beta_2: float = 0.999  # Kingma & Ba 2015
-    epsilon: float = 1e-8  # Kingma & Ba 2015
+    adam: Adam = Adam(learning_rate=0.02, weight_decay=0.03)
 
 
 class Result(NamedTuple):
@@ -123,7 +120,7 @@ def fit(tokens: np.ndarray, labels: np.ndarray, settings: Training) -> tuple[Blo
     """Train a block; return it and the mean energy a token of each epoch."""
     rng = np.random.default_rng(SEEDS["noise"])
     batches = list(_batches(len(tokens), settings))
-    weights, slope, square = initial_weights(), [0.0] * 4, [0.0] * 4
+    weights, moments = initial_weights(), ([0.0] * 4, [0.0] * 4)
     energies = []
     for step, batch in enumerate(batches):
         noisy = tokens[batch].copy()
@@ -131,8 +128,7 @@ def fit(tokens: np.ndarray, labels: np.ndarray, settings: Training) -> tuple[Blo
         energy, *slopes = gradients(noisy, targets(labels[batch]), Block(*weights))
         n_token = noisy.shape[0] * noisy.shape[1]
         energies.append(energy / n_token)
-        fallen = (1 + np.cos(np.pi * step / len(batches))) / 2
-        adam(weights, slope, square, [g / n_token for g in slopes], step + 1, fallen, settings)
+        adam(weights, moments, [g / n_token for g in slopes], step, cosine(step, len(batches)), settings.adam)
     weights = [np.where(np.abs(W) < WORN, 0.0, W) for W in weights]
     return Block(*weights), np.reshape(energies, (settings.n_epoch, -1)).mean(axis=1)
 
@@ -152,26 +148,14 @@ def _batches(n_image: int, settings: Training) -> Iterator[np.ndarray]:
         yield from rng.permutation(n_image)[: n_step * settings.n_batch].reshape(n_step, settings.n_batch)
 
 
-def adam(weights, slope, square, gradient, step: int, fallen: float, settings: Training) -> None:
-    """One step of Adam with decoupled weight decay, in place, for lists of arrays.
-
-    `slope` and `square` are the running means of the gradient and of its square; `step` counts from 1; `fallen` is
-    what is left of the learning rate.
-    """
-    rate = fallen * settings.learning_rate
-    for a, g in enumerate(gradient):
-        slope[a] = settings.beta_1 * slope[a] + (1 - settings.beta_1) * g
-        square[a] = settings.beta_2 * square[a] + (1 - settings.beta_2) * g**2
-        along = slope[a] / (1 - settings.beta_1**step)
-        spread = np.sqrt(square[a] / (1 - settings.beta_2**step))
-        weights[a] = weights[a] - rate * (along / (spread + settings.epsilon) + settings.weight_decay * weights[a])
-
-
 def select() -> dict[Training, list[float]]:
     """Validation accuracies of other settings on three held-out parts of the training images; takes a quarter hour."""
     tokens, labels, _ = load_digits_tokens()
     train, _ = split(labels)
-    grid = [Training(weight_decay=decay, pixel_noise=noise) for decay in (0.03, 0.1) for noise in (0.0, 0.05, 0.1)]
+    grid = [
+        Training(pixel_noise=noise, adam=Adam(learning_rate=0.02, weight_decay=decay))
+        for decay in (0.03, 0.1) for noise in (0.0, 0.05, 0.1)
+    ]  # fmt: skip
     return {one: [validate(tokens[train], labels[train], one, seed) for seed in (2, 3, 4)] for one in grid}
 
 
@@ -198,7 +182,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.select:
         for one, found in select().items():
-            print(f"weight decay {one.weight_decay}, noise {one.pixel_noise}: {np.mean(found):.4f}", np.round(found, 4))
+            print(
+                f"weight decay {one.adam.weight_decay}, noise {one.pixel_noise}: {np.mean(found):.4f}",
+                np.round(found, 4),
+            )
         return
     result = run()
     for name, value in (result.accuracy | magnitudes(result.block)).items():

@@ -9,14 +9,22 @@ from safetensors.numpy import save_file
 
 from cortical_attention.inputs.cases import AXES, CaseError
 
-SIZES = {"n_token": 3, "n_context": 4, "n_head": 2, "d_model": 5, "d_key": 6, "d_value": 7}  # all different
+SIZES = {
+    "n_token": 3,
+    "n_context": 4,
+    "n_head": 2,
+    "d_model": 5,
+    "d_key": 6,
+    "d_value": 7,
+}  # all different
 WRITERS = {"npz": lambda path, held: np.savez(path, **held), "safetensors": lambda path, held: save_file(held, path)}
 
 
 def full(dtype=np.float64):
     """Every array a case can have."""
     rng = np.random.default_rng(7)
-    held = {name: rng.standard_normal([SIZES[axis] for axis in axes]).astype(dtype) for name, axes in AXES.items()}
+    every = SIZES | {"n_sequence": 8}
+    held = {name: rng.standard_normal([every[axis] for axis in axes]).astype(dtype) for name, axes in AXES.items()}
     held["mask"] = np.ones((3, 4), dtype=bool)
     held["mask"][0, 2] = False
     return held

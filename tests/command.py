@@ -19,7 +19,7 @@ AGREEMENT = {
     "additive_relative_l2", "skill", "kappa_correlation", "softmax_relative_l2",
 }  # fmt: skip
 FIELDS = AGREEMENT | {"schema_version", "settled", "peak_rate_hz", "form", "wiring", "seed", "biological_s", *SIZES}
-RUN_FILES = {"case.npz", "calibration.npz", "run.json", "recording.h5", "raster.png"}  # written before a run is judged
+RUN_FILES = {"case.npz", "calibration.json", "run.json", "recording.h5", "raster.png"}  # written before a run is judged
 ARRAYS = ("output.npy", "attention.npy", "reference.npy", "reference_attention.npy")
 BRIEF = ("--target", "numpy", "--settle", "0.02", "--duration", "0.04")  # does not settle
 QUICK = ("--target", "numpy", "--settle", "1.5", "--duration", "0.1")  # settles

@@ -6,7 +6,7 @@ import pytest
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.experiments import attribution, averaging
 from cortical_attention.experiments.attribution import INTERACTION, judge, row
-from cortical_attention.trials.ablations import BELOW, ELSEWHERE, OTHER_CELLS, RUNGS, WHOLE, Idealised
+from cortical_attention.trials.ablations import BELOW, ON_INPUT, OTHER_CELLS, RUNGS, WHOLE, Idealised
 
 
 def errors(rung, whole, below, **less):
@@ -29,10 +29,13 @@ def test_parts_and_interaction_are_the_whole():
     assert sum(found["parts"].values()) == pytest.approx(found["squared_error"], rel=1e-12)
 
 
+ON = ON_INPUT.replace(" ", "_")
+
+
 @pytest.mark.parametrize(
     ("rung", "held", "missed"),
     [
-        ("adaptive", {"noise": 4.0, "saturation": 7.0}, {"adaptation": 2.0, "besides:_set_elsewhere": 20.0}),
+        ("adaptive", {"noise": 4.0, "saturation": 7.0, ON: 6.0}, {"adaptation": 2.0, ON: 4.0}),
         ("spiking", {"few_cells": 1.0}, {"nuclei": 1.0}),
     ],
 )
@@ -54,8 +57,8 @@ def test_other_cells_are_worse_where_the_error_grows():
 
 
 def test_a_network_that_fails_besides_leaves_the_row():
-    found = {name: each for name, each in errors("adaptive", 9.0, 1.0).items() if name != ELSEWHERE}
-    shown = attribution._shown(row("scale1", found), ELSEWHERE)
+    found = {name: each for name, each in errors("adaptive", 9.0, 1.0).items() if name != ON_INPUT}
+    shown = attribution._shown(row("scale1", found), ON_INPUT)
     assert (shown, attribution._shown(row("scale1", found), "noise")[:2]) == ("-", "0 ")
 
 
@@ -72,8 +75,8 @@ def test_a_part_puts_one_thing_back(rung, part):
     if part == "besides: whole soma":  # that of another rung, on the dendrites of this one
         assert network.form.synapses == whole.form.synapses
         return
-    if part == ELSEWHERE:
-        assert network == whole._replace(elsewhere=True)
+    if part == ON_INPUT:
+        assert network == whole._replace(on_input=True)
         return
     if part in ("besides: calcium spike", "time step") and rung == "biophysical":
         assert set(changed) == {"dt", "of_cell"}

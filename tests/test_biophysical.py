@@ -20,7 +20,7 @@ from cortical_attention.experiments import calibration, division, physiology, ro
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference import KERNELS
 from cortical_attention.reference.attention import linear_attention
-from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.simulation.attend import Settings, attend, calibrate
 from cortical_attention.simulation.calibrate import drive_at, rate_units
 from cortical_attention.simulation.run import simulate
 from cortical_attention.trials.batch import side_by_side
@@ -63,7 +63,10 @@ def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
         target="numpy",
         record="sample",
     )
-    answer = attend("mask", case.tokens[None], settings, **case.block._asdict())
+    given = calibrate(
+        "mask", case.tokens[None], settings, **case.block._asdict()
+    )  # its least driven macrocolumn needs none
+    answer = attend("mask", case.tokens[None], settings, calibration=given, **case.block._asdict())
     free = attend("mask", case.tokens[None], settings, normalisation=None, **case.block._asdict())
     conductance = answer.run.values["interneuron"][-1]
     assert conductance.min() < needed / 2 < needed < conductance.max() < LARGEST  # nS

@@ -13,6 +13,8 @@ from cortical_attention.inputs.cases import AXES, REQUIRED, Case, arrays, from_a
 from cortical_attention.reference.attention import Block
 from tests.cases import SIZES, WRITERS, as_safetensors, full, refusal, upper_half, write
 
+UNSEEN = ("mask", "targets", "calibration", "calibration_context")
+
 # Accepted
 
 
@@ -98,9 +100,9 @@ def test_bfloat16_without_entries_is_refused_by_its_shape(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in AXES if name not in ("mask", "targets")])
+@pytest.mark.parametrize("name", [name for name in AXES if name not in UNSEEN])
 def test_the_largest_value_may_be_in_any_array(name):
-    """Of either sign; not in targets, and not where no token may attend."""
+    """Of either sign; not in targets or calibration sequences, and not where no token may attend."""
     held = full() | {"mask": np.ones_like(full()["mask"]), "targets": 1e6 * full()["targets"]}
     held[name] = held[name].copy()
     held[name].flat[-1] = -12345.0
@@ -367,7 +369,7 @@ def test_a_mask_of_the_wrong_shape_is_refused(tmp_path):
     held = full() | {"mask": np.ones((3, 3), dtype=bool)}
     needs = "mask: has shape (3, 3) but needs (n_token, n_context) = (3, 4), n_context as in context"
     assert refusal(load, write(tmp_path, held)) == needs
-    del held["context"]
+    del held["context"], held["calibration_context"]
     assert load(write(tmp_path, held)).mask.shape == (3, 3)
 
 

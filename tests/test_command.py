@@ -401,7 +401,7 @@ OF_DIGITS = {
 
 def test_digits_interrupted_in_the_second_form_keep_the_first():
     words = ("--images", "1", "--settle", "0.05", "--duration", "4", "--target", "numpy", "--out", "result")
-    status, out, _ = interrupted(2, "digits", *words)
+    status, out, _ = interrupted(3, "digits", *words)  # rates, the calibration, spikes
     assert status == 130
     assert np.load("result/rate/output.npy").shape[0] == 1
     assert json.loads(Path("result/spiking/comparisons.json").read_text())[0]["interrupted"] is True

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cortical_attention.experiments import train_digits
-from cortical_attention.experiments.train_digits import Training, accuracy, adam, fit
+from cortical_attention.experiments.train_digits import Training, accuracy, fit
 from cortical_attention.inputs.digits import (
     hold_out,
     load_digits_tokens,
@@ -18,6 +18,7 @@ from cortical_attention.inputs.digits import (
 )
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.nulls import uniform_attention
+from cortical_attention.trials.training import Adam, adam
 
 PROMISED = 0.94
 CHANCE = 0.1
@@ -144,26 +145,26 @@ def test_training_is_the_same_every_time(digits):
 
 def test_the_first_step_of_adam_has_the_length_of_the_learning_rate():
     """The running means start at zero and are corrected for it, so the first step is the rate times the sign."""
-    settings = Training(weight_decay=0.0)
+    settings = Adam(learning_rate=0.02, weight_decay=0.0)
     weights, gradient = [np.zeros(3)], [np.array([2.0, -0.5, 1e-3])]
-    adam(weights, [0.0], [0.0], gradient, 1, 0.5, settings)
+    adam(weights, ([0.0], [0.0]), gradient, 0, 0.5, settings)
     # epsilon beside the gradient shortens the step by at most this share
     np.testing.assert_allclose(weights[0], [-0.01, 0.01, -0.01], rtol=2 * settings.epsilon / 1e-3)
 
 
 def test_adam_finds_the_least_of_a_bowl():
     """Each step is at most about the learning rate, here falling to zero, so the end is within a step of the least."""
-    settings, least = Training(weight_decay=0.0), np.array([1.0, -2.0])
-    weights, slope, square = [np.zeros(2)], [0.0], [0.0]
-    for step in range(1, 501):
-        adam(weights, slope, square, [weights[0] - least], step, 1 - step / 501, settings)
+    settings, least = Adam(learning_rate=0.02, weight_decay=0.0), np.array([1.0, -2.0])
+    weights, moments = [np.zeros(2)], ([0.0], [0.0])
+    for step in range(500):
+        adam(weights, moments, [weights[0] - least], step, 1 - (step + 1) / 501, settings)
     assert np.abs(weights[0] - least).max() < settings.learning_rate
 
 
 def test_decay_shrinks_weights_that_nothing_needs():
     weights = [np.ones(2)]
-    adam(weights, [0.0], [0.0], [np.zeros(2)], 1, 1.0, Training())
-    np.testing.assert_allclose(weights[0], 1 - Training().learning_rate * Training().weight_decay)
+    adam(weights, ([0.0], [0.0]), [np.zeros(2)], 0, 1.0, Training().adam)
+    np.testing.assert_allclose(weights[0], 1 - Training().adam.learning_rate * Training().adam.weight_decay)
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):

@@ -11,6 +11,7 @@ from cortical_attention.readout.agreement import (
     cosine,
     kappa_correlation,
     max_abs,
+    query_identification,
     relative_l2,
     relative_size,
     skill,
@@ -211,3 +212,20 @@ def test_summary_is_median_and_range():
 def test_a_summary_of_what_is_known():
     assert summary_of_known([0.5, None, 0.25, 1.0]) == summary([0.5, 0.25, 1.0])
     assert summary_of_known([None, None]) == summary_of_known([]) == Summary(None, None, None)
+
+
+# Query identification
+def test_each_token_is_identified_by_its_own_answer():
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=(6, 4))
+    assert query_identification(reference + 0.01 * rng.normal(size=(6, 4)), reference) == 1
+    assert query_identification(np.roll(reference, 1, axis=0), reference) == 0
+    assert query_identification(reference[[1, 0, 2, 3, 4, 5]], reference) == pytest.approx(4 / 6)
+
+
+def test_an_answer_that_ignores_the_query_identifies_one_token_in_n():
+    reference = np.random.default_rng(1).normal(size=(5, 3))
+    assert query_identification(np.tile(reference.mean(axis=0), (5, 1)), reference) == pytest.approx(1 / 5)
+    alike = np.ones((4, 3))
+    assert query_identification(alike, alike) == pytest.approx(1 / 4)  # no token can be told from another
+    assert query_identification(1e-200 * reference, 1e-200 * reference) == 1

@@ -63,4 +63,5 @@ def test_a_small_answer_is_as_right_as_a_large_one(name, factor):
     outputs = [ask("mask", CASE._replace(block=each), "spiking", brief=False) for each in (block, small)]
     (large, less), settled = [each.output[0] for each in outputs], [each.settled.settled.all() for each in outputs]
     assert settled == [True, True]
-    assert np.linalg.norm(less / factor - large) <= 0.02 * np.linalg.norm(large)
+    # each is within 2.5 % of the algebra
+    assert np.linalg.norm(less / factor - large) <= 2 * 0.025 * np.linalg.norm(large)

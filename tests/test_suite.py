@@ -71,7 +71,8 @@ def test_each_array_has_its_own_stream():
 
 @pytest.mark.parametrize("scale", [1, 3])
 def test_variances_are_one_over_the_fan_in(scale):
-    wanted = {"tokens": 1, "context": 1, "W_Q": scale**2 / 50, "W_K": scale**2 / 50, "W_V": 1 / 50, "W_O": 1 / 20}
+    wanted = {"W_Q": scale**2 / 50, "W_K": scale**2 / 50, "W_V": 1 / 50, "W_O": 1 / 20}
+    wanted |= dict.fromkeys(("tokens", "context", "calibration", "calibration_context"), 1)
     case = random_case(11, 90, 80, n_head=4, d_model=50, d_key=30, d_value=20, scale=scale)
     for name, array in arrays(case).items():
         unit = array / np.sqrt(wanted[name])

@@ -234,7 +234,7 @@ def test_a_callable_without_reference(mine):
     assert {report[name] for name in AGREEMENT} == {None}
     assert done.stderr.count("has no reference") == 1
     assert {path.name for path in Path("result").iterdir()} == {
-        "comparison.json", "output.npy", "attention.npy", "calibration.npz", "case.npz", "recording.h5", "raster.png",
+        "comparison.json", "output.npy", "attention.npy", "calibration.json", "case.npz", "recording.h5", "raster.png",
         "run.json",
     }  # fmt: skip
     assert json.loads(Path("result/run.json").read_text())["parameters"]["wiring"] == "mine:wiring"

@@ -17,6 +17,7 @@ from cortical_attention.command.status import INTERRUPTED, guarded, say
 from cortical_attention.command.terminal import silence
 
 EXPERIMENTS = (
+    "match",
     "digits",
     "compare",
     "one_head",
@@ -39,6 +40,7 @@ EXPERIMENTS = (
 
 
 COMMANDS = {
+    "calibrate": ("calibrate.main", "Set the cells of a circuit on calibration sequences, once, for all inputs."),
     "describe": ("describe.main", "What a circuit is made of, without running it."),
     "show": (
         "folders.show",

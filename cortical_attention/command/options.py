@@ -14,6 +14,7 @@ from cortical_attention.cells.forms.form import Form as FormType
 from cortical_attention.simulation.engine import PRECISIONS, TARGETS, compiler
 from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
+from cortical_attention.trials.calibration import GIVEN, read_calibration
 from cortical_attention.trials.loading import loaded
 from cortical_attention.trials.options import NORMALISATIONS, Options
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
@@ -91,6 +92,17 @@ Record = Annotated[
         "'superficial\\[head=0,token=2,count=4]:v'; several are parted by spaces. `describe` lists the variables."
     ),
 ]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        help="A calibration.json, of a result folder or of `calibrate`, that the cells are set to.",
+        show_default="made on the calibration sequences of the case, or on sequences drawn with the mean and covariance of "
+        "its tokens",
+    ),
+]
+OnInput = Annotated[
+    bool, typer.Option("--calibrate-on-input", help="Calibrate the circuit on the tested sequence itself.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of each target, without a run.")]
 Quiet = Annotated[
@@ -118,7 +130,7 @@ class OptionError(ValueError):
 def check(
     *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normalisation="recurrent", dendrites="shared",
     cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", precision="double", seed=0,
-    record="default", without_reference=False, **others,
+    record="default", calibration=None, calibrate_on_input=False, without_reference=False, **others,
 ):  # fmt: skip
     """Check the values of the command line; `others` are ignored.
 
@@ -159,7 +171,10 @@ def check(
         record=record,
     )  # fmt: skip
     _check_times(settings.times(), form)
-    return Options(wiring, kernel, None if unnormalised else normalisation, settings)
+    given = None if calibration is None else read_calibration(calibration)._replace(source=GIVEN)
+    return Options(
+        wiring, kernel, None if unnormalised else normalisation, settings, given, on_input=calibrate_on_input
+    )
 
 
 def recorded(text):

@@ -43,6 +43,7 @@ def print_comparison(compared, folder, console, as_json):
     for null in compared.reference.nulls:
         table.add_row(f"  of the null: {null.replace('_', ' ')}", per_cent(report[f"{null}_relative_l2"]))
     table.add_row("skill over the best null", number(report["skill"]))
+    table.add_row("queries identified", per_cent(report["query_identification"]))
     table.add_row("cosine", number(report["cosine"], 6))
     table.add_row("correlation of attention weights", number(report["kappa_correlation"], 6))
     if compared.reference.softmax is not None:
@@ -50,11 +51,27 @@ def print_comparison(compared, folder, console, as_json):
     table.add_row("cells, synapses", f"{report['n_cell']}, {report['n_synapse']}")
     table.add_row("biological time, wall time", f"{report['biological_s']:.2f} s, {report['wall_s']:.1f} s")
     console.print(table)
+    for sentence in calibrated(report):
+        console.print(sentence, highlight=False)
     if compared.reference.attention is None:
         console.print(f"wiring '{report['wiring']}' has no reference: nothing is compared", highlight=False)
     for sentence in judgement(report):
         console.print(sentence, highlight=False)
     console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+SOURCES = {
+    "given": "calibrated on the sequences that were given",
+    "drawn": "calibrated on sequences drawn with the mean and covariance of the tokens",
+    "on input": "calibrated on the tested input itself",
+}
+
+
+def calibrated(report):
+    """Sentences on the calibration of a circuit with spikes, and on cells that were asked for more than they can give."""
+    found = [SOURCES[report["calibration"]]] if report.get("calibration") else []
+    beyond = [f"{per_cent(share)} of the spikes of {name}" for name, share in (report.get("saturated") or {}).items()]
+    return found + ([f"beyond the limit of their cells: {', '.join(beyond)}"] if beyond else [])
 
 
 def print_plans(plans, console, as_json):

@@ -30,6 +30,8 @@ AXES = {
     "context": ("n_context", "d_model"),
     "mask": ("n_token", "n_context"),
     "targets": ("n_token", "d_model"),
+    "calibration": ("n_sequence", "n_token", "d_model"),
+    "calibration_context": ("n_sequence", "n_context", "d_model"),
 }
 """Arrays of a case in the order of their checks: the first array with an axis defines its size for the rest."""
 
@@ -58,6 +60,11 @@ class Case(NamedTuple):
         True where a token may attend; `~attn_mask` of `torch.nn.MultiheadAttention`.
     targets : ndarray, (n_token, d_model), or None
         Desired output, for the gradients.
+    calibration : ndarray, (n_sequence, n_token, d_model), or None
+        Other sequences, on which a circuit with spikes is calibrated; None: they are drawn with the mean and covariance of
+        the tokens.
+    calibration_context : ndarray, (n_sequence, n_context, d_model), or None
+        Contexts of these sequences, needed if and only if there is a context.
     name : str
         File name without its suffix.
     notices : tuple of str
@@ -69,6 +76,8 @@ class Case(NamedTuple):
     context: np.ndarray | None = None
     mask: np.ndarray | None = None
     targets: np.ndarray | None = None
+    calibration: np.ndarray | None = None
+    calibration_context: np.ndarray | None = None
     name: str = ""
     notices: tuple[str, ...] = ()
 
@@ -131,7 +140,8 @@ def sizes(case: Case) -> dict[str, int]:
 def largest_value(case: Case) -> float:
     """Largest magnitude in tokens, context, weights and constant drives of a case; context that the mask closes to every
     token is left out, as no circuit is presented with it."""
-    held = {name: array for name, array in arrays(case).items() if name not in ("mask", "targets")}
+    others = ("mask", "targets", "calibration", "calibration_context")
+    held = {name: array for name, array in arrays(case).items() if name not in others}
     if case.mask is not None and case.context is not None:
         held["context"] = case.context[case.mask.any(axis=0)]
     return float(max(np.abs(array).max(initial=0) for array in held.values()))
@@ -164,11 +174,33 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
     _check_names(given, others)
     found: dict[str, tuple[int, str]] = {}
     checked = {key: _checked(key, given[key], found) for key in AXES if key in given}
+    _check_calibration(checked)
     block = Block(**{key: checked.pop(key) for key in AXES if key in checked and key[:2] in ("W_", "b_")})
     _check_not_too_small(checked["tokens"] if checked.get("context") is None else checked["context"], block)
     left_out = (f"{_shown(key)}: is not an array of a case and is left out" for key in others)
     notices = (*left_out, *_closed_rows(checked.get("mask")))
     return Case(**checked, block=block, name=name, notices=notices)
+
+
+def _check_calibration(given: Mapping[str, np.ndarray]) -> None:
+    """Refuse calibration sequences without the contexts that they need, and such contexts that nothing needs."""
+    has = given.keys() & {"calibration", "calibration_context", "context"}
+    wrong = {
+        frozenset({"calibration", "context"}): (
+            "calibration",
+            "has no calibration_context",
+            "one, as the case has a context",
+        ),
+        frozenset({"calibration", "calibration_context"}): (
+            "calibration_context",
+            "is there",
+            "a context, of which the case has none",
+        ),
+    }.get(frozenset(has))
+    if wrong is None and "calibration_context" in has and "calibration" not in has:
+        wrong = "calibration_context", "is there without calibration", "both"
+    if wrong:
+        raise CaseError("{}: {} but needs {}".format(*wrong))
 
 
 def _check_file(path: Path) -> None:

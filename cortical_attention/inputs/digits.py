@@ -9,6 +9,7 @@ from importlib import resources
 
 import numpy as np
 
+from cortical_attention.inputs.cases import Case
 from cortical_attention.reference.attention import Block
 
 N_CLASS = 10
@@ -108,6 +109,14 @@ def predict(output: np.ndarray) -> np.ndarray:
     ndarray of int, (...)
     """
     return output.mean(axis=-2)[..., :N_CLASS].argmax(axis=-1)
+
+
+def digit_cases(images: int) -> tuple[Case, ...]:
+    """The first test images as cases; circuits are calibrated on the first training image of each class."""
+    tokens, labels, _ = load_digits_tokens()
+    training, test = split(labels)
+    first = [training[labels[training] == label][0] for label in range(N_CLASS)]
+    return tuple(Case(tokens[k], load_weights(), calibration=tokens[first], name=f"digit {k}") for k in test[:images])
 
 
 def load_weights() -> Block:

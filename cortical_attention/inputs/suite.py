@@ -15,7 +15,8 @@ from cortical_attention.reference.attention import Block
 SUITE_SEED = 20250917
 SELF = [(f"self_n{n}_scale{scale}", n, None, scale) for n in (4, 8, 16) for scale in (1, 2, 3)]
 CROSS = [(f"cross_n{n}_m{m}_scale{scale}", n, m, scale) for n, m, scale in ((4, 8, 1), (8, 16, 2), (16, 4, 3))]
-STREAMS = ("tokens", "context", "W_Q", "W_K", "W_V", "W_O")
+STREAMS = ("tokens", "context", "W_Q", "W_K", "W_V", "W_O", "calibration", "calibration_context")
+N_CALIBRATION = 16  # sequences
 """Random arrays of a case, each drawn from a separate stream; add new ones at the end."""
 
 
@@ -61,18 +62,23 @@ def random_case(
     Returns
     -------
     Case
-        Entries of tokens and context ~ N(0, 1); of a weight ~ N(0, 1 / fan-in), where the fan-in is d_model for W_Q,
-        W_K and W_V and d_value for W_O; W_Q and W_K then times `scale`.
+        Entries of tokens, context and calibration sequences ~ N(0, 1); of a weight ~ N(0, 1 / fan-in), where the fan-in is
+        d_model for W_Q, W_K and W_V and d_value for W_O; W_Q and W_K then times `scale`.
     """
     stream = _streams(seed)
-    context = None if n_context is None else stream["context"].standard_normal((n_context, d_model))
+    context = others = None
+    if n_context is not None:
+        context = stream["context"].standard_normal((n_context, d_model))
+        others = stream["calibration_context"].standard_normal((N_CALIBRATION, n_context, d_model))
     block = Block(
         W_Q=scale * _weight(stream["W_Q"], n_head, d_key, d_model),
         W_K=scale * _weight(stream["W_K"], n_head, d_key, d_model),
         W_V=_weight(stream["W_V"], n_head, d_value, d_model),
         W_O=_weight(stream["W_O"], n_head, d_model, d_value),
     )
-    return Case(stream["tokens"].standard_normal((n_token, d_model)), block, context, name=name)
+    tokens = stream["tokens"].standard_normal((n_token, d_model))
+    calibration = stream["calibration"].standard_normal((N_CALIBRATION, n_token, d_model))
+    return Case(tokens, block, context, calibration=calibration, calibration_context=others, name=name)
 
 
 def _streams(seed: int | np.random.SeedSequence) -> dict[str, np.random.Generator]:

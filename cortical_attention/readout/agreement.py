@@ -59,6 +59,32 @@ def max_abs(output, reference):
     return float(np.abs(output - reference).max())
 
 
+def query_identification(output, reference):
+    """Share of tokens whose answer is nearest to the reference of the same token, among those of all tokens.
+
+    It needs neither a scale nor a null: an answer that does not depend on the query is right for one token in n.
+
+    Parameters
+    ----------
+    output, reference : array_like, shape (n_token, d_model)
+
+    Returns
+    -------
+    float
+        A token whose own reference is one of k that are equally near counts 1 / k.
+
+    Raises
+    ------
+    ValueError
+        As `relative_l2`.
+    """
+    output, reference = _pair(output, reference)
+    scale = max(np.abs(output).max(), np.abs(reference).max()) or 1.0
+    away = np.linalg.norm(output[:, None] / scale - reference / scale, axis=-1)
+    near = away <= away.min(axis=1, keepdims=True)
+    return float((near.diagonal() / near.sum(axis=1)).mean())
+
+
 def skill(error, null_errors, rounding=0.0):
     """Skill over the best null model: 1 - error / min(null_errors).
 

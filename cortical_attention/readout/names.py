@@ -4,7 +4,7 @@ import re
 
 RESULT_FILES = (
     "case.npz",
-    "calibration.npz",
+    "calibration.json",
     "output.npy",
     "attention.npy",
     "reference.npy",

@@ -1,4 +1,4 @@
-"""Answer of a circuit to an attention block: prepare (plan, pilot, unit rates), run, read and judge."""
+"""Answer of a circuit to an attention block: calibrate, prepare, run, read and judge."""
 
 from functools import partial
 from importlib import import_module
@@ -10,7 +10,7 @@ from brian2 import second
 from cortical_attention.circuits.plan import Plan
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.calibrate import calibrated, rate_units, unit_rates
+from cortical_attention.simulation.calibrate import Calibration, calibration_of, digests, drawn_like, ideal
 from cortical_attention.simulation.run import Run, simulate, work
 from cortical_attention.simulation.settings import RATE, SettingError, Settings
 from cortical_attention.simulation.settle import Settled, judge, window_values
@@ -33,11 +33,13 @@ class Prepared(NamedTuple):
     plan : Plan
     unit_rates : dict of str to Quantity, shape (batch,) or (batch, *sizes)
     settings : Settings
+    calibration : Calibration
     """
 
     plan: Plan
     unit_rates: dict
     settings: Settings
+    calibration: Calibration
 
 
 class Answer(NamedTuple):
@@ -51,6 +53,7 @@ class Answer(NamedTuple):
     settled : Settled, or None if it is not judged, or the run was interrupted
     run : Run
     plan : Plan
+    calibration : Calibration
     """
 
     output: np.ndarray | None
@@ -59,14 +62,15 @@ class Answer(NamedTuple):
     settled: Settled | None
     run: Run
     plan: Plan
+    calibration: Calibration
 
 
-def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **block):
+def attend(wiring, tokens, settings, report=None, calibration=None, executor=None, **block):
     """Present token sequences to a circuit and read its answer: `prepare`, `run`, `read`.
 
     Parameters
     ----------
-    wiring, tokens, settings, pilot, executor, **block
+    wiring, tokens, settings, calibration, executor, **block
         As for `prepare`.
     report : callable, optional
         Brian2's progress report.
@@ -82,14 +86,14 @@ def attend(wiring, tokens, settings, report=None, pilot=None, executor=None, **b
     RunError
         If the simulation failed.
     KeyboardInterrupt
-        If the pilot was interrupted, or one of many heads; an interrupted run itself is returned as far as it came.
+        If the calibration was interrupted, or one of many heads; an interrupted run itself is returned as far as it came.
     """
-    prepared = prepare(wiring, tokens, settings, pilot, executor, **block)
+    prepared = prepare(wiring, tokens, settings, calibration, executor, **block)
     return read(prepared, run(prepared, report, executor))
 
 
-def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
-    """Make the plan of a circuit, and set its unit rates and cells by a pilot where the form has spikes.
+def prepare(wiring, tokens, settings, calibration=None, executor=None, **block):
+    """Make the plan of a circuit, and set its unit rates and cells where the form has spikes.
 
     Parameters
     ----------
@@ -97,11 +101,10 @@ def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
         From times, tokens and the block to a plan, as `circuits.mask.mask_wiring`; a name is that of its file.
     tokens : ndarray, shape (batch, n_token, d_model)
     settings : Settings
-    pilot : Answer, optional
-        Of the rate form of the same wiring to the same input, if there is one; else a short one is run. Where synapses are
-        plastic one is always run, since their release depends on the very rates that are to be found.
+    calibration : Calibration, optional
+        None: one is made on sequences drawn with the mean and covariance of the tokens, and of the context.
     executor : concurrent.futures.Executor, optional
-        Runs each head of the pilot apart (`simulation.spread`); without one it runs as a whole, in this process.
+        Runs each head of that calibration apart (`simulation.spread`); without one it runs as a whole, in this process.
     **block
         Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
 
@@ -117,43 +120,128 @@ def prepare(wiring, tokens, settings, pilot=None, executor=None, **block):
         As `attend`.
     """
     settings = settings.checked()
-    if np.ndim(tokens) != 3:
-        shape = np.shape(tokens)
-        raise SettingError(f"tokens has shape {shape} but needs (batch, n_token, d_model); add an axis: tokens[None]")
-    make, form, times = wiring_of(wiring), settings.form, settings.times()
-    plan = make(times, tokens, **block)
-    refuse_lacking(plan.circuit.check(), form)
-    if not form.spikes:
-        return Prepared(plan, rate_units(plan), settings)
-    run_pilot = partial(_pilot, make, tokens, settings, block, executor)
-    if any(each.plasticity for each in plan.circuit.projections):
-        return _prepare_plastic(plan, settings, run_pilot)
-    return _set(plan, settings, run_pilot() if pilot is None else pilot)
+    _check_shape(tokens)
+    plan = wiring_of(wiring)(settings.times(), tokens, **block)
+    refuse_lacking(plan.circuit.check(), settings.form)
+    if not settings.form.spikes:
+        calibration = ideal(plan, settings.form)
+    if calibration is None:
+        sequences, others = drawn_for(tokens, **block)
+        calibration = calibrate(wiring, sequences, settings, executor, **others)._replace(source="drawn")
+    return Prepared(*calibration.set(plan), settings, calibration)
 
 
-def _set(plan, settings, pilot):
-    """Plan with the unit rates and cells that a pilot asks for (Prepared)."""
-    counted = settings.cells * settings.times().window
-    units = unit_rates(pilot.plan, pilot.run, settings.form, settings.unit_rate)
-    with engine.device("numpy"):  # cells may be measured, in a run of its own
-        plan, units = calibrated(plan, units, pilot.plan, pilot.run, settings.form, counted)
-    return Prepared(plan, units, settings)
+def calibrate(wiring, tokens, settings, executor=None, **block):
+    """Calibration of a circuit on sequences, by its rate form.
+
+    Parameters
+    ----------
+    wiring, settings, executor, **block
+        As for `prepare`; a context is that of these sequences.
+    tokens : ndarray, shape (n_sequence, n_token, d_model)
+
+    Returns
+    -------
+    Calibration
+        Of source "given". Where synapses are plastic the calibration is repeated at the unit rates that it has found, since
+        release depends on the very rates that are to be found, until they change by less than a hundredth.
+
+    Raises
+    ------
+    SettingError, RecordError, WiringError, KeyboardInterrupt
+        As `prepare`.
+    RunError
+        If the simulation failed, or the rates of plastic synapses are not found.
+    """
+    return calibrate_together(wiring, [(tokens, block)], settings, executor)
 
 
-def _prepare_plastic(plan, settings, run_pilot):
-    """Plan with unit rates (Prepared) at which the pilot asks for these same rates, found by repeating it (or RunError)."""
-    found = _set(plan, settings, run_pilot())
-    for _ in range(N_PILOT - 1):
-        before, found = found, _set(plan, settings, run_pilot(units=found.unit_rates))
-        if all(_still(found.unit_rates[name], each) for name, each in before.unit_rates.items()):
-            return found
+def calibrate_together(wiring, every, settings, executor=None):
+    """One calibration for several blocks of the same sizes.
+
+    Parameters
+    ----------
+    wiring, settings, executor
+        As for `prepare`.
+    every : sequence of (ndarray, dict)
+        Sequences (n_sequence, n_token, d_model) and block of each, as `calibrate` takes them.
+
+    Returns
+    -------
+    Calibration
+        The largest value that any sequence of any block asks of a population comes near the ceiling of its cells.
+
+    Raises
+    ------
+    SettingError, RecordError, WiringError, RunError, KeyboardInterrupt
+        As `calibrate`.
+    """
+    settings = settings.checked()
+    brief, make = _brief(settings), wiring_of(wiring)
+    for tokens, _ in every:
+        _check_shape(tokens)
+    plans = [make(brief.times(), tokens, **block) for tokens, block in every]
+    found, known = None, tuple(one for tokens, block in every for one in digests(tokens, block.get("context")))
+    for _ in range(N_PILOT):
+        before, found = found, _calibrate_once(plans, brief, settings, found, executor)
+        if not any(each.plasticity for each in plans[0].circuit.projections) or _still(before, found):
+            return found._replace(sequences=known, source="given")
     raise RunError(
-        f"circuit '{plan.circuit.name}': the rates at which its plastic synapses release are not found in {N_PILOT} pilots"
+        f"circuit '{plans[0].circuit.name}': the rates at which its plastic synapses release are not found in {N_PILOT} "
+        "calibrations"
     )
 
 
-def _still(one, other):
-    return np.allclose(np.asarray(one), np.asarray(other), rtol=STILL, atol=0)
+def drawn_for(tokens, **block):
+    """Sequences to calibrate a circuit on, drawn with the mean and covariance of given ones; what a mask closes to all is
+    left out.
+
+    Parameters
+    ----------
+    tokens, **block
+        As for `prepare`.
+
+    Returns
+    -------
+    ndarray, shape (n_sequence, n_token, d_model)
+    dict
+        The block, with a context of these sequences if there is one.
+    """
+    mask, context = block.get("mask"), block.get("context")
+    rows, columns = (None, None) if mask is None else (np.any(mask, axis=1), np.any(mask, axis=0))
+    if context is None:
+        return drawn_like(tokens, shown=columns), block
+    return drawn_like(tokens, shown=rows), block | {"context": drawn_like(context, shown=columns, stream=1)}
+
+
+def _check_shape(tokens):
+    if np.ndim(tokens) != 3:
+        shape = np.shape(tokens)
+        raise SettingError(f"tokens has shape {shape} but needs (batch, n_token, d_model); add an axis: tokens[None]")
+
+
+def _calibrate_once(plans, brief, settings, found, executor):
+    """Calibration by a run of each plan in the rate form, at the unit rates of a calibration found before, or at any."""
+    units = ideal(plans[0], RATE) if found is None else found._replace(constants={})
+    pilots = [(plan, run(Prepared(*units.set(plan), brief, units), executor=executor)) for plan in plans]
+    if any(pilot.interrupted for _, pilot in pilots):
+        raise KeyboardInterrupt
+    counted = settings.cells * settings.times().window
+    with engine.device("numpy"):  # cells may be measured, in a run of its own
+        return calibration_of(pilots, settings.form, counted, settings.unit_rate)
+
+
+def _brief(settings):
+    """Settings of a run in the rate form that lasts only as long as peaks need."""
+    target = "auto" if settings.target == "cpp" else settings.target
+    return Settings(RATE, PILOT_WINDOW, PILOT_SETTLE, RATE.dt, settings.write, target=target)
+
+
+def _still(before, found):
+    """Whether the unit rates of two calibrations are the same to `STILL`."""
+    return before is not None and all(
+        np.allclose(found.unit_rates[name], each, rtol=STILL, atol=0) for name, each in before.unit_rates.items()
+    )
 
 
 def run(prepared, report=None, executor=None):
@@ -176,7 +264,7 @@ def run(prepared, report=None, executor=None):
     WiringError, RunError, KeyboardInterrupt
         As `attend`.
     """
-    plan, units, settings = prepared
+    plan, units, settings, _ = prepared
     return _simulator(executor)(
         plan, settings.form, units, dt=settings.times().dt, cells=settings.cells, shared=settings.shared,
         seed=settings.seed, target=settings.target, record=settings.record, report=report, precision=settings.precision,
@@ -202,21 +290,22 @@ def read(prepared, run):
     WiringError
         If a reading of the plan sums over an axis that its population lacks.
     """
-    plan, _, settings = prepared
+    plan, settings = prepared.plan, prepared.settings
     if run.interrupted:
         return unread(prepared, run)
     measured = window_values(run, settings.form, plan.protocol.windows)
     values = (plan.read(each, measured) for each in (plan.output, plan.attention, plan.attention_sum))
-    return Answer(*values, judge(plan, run, settings.form, settings.cells), run, plan)
+    settled = judge(plan, run, settings.form, settings.cells)
+    return Answer(*values, settled, run, plan, prepared.calibration)
 
 
 def unread(prepared, run):
     """A run of which nothing is read (Answer)."""
-    return Answer(None, None, None, None, run, prepared.plan)
+    return Answer(None, None, None, None, run, prepared.plan, prepared.calibration)
 
 
 def expected(wiring, tokens, settings, **block):
-    """Expected cost of a run, without running it or its pilot.
+    """Expected cost of a run, without running it or its calibration.
 
     Parameters
     ----------
@@ -266,16 +355,3 @@ def wiring_of(wiring):
 def _simulator(executor):
     """What runs a plan: this process as a whole, or an executor head by head."""
     return simulate if executor is None else partial(spread, executor=executor)
-
-
-def _pilot(make, tokens, settings, block, executor, units=None):
-    """The rate form of the same wiring on the same input (Answer, unread), run only as long as peaks need; at these unit
-    rates, if they are given."""
-    target = "auto" if settings.target == "cpp" else settings.target
-    brief = Settings(RATE, PILOT_WINDOW, PILOT_SETTLE, RATE.dt, settings.write, target=target)
-    prepared = prepare(make, tokens, brief, **block)
-    prepared = prepared if units is None else prepared._replace(unit_rates=units)
-    found = run(prepared, executor=executor)
-    if found.interrupted:
-        raise KeyboardInterrupt
-    return unread(prepared, found)

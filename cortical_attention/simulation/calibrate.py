@@ -1,7 +1,15 @@
-"""Unit rates of forms with spikes, from a pilot: a run of the same circuit in the rate form on the same input."""
+"""Calibration of a circuit with spikes: unit rates and currents of its cells, set once and for every input.
+
+They are set on calibration sequences, by a run of the same circuit in the rate form, so that the largest value that any of
+these sequences asks of a population comes near the ceiling of its cells. A calibrated circuit is frozen: what another input
+asks beyond that saturates as the cells do.
+"""
+
+from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
-from brian2 import Hz, Quantity
+from brian2 import Hz
 
 from cortical_attention.simulation.released import released
 from cortical_attention.wiring.expressions import WiringError, parse
@@ -12,6 +20,119 @@ UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of ever
 PEAK = 280 / 300
 SMALL = 0.5  # chosen: the largest value of a nucleus then has a hundred spikes in 2 s, however small it is
 PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
+N_DRAWN = 16  # chosen: sequences that are drawn where none are given
+DRAWN_SEED = 20261126
+
+
+class Calibration(NamedTuple):
+    """What the cells of a circuit are set to.
+
+    Attributes
+    ----------
+    circuit, form : str
+        Names.
+    unit_rates : dict of str to ndarray (Hz)
+        Rate that represents the value one, by population: of shape () or, for interneurons, with the number of axes of the
+        population, of size one along all of them but that of heads.
+    constants : dict of str to dict of str to Quantity or float
+        Constants of the cells by population and name, where the form fits them.
+    sequences : tuple of str
+        Digest of each calibration sequence (`digest`).
+    source : {"given", "drawn", "on input"} or None
+        Where the sequences come from: given with the case; drawn with the mean and covariance of the tested tokens; the
+        tested sequences themselves. None in a form without spikes, which needs no calibration.
+    """
+
+    circuit: str
+    form: str
+    unit_rates: dict
+    constants: dict = {}
+    sequences: tuple = ()
+    source: str | None = None
+
+    def contains(self, tokens, context=None):
+        """Whether any of some sequences (batch, n_token, d_model), and their contexts, is among those of the calibration."""
+        return not set(self.sequences).isdisjoint(digests(tokens, context))
+
+    def set(self, plan):
+        """Plan with these constants, and unit rates for its batch.
+
+        Parameters
+        ----------
+        plan : Plan
+
+        Returns
+        -------
+        Plan
+        dict of str to Quantity (Hz), shape (batch,) or (batch, *sizes)
+
+        Raises
+        ------
+        WiringError
+            If it lacks a population of the plan, or has other sizes; populations that the plan lacks are left out.
+        """
+        populations = dict(plan.circuit.populations)
+        if missing := populations.keys() - self.unit_rates.keys():
+            raise WiringError(
+                f"the calibration of circuit '{self.circuit}' has no unit rate for {', '.join(sorted(missing))} but needs "
+                f"one for each population of circuit '{plan.circuit.name}'"
+            )
+        for name, constants in ((name, self.constants[name]) for name in populations.keys() & self.constants.keys()):
+            old = populations[name]
+            populations[name] = old._replace(parameters={**old.parameters, **constants})
+        units = {name: self._units(populations[name], plan.batch) for name in populations}
+        return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
+
+    def _units(self, population, batch):
+        """Unit rates of a population (Quantity), shape (batch,) or (batch, *sizes)."""
+        rates = np.asarray(self.unit_rates[population.name])
+        shape = (batch, *population.shape) if rates.ndim else (batch,)
+        try:
+            return np.broadcast_to(rates, shape).copy() * Hz
+        except ValueError as error:
+            raise WiringError(
+                f"the calibration has unit rates of shape {rates.shape} for '{population.name}' but needs those of "
+                f"{population.shape}"
+            ) from error
+
+
+def ideal(plan, form):
+    """Calibration of a form without spikes: one unit rate for all populations, since rates there have no bound."""
+    return Calibration(plan.circuit.name, form.name, dict.fromkeys(plan.circuit.populations, UNIT_RATE / Hz))
+
+
+def digests(tokens, context=None):
+    """Digest (SHA-256) of each sequence, shape (batch, n_token, d_model), and of its context if there is one."""
+    both = [tokens] if context is None else [tokens, context]
+    both = [np.ascontiguousarray(each, dtype=float) for each in both]
+    return tuple(sha256(b"".join(each[k].tobytes() for each in both)).hexdigest() for k in range(len(tokens)))
+
+
+def drawn_like(tokens, n_sequence=N_DRAWN, shown=None, stream=0):
+    """Sequences of normal tokens with the mean and the covariance of given ones.
+
+    A token is the mean plus a combination of the deviations from it with independent normal weights of variance 1 / (n - 1),
+    n being the number of tokens. A single token is multiplied by a normal number.
+
+    Parameters
+    ----------
+    tokens : ndarray, shape (batch, n_token, d_model)
+    n_sequence : int
+    shown : ndarray of bool, shape (n_token,), optional
+        Tokens that count; None: all.
+    stream : int
+        Draws of different streams are independent.
+
+    Returns
+    -------
+    ndarray, shape (n_sequence, n_token, d_model)
+    """
+    tokens = np.asarray(tokens, dtype=float)
+    rows = (tokens if shown is None or not shown.any() else tokens[:, shown]).reshape(-1, tokens.shape[-1])
+    mean = rows.mean(axis=0) if len(rows) > 1 else np.zeros(rows.shape[1])
+    rng = np.random.default_rng(np.random.SeedSequence(DRAWN_SEED, spawn_key=(stream,)))
+    weights = rng.standard_normal((n_sequence, tokens.shape[1], len(rows))) / np.sqrt(max(len(rows) - 1, 1))
+    return mean + weights @ (rows - mean)
 
 
 def rate_units(plan):
@@ -19,11 +140,47 @@ def rate_units(plan):
     return {name: np.ones(plan.batch) * UNIT_RATE for name in plan.circuit.populations}
 
 
-def unit_rates(plan, run, form, bound=UNIT_RATE):
-    """Unit rate of each population for each input, so that the largest value it carries comes near the ceiling.
+def calibration_of(pilots, form, counted, bound=UNIT_RATE):
+    """Calibration on the sequences of runs in the rate form.
 
-    Interneurons have a unit each, since what divides one macrocolumn may be hundreds of times what divides another, and a
-    cell that fires at a few Hz shunts unevenly.
+    Parameters
+    ----------
+    pilots : sequence of (Plan, Run)
+        Of the calibration sequences, in the rate form, one for each block.
+    form : Form
+        Its membranes say the highest rate that a cell is asked for, and which of them are fitted.
+    counted : Quantity (s)
+        Cells per value times the window.
+    bound : Quantity (Hz)
+        Upper bound for the unit rates of nuclei.
+
+    Returns
+    -------
+    Calibration
+        Without digests and source.
+    """
+    every, constants = [unit_rates(*pilot, form, bound) for pilot in pilots], {}
+    units = {name: np.min([each[name] for each in every], axis=0) for name in every[0]}
+    circuit = pilots[0][0].circuit
+    for name, population in circuit.populations.items():
+        drive = form.of(population.cell).drive
+        if drive.calibrate is not None:
+            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in drive.ports}
+            constants[name], unit = drive.calibrate(population, drives, counted)
+            units[name] = np.asarray(unit / Hz)
+    return Calibration(circuit.name, form.name, units, constants)
+
+
+def _joined(drives):
+    """Drives (n_window, batch, *sizes) of several runs, side by side; the first if they are no such arrays."""
+    return np.concatenate(drives, axis=1) if np.ndim(drives[0]) > 1 else drives[0]
+
+
+def unit_rates(plan, run, form, bound=UNIT_RATE):
+    """Unit rate of each population, so that the largest value it carries for any input of a run comes near the ceiling.
+
+    Interneurons of each head have their own, since what divides one head may be hundreds of times what divides another, and
+    a cell that fires at a few Hz shunts unevenly.
 
     Parameters
     ----------
@@ -37,16 +194,17 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
 
     Returns
     -------
-    dict of str to Quantity, shape (batch,), or (batch, *sizes) for interneurons
+    dict of str to ndarray (Hz)
+        As `Calibration.unit_rates`.
     """
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
-    peaks = {name: _peak(np.abs(values[last])) for name, values in run.values.items()}
+    peaks = {name: np.abs(values[last]).max() for name, values in run.values.items()}
     for name, population in circuit.populations.items():
         if population.cell.starts_at_ceiling:
-            peaks[name] = np.abs(run.values[name][last]).max(axis=0)
+            peaks[name] = _by_head(np.abs(run.values[name][last]), population)
         drives = population.inputs and population.cell.role == "relay"
         if drives or (population.cell.variable and not population.cell.starts_at_ceiling):  # a memory may shrink again
-            peaks[name] = _peak(np.abs(run.values[name]))
+            peaks[name] = np.abs(run.values[name]).max()
     for projection in circuit.projections:
         if projection.like_signs:
             target = projection.target.partition(".")[0]
@@ -54,47 +212,25 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
             peaks[target] = _like_signed_peak(projection, sent)
     found = {name: unit_rate_for(peak, _highest(circuit.populations[name].cell, form)) for name, peak in peaks.items()}
     nuclei = {name for name, each in circuit.populations.items() if each.cell.role == "relay"}
-    return {name: _bounded(unit, peaks[name], bound) if name in nuclei else unit for name, unit in found.items()}
+    found |= {name: _bounded(found[name], peaks[name], bound) for name in nuclei}
+    return {name: np.asarray(each / Hz) for name, each in found.items()}
+
+
+def _by_head(values, population):
+    """Largest of the values (n_window, batch, *sizes) of each head, of size one along all other axes of the population."""
+    others = tuple(2 + k for k, (kind, _) in enumerate(population.axes) if kind != "head")
+    return values.max(axis=(0, 1, *others), keepdims=True)[0, 0]
 
 
 def _bounded(unit, peak, bound):
-    """Unit rates of a nucleus: at most `bound`, or more where all values are below `SMALL`: attention is linear in them."""
-    return Quantity(np.minimum(unit, np.maximum(bound, unit_rate_for(peak, SMALL * bound))))
+    """Unit rate of a nucleus: at most `bound`, or more where all values are below `SMALL`: attention is linear in them."""
+    return min(unit, max(bound, unit_rate_for(peak, SMALL * bound)))
 
 
 def _highest(cell, form):
     """Rate at which the largest value of a cell type is to lie."""
     share = PEAK_OF_INHIBITION if cell.starts_at_ceiling else PEAK
     return share * form.of(cell).ceiling
-
-
-def calibrated(plan, units, pilot_plan, pilot_run, form, counted):
-    """Plan and unit rates, with the cells that a form calibrates set to the drives that the pilot has seen.
-
-    Parameters
-    ----------
-    plan : Plan
-    units : dict of str to Quantity, shape (batch,)
-    pilot_plan, pilot_run : Plan, Run
-        In the rate form.
-    form : Form
-    counted : Quantity (s)
-        Cells per value times the window.
-
-    Returns
-    -------
-    Plan
-    dict of str to Quantity, shape (batch,)
-    """
-    populations, units = dict(plan.circuit.populations), dict(units)
-    for name, population in plan.circuit.populations.items():
-        drive = form.of(population.cell).drive
-        if drive.calibrate is not None:
-            drives = {port: drive_at(pilot_plan, pilot_run, name, port) for port in drive.ports}
-            constants, unit = drive.calibrate(population, drives, counted)
-            populations[name] = population._replace(parameters={**population.parameters, **constants})
-            units[name] = np.ones(plan.batch) * unit
-    return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
 
 
 def drive_at(plan, run, name, port):
@@ -163,15 +299,9 @@ def drive_of(projection, values, unit_rate=None):
     return np.expand_dims(drive, copies)
 
 
-def _peak(values):
-    """Largest of the values (n, batch, ...) of each input."""
-    return values.max(axis=(0, *range(2, values.ndim)))
-
-
 def _like_signed_peak(projection, values):
     """Largest drive of an on or an off cell that hears its own sign only, from the signed values released by the source."""
     expression = parse(projection.expression)
     line = f"...{expression.source},{expression.weight}->...{expression.distinct}"
     weights = np.asarray(projection.weights, dtype=float)
-    drives = [np.einsum(line, np.clip(sign * values, 0, None), weights) for sign in (1, -1)]
-    return _peak(np.maximum(*drives))
+    return max(np.einsum(line, np.clip(sign * values, 0, None), weights).max() for sign in (1, -1))

@@ -56,10 +56,10 @@ class Cost(NamedTuple):
         return once + calls * self.call + cells * self.cell + sent * self.synapse
 
 
-COSTS = {  # numpy by an earlier `benchmarks.targets`; C++ from single runs; of Cython, and of synapses, the order only
-    "numpy": Cost(0.0, 0.06, 4.3e-5, 1.9e-8, 1e-8),
+COSTS = {  # by `benchmarks.targets` at commit 38e0ac9, on two cores (AMD EPYC); of Cython the order only
+    "numpy": Cost(0.4, 0.007, 2.5e-6, 3.8e-9, 5e-9),
     "cython": Cost(2.0, 1.5, 1e-5, 5e-9, 4e-9),
-    "cpp": Cost(2.0, 0.5, 2e-7, 2.5e-9, 4e-9),
+    "cpp": Cost(3.1, 0.025, 0.0, 2.8e-10, 4.3e-9),
 }
 
 

@@ -29,6 +29,21 @@ ADVICE = {  # of a run that diverged, or whose cells were asked for too much, by
 }  # not a lower unit rate, at which each spike weighs more
 
 
+SHARE_BEYOND = 0.01  # chosen: of the spikes of a population; with more the answer is that of cells at their limit
+
+
+class Saturation(NamedTuple):
+    """Spikes of a population in the measured windows: those beyond the limit of its cells, and all."""
+
+    beyond: int
+    spikes: int
+
+    @property
+    def share(self):
+        """Spikes beyond the limit, as a share of all."""
+        return self.beyond / max(self.spikes, 1)
+
+
 class Run(NamedTuple):
     """A finished simulation.
 
@@ -57,6 +72,8 @@ class Run(NamedTuple):
         Of the populations that were asked for: all that their cells sent.
     precision : {"double", "single"}
         Of the state of cells and synapses.
+    saturated : dict of str to Saturation
+        By population, where spikes are beyond the limit of their cells; empty if interrupted.
     """
 
     records: tuple
@@ -76,6 +93,7 @@ class Run(NamedTuple):
     stepping: float
     sent: dict = {}
     precision: str = "double"
+    saturated: dict = {}
 
 
 def simulate(
@@ -118,8 +136,8 @@ def simulate(
     RecordError
         If a population or variable to record is not there.
     RunError
-        If `dt` exceeds the shortest time constant of the form, a value is not finite, or a cell was asked for more than it
-        can give while it was measured.
+        If `dt` exceeds the shortest time constant of the form, a value is not finite, or more than a share `SHARE_BEYOND` of
+        the measured spikes of a population is beyond the limit of its cells.
     """
     _refuse_long_steps(form, dt)
     start = time.perf_counter()
@@ -145,9 +163,11 @@ def simulate(
             record_of(wired, name, monitors[name], unit_rates, given.recorded[name], means[name])
             for name in wired.groups
         )
+        saturated = {}
         if not interrupted:
             _refuse_what_failed(wired, readings, form, dt)
-            _refuse_saturation(wired, monitors, plan.protocol, form, dt)
+            saturated = _saturated(wired, monitors, plan.protocol, form)
+            _refuse_saturation(wired, saturated, form, dt)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
         name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
@@ -158,7 +178,7 @@ def simulate(
     epochs, seeds = _until(plan.protocol.epochs, t_stop), form.seeds(seed)
     return Run(
         records, values, peaks, unit_rates, t_stop, dt, epochs, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
-        stepping, sent, precision,
+        stepping, sent, precision, saturated,
     )  # fmt: skip
 
 
@@ -267,16 +287,27 @@ def _refuse_what_failed(wired, readings, form, dt):
             raise RunError(f"the simulation diverged: {name} holds values that are not finite; try {advice}")
 
 
-def _refuse_saturation(wired, monitors, protocol, form, dt):
-    """Raise RunError where a cell that spikes was asked, in a measured window, for more than it can give."""
+def _saturated(wired, monitors, protocol, form):
+    """Saturation of the populations that were asked, in a measured window, for more than their cells can give."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
-    limits = {name: form.of(_cell(wired, name)).limit for name in monitors}
-    for name in (each for each in monitors if limits[each]):
-        saturated = read(monitors, name, "saturated")
-        times = int((saturated[last] - saturated[first]).sum())
-        if times:
-            advice = ADVICE[dt > form.dt][1]
-            raise RunError(f"{name} was asked for {limits[name].sentence}, {times} times; try {advice}")
+
+    def counted(name, variable):
+        each = read(monitors, name, variable)
+        return int((each[last] - each[first]).sum())
+
+    limited = [name for name in monitors if form.of(_cell(wired, name)).limit]
+    beyond = {name: counted(name, "saturated") for name in limited}
+    return {name: Saturation(each, counted(name, "count")) for name, each in beyond.items() if each}
+
+
+def _refuse_saturation(wired, saturated, form, dt):
+    """Raise RunError where too many spikes of a population are beyond the limit of its cells."""
+    for name, each in saturated.items():
+        if each.share > SHARE_BEYOND:
+            sentence, advice = form.of(_cell(wired, name)).limit.sentence, ADVICE[dt > form.dt][1]
+            raise RunError(
+                f"{name} was asked for {sentence}, {each.beyond} times in {each.spikes} spikes; try {advice}"
+            )
 
 
 def _values(reading, concrete, unit_rate, protocol, form):

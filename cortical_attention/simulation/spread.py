@@ -19,7 +19,7 @@ from brian2 import Hz, Quantity, second
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.cut import HEAD, cut_initial, cut_units, n_head_of, part, refuse_noise, stages, where
 from cortical_attention.simulation.initial import Initial, initial_state
-from cortical_attention.simulation.run import Run, simulate, work
+from cortical_attention.simulation.run import Run, Saturation, simulate, work
 from cortical_attention.simulation.traces import RecordError, request_of
 from cortical_attention.wiring.circuit import Sent
 from cortical_attention.wiring.expand import expand_population
@@ -222,6 +222,15 @@ def _joined_record(whole, name, parts):
     )  # fmt: skip
 
 
+def _joined_saturation(runs):
+    """Saturation of each population over all parts; of a part without it the spikes are not known, and left out."""
+    found = {}
+    for name, each in (item for run in runs for item in run.saturated.items()):
+        old = found.get(name, Saturation(0, 0))
+        found[name] = Saturation(old.beyond + each.beyond, old.spikes + each.spikes)
+    return found
+
+
 def _joined(whole, parts, target, reason, wall):
     """Run of the whole circuit."""
     by_name, runs = _by_population(parts), [each.run for each in parts]
@@ -230,6 +239,7 @@ def _joined(whole, parts, target, reason, wall):
         records=tuple(_joined_record(whole, name, each) for name, each in ordered.items()),
         values={name: _joined_values(whole, name, each) for name, each in ordered.items()},
         peak_rates={name: max(one.run.peak_rates[name] for one in each) for name, each in ordered.items()},
+        saturated=_joined_saturation(runs),
         unit_rates=whole.unit_rates,
         n_cell=sum(run.n_cell for run in runs),
         n_synapse=sum(run.n_synapse for run in runs),

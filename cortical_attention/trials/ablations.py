@@ -12,17 +12,17 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
 from cortical_attention.cells.membranes.two_compartment import Summing, TwoCompartment
 
-WHOLE, BELOW, ELSEWHERE = "all of them", "rung below", "besides: set elsewhere"
+WHOLE, BELOW, ON_INPUT = "all of them", "rung below", "besides: set on input"
 
 
 class Idealised(NamedTuple):
-    """A form, how many times the cells per value that its rung has, what is given as values, and whether unit rates and
-    cells are set by what other inputs do to the circuit (`trials.spike_error_sources`)."""
+    """A form, how many times the cells per value that its rung has, what is given as values, and whether the circuit is
+    calibrated on the tested input itself (`trials.spike_error_sources`)."""
 
     form: Form
     cells: int = 1
     exact: tuple = ()
-    elsewhere: bool = False
+    on_input: bool = False
 
 
 def with_membranes(**constants):
@@ -82,7 +82,7 @@ RUNGS = {
         "refractory": Idealised(with_membranes(refractory=0 * ms)),
         "saturation": Idealised(ADAPTIVE.with_synapses(conductance=0.0)),
         "time step": Idealised(ADAPTIVE._replace(dt=FINE)),
-        ELSEWHERE: Idealised(ADAPTIVE, elsewhere=True),
+        ON_INPUT: Idealised(ADAPTIVE, on_input=True),
         "besides: noise, 0.25 ms": Idealised(with_membranes(sigma=0.0)._replace(dt=FINE)),
         "besides: whole soma": Idealised(spiking_to(CEILING)._replace(synapses=ADAPTIVE.synapses)),
     },
@@ -96,7 +96,7 @@ RUNGS = {
         "soma's adaptation": Idealised(biophysical(cell=CELL._replace(b=0 * pA))),
         "facilitation": Idealised(biophysical("burst")),
         "time step": Idealised(biophysical(cell=FineSteps())),
-        ELSEWHERE: Idealised(BIOPHYSICAL, elsewhere=True),
+        ON_INPUT: Idealised(BIOPHYSICAL, on_input=True),
         **{f"besides: {name}": Idealised(form) for name, form in OTHER_CELLS.items()},
     },
 }

@@ -11,6 +11,7 @@ from cortical_attention.readout.files import write_json
 from cortical_attention.readout.style import save
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import attend
+from cortical_attention.trials.calibration import calibration_for, sequences_of
 from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.systems import blaming
 
@@ -48,12 +49,12 @@ class Swept(NamedTuple):
 
 
 def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
-    """Random cases with one block, so that one network can answer them all.
+    """Random cases with one block and the same calibration sequences, so that one network can answer them all.
 
     Parameters
     ----------
     seed : int
-        The block is that of `random_case(seed)`; each input draws from a child of it.
+        Block and calibration sequences are those of `random_case(seed)`; each input draws from a child of it.
     n_input, n_token : int
     n_context : int, optional
         None: self-attention.
@@ -64,25 +65,26 @@ def side_by_side(seed, n_input, n_token, n_context=None, **sizes):
     -------
     list of Case
     """
-    block = random_case(seed, n_token, n_context, **sizes).block
+    first = random_case(seed, n_token, n_context, **sizes)
+    shared = {name: getattr(first, name) for name in ("block", "calibration", "calibration_context")}
     children = np.random.SeedSequence(seed, spawn_key=(1,)).spawn(n_input)
     drawn = [random_case(child, n_token, n_context, **sizes, name=f"input {k}") for k, child in enumerate(children)]
-    return [case._replace(block=block) for case in drawn]
+    return [case._replace(**shared) for case in drawn]
 
 
-def ask(cases, options, report=None, pilot=None):
+def ask(cases, options, report=None, calibration=None):
     """Answer of a circuit to several cases, side by side in one network.
 
     Parameters
     ----------
     cases : sequence of Case
-        Of equal sizes. The block and the mask of the first are used for all, so that they need to share both; either all of
-        them have a context, or none.
+        Of equal sizes. The block, the mask and the calibration sequences of the first are used for all, so that they need
+        to share them; either all of them have a context, or none.
     options : Options
     report : callable, optional
         Brian2's progress report.
-    pilot : Answer, optional
-        As for `simulation.attend.prepare`.
+    calibration : Calibration, optional
+        None: as for `trials.comparison.present`.
 
     Returns
     -------
@@ -98,9 +100,11 @@ def ask(cases, options, report=None, pilot=None):
     """
     tokens, context = stacked(cases)
     block = {"kernel": options.kernel, "normalisation": options.normalisation, **cases[0].block._asdict()}
-    block |= {"context": context, "mask": cases[0].mask}
+    block |= {"mask": cases[0].mask}
     with blaming(options.system, options.settings.form):
-        return attend(options.system, tokens, options.settings, report, pilot, **block)
+        if calibration is None:
+            calibration = calibration_for(tokens, context, block, options, sequences_of(cases[0]))
+        return attend(options.system, tokens, options.settings, report, calibration, context=context, **block)
 
 
 def stacked(cases):

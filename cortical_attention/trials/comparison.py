@@ -14,6 +14,7 @@ from cortical_attention.reference.nulls import rounding
 from cortical_attention.simulation.attend import Answer, Prepared, expected, prepare, read, run
 from cortical_attention.simulation.run import Run
 from cortical_attention.simulation.settle import window_values
+from cortical_attention.trials.calibration import calibration_for, sequences_of
 from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.systems import NULLS, SYSTEMS, blaming
 from cortical_attention.wiring.expressions import WiringError
@@ -55,6 +56,11 @@ class Presented(NamedTuple):
     def plan(self):
         """The plan of the run."""
         return self.prepared.plan
+
+    @property
+    def calibration(self):
+        """The calibration of the circuit."""
+        return self.prepared.calibration
 
 
 class Comparison(NamedTuple):
@@ -178,7 +184,10 @@ def present(case, options, report=None, executor=None):
     """
     system = options.system
     with blaming(system, options.settings.form):
-        prepared = prepare(system, case.tokens[None], options.settings, executor=executor, **block_of(case, options))
+        tokens, block = case.tokens[None], block_of(case, options)
+        context = block.pop("context")
+        calibration = calibration_for(tokens, context, block, options, sequences_of(case), executor)
+        prepared = prepare(system, tokens, options.settings, calibration, executor, context=context, **block)
         return Presented(prepared, run(prepared, report, executor))
 
 
@@ -309,6 +318,8 @@ def describe(answer, reference, options, case, index=0):
             "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
             if not run.interrupted
             else None,
+            "saturated": {name: each.share for name, each in run.saturated.items()},
+            "calibration": answer.calibration.source,
             "wiring": options.system.name,
             "form": form.name,
             "kernel": options.kernel,
@@ -336,6 +347,7 @@ def _agreement(answer, reference, index):
         **dict.fromkeys(f"{name}_relative_l2" for name in NULLS),
         **_null_errors(reference),
         "skill": None,
+        "query_identification": None,
         "kappa_correlation": None,
         "softmax_relative_l2": _from_softmax(reference),
         "settled": False,
@@ -374,6 +386,7 @@ def figures_of(output, kappa, reference):
         "attention_max_abs": agreement.attention_max_abs(kappa if both else None, algebra.kappa),
         **nulls,
         "skill": agreement.skill(error, nulls, reference.rounding),
+        "query_identification": agreement.query_identification(output, algebra.output),
         "kappa_correlation": agreement.kappa_correlation(weights, algebra.kappa, reference.mask),
     }
 

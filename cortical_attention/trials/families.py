@@ -12,8 +12,12 @@ gain          kappa_ij >= 0: weighing with a total that depends on the query
 matrix        any kappa_ij
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.optimize import least_squares, lsq_linear, nnls
+
+from cortical_attention.reference.attention import linear_attention
 
 N_KNOT = 8  # chosen: of each monotone function
 FREE = "weighing", "gain", "matrix"
@@ -97,6 +101,34 @@ def drives(case):
     queries = np.einsum("hkm, im -> hik", case.block.W_Q, case.tokens)
     keys, values = (np.einsum("hkm, jm -> hjk", W, context) for W in (case.block.W_K, case.block.W_V))
     return queries, keys, values
+
+
+class Seen(NamedTuple):
+    """What reaches two-compartment cells in calibration sequences, to which their currents are fitted.
+
+    Attributes
+    ----------
+    queries, keys, values : ndarray, shape (n_sequence, n_head, n, d)
+    kappa, products : ndarray, shape (n_sequence, n_head, n_token, n_context)
+        Attention weights by the algebra, and the same before the division by Z.
+    """
+
+    queries: np.ndarray
+    keys: np.ndarray
+    values: np.ndarray
+    kappa: np.ndarray
+    products: np.ndarray
+
+
+def calibration_drives(case):
+    """What reaches the cells in the calibration sequences of a case (Seen)."""
+    contexts = [None] * len(case.calibration) if case.calibration_context is None else case.calibration_context
+    both = zip(case.calibration, contexts, strict=True)
+    others = [case._replace(tokens=tokens, context=context) for tokens, context in both]
+    found = [linear_attention(each.tokens, each.block, context=each.context) for each in others]
+    queries, keys, values = (np.stack(each) for each in zip(*map(drives, others), strict=True))
+    kappa, z = (np.stack(each) for each in zip(*((each.kappa, each.normaliser) for each in found), strict=True))
+    return Seen(queries, keys, values, kappa, kappa * z[..., None])
 
 
 def columns(case):

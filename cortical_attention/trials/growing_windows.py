@@ -14,7 +14,7 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention
-from cortical_attention.simulation.attend import Answer, Settings, attend, prepare, read
+from cortical_attention.simulation.attend import Answer, Settings, attend, calibrate, prepare, read
 from cortical_attention.simulation.attend import run as run_prepared
 from cortical_attention.simulation.run import Run
 from cortical_attention.simulation.settle import spike_variance, window_values
@@ -26,12 +26,13 @@ PT, AVERAGED = "read at L5 PT", "averaged over phases"
 
 
 class Inputs(NamedTuple):
-    """The inputs, what the algebra answers, what the rate form answers, and the settings of the spiking form."""
+    """The inputs, the answers of algebra and rate form, and the calibration sequences and settings of the spiking form."""
 
     tokens: np.ndarray
     block: object
     reference: object
     pilot: Answer
+    calibration: np.ndarray
     settings: Settings
 
     @property
@@ -49,12 +50,12 @@ class Measured(NamedTuple):
 
 
 def pilot_of(cases, n_phase, options):
-    """Inputs of the networks: every case `n_phase` times side by side, their reference, and a pilot in the rate form.
+    """Inputs of the networks: every case `n_phase` times side by side, their reference, and their answer in the rate form.
 
     Parameters
     ----------
     cases : sequence of Case
-        Of one size and with the block of the first; self-attention without a mask.
+        Of one size, with the block and the calibration sequences of the first; self-attention without a mask.
     n_phase : int
         Copies of each case, each of which starts from phases of its own. Copies of a case are adjacent on the batch axis.
     options : Options
@@ -68,7 +69,7 @@ def pilot_of(cases, n_phase, options):
     Raises
     ------
     KeyboardInterrupt
-        If the pilot was interrupted.
+        If the rate form was interrupted.
     ValueError
         If the tokens of the cases differ in shape.
     WiringError, RunError
@@ -79,7 +80,8 @@ def pilot_of(cases, n_phase, options):
     pilot = attend(mask_wiring, tokens, Settings(RATE, target="numpy"), **block._asdict())
     if pilot.run.interrupted:
         raise KeyboardInterrupt
-    return Inputs(tokens, block, linear_attention(tokens, block), pilot, options.settings)
+    reference = linear_attention(tokens, block)
+    return Inputs(tokens, block, reference, pilot, cases[0].calibration, options.settings)
 
 
 def measure(setting, inputs, report=None):
@@ -115,7 +117,7 @@ def measure(setting, inputs, report=None):
 
 
 def _network(setting, inputs):
-    """The circuit of a setting, ready to run, with unit rates by the pilot."""
+    """The circuit of a setting, calibrated and ready to run."""
     form = SPIKING.with_synapses(tau_slow=setting.tau_slow)
     settings = inputs.settings._replace(
         form=form, window=setting.window * second, dt=setting.dt, cells=setting.cells, record="sample",
@@ -126,7 +128,8 @@ def _network(setting, inputs):
     def wiring(times, tokens, **block):
         return idealised(mask_wiring(times, tokens, **block), setting.exact, normaliser)
 
-    prepared = prepare(wiring, inputs.tokens, settings, inputs.pilot, **inputs.block._asdict())
+    calibration = calibrate(mask_wiring, inputs.calibration, settings, **inputs.block._asdict())
+    prepared = prepare(wiring, inputs.tokens, settings, calibration, **inputs.block._asdict())
     units = {
         name: prepared.unit_rates[name] * setting.units.get(name, 1.0) for name in prepared.plan.circuit.populations
     }

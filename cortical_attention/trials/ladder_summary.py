@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from cortical_attention.inputs.cases import Case
-from cortical_attention.inputs.digits import load_digits_tokens, load_weights, predict, split
+from cortical_attention.inputs.digits import digit_cases, predict
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.protocol import PROTOCOL
@@ -15,12 +14,6 @@ COLUMNS = (
     "additive_relative_l2", "skill", "kappa_correlation", "cosine", "agreement", "settled", "cells", "dt_ms",
     "peak_rate_hz", "wall_s",
 )  # fmt: skip
-
-
-def digit_cases(images=N_DIGIT):
-    """The first test images."""
-    tokens, labels, _ = load_digits_tokens()
-    return tuple(Case(tokens[k], load_weights(), name=f"digit {k}") for k in split(labels)[1][:images])
 
 
 def summarise(rows):

@@ -7,6 +7,7 @@ from brian2 import Hz, Quantity, second
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.circuits.protocol import RunError
+from cortical_attention.simulation.calibrate import Calibration
 from cortical_attention.simulation.settings import SettingError, Settings
 from cortical_attention.simulation.traces import request_of
 from cortical_attention.trials.loading import loaded
@@ -31,12 +32,18 @@ class Options(NamedTuple):
     normalisation : str or None
         None: without normalisation.
     settings : simulation.settings.Settings
+    calibration : simulation.calibrate.Calibration or None
+        What the circuit is set to; None: it is calibrated before the run.
+    on_input : bool
+        Whether it is calibrated on the tested input itself.
     """
 
     wiring: object
     kernel: str
     normalisation: str | None
     settings: Settings
+    calibration: Calibration | None = None
+    on_input: bool = False
 
     @property
     def system(self):
@@ -98,7 +105,7 @@ def written(options):
     numbers = {name: getattr(settings, name) for name in UNITS}
     plain = {name: None if each is None else float(each) for name, each in numbers.items()}
     others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "precision", "seed")}
-    others["record"] = _record(settings.record)
+    others["record"], others["on_input"] = _record(settings.record), options.on_input
     return texts | {"kernel": options.kernel, "normalisation": options.normalisation} | plain | others
 
 
@@ -150,4 +157,5 @@ def restored(text):
     others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record")}
     others["precision"] = text.get("precision", "double")  # of which older results do not speak
     settings = Settings(form=text["form"], **numbers, **others)
-    return Options(text["wiring"], text["kernel"], text["normalisation"], settings).checked()
+    on_input = text.get("on_input", True)  # older results were calibrated so
+    return Options(text["wiring"], text["kernel"], text["normalisation"], settings, on_input=on_input).checked()

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +19,10 @@ from cortical_attention.readout.raster import raster
 from cortical_attention.readout.recording import to_block
 from cortical_attention.readout.store import read_recording, write_recording
 from cortical_attention.readout.style import save as save_figure
-from cortical_attention.simulation.calibrate import UNIT_RATE
+from cortical_attention.simulation.calibrate import UNIT_RATE, Calibration
 from cortical_attention.simulation.settings import RATE, SettingError, Settings
 from cortical_attention.trials import results
+from cortical_attention.trials.calibration import GIVEN, calibrate_cases, read_calibration, write_calibration
 from cortical_attention.trials.comparison import compare
 from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.options import Options, restored
@@ -58,8 +60,8 @@ class Result(NamedTuple):
         Attention weights of the algebra.
     recording : simulation.run.Run or readout.store.Recording
         Records of all populations, their time and epochs.
-    unit_rates : dict of str to ndarray
-        Rates (Hz) that stand for the value one, by population: (1,), or (1, ...) with one for each interneuron.
+    calibration : simulation.calibrate.Calibration
+        What the cells of the circuit were set to; `calibration.unit_rates` are the rates (Hz) that stand for the value one.
     """
 
     case: Case
@@ -70,7 +72,7 @@ class Result(NamedTuple):
     reference: np.ndarray | None
     reference_attention: np.ndarray | None
     recording: Any
-    unit_rates: dict[str, np.ndarray]
+    calibration: Calibration
 
     def __repr__(self) -> str:
         error = self.report.get("relative_l2")
@@ -174,7 +176,7 @@ class Result(NamedTuple):
         folder = result_folder("compare", {}, _path(folder), overwrite)
         results.write_arrays(folder / "case.npz", arrays(self.case))
         write_json(folder / "run.json", self.provenance)
-        results.write_arrays(folder / "calibration.npz", self.unit_rates)
+        write_calibration(self.calibration, folder / "calibration.json")
         write_recording(self.recording, folder / "recording.h5")
         write_json(folder / "comparison.json", self.report)
         for name in ARRAYS:
@@ -199,7 +201,7 @@ class Result(NamedTuple):
         RunError
             If the wiring or the form was given as an object of Python, or the simulation fails.
         """
-        return _run(self.case, restored(self.provenance["options"]))
+        return _run(self.case, restored(self.provenance["options"])._replace(calibration=self.calibration))
 
 
 def attend(
@@ -207,6 +209,7 @@ def attend(
     normalisation: str | None = "recurrent", window: Quantity | None = None, settle: Quantity | None = None,
     dt: Quantity | None = None, unit_rate: Quantity = UNIT_RATE, cells: int = 1, shared: bool = True,
     target: str = "auto", precision: str = "double", seed: int = 0, record: str | dict[str, Any] = "default",
+    calibration: Calibration | str | Path | None = None, on_input: bool = False,
 ) -> Result:  # fmt: skip
     """Let a circuit compute an attention block, and compare it with its algebra.
 
@@ -239,6 +242,11 @@ def attend(
     record : str or dict
         "default", "sample" or "all" cells; or variables by population, ``{"superficial": ["v", "apical"]}``
         (`simulation.traces.request_of`).
+    calibration : Calibration, str or Path, optional
+        What the cells of a form with spikes are set to, or its file; by default they are set on the calibration sequences of
+        the case, and without any on sequences drawn with the mean and covariance of its tokens.
+    on_input : bool
+        Whether they are set on the tested sequence itself.
 
     Returns
     -------
@@ -249,11 +257,11 @@ def attend(
     SettingError, RecordError, WiringError
         For a wrong argument.
     CaseError
-        If the case is none, or its attention overflows.
+        If the case is none, its attention overflows, or it is among the sequences of its calibration.
     RunError
         If the simulation fails.
     KeyboardInterrupt
-        If the pilot is interrupted; a run that is interrupted is returned as far as it came.
+        If the calibration is interrupted; a run that is interrupted is returned as far as it came.
 
     Warns
     -----
@@ -271,11 +279,46 @@ def attend(
         form=form, window=window, settle=settle, dt=dt, unit_rate=unit_rate, cells=cells, shared=shared, target=target,
         precision=precision, seed=seed, record=record,
     )  # fmt: skip
-    result = _run(case, Options(wiring, kernel, normalisation, settings).checked())
+    if isinstance(calibration, str | Path):
+        calibration = read_calibration(calibration)._replace(source=GIVEN)
+    result = _run(case, Options(wiring, kernel, normalisation, settings, calibration, on_input).checked())
     if not result.report["settled"]:
         why = "it was interrupted" if result.report["interrupted"] else result.report["reason"]
         warnings.warn(f"the circuit has not settled: {why}", stacklevel=2)
     return result
+
+
+def calibrate(
+    cases: Case | Sequence[Case], wiring: "str | System | Any" = "mask", form: str | Form = "spiking", *,
+    kernel: str = "elu+1", normalisation: str | None = "recurrent", window: Quantity | None = None,
+    unit_rate: Quantity = UNIT_RATE, cells: int = 1, target: str = "auto",
+) -> Calibration:  # fmt: skip
+    """Set the cells of a circuit on the calibration sequences of a case, once, for every input of its block.
+
+    Parameters
+    ----------
+    cases : Case or sequence of Case
+        With calibration sequences. Several cases of the same sizes: one calibration for all their blocks.
+    wiring, form, kernel, normalisation, window, unit_rate, cells, target
+        As for :func:`attend`; cells per value and window count where the form fits the currents of its cells.
+
+    Returns
+    -------
+    Calibration
+        For `attend(calibration=...)`.
+
+    Raises
+    ------
+    SettingError, WiringError
+        For a wrong argument, such as a form without spikes.
+    CaseError
+        If a case has no calibration sequences.
+    RunError
+        If the simulation fails.
+    """
+    settings = Settings(form=form, window=window, unit_rate=unit_rate, cells=cells, target=target)
+    cases = [cases] if isinstance(cases, Case) else list(cases)
+    return calibrate_cases(cases, Options(wiring, kernel, normalisation, settings).checked())
 
 
 def _run(case, options):
@@ -283,9 +326,8 @@ def _run(case, options):
     compared = compare(case, options)
     run = compared.run
     found = dict.fromkeys(ARRAYS) | results.results_of(compared)
-    rates = {name: np.asarray(each) for name, each in run.unit_rates.items()}
     provenance = results.run_json(compared.answer, options, case.name)
-    return Result(case, compared.report, provenance, **found, recording=run, unit_rates=rates)
+    return Result(case, compared.report, provenance, **found, recording=run, calibration=compared.answer.calibration)
 
 
 def load(folder: str | Path) -> Result:
@@ -314,12 +356,13 @@ def load(folder: str | Path) -> Result:
     report = _read_json(folder / "comparison.json", KEYS)
     provenance = _read_json(folder / "run.json", ("case", "options", "versions", "written", "command", "code"))
     case = _reading(folder / "case.npz", load_case)._replace(name=provenance["case"])
-    rates = _reading(folder / "calibration.npz", _read_arrays)
+    calibration = _reading(folder / "calibration.json", read_calibration)
     found = {name: _reading(folder / f"{name}.npy", _read_array) for name in ARRAYS}
     _check_shapes(folder, case, found)
     return Result(
-        case, report, provenance, **found, recording=_reading(folder / "recording.h5", read_recording), unit_rates=rates
-    )
+        case, report, provenance, **found, recording=_reading(folder / "recording.h5", read_recording),
+        calibration=calibration,
+    )  # fmt: skip
 
 
 def _path(folder):
@@ -349,11 +392,6 @@ def _read_json(path, keys):
 
 def _read_array(path):
     return np.load(path, allow_pickle=False) if path.is_file() else None
-
-
-def _read_arrays(path):
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
 
 
 def _check_shapes(folder, case, found):

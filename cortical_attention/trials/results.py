@@ -11,8 +11,8 @@ from cortical_attention.readout.files import replacing, result_folder, write_arr
 from cortical_attention.readout.raster import raster
 from cortical_attention.readout.store import write_recording
 from cortical_attention.readout.style import save
-from cortical_attention.readout.units import magnitude
 from cortical_attention.simulation import engine
+from cortical_attention.trials.calibration import write_calibration
 from cortical_attention.trials.options import written
 from cortical_attention.trials.provenance import provenance
 
@@ -24,12 +24,12 @@ def write(compared, options, case, folder):
 
 
 def write_run(presented, options, case, folder):
-    """What is known before the run is judged: case.npz, run.json, calibration.npz, recording.h5 and raster.png.
+    """What is known before the run is judged: case.npz, run.json, calibration.json, recording.h5 and raster.png.
 
     Parameters
     ----------
     presented : Presented or Answer
-        Something with a `run` and its `plan`; it may be interrupted, and need not be read.
+        Something with a `run`, its `plan` and its `calibration`; it may be interrupted, and need not be read.
     options : Options
     case : Case
         The first input.
@@ -38,7 +38,7 @@ def write_run(presented, options, case, folder):
     run = presented.run
     write_arrays(folder / "case.npz", arrays(case))
     write_json(folder / "run.json", run_json(presented, options, case.name))
-    write_arrays(folder / "calibration.npz", {name: magnitude(each, "Hz") for name, each in run.unit_rates.items()})
+    write_calibration(presented.calibration, folder / "calibration.json")
     write_recording(run, folder / "recording.h5")
     if run.t_stop > 0:
         title = about(options.system.name, options.settings.form.name, case.name)

@@ -1,0 +1,259 @@
+"""Cortico-thalamic circuits match images by example, in rates and in spikes: a task that needs the query.
+
+Question: asked for the tag of an image that was given only with other images of its class, do circuits with trained weights
+look it up as the algebra does?
+
+Prediction: the rate form reproduces the output of the algebra to 1e-6. The spiking form, calibrated on other sequences and
+counting over two seconds, has a skill of at least 0.98 and the algebra's answer to at least 98 of 100 questions. Every
+answer that ignores the query is right on exactly one question in four: it is the same for all questions of a sequence, and
+each tag is right for two of eight (`inputs.match`).
+
+Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` with the weights of `experiments.train_match`.
+The images of the test sequences were not used in training, nor in calibration.
+
+Run time: about a minute for 10 sequences in both forms.
+"""
+
+import json
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from cortical_attention.command import options as o
+from cortical_attention.command.output import Output, with_output
+from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
+from cortical_attention.command.tables import judgement, say_predictions
+from cortical_attention.inputs.digits import load_digits_tokens
+from cortical_attention.inputs.match import HEADS, answered, match_cases, right_items
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.files import result_folder, write_json
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.looking import looking
+from cortical_attention.readout.provenance import jsonable
+from cortical_attention.readout.statistics import summary_of_known
+from cortical_attention.readout.style import CYCLE, new_figure, save, style
+from cortical_attention.trials.batch import Prediction, ask
+from cortical_attention.trials.comparison import Comparison, describe, reference_for
+from cortical_attention.trials.results import content_of, draw, open_folder, write_run
+
+BATCH = 20  # sequences side by side in one network
+BOUNDS = {"rate": 1e-6, "spiking": 0.98}  # relative L2 on each; median skill, and share of the algebra's answers
+CHANCE = 0.25
+
+
+@with_output
+def main(
+    sequences: Annotated[int, typer.Option(help="Number of test sequences of eight questions each.")] = 10,
+    form: Annotated[str, typer.Option(help="Forms of the cells, comma-separated.")] = "rate,spiking",
+    heads: Annotated[int, typer.Option(help="Number of heads of the trained block: 1 or 2.")] = 1,
+    wiring: o.Wiring = "mask",
+    duration: o.Duration = None,
+    settle: o.Settle = None,
+    dt: o.Dt = None,
+    cells: o.Cells = 1,
+    unit_rate: o.UnitRate = 100.0,
+    target: o.Target = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of the sequences, of initial membrane states and of noise.")] = 0,
+    record: o.Record = "sample",
+    *,
+    output: Output,
+):
+    """Match images by example."""
+    given = locals()
+    o.within("--sequences", sequences, 1, 10000)
+    o.one_of("--heads", heads, HEADS)
+    every = {each: o.check(**given | {"form": each}) for each in form.split(",")}
+    cases, drawn = match_cases(sequences, seed, heads)
+    output.check()
+    results, status, folder = {}, DONE, None
+    for each, options in every.items():
+        try:
+            with output.progress(f"{sequences} sequences, {wiring} wiring, {each} form") as report:
+                results[each] = run(cases, options, report)
+        except KeyboardInterrupt:  # between two runs, or in a calibration
+            if folder is None:
+                raise
+            status = INTERRUPTED
+            break
+        if folder is None:
+            content = {"sequences": sequences, **content_of(cases[0])}
+            folder = open_folder("match", every[[*every][-1]], content, output.out, output.overwrite, output.about)
+        finished = results[each]
+        status = max(status, status_by([one.report["settled"] for one in finished], finished[-1].run.interrupted))
+        _write(finished, options, cases[0], drawn, result_folder("match", {}, folder / each, True))
+        if status == INTERRUPTED:
+            break
+    result = summarise(results, drawn)
+    write_json(folder / "match.json", result)
+    if any(curves_of(each, drawn) for each in results.values()):
+        save(draw_curves(results, drawn), folder / "over_time.png")
+    if output.json:
+        print(json.dumps(result))
+    _print(result, results, output.console)
+    say_predictions("match", judge(result), output.console)
+    if status == INTERRUPTED:
+        output.console.print("interrupted; what was computed until then is written", highlight=False)
+    output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    return status
+
+
+# Protocol
+def run(cases, options, report=None):
+    """Comparison of each case, some side by side; fewer where the run was interrupted."""
+    compared = []
+    for start in range(0, len(cases), BATCH):
+        batch = cases[start : start + BATCH]
+        answer = ask(batch, options, report)
+        for index, case in enumerate(batch):
+            reference = reference_for(case, options)
+            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))
+        if answer.run.interrupted:
+            break
+    return compared
+
+
+# Reference
+def outputs(compared):
+    """Answers of the circuit, of the algebra and of each null (dict of ndarray (n_sequence, 8, 16)), of finished runs."""
+    finished = [(k, each) for k, each in enumerate(compared) if each.answer.output is not None]
+    found = {"circuit": np.array([each.answer.output[k % BATCH] for k, each in finished])}
+    found["algebra"] = np.array([each.reference.attention.output for _, each in finished])
+    nulls = compared[0].reference.nulls
+    return found | {name: np.array([each.reference.nulls[name] for _, each in finished]) for name in nulls}
+
+
+def attention_on_match(compared, drawn):
+    """Attention of the circuit on the examples with the right tag, mean over heads and questions; None without attention."""
+    if compared[0].answer.attention is None:
+        return None
+    kappa = np.array([each.answer.attention[k % BATCH] for k, each in enumerate(compared)])
+    return float((kappa * right_items(drawn)[: len(kappa), None]).sum(axis=-1).mean())
+
+
+def summarise(results, drawn):
+    """What scripts rely on, by form."""
+    summaries = {}
+    for form, compared in results.items():
+        found = outputs(compared)
+        n = len(found["circuit"])
+        if not n:
+            continue
+        labels, said = drawn.labels[:n], {name: answered(each) for name, each in found.items()}
+        accuracy = {name: float(np.mean(each == labels)) for name, each in said.items()}
+        reports = [each.report for each in compared[:n]]
+        summaries[form] = {
+            "sequences": n,
+            "accuracy_algebra": accuracy.pop("algebra"),
+            "accuracy_circuit": accuracy.pop("circuit"),
+            "accuracy_nulls": accuracy,
+            "same_answer": float(np.mean(said["circuit"] == said["algebra"])),
+            "attention_on_match": attention_on_match(compared[:n], drawn),
+            **{name: summary_of_known(each[name] for each in reports).median for name in ("relative_l2", "skill")},
+            "relative_l2_largest": max(each["relative_l2"] for each in reports),
+            "query_identification": float(np.mean([each["query_identification"] for each in reports])),
+            "settled": sum(each["settled"] for each in reports),
+            "wall_s": sum(run.wall for run in {id(each.answer): each.answer.run for each in compared}.values()),
+        }
+    return jsonable(summaries)
+
+
+def judge(result):
+    """The predictions."""
+    found = []
+    for form, each in result.items():
+        nulls = each["accuracy_nulls"]
+        exact = all(nulls[name] == CHANCE for name in ("uniform", "key_only"))
+        said = "answers that ignore the query are right on exactly one question in four"
+        found.append(Prediction(f"{form} form: {said}", ", ".join(map(per_cent, nulls.values())), exact))
+        if form == "rate":
+            worst = each["relative_l2_largest"]
+            found.append(Prediction("rate form: a relative L2 of at most 1e-6", f"{worst:.1e}", worst <= BOUNDS[form]))
+        if form == "spiking":
+            for name, words in (("skill", "a median skill"), ("same_answer", "a share of the algebra's answers")):
+                held = each[name] >= BOUNDS[form]
+                found.append(Prediction(f"spiking form: {words} of at least 0.98", number(each[name]), held))
+    return found
+
+
+# Figure
+def curves_of(compared, drawn):
+    """Times (s) from the onset of the tokens, relative L2 and accuracy of the circuit in each phase; None if interrupted."""
+    plan, runs = compared[0].answer.plan, {id(each.answer): each.answer for each in compared}.values()
+    if plan.protocol.token_of is not None or any(each.output is None for each in runs):
+        return None
+    read = np.concatenate([each.run.values[plan.output.population] for each in runs], axis=1)
+    right = np.array([each.reference.attention.output for each in compared])
+    phase = float(plan.protocol.phase)
+    errors = [np.median([relative_l2(*pair) for pair in zip(each, right, strict=True)]) for each in read]
+    accuracy = [np.mean(answered(each) == drawn.labels) for each in read]
+    return phase * np.arange(1, len(read) + 1), np.array(errors), np.array(accuracy)
+
+
+def draw_curves(results, drawn):
+    """Error and accuracy in each phase from the onset of the tokens on, beside the nulls."""
+    with style():
+        figure = new_figure(3.8)
+        left, right = figure.subplots(1, 2)
+        for k, (form, compared) in enumerate(results.items()):
+            curves = curves_of(compared, drawn)
+            if curves:
+                left.plot(curves[0], curves[1], "o-", color=CYCLE[k], label=f"{form} form")
+                right.plot(curves[0], curves[2], "o-", color=CYCLE[k])
+        compared = next(iter(results.values()))
+        null = min(
+            np.median([each.report[f"{name}_relative_l2"] for each in compared]) for name in compared[0].reference.nulls
+        )
+        left.axhline(null, color="#777777", linestyle="--", label="best null")
+        right.axhline(CHANCE, color="#777777", linestyle="--", label="answers that ignore the query")
+        algebra = np.mean(answered(outputs(compared)["algebra"]) == drawn.labels)
+        right.axhline(algebra, color="#000000", linestyle=":", label="algebra")
+        left.set(yscale="log", xlabel="time from onset of the tokens (s)", ylabel="relative L2 error, median")
+        right.set(ylim=(0, 1.03), xlabel="time from onset of the tokens (s)", ylabel="right answers")
+        left.legend()
+        right.legend(loc="lower right")
+    return figure
+
+
+def _print(result, results, console):
+    table = Table("", *(f"{form} form" for form in result), title="images matched by example")
+    rows = {
+        "sequences, questions": lambda each: f"{each['sequences']}, {8 * each['sequences']}",
+        "right answers of the algebra": lambda each: per_cent(each["accuracy_algebra"]),
+        "right answers of the circuit": lambda each: per_cent(each["accuracy_circuit"]),
+        "of nulls: uniform, key only, additive": lambda each: ", ".join(map(per_cent, each["accuracy_nulls"].values())),
+        "the algebra's answer": lambda each: per_cent(each["same_answer"]),
+        "attention on the right examples": lambda each: number(each["attention_on_match"]),
+        "relative L2, median": lambda each: per_cent(each["relative_l2"]),
+        "relative L2, largest": lambda each: per_cent(each["relative_l2_largest"]),
+        "skill over the best null, median": lambda each: number(each["skill"]),
+        "queries identified": lambda each: per_cent(each["query_identification"]),
+        "settled": lambda each: f"{each['settled']} of {each['sequences']}",
+        "wall time (s)": lambda each: number(each["wall_s"]),
+    }
+    for name, cell in rows.items():
+        table.add_row(name, *(cell(each) for each in result.values()))
+    console.print(table)
+    for form, compared in results.items():
+        console.print(f"{form} form, first sequence: {'; '.join(judgement(compared[0].report))}", highlight=False)
+
+
+def _write(compared, options, case, drawn, folder):
+    """Files of one form: figures of the first sequence, and every comparison."""
+    first = compared[0]
+    write_run(first.answer, options, case, folder)
+    write_json(folder / "comparisons.json", [each.report for each in compared])
+    if first.answer.output is None:
+        return
+    save(draw(first), folder / "comparison.png")
+    if first.answer.attention is not None:
+        pictures = load_digits_tokens()[2]
+        answers = answered(first.answer.output[0]), answered(first.reference.attention.output)
+        kappa = first.answer.attention[0], first.reference.attention.kappa
+        shown = pictures[drawn.questions[0]], pictures[drawn.examples[0]], drawn.labels[0], drawn.tags[0]
+        save(looking(*shown, answers, *kappa), folder / "attention.png")
+
+
+if __name__ == "__main__":
+    script(main)

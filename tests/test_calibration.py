@@ -1,0 +1,242 @@
+"""Calibration: made once, on other sequences, and then used for every input."""
+
+import json
+
+import numpy as np
+import pytest
+from brian2 import pA, second
+
+import cortical_attention as ca
+from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.circuits.protocol import RunError
+from cortical_attention.inputs.cases import CaseError, arrays, from_arrays
+from cortical_attention.inputs.suite import N_CALIBRATION, random_case
+from cortical_attention.simulation.attend import attend, calibrate, drawn_for, prepare
+from cortical_attention.simulation.calibrate import drawn_like
+from cortical_attention.simulation.settings import SettingError, Settings
+from cortical_attention.trials.calibration import read_calibration, write_calibration
+from cortical_attention.wiring.expressions import WiringError
+from tests.command import run as command
+
+SIZES = {"n_head": 2, "d_model": 6, "d_key": 3, "d_value": 3}
+CASE = random_case(3, 3, **SIZES)
+QUICK = Settings(SPIKING, 0.2 * second, 0.3 * second, target="numpy")
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    return calibrate("mask", CASE.calibration, QUICK, **CASE.block._asdict())
+
+
+def spikes_of(answer):
+    """Spikes of the first input by population."""
+    return {each.name: (each.spike_index.tolist(), np.asarray(each.spike_time).tolist()) for each in answer.run.records}
+
+
+@pytest.mark.parametrize("form", ["spiking", "adaptive"])
+def test_an_input_alone_and_among_others_has_the_same_spikes(form):
+    """On a quarter of a second, since equal spikes are equal from the first."""
+    settings = QUICK._replace(form=form)
+    given = calibrate("mask", CASE.calibration, settings, **CASE.block._asdict())
+    others = np.stack([CASE.tokens, 2 * CASE.tokens, CASE.calibration[0]])
+    alone = attend("mask", CASE.tokens[None], settings, calibration=given, **CASE.block._asdict())
+    among = attend("mask", others, settings, calibration=given, **CASE.block._asdict())
+    assert spikes_of(alone) == spikes_of(among)
+    assert np.array_equal(alone.output[0], among.output[0])
+    assert not np.array_equal(alone.output[0], among.output[1])
+
+
+def test_unit_rates_do_not_depend_on_the_tested_input(frozen):
+    """Two cases that share block and calibration; without calibration sequences they depend on the tokens."""
+    other = CASE._replace(tokens=3 * CASE.tokens)
+    one, two = (ca.attend(each, "mask", "spiking", window=0.2 * second, target="numpy") for each in (CASE, other))
+    assert one.report["calibration"] == two.report["calibration"] == "given"
+    assert one.provenance["unit_rates"] == two.provenance["unit_rates"]
+    assert one.calibration.sequences == two.calibration.sequences == frozen.sequences
+    assert {name: each.tolist() for name, each in one.calibration.unit_rates.items()} == {
+        name: each.tolist() for name, each in frozen.unit_rates.items()
+    }
+    drawn = [
+        ca.attend(each._replace(calibration=None), "mask", "spiking", window=0.2 * second) for each in (CASE, other)
+    ]
+    assert [each.report["calibration"] for each in drawn] == ["drawn", "drawn"]
+    assert drawn[0].provenance["unit_rates"] != drawn[1].provenance["unit_rates"]
+
+
+def test_a_calibration_on_the_tested_sequence_is_refused_unless_asked_for():
+    leaky = CASE._replace(calibration=np.concatenate([CASE.calibration, CASE.tokens[None]]))
+    with pytest.raises(CaseError, match="contains the tested sequence .* --calibrate-on-input"):
+        ca.attend(leaky, "mask", "spiking")
+    found = ca.attend(leaky, "mask", "spiking", window=0.2 * second, target="numpy", on_input=True)
+    assert found.report["calibration"] == "on input"
+    assert len(found.calibration.sequences) == 1
+    cross = random_case(3, 3, 4, **SIZES)
+    ask = {"wiring": "mask", "form": "spiking", "window": 0.2 * second, "target": "numpy"}
+    mixed = cross._replace(
+        calibration=np.tile(cross.tokens, (N_CALIBRATION, 1, 1))
+    )  # the tested tokens, other contexts
+    assert ca.attend(mixed, **ask).report["calibration"] == "given"
+    with pytest.raises(CaseError, match="contains the tested sequence"):
+        ca.attend(mixed._replace(calibration_context=np.tile(cross.context, (N_CALIBRATION, 1, 1))), **ask)
+
+
+def test_forms_without_spikes_need_none():
+    answer = ca.attend(CASE, target="numpy")
+    assert answer.report["calibration"] is None
+    assert set(answer.calibration.unit_rates.values()) == {100.0}
+    with pytest.raises(SettingError, match="needs no calibration"):
+        ca.calibrate(CASE, form="rate")
+
+
+# Drawn sequences
+def test_drawn_tokens_have_the_mean_and_covariance_of_the_given_ones():
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(5, 40, 4)) @ rng.normal(size=(4, 4)) + 3
+    drawn = drawn_like(given, n_sequence=2000).reshape(-1, 4)
+    rows = given.reshape(-1, 4)
+    tolerance = 5 * np.sqrt(np.diag(np.cov(rows.T)) / len(drawn))  # five standard errors
+    assert (np.abs(drawn.mean(axis=0) - rows.mean(axis=0)) < tolerance).all()
+    assert np.cov(drawn.T) == pytest.approx(np.cov(rows.T), abs=5 * np.sqrt(2 / len(drawn)) * np.cov(rows.T).max())
+
+
+def test_drawn_tokens_stay_in_the_span_and_are_never_the_given_ones():
+    given = np.random.default_rng(1).normal(size=(1, 3, 6))
+    drawn = drawn_like(given)
+    assert drawn.shape == (N_CALIBRATION, 3, 6)
+    deviations = given[0] - given[0].mean(axis=0)
+    left = (drawn.reshape(-1, 6) - given[0].mean(axis=0)).T
+    assert np.linalg.lstsq(deviations.T, left, rcond=None)[1].max(initial=0) < 1e-20
+    single = drawn_like(given[:, :1])
+    assert (np.abs(single).max(axis=(1, 2)) > 0).all()
+    assert not any(np.allclose(each, given[0, 0]) for each in single[:, 0])
+
+
+def test_what_a_mask_closes_does_not_shape_the_draw():
+    tokens = np.random.default_rng(2).normal(size=(1, 4, 3))
+    mask = np.ones((4, 4), dtype=bool)
+    mask[:, 3] = False
+    large = tokens.copy()
+    large[0, 3] = 1e9
+    assert np.array_equal(drawn_for(tokens, mask=mask)[0], drawn_for(large, mask=mask)[0])
+    cross = {"context": tokens, "mask": mask}
+    assert np.array_equal(
+        drawn_for(tokens, **cross)[1]["context"], drawn_for(tokens, **cross | {"context": large})[1]["context"]
+    )
+
+
+# Together
+def test_one_calibration_for_several_blocks_has_the_least_unit_rates():
+    other = random_case(4, 3, **SIZES, scale=3)
+    every = [ca.calibrate(each, cells=2) for each in (CASE, other)]
+    both = ca.calibrate([CASE, other], cells=2)
+    for name, rates in both.unit_rates.items():
+        assert np.array_equal(rates, np.minimum(*(each.unit_rates[name] for each in every)))
+    assert both.sequences == every[0].sequences + every[1].sequences
+    with pytest.raises(CaseError, match="has sizes .* but needs those of"):
+        ca.calibrate([CASE, random_case(4, 4, **SIZES)])
+    with pytest.raises(CaseError, match="has no array 'calibration'"):
+        ca.calibrate(CASE._replace(calibration=None))
+
+
+# Saturation
+def test_what_is_beyond_a_frozen_cell_is_counted_and_fails_only_beyond_a_share(frozen):
+    """Cells asked for a hundred times what they were calibrated for fire in every step; three times is within reach."""
+    tame = Settings(SPIKING, 0.2 * second, 1 * second, target="numpy")
+    beyond = 100 * CASE.tokens[None]
+    with pytest.raises(RunError, match=r"^core was asked for two spikes .*, [0-9]+ times in [0-9]+ spikes; try"):
+        attend("mask", beyond, tame, calibration=frozen, **CASE.block._asdict())
+    found = attend("mask", CASE.tokens[None], tame, calibration=frozen, **CASE.block._asdict())
+    assert found.run.saturated == {}
+
+
+def test_a_small_share_beyond_the_limit_is_reported(frozen, monkeypatch):
+    """One value of ninety is ten times as large as the rest."""
+    from cortical_attention.simulation import run
+
+    monkeypatch.setattr(run, "SHARE_BEYOND", 0.9)
+    large = CASE.tokens.copy()
+    large[0, 0] = 40.0
+    case = CASE._replace(tokens=large)
+    answer = ca.attend(case, "mask", "spiking", window=0.2 * second, target="numpy")
+    assert 0 < answer.report["saturated"]["core"] < 0.9
+
+
+# File
+NEGATIVE = json.dumps(
+    {"circuit": "m", "form": "f", "unit_rates_hz": {"core": -1}, "constants": {}, "sequences": [], "source": None}
+)
+
+
+def test_a_calibration_is_read_as_it_was_written(frozen, tmp_path):
+    given = frozen._replace(constants={"superficial": {"I_s0": 300.123 * pA, "sigma_g": 0.25}})
+    write_calibration(given, tmp_path / "one.json")
+    found = read_calibration(tmp_path / "one.json")
+    assert found._replace(unit_rates={}) == given._replace(unit_rates={})
+    assert found.constants["superficial"]["I_s0"].dim is given.constants["superficial"]["I_s0"].dim
+    assert all(np.array_equal(found.unit_rates[name], each) for name, each in given.unit_rates.items())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"circuit": "mask"}', "\x00", NEGATIVE],
+)
+def test_damaged_files_are_one_sentence(tmp_path, content):
+    path = tmp_path / "calibration.json"
+    path.write_text(content)
+    with pytest.raises(CaseError, match=r"is damaged or of another kind but needs to be a calibration.json"):
+        read_calibration(path)
+    with pytest.raises(CaseError, match="cannot be read"):
+        read_calibration(tmp_path / "none.json")
+
+
+def test_a_calibration_of_another_circuit_is_refused(frozen):
+    block = CASE.block._asdict()
+    with pytest.raises(WiringError, match="has no unit rate for key_memory, memory, normaliser but needs one for each"):
+        prepare("memory", CASE.tokens[None], QUICK, frozen, **block)
+    other = random_case(3, 3, **SIZES | {"n_head": 3})
+    with pytest.raises(
+        WiringError, match=r"unit rates of shape \(2, 1\) for 'interneuron' but needs those of \(3, 3\)"
+    ):
+        prepare("mask", other.tokens[None], QUICK, frozen, **other.block._asdict())
+
+
+def test_commands_make_and_take_a_calibration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bare = CASE._replace(calibration=None)
+    for name, case in {"whole": CASE, "bare": bare, "first": bare._replace(tokens=CASE.calibration[0])}.items():
+        np.savez(f"{name}.npz", **arrays(case))
+    assert command("calibrate", "whole.npz", "--out", "frozen.json").exit_code == 0
+    again = command("calibrate", "whole.npz", "--out", "frozen.json")
+    assert again.exit_code == 2
+    assert "exists already" in again.output
+    assert command("calibrate", "bare.npz", "--out", "other.json").exit_code == 2
+    quick = ["--form", "spiking", "--duration", "0.2", "--target", "numpy", "--calibration", "frozen.json"]
+    assert command("compare", "bare.npz", *quick, "--out", "result").exit_code in (0, 1)
+    assert json.loads((tmp_path / "result/comparison.json").read_text())["calibration"] == "given"
+    kept = json.loads((tmp_path / "result/calibration.json").read_text())
+    assert kept["unit_rates_hz"] == json.loads((tmp_path / "frozen.json").read_text())["unit_rates_hz"]
+    tested = command("compare", "first.npz", *quick)
+    assert tested.exit_code == 2
+    assert "contains the tested sequence" in tested.output
+    assert "bit for bit the same" in command("repeat", "result", "--out", "repeated").output
+
+
+# Case
+@pytest.mark.parametrize(
+    ("drop", "sentence"),
+    [
+        ({"calibration_context"}, "calibration: has no calibration_context but needs one, as the case has a context"),
+        ({"calibration"}, "calibration_context: is there without calibration but needs both"),
+        ({"context"}, "calibration_context: is there but needs a context, of which the case has none"),
+    ],
+)
+def test_sequences_and_contexts_go_together(drop, sentence):
+    held = {name: array for name, array in arrays(random_case(0, 3, 4, **SIZES)).items() if name not in drop}
+    with pytest.raises(CaseError, match=sentence):
+        from_arrays(held)
+
+
+def test_sequences_have_the_sizes_of_the_case():
+    held = arrays(CASE) | {"calibration": np.ones((2, 4, 6))}
+    with pytest.raises(CaseError, match=r"calibration: has shape \(2, 4, 6\) but needs .* n_token as in tokens"):
+        from_arrays(held)
