@@ -1,10 +1,10 @@
 # The two commands of the README: `make demo` and `make test`. Both make a virtual environment in .venv and install.
 PYTHON ?= python3
-IMAGES ?= 20
+SEQUENCES ?= 10
 BIN = .venv/bin
 
 demo: .venv/demo
-	$(BIN)/cortical-attention digits --images $(IMAGES)
+	$(BIN)/cortical-attention match --sequences $(SEQUENCES)
 
 test: .venv/test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -1,4 +1,4 @@
-"""Cortico-thalamic circuits read handwritten digits, in rates and in spikes.
+"""Circuits with learnt weights read handwritten digits; this cannot show that they match keys with queries (`match` does).
 
 Question: do circuits wired with attention weights learnt by the paper's own gradients (equations 2 to 5) read handwritten
 digits as the algebra does?

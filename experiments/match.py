@@ -63,7 +63,7 @@ def main(
     """Match images by example."""
     given = locals()
     o.within("--sequences", sequences, 1, 10000)
-    o.one_of("--heads", heads, HEADS)
+    o.within("--heads", heads, *HEADS)
     every = {each: o.check(**given | {"form": each}) for each in form.split(",")}
     cases, drawn = match_cases(sequences, seed, heads)
     output.check()

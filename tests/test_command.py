@@ -265,7 +265,7 @@ def test_list_has_every_experiment(monkeypatch):
     result = run("list")
     assert result.exit_code == 0
     shown = " ".join(result.stdout.split())
-    assert shown.startswith("experiment question and run time digits Question: do circuits wired")
+    assert shown.startswith("experiment question and run time match Question: asked for the tag")
     for name in EXPERIMENTS:
         text = " ".join(docstring(name).split())
         question, time = (re.search(rf"{title}: .+?[.?](?= |$)", text)[0] for title in ("Question", "Run time"))
