@@ -18,7 +18,7 @@ RESULT_FILES = (
 EXPORTS = ("recording.nix", "recording.nwb")
 """Files that `export` writes beside a result; they go when it is overwritten."""
 NAMED = (
-    "digits", "one_head", "multihead", "normalisation", "error_over_time", "gradients", "ladder", "attribution", "averaging",
+    "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "gradients", "ladder", "attribution", "averaging",
     "bursts", "best_attention", "division", "robustness", "barrel_cortex", "physiology", "calibration",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
@@ -28,6 +28,7 @@ OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
     "ladder": ("ladder.csv",),
+    "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
     "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
     "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),
 }
