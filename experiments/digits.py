@@ -16,6 +16,7 @@ Run time: about two minutes for 20 images in both forms.
 """
 
 import json
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -23,20 +24,20 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
+from cortical_attention.command.forms import in_each_form
 from cortical_attention.command.output import Output, with_output
-from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
+from cortical_attention.command.status import INTERRUPTED, script
 from cortical_attention.command.tables import judgement, say_predictions
 from cortical_attention.inputs.digits import digit_cases, load_digits_tokens, predict, split
-from cortical_attention.readout.files import result_folder, write_array, write_json
+from cortical_attention.readout.files import write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import save
-from cortical_attention.trials.batch import Prediction, ask
-from cortical_attention.trials.comparison import Comparison, describe, reference_for
-from cortical_attention.trials.results import content_of, draw, open_folder, write_run
+from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.many import SIDE_BY_SIDE, compare_many
+from cortical_attention.trials.results import content_of, draw, write_run
 
-BATCH = 20  # images side by side in one network; chosen: 300,000 cells
 BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and share of the same predictions
 COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2")
 
@@ -68,69 +69,31 @@ def main(
     chosen = split(labels)[1][:images]
     cases = digit_cases(images)
     output.check()
-    console, results, status, folder = output.console, {}, DONE, None
-    for each, options in every.items():
-        try:
-            with output.progress(f"{images} digits, {wiring} wiring, {each} form") as report:
-                results[each] = run(cases, options, report)
-        except KeyboardInterrupt:  # between two runs, or in a pilot
-            if folder is None:
-                raise
-            status = INTERRUPTED
-            break
-        if folder is None:
-            content = {"images": images, **content_of(cases[0])}
-            folder = open_folder("digits", every[forms[-1]], content, output.out, output.overwrite, output.about)
-        status = max(status, _status(results[each]))
-        _write(results[each], options, cases[0], pictures[chosen[0]], result_folder("digits", {}, folder / each, True))
-        if status == INTERRUPTED:
-            break
+
+    def write(compared, options, folder):
+        """Files of one form."""
+        _write(compared, options, cases[0], pictures[chosen[0]], folder)
+
+    results, status, folder = in_each_form(
+        "digits", every, output, f"{images} digits, {wiring} wiring", partial(compare_many, cases), write,
+        {"images": images, **content_of(cases[0])},
+    )  # fmt: skip
     result = summarise(results, labels[chosen])
     write_json(folder / "digits.json", result)
     if output.json:
         print(json.dumps(result))
-    _print(result, results, console)
-    say_predictions("digits", judge(result), console)
+    _print(result, results, output.console)
+    say_predictions("digits", judge(result), output.console)
     if status == INTERRUPTED:
-        console.print("interrupted; what was computed until then is written", highlight=False)
-    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+        output.console.print("interrupted; what was computed until then is written", highlight=False)
+    output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return status
-
-
-def run(cases, options, report=None):
-    """Present images to the circuit, some side by side.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-    options : Options
-    report : callable, optional
-
-    Returns
-    -------
-    list of Comparison
-        One an image; fewer where the run was interrupted.
-    """
-    compared = []
-    for start in range(0, len(cases), BATCH):
-        batch = cases[start : start + BATCH]
-        answer = ask(batch, options, report)
-        for index, case in enumerate(batch):
-            reference = reference_for(case, options)
-            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))
-        if answer.run.interrupted:
-            break
-    return compared
-
-
-def _status(compared):
-    return status_by([each.report["settled"] for each in compared], compared[-1].run.interrupted)
 
 
 def outputs(compared):
     """Answers of the circuit and of the algebra, (n_image, n_token, d_model) each, of the images that were finished."""
     finished = [(k, each) for k, each in enumerate(compared) if each.answer.output is not None]
-    answers = [each.answer.output[k % BATCH] for k, each in finished]
+    answers = [each.answer.output[k % SIDE_BY_SIDE] for k, each in finished]
     return np.array(answers), np.array([each.reference.attention.output for _, each in finished])
 
 

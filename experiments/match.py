@@ -15,6 +15,7 @@ Run time: about a minute for 10 sequences in both forms.
 """
 
 import json
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -22,23 +23,23 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
+from cortical_attention.command.forms import in_each_form
 from cortical_attention.command.output import Output, with_output
-from cortical_attention.command.status import DONE, INTERRUPTED, script, status_by
+from cortical_attention.command.status import INTERRUPTED, script
 from cortical_attention.command.tables import judgement, say_predictions
 from cortical_attention.inputs.digits import load_digits_tokens
 from cortical_attention.inputs.match import HEADS, answered, match_cases, right_items
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.files import result_folder, write_json
+from cortical_attention.readout.files import write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.looking import looking
 from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import CYCLE, new_figure, save, style
-from cortical_attention.trials.batch import Prediction, ask
-from cortical_attention.trials.comparison import Comparison, describe, reference_for
-from cortical_attention.trials.results import content_of, draw, open_folder, write_run
+from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.many import SIDE_BY_SIDE, compare_many
+from cortical_attention.trials.results import content_of, draw, write_run
 
-BATCH = 20  # sequences side by side in one network
 BOUNDS = {"rate": 1e-6, "spiking": 0.98}  # relative L2 on each; median skill, and share of the algebra's answers
 CHANCE = 0.25
 
@@ -67,24 +68,15 @@ def main(
     every = {each: o.check(**given | {"form": each}) for each in form.split(",")}
     cases, drawn = match_cases(sequences, seed, heads)
     output.check()
-    results, status, folder = {}, DONE, None
-    for each, options in every.items():
-        try:
-            with output.progress(f"{sequences} sequences, {wiring} wiring, {each} form") as report:
-                results[each] = run(cases, options, report)
-        except KeyboardInterrupt:  # between two runs, or in a calibration
-            if folder is None:
-                raise
-            status = INTERRUPTED
-            break
-        if folder is None:
-            content = {"sequences": sequences, **content_of(cases[0])}
-            folder = open_folder("match", every[[*every][-1]], content, output.out, output.overwrite, output.about)
-        finished = results[each]
-        status = max(status, status_by([one.report["settled"] for one in finished], finished[-1].run.interrupted))
-        _write(finished, options, cases[0], drawn, result_folder("match", {}, folder / each, True))
-        if status == INTERRUPTED:
-            break
+
+    def write(compared, options, folder):
+        """Files of one form."""
+        _write(compared, options, cases[0], drawn, folder)
+
+    results, status, folder = in_each_form(
+        "match", every, output, f"{sequences} sequences, {wiring} wiring", partial(compare_many, cases), write,
+        {"sequences": sequences, **content_of(cases[0])},
+    )  # fmt: skip
     result = summarise(results, drawn)
     write_json(folder / "match.json", result)
     if any(curves_of(each, drawn) for each in results.values()):
@@ -99,26 +91,11 @@ def main(
     return status
 
 
-# Protocol
-def run(cases, options, report=None):
-    """Comparison of each case, some side by side; fewer where the run was interrupted."""
-    compared = []
-    for start in range(0, len(cases), BATCH):
-        batch = cases[start : start + BATCH]
-        answer = ask(batch, options, report)
-        for index, case in enumerate(batch):
-            reference = reference_for(case, options)
-            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))
-        if answer.run.interrupted:
-            break
-    return compared
-
-
 # Reference
 def outputs(compared):
     """Answers of the circuit, of the algebra and of each null (dict of ndarray (n_sequence, 8, 16)), of finished runs."""
     finished = [(k, each) for k, each in enumerate(compared) if each.answer.output is not None]
-    found = {"circuit": np.array([each.answer.output[k % BATCH] for k, each in finished])}
+    found = {"circuit": np.array([each.answer.output[k % SIDE_BY_SIDE] for k, each in finished])}
     found["algebra"] = np.array([each.reference.attention.output for _, each in finished])
     nulls = compared[0].reference.nulls
     return found | {name: np.array([each.reference.nulls[name] for _, each in finished]) for name in nulls}
@@ -128,7 +105,7 @@ def attention_on_match(compared, drawn):
     """Attention of the circuit on the examples with the right tag, mean over heads and questions; None without attention."""
     if compared[0].answer.attention is None:
         return None
-    kappa = np.array([each.answer.attention[k % BATCH] for k, each in enumerate(compared)])
+    kappa = np.array([each.answer.attention[k % SIDE_BY_SIDE] for k, each in enumerate(compared)])
     return float((kappa * right_items(drawn)[: len(kappa), None]).sum(axis=-1).mean())
 
 

@@ -1,0 +1,39 @@
+"""Comparison of many cases of one block, some side by side in one network."""
+
+from cortical_attention.trials.batch import ask, part_of
+from cortical_attention.trials.comparison import Comparison, describe, reference_for
+
+SIDE_BY_SIDE = 20  # chosen: 20 digits are 300,000 cells
+
+
+def compare_many(cases, options, report=None):
+    """Let a circuit answer cases, and compare each; what was done where it was interrupted.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Of equal sizes, which share block, mask and calibration sequences.
+    options : Options
+    report : callable, optional
+        Brian2's progress report.
+
+    Returns
+    -------
+    list of Comparison
+        Case k is input `k % SIDE_BY_SIDE` of the batch of its answer.
+
+    Raises
+    ------
+    WiringError, RunError, KeyboardInterrupt
+        As `trials.batch.ask`.
+    """
+    compared, starts = [], range(0, len(cases), SIDE_BY_SIDE)
+    for place, start in enumerate(starts):
+        batch = cases[start : start + SIDE_BY_SIDE]
+        answer = ask(batch, options, part_of(report, place, len(starts)))
+        for index, case in enumerate(batch):
+            reference = reference_for(case, options)
+            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))
+        if answer.run.interrupted:
+            break
+    return compared
