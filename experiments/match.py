@@ -39,6 +39,7 @@ from cortical_attention.readout.style import CYCLE, new_figure, save, style
 from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.many import SIDE_BY_SIDE, compare_many
 from cortical_attention.trials.results import content_of, draw, write_run
+from cortical_attention.trials.systems import NULLS
 
 BOUNDS = {"rate": 1e-6, "spiking": 0.98}  # relative L2 on each; median skill, and share of the algebra's answers
 CHANCE = 0.25
@@ -66,6 +67,7 @@ def main(
     o.within("--sequences", sequences, 1, 10000)
     o.within("--heads", heads, *HEADS)
     every = {each: o.check(**given | {"form": each}) for each in form.split(",")}
+    _check_nulls(wiring, every)
     cases, drawn = match_cases(sequences, seed, heads)
     output.check()
 
@@ -89,6 +91,15 @@ def main(
         output.console.print("interrupted; what was computed until then is written", highlight=False)
     output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return status
+
+
+def _check_nulls(wiring, every):
+    """Refuse a wiring without the algebra or the nulls that the task is about (OptionError)."""
+    for options in every.values():
+        if not NULLS.keys() <= options.system.nulls.keys():
+            raise o.OptionError(
+                f"--wiring is '{wiring}' but needs one that is compared with the nulls {', '.join(NULLS)}"
+            )
 
 
 # Reference
@@ -141,9 +152,10 @@ def judge(result):
     found = []
     for form, each in result.items():
         nulls = each["accuracy_nulls"]
-        exact = all(nulls[name] == CHANCE for name in ("uniform", "key_only"))
+        ignoring = [nulls[name] for name in ("uniform", "key_only")]
         said = "answers that ignore the query are right on exactly one question in four"
-        found.append(Prediction(f"{form} form: {said}", ", ".join(map(per_cent, nulls.values())), exact))
+        exact = all(each == CHANCE for each in ignoring)
+        found.append(Prediction(f"{form} form: {said}", ", ".join(map(per_cent, ignoring)), exact))
         if form == "rate":
             worst = each["relative_l2_largest"]
             found.append(Prediction("rate form: a relative L2 of at most 1e-6", f"{worst:.1e}", worst <= BOUNDS[form]))
@@ -224,7 +236,7 @@ def _write(compared, options, case, drawn, folder):
     if first.answer.output is None:
         return
     save(draw(first), folder / "comparison.png")
-    if first.answer.attention is not None:
+    if first.answer.attention is not None and first.reference.attention.kappa is not None:
         pictures = load_digits_tokens()[2]
         answers = answered(first.answer.output[0]), answered(first.reference.attention.output)
         kappa = first.answer.attention[0], first.reference.attention.kappa

@@ -5,6 +5,7 @@ import pytest
 
 from tests.command import case, run, saved
 
+TOO_MUCH = "calibration sequences with values as large, more cells per value, or a shorter dt"
 SHORT = ("--target", "numpy", "--duration", 0.3, "--quiet")
 SPIKING = ("--form", "spiking", *SHORT)
 
@@ -29,7 +30,7 @@ def test_steps_that_are_too_long_for_the_spikes():
 def test_cells_that_hear_too_few_spikes():
     """A lower unit rate, which was once the advice, is the cause."""
     asked = (*SPIKING, "--settle", 0.05, "--unit-rate", 1)
-    assert advice(*asked) == "a shorter dt, more cells per value or smaller values"
+    assert advice(*asked) == TOO_MUCH
     assert advice(*asked, "--cells", 20) is None
 
 
@@ -37,7 +38,7 @@ def test_numbers_that_are_too_large_for_the_calibration():
     """Values of L5 IT cells are some thirty times those of the sequences that the circuit was calibrated on."""
     small = np.random.default_rng(1).normal(size=(4, 2, 3))
     asked = (*SPIKING, "--settle", 0.3)
-    assert advice(*asked, calibration=0.03 * small) == "a shorter dt, more cells per value or smaller values"
+    assert advice(*asked, calibration=0.03 * small) == TOO_MUCH
     assert advice(*asked, "--dt", 0.25, calibration=0.03 * small) is None
     assert advice(*asked, calibration=small) is None
 

@@ -12,7 +12,7 @@ from cortical_attention.circuits.protocol import RunError
 from cortical_attention.inputs.cases import CaseError, arrays, from_arrays
 from cortical_attention.inputs.suite import N_CALIBRATION, random_case
 from cortical_attention.simulation.attend import attend, calibrate, drawn_for, prepare
-from cortical_attention.simulation.calibrate import drawn_like
+from cortical_attention.simulation.calibrate import N_DRAWN, digests, drawn_like
 from cortical_attention.simulation.settings import SettingError, Settings
 from cortical_attention.trials.calibration import read_calibration, write_calibration
 from cortical_attention.wiring.expressions import WiringError
@@ -80,6 +80,31 @@ def test_a_calibration_on_the_tested_sequence_is_refused_unless_asked_for():
         ca.attend(mixed._replace(calibration_context=np.tile(cross.context, (N_CALIBRATION, 1, 1))), **ask)
 
 
+def test_a_tested_sequence_is_known_in_every_guise():
+    """In single precision, in another order, with itself as its context, with zeros of the other sign."""
+    tokens = np.concatenate([CASE.tokens, np.zeros((1, 6))])[None]
+    for same in (tokens.astype(np.float32), tokens[:, ::-1], tokens * [[[1], [1], [1], [-1]]]):
+        assert digests(same) == digests(tokens) == digests(tokens, tokens)
+    assert digests(1.001 * tokens) != digests(tokens)
+
+
+def test_a_case_of_equal_tokens_is_calibrated_on_drawn_ones():
+    alike = CASE._replace(tokens=np.full((3, 6), 0.5), calibration=None)
+    assert ca.attend(alike, "mask", "spiking", window=0.2 * second, target="numpy").report["calibration"] == "drawn"
+
+
+def test_the_source_is_that_of_this_case(frozen):
+    """Whatever a calibration was made for: given to another case it is given."""
+    ask = {"wiring": "mask", "form": "spiking", "window": 0.2 * second, "target": "numpy"}
+    own = ca.attend(CASE, on_input=True, **ask)
+    other = CASE._replace(tokens=2 * CASE.tokens)
+    assert ca.attend(other, calibration=own.calibration, **ask).report["calibration"] == "given"
+    again = ca.attend(CASE, calibration=own.calibration, on_input=True, **ask)
+    assert again.report["calibration"] == "on input"
+    with pytest.raises(CaseError, match="contains the tested sequence"):
+        ca.attend(CASE, calibration=own.calibration, **ask)
+
+
 def test_forms_without_spikes_need_none():
     answer = ca.attend(CASE, target="numpy")
     assert answer.report["calibration"] is None
@@ -102,13 +127,19 @@ def test_drawn_tokens_have_the_mean_and_covariance_of_the_given_ones():
 def test_drawn_tokens_stay_in_the_span_and_are_never_the_given_ones():
     given = np.random.default_rng(1).normal(size=(1, 3, 6))
     drawn = drawn_like(given)
-    assert drawn.shape == (N_CALIBRATION, 3, 6)
+    assert drawn.shape == (N_DRAWN, 3, 6)
     deviations = given[0] - given[0].mean(axis=0)
     left = (drawn.reshape(-1, 6) - given[0].mean(axis=0)).T
     assert np.linalg.lstsq(deviations.T, left, rcond=None)[1].max(initial=0) < 1e-20
-    single = drawn_like(given[:, :1])
-    assert (np.abs(single).max(axis=(1, 2)) > 0).all()
-    assert not any(np.allclose(each, given[0, 0]) for each in single[:, 0])
+
+
+@pytest.mark.parametrize("tokens", [np.full((1, 1, 50), 3.0), np.full((2, 4, 50), 1e-5), np.zeros((1, 3, 50))])
+def test_tokens_that_are_all_equal_are_drawn_at_their_size(tokens):
+    """They have no covariance; tokens of zero are drawn at the size one."""
+    drawn = drawn_like(tokens, n_sequence=100)
+    size = np.abs(tokens).max() or 1
+    assert drawn.std() == pytest.approx(size, rel=0.05)
+    assert abs(drawn.mean()) < 0.05 * size
 
 
 def test_what_a_mask_closes_does_not_shape_the_draw():
@@ -117,6 +148,8 @@ def test_what_a_mask_closes_does_not_shape_the_draw():
     mask[:, 3] = False
     large = tokens.copy()
     large[0, 3] = 1e9
+    assert np.abs(drawn_for(large, mask=mask)[0]).max() > 1e8  # the token still asks
+    mask[3] = False
     assert np.array_equal(drawn_for(tokens, mask=mask)[0], drawn_for(large, mask=mask)[0])
     cross = {"context": tokens, "mask": mask}
     assert np.array_equal(
@@ -136,6 +169,11 @@ def test_one_calibration_for_several_blocks_has_the_least_unit_rates():
         ca.calibrate([CASE, random_case(4, 4, **SIZES)])
     with pytest.raises(CaseError, match="has no array 'calibration'"):
         ca.calibrate(CASE._replace(calibration=None))
+    for wrong in ([], "mine.npz", 3):
+        with pytest.raises(CaseError, match="cases needs to be one Case, or several"):
+            ca.calibrate(wrong)
+    with pytest.raises(SettingError, match="calibration is 3 but needs to be a Calibration"):
+        ca.attend(CASE, form="spiking", calibration=3)
 
 
 # Saturation
@@ -146,7 +184,12 @@ def test_what_is_beyond_a_frozen_cell_is_counted_and_fails_only_beyond_a_share(f
     with pytest.raises(RunError, match=r"^core was asked for two spikes .*, [0-9]+ times in [0-9]+ spikes; try"):
         attend("mask", beyond, tame, calibration=frozen, **CASE.block._asdict())
     found = attend("mask", CASE.tokens[None], tame, calibration=frozen, **CASE.block._asdict())
-    assert found.run.saturated == {}
+    assert not any(each.beyond.any() for each in found.run.saturated.values())
+    with pytest.raises(
+        RunError, match="core was asked for two spikes"
+    ):  # one input among others, each judged by itself
+        many = np.concatenate([beyond, *[CASE.tokens[None]] * 5])
+        attend("mask", many, tame, calibration=frozen, **CASE.block._asdict())
 
 
 def test_a_small_share_beyond_the_limit_is_reported(frozen, monkeypatch):
@@ -163,7 +206,15 @@ def test_a_small_share_beyond_the_limit_is_reported(frozen, monkeypatch):
 
 # File
 NEGATIVE = json.dumps(
-    {"circuit": "m", "form": "f", "unit_rates_hz": {"core": -1}, "constants": {}, "sequences": [], "source": None}
+    {
+        "circuit": "m",
+        "form": "f",
+        "unit_rates_hz": {"core": -1},
+        "constants": {},
+        "sequences": [],
+        "source": None,
+        "kernels": {},
+    }
 )
 
 
@@ -194,10 +245,22 @@ def test_a_calibration_of_another_circuit_is_refused(frozen):
     with pytest.raises(WiringError, match="has no unit rate for key_memory, memory, normaliser but needs one for each"):
         prepare("memory", CASE.tokens[None], QUICK, frozen, **block)
     other = random_case(3, 3, **SIZES | {"n_head": 3})
-    with pytest.raises(
-        WiringError, match=r"unit rates of shape \(2, 1\) for 'interneuron' but needs those of \(3, 3\)"
-    ):
+    with pytest.raises(WiringError, match=r"unit rates of shape \(2, 1\) for 'interneuron' but needs \(3, 1\)"):
         prepare("mask", other.tokens[None], QUICK, frozen, **other.block._asdict())
+    with pytest.raises(WiringError, match="is that of form 'spiking' but needs to be that of form 'adaptive'"):
+        prepare("mask", CASE.tokens[None], QUICK._replace(form="adaptive"), frozen, **block)
+    with pytest.raises(
+        WiringError, match=r"of 'superficial' is that of kernels elu\+1, elu\+1 but needs that of exp, exp"
+    ):
+        prepare("mask", CASE.tokens[None], QUICK, frozen, kernel="exp", **block)
+
+
+def test_what_fails_on_the_calibration_sequences_says_so():
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(RunError, match="^on the calibration sequences, the simulation diverged"),
+    ):
+        calibrate("mask", 1e200 * CASE.calibration, QUICK, **CASE.block._asdict())
 
 
 def test_commands_make_and_take_a_calibration(tmp_path, monkeypatch):

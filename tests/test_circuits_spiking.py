@@ -18,7 +18,7 @@ from cortical_attention.reference import key_only_attention, linear_attention
 from cortical_attention.simulation import attend as attend_module
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import Settings, attend
-from cortical_attention.simulation.calibrate import Calibration, rate_units, unit_rates
+from cortical_attention.simulation.calibrate import Calibration, kernels_of, rate_units, unit_rates
 from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import SUMS, window_values
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
@@ -124,7 +124,8 @@ def tiny():
     tokens, _, block = draw(2, n_token=2, n_head=1, scale=1.0)
     plan = mask_wiring(TINY, tokens, *block[:4])
     pilot = simulate(plan, RATE, rate_units(plan), dt=1 * ms, target="numpy")
-    return plan, Calibration("mask", "spiking", unit_rates(plan, pilot, SPIKING)).set(plan)[1]
+    found = Calibration("mask", "spiking", unit_rates(plan, pilot, SPIKING), kernels=kernels_of(plan.circuit))
+    return plan, found.set(plan, SPIKING)[1]
 
 
 def run_tiny(tiny, dt=TINY.dt, target="numpy", **more):

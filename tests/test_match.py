@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.experiments import train_match
 from cortical_attention.inputs.digits import load_digits_tokens
 from cortical_attention.inputs.match import (
@@ -22,10 +23,12 @@ from cortical_attention.inputs.match import (
 from cortical_attention.readout.looking import looking
 from cortical_attention.reference.attention import Block, linear_attention
 from cortical_attention.reference.nulls import key_only_attention, uniform_attention
+from cortical_attention.trials.systems import System
 from tests.command import run
 
 pytest.importorskip("sklearn")
 PROMISED = {1: 0.94, 2: 0.95}
+BARE = System("bare", mask_wiring, linear_attention)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,9 @@ def test_the_command_prints_what_scripts_rely_on(tmp_path):
         assert (tmp_path / "out" / name).is_file()
     assert run("match", "--heads", 3).exit_code == 2
     assert run("match", "--sequences", 0).exit_code == 2
+    bare = run("match", "--wiring", "tests.test_match:BARE")
+    assert bare.exit_code == 2
+    assert "needs one that is compared with the nulls uniform, key_only, additive" in bare.output
 
 
 def test_wrong_answers_are_shown_beside_the_right_ones():

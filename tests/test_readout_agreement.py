@@ -229,3 +229,4 @@ def test_an_answer_that_ignores_the_query_identifies_one_token_in_n():
     alike = np.ones((4, 3))
     assert query_identification(alike, alike) == pytest.approx(1 / 4)  # no token can be told from another
     assert query_identification(1e-200 * reference, 1e-200 * reference) == 1
+    assert query_identification(np.ones((1, 3)), np.zeros((1, 3))) is None  # one token cannot be mistaken for another

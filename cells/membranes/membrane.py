@@ -24,7 +24,7 @@ class Drive(NamedTuple):
     calibrate : callable or None
         ``calibrate(population, drives, counted)`` returns constants of the soma and the unit rate (Quantity, Hz), from
         samples of the values at its `ports` (dict of str to ndarray) and the cells per value times the window
-        (Quantity, s); see `simulation.calibrate.calibrated`.
+        (Quantity, s); see `simulation.calibrate.calibration_of`.
     ports : tuple of str
         The ports whose values `calibrate` needs.
     kernels : bool

@@ -14,7 +14,7 @@ from cortical_attention.cells.forms.form import Form as FormType
 from cortical_attention.simulation.engine import PRECISIONS, TARGETS, compiler
 from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
-from cortical_attention.trials.calibration import GIVEN, read_calibration
+from cortical_attention.trials.calibration import read_calibration
 from cortical_attention.trials.loading import loaded
 from cortical_attention.trials.options import NORMALISATIONS, Options
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
@@ -171,7 +171,7 @@ def check(
         record=record,
     )  # fmt: skip
     _check_times(settings.times(), form)
-    given = None if calibration is None else read_calibration(calibration)._replace(source=GIVEN)
+    given = None if calibration is None else read_calibration(calibration)
     return Options(
         wiring, kernel, None if unnormalised else normalisation, settings, given, on_input=calibrate_on_input
     )

@@ -70,8 +70,8 @@ def query_identification(output, reference):
 
     Returns
     -------
-    float
-        A token whose own reference is one of k that are equally near counts 1 / k.
+    float or None
+        A token whose own reference is one of k that are equally near, to rounding, counts 1 / k. None for one token.
 
     Raises
     ------
@@ -79,9 +79,11 @@ def query_identification(output, reference):
         As `relative_l2`.
     """
     output, reference = _pair(output, reference)
+    if len(reference) == 1:
+        return None
     scale = max(np.abs(output).max(), np.abs(reference).max()) or 1.0
-    away = np.linalg.norm(output[:, None] / scale - reference / scale, axis=-1)
-    near = away <= away.min(axis=1, keepdims=True)
+    away = np.array([np.linalg.norm(each / scale - reference / scale, axis=-1) for each in output])
+    near = away <= away.min(axis=1, keepdims=True) * (1 + 1e-9) + 1e-15
     return float((near.diagonal() / near.sum(axis=1)).mean())
 
 

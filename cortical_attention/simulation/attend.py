@@ -128,7 +128,7 @@ def prepare(wiring, tokens, settings, calibration=None, executor=None, **block):
     if calibration is None:
         sequences, others = drawn_for(tokens, **block)
         calibration = calibrate(wiring, sequences, settings, executor, **others)._replace(source="drawn")
-    return Prepared(*calibration.set(plan), settings, calibration)
+    return Prepared(*calibration.set(plan, settings.form), settings, calibration)
 
 
 def calibrate(wiring, tokens, settings, executor=None, **block):
@@ -209,8 +209,8 @@ def drawn_for(tokens, **block):
     """
     mask, context = block.get("mask"), block.get("context")
     rows, columns = (None, None) if mask is None else (np.any(mask, axis=1), np.any(mask, axis=0))
-    if context is None:
-        return drawn_like(tokens, shown=columns), block
+    if context is None:  # a token is shown if it asks or is looked at
+        return drawn_like(tokens, shown=None if mask is None else rows | columns), block
     return drawn_like(tokens, shown=rows), block | {"context": drawn_like(context, shown=columns, stream=1)}
 
 
@@ -222,13 +222,22 @@ def _check_shape(tokens):
 
 def _calibrate_once(plans, brief, settings, found, executor):
     """Calibration by a run of each plan in the rate form, at the unit rates of a calibration found before, or at any."""
-    units = ideal(plans[0], RATE) if found is None else found._replace(constants={})
-    pilots = [(plan, run(Prepared(*units.set(plan), brief, units), executor=executor)) for plan in plans]
-    if any(pilot.interrupted for _, pilot in pilots):
-        raise KeyboardInterrupt
+    units = ideal(plans[0], RATE) if found is None else found._replace(constants={}, form=RATE.name)
+    pilots = [(plan, _pilot(Prepared(*units.set(plan, RATE), brief, units), executor)) for plan in plans]
     counted = settings.cells * settings.times().window
     with engine.device("numpy"):  # cells may be measured, in a run of its own
         return calibration_of(pilots, settings.form, counted, settings.unit_rate)
+
+
+def _pilot(prepared, executor):
+    """Run of calibration sequences in the rate form."""
+    try:
+        found = run(prepared, executor=executor)
+    except RunError as error:
+        raise RunError(f"on the calibration sequences, {error}") from error
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return found
 
 
 def _brief(settings):

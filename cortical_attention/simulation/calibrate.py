@@ -22,6 +22,7 @@ SMALL = 0.5  # chosen: the largest value of a nucleus then has a hundred spikes 
 PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
 N_DRAWN = 16  # chosen: sequences that are drawn where none are given
 DRAWN_SEED = 20261126
+ALIKE = 1e-9  # chosen: tokens that differ by less, relative to the largest, are taken to be equal
 
 
 class Calibration(NamedTuple):
@@ -41,6 +42,8 @@ class Calibration(NamedTuple):
     source : {"given", "drawn", "on input"} or None
         Where the sequences come from: given with the case; drawn with the mean and covariance of the tested tokens; the
         tested sequences themselves. None in a form without spikes, which needs no calibration.
+    kernels : dict of str to dict of str to str
+        Kernels of each population that has any, by port.
     """
 
     circuit: str
@@ -49,17 +52,19 @@ class Calibration(NamedTuple):
     constants: dict = {}
     sequences: tuple = ()
     source: str | None = None
+    kernels: dict = {}
 
     def contains(self, tokens, context=None):
         """Whether any of some sequences (batch, n_token, d_model), and their contexts, is among those of the calibration."""
         return not set(self.sequences).isdisjoint(digests(tokens, context))
 
-    def set(self, plan):
+    def set(self, plan, form):
         """Plan with these constants, and unit rates for its batch.
 
         Parameters
         ----------
         plan : Plan
+        form : Form
 
         Returns
         -------
@@ -69,50 +74,72 @@ class Calibration(NamedTuple):
         Raises
         ------
         WiringError
-            If it lacks a population of the plan, or has other sizes; populations that the plan lacks are left out.
+            If the calibration is that of another form or kernel, lacks a population of the plan, or has other numbers of
+            heads; populations that the plan lacks are left out.
         """
         populations = dict(plan.circuit.populations)
+        if form.name != self.form:
+            raise WiringError(
+                f"the calibration is that of form '{self.form}' but needs to be that of form '{form.name}'"
+            )
         if missing := populations.keys() - self.unit_rates.keys():
             raise WiringError(
                 f"the calibration of circuit '{self.circuit}' has no unit rate for {', '.join(sorted(missing))} but needs "
                 f"one for each population of circuit '{plan.circuit.name}'"
             )
-        for name, constants in ((name, self.constants[name]) for name in populations.keys() & self.constants.keys()):
-            old = populations[name]
-            populations[name] = old._replace(parameters={**old.parameters, **constants})
+        for name, old in populations.items():
+            if self.kernels.get(name, {}) != old.kernels:
+                had, needs = (", ".join(each.values()) or "none" for each in (self.kernels.get(name, {}), old.kernels))
+                raise WiringError(f"the calibration of '{name}' is that of kernels {had} but needs that of {needs}")
+            populations[name] = old._replace(parameters={**old.parameters, **self.constants.get(name, {})})
         units = {name: self._units(populations[name], plan.batch) for name in populations}
         return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
 
     def _units(self, population, batch):
         """Unit rates of a population (Quantity), shape (batch,) or (batch, *sizes)."""
         rates = np.asarray(self.unit_rates[population.name])
-        shape = (batch, *population.shape) if rates.ndim else (batch,)
-        try:
-            return np.broadcast_to(rates, shape).copy() * Hz
-        except ValueError as error:
+        if not rates.ndim:
+            return np.full(batch, rates) * Hz
+        needs = tuple(size if kind == "head" else 1 for kind, size in population.axes)
+        if rates.shape != needs:
             raise WiringError(
-                f"the calibration has unit rates of shape {rates.shape} for '{population.name}' but needs those of "
-                f"{population.shape}"
-            ) from error
+                f"the calibration has unit rates of shape {rates.shape} for '{population.name}' but needs {needs}, one for "
+                "each head"
+            )
+        return np.broadcast_to(rates, (batch, *population.shape)).copy() * Hz
 
 
 def ideal(plan, form):
     """Calibration of a form without spikes: one unit rate for all populations, since rates there have no bound."""
-    return Calibration(plan.circuit.name, form.name, dict.fromkeys(plan.circuit.populations, UNIT_RATE / Hz))
+    units = dict.fromkeys(plan.circuit.populations, UNIT_RATE / Hz)
+    return Calibration(plan.circuit.name, form.name, units, kernels=kernels_of(plan.circuit))
+
+
+def kernels_of(circuit):
+    """Kernels of each population of a circuit that has any (dict)."""
+    return {name: each.kernels for name, each in circuit.populations.items() if each.kernels}
 
 
 def digests(tokens, context=None):
-    """Digest (SHA-256) of each sequence, shape (batch, n_token, d_model), and of its context if there is one."""
-    both = [tokens] if context is None else [tokens, context]
-    both = [np.ascontiguousarray(each, dtype=float) for each in both]
+    """Digest (SHA-256) of each sequence, shape (batch, n_token, d_model), and of its context, which without one is the
+    sequence itself. Sequences are the same if their tokens agree in single precision, in whatever order."""
+    both = [_canonical(tokens), _canonical(tokens if context is None else context)]
     return tuple(sha256(b"".join(each[k].tobytes() for each in both)).hexdigest() for k in range(len(tokens)))
+
+
+def _canonical(sequences):
+    """Sequences in single precision, each with its tokens in lexical order."""
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(sequences, dtype=np.float32) + 0.0  # no negative zero
+    return [np.ascontiguousarray(each[np.lexsort(each.T)]) for each in rounded]
 
 
 def drawn_like(tokens, n_sequence=N_DRAWN, shown=None, stream=0):
     """Sequences of normal tokens with the mean and the covariance of given ones.
 
-    A token is the mean plus a combination of the deviations from it with independent normal weights of variance 1 / (n - 1),
-    n being the number of tokens. A single token is multiplied by a normal number.
+    A token is the mean plus a combination of the deviations from it with independent normal weights of variance
+    1 / (n - 1), n being the number of tokens. Tokens that are all equal have no covariance: components of drawn ones are
+    then independent, with the root mean square of the given ones (or one, if they are zero).
 
     Parameters
     ----------
@@ -129,10 +156,13 @@ def drawn_like(tokens, n_sequence=N_DRAWN, shown=None, stream=0):
     """
     tokens = np.asarray(tokens, dtype=float)
     rows = (tokens if shown is None or not shown.any() else tokens[:, shown]).reshape(-1, tokens.shape[-1])
-    mean = rows.mean(axis=0) if len(rows) > 1 else np.zeros(rows.shape[1])
     rng = np.random.default_rng(np.random.SeedSequence(DRAWN_SEED, spawn_key=(stream,)))
-    weights = rng.standard_normal((n_sequence, tokens.shape[1], len(rows))) / np.sqrt(max(len(rows) - 1, 1))
-    return mean + weights @ (rows - mean)
+    deviations, largest = rows - rows.mean(axis=0), np.abs(rows).max()
+    if np.abs(deviations).max() <= ALIKE * largest:
+        size = largest * np.sqrt(((rows / largest) ** 2).mean()) if largest else 1.0
+        return size * rng.standard_normal((n_sequence, *tokens.shape[1:]))
+    weights = rng.standard_normal((n_sequence, tokens.shape[1], len(rows))) / np.sqrt(len(rows) - 1)
+    return rows.mean(axis=0) + weights @ deviations
 
 
 def rate_units(plan):
@@ -168,7 +198,7 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
             drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in drive.ports}
             constants[name], unit = drive.calibrate(population, drives, counted)
             units[name] = np.asarray(unit / Hz)
-    return Calibration(circuit.name, form.name, units, constants)
+    return Calibration(circuit.name, form.name, units, constants, kernels=kernels_of(circuit))
 
 
 def _joined(drives):

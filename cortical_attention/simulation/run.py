@@ -25,7 +25,7 @@ from cortical_attention.wiring.soma import each_cell
 
 ADVICE = {  # of a run that diverged, or whose cells were asked for too much, by whether the step is longer than by default
     True: ("a shorter dt", "a shorter dt"),
-    False: ("smaller values", "a shorter dt, more cells per value or smaller values"),
+    False: ("smaller values", "calibration sequences with values as large, more cells per value, or a shorter dt"),
 }  # not a lower unit rate, at which each spike weighs more
 
 
@@ -33,15 +33,15 @@ SHARE_BEYOND = 0.01  # chosen: of the spikes of a population; with more the answ
 
 
 class Saturation(NamedTuple):
-    """Spikes of a population in the measured windows: those beyond the limit of its cells, and all."""
+    """Spikes of a population in the measured windows, for each input: those beyond the limit of its cells, and all."""
 
-    beyond: int
-    spikes: int
+    beyond: np.ndarray
+    spikes: np.ndarray
 
     @property
     def share(self):
-        """Spikes beyond the limit, as a share of all."""
-        return self.beyond / max(self.spikes, 1)
+        """Spikes beyond the limit, as a share of all (n_input,)."""
+        return self.beyond / np.maximum(self.spikes, 1)
 
 
 class Run(NamedTuple):
@@ -73,7 +73,7 @@ class Run(NamedTuple):
     precision : {"double", "single"}
         Of the state of cells and synapses.
     saturated : dict of str to Saturation
-        By population, where spikes are beyond the limit of their cells; empty if interrupted.
+        Of the populations whose cells have a limit; empty if interrupted.
     """
 
     records: tuple
@@ -137,12 +137,14 @@ def simulate(
         If a population or variable to record is not there.
     RunError
         If `dt` exceeds the shortest time constant of the form, a value is not finite, or more than a share `SHARE_BEYOND` of
-        the measured spikes of a population is beyond the limit of its cells.
+        the measured spikes of a population is beyond the limit of its cells for any input; of a part (`given`) that is left
+        to `refuse_saturation`.
     """
     _refuse_long_steps(form, dt)
     start = time.perf_counter()
     target, reason = engine.choose(target, work(plan, form, dt, cells, shared))
-    given = initial_state(plan, form, cells, seed, record) if given is None else given
+    whole = given is None
+    given = initial_state(plan, form, cells, seed, record) if whole else given
     _measure_cells(plan, form, dt)
     signals = signals_of(form)
     with engine.device(target, precision):
@@ -167,7 +169,8 @@ def simulate(
         if not interrupted:
             _refuse_what_failed(wired, readings, form, dt)
             saturated = _saturated(wired, monitors, plan.protocol, form)
-            _refuse_saturation(wired, saturated, form, dt)
+            if whole:
+                refuse_saturation(plan.circuit, saturated, form, dt)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
         name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
@@ -288,26 +291,37 @@ def _refuse_what_failed(wired, readings, form, dt):
 
 
 def _saturated(wired, monitors, protocol, form):
-    """Saturation of the populations that were asked, in a measured window, for more than their cells can give."""
+    """Saturation of the populations whose cells have a limit, in the measured windows."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
 
     def counted(name, variable):
-        each = read(monitors, name, variable)
-        return int((each[last] - each[first]).sum())
+        each, n_input = read(monitors, name, variable), wired.concrete[name].shape[0] // protocol.n_memory
+        return (each[last] - each[first]).sum(axis=0).reshape(n_input, -1).sum(axis=1)
 
     limited = [name for name in monitors if form.of(_cell(wired, name)).limit]
-    beyond = {name: counted(name, "saturated") for name in limited}
-    return {name: Saturation(each, counted(name, "count")) for name, each in beyond.items() if each}
+    return {name: Saturation(counted(name, "saturated"), counted(name, "count")) for name in limited}
 
 
-def _refuse_saturation(wired, saturated, form, dt):
-    """Raise RunError where too many spikes of a population are beyond the limit of its cells."""
+def refuse_saturation(circuit, saturated, form, dt):
+    """Refuse a run in which too many spikes of a population are beyond the limit of its cells, for any input.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    saturated : dict of str to Saturation
+    form : Form
+    dt : Quantity
+
+    Raises
+    ------
+    RunError
+    """
     for name, each in saturated.items():
-        if each.share > SHARE_BEYOND:
-            sentence, advice = form.of(_cell(wired, name)).limit.sentence, ADVICE[dt > form.dt][1]
-            raise RunError(
-                f"{name} was asked for {sentence}, {each.beyond} times in {each.spikes} spikes; try {advice}"
-            )
+        worst = each.share.argmax()
+        if each.share[worst] > SHARE_BEYOND:
+            sentence, advice = form.of(circuit.populations[name].cell).limit.sentence, ADVICE[dt > form.dt][1]
+            beyond, spikes = each.beyond[worst], each.spikes[worst]
+            raise RunError(f"{name} was asked for {sentence}, {beyond} times in {spikes} spikes; try {advice}")
 
 
 def _values(reading, concrete, unit_rate, protocol, form):

@@ -19,7 +19,7 @@ from brian2 import Hz, Quantity, second
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.cut import HEAD, cut_initial, cut_units, n_head_of, part, refuse_noise, stages, where
 from cortical_attention.simulation.initial import Initial, initial_state
-from cortical_attention.simulation.run import Run, Saturation, simulate, work
+from cortical_attention.simulation.run import Run, Saturation, refuse_saturation, simulate, work
 from cortical_attention.simulation.traces import RecordError, request_of
 from cortical_attention.wiring.circuit import Sent
 from cortical_attention.wiring.expand import expand_population
@@ -68,7 +68,9 @@ def spread(
     first = _nuclei(whole, names.first, {}, chosen, told)
     areas = _areas(whole, names.areas, _sent(whole, first), chosen, executor, told)
     last = _nuclei(whole, names.last, _sent(whole, (*first, *areas)), chosen, told)
-    return _joined(whole, (*first, *areas, *last), chosen, f"{reason}; head by head", time.perf_counter() - start)
+    found = _joined(whole, (*first, *areas, *last), chosen, f"{reason}; head by head", time.perf_counter() - start)
+    refuse_saturation(plan.circuit, found.saturated, form, dt)
+    return found
 
 
 class _Whole(NamedTuple):
@@ -223,11 +225,10 @@ def _joined_record(whole, name, parts):
 
 
 def _joined_saturation(runs):
-    """Saturation of each population over all parts; of a part without it the spikes are not known, and left out."""
+    """Saturation of each population over all parts."""
     found = {}
     for name, each in (item for run in runs for item in run.saturated.items()):
-        old = found.get(name, Saturation(0, 0))
-        found[name] = Saturation(old.beyond + each.beyond, old.spikes + each.spikes)
+        found[name] = Saturation(*(a + b for a, b in zip(found.get(name, (0, 0)), each, strict=True)))
     return found
 
 

@@ -16,7 +16,8 @@ from cortical_attention.trials.systems import blaming
 
 GIVEN, DRAWN, ON_INPUT = "given", "drawn", "on input"
 SCHEMA_VERSION = 1
-WORDS = ("circuit", "form", "unit_rates_hz", "constants", "sequences", "source")
+WORDS = ("circuit", "form", "unit_rates_hz", "constants", "sequences", "source", "kernels")
+SOURCES = (GIVEN, DRAWN, ON_INPUT, None)
 
 
 def calibration_for(tokens, context, block, options, sequences=None, executor=None):
@@ -50,23 +51,28 @@ def calibration_for(tokens, context, block, options, sequences=None, executor=No
     """
     if not options.settings.form.spikes:
         return None
-    found = options.calibration
-    if found is None:
-        source = ON_INPUT if options.on_input else DRAWN if sequences is None else GIVEN
-        own = block | {"context": context}
-        if source == GIVEN:
-            tested, own = sequences[0], block | {"context": sequences[1]}
-        elif source == ON_INPUT:
-            tested = tokens
-        else:
-            tested, own = drawn_for(tokens, **own)
-        found = calibrate(options.system, tested, options.settings, executor, **own)._replace(source=source)
-    if not options.on_input and found.source != ON_INPUT and found.contains(tokens, context):
-        raise CaseError(
-            "the calibration contains the tested sequence but needs to be of other sequences; take it out, or ask for a "
-            "calibration on the input with --calibrate-on-input (on_input=True)"
-        )
-    return found
+    own = block | {"context": context}
+    if options.calibration is not None:
+        return _labelled(options.calibration, tokens, context, options.on_input)
+    if options.on_input:
+        return calibrate(options.system, tokens, options.settings, executor, **own)._replace(source=ON_INPUT)
+    if sequences is None:
+        drawn, own = drawn_for(tokens, **own)
+        return calibrate(options.system, drawn, options.settings, executor, **own)._replace(source=DRAWN)
+    own |= {"context": sequences[1]}
+    return _labelled(calibrate(options.system, sequences[0], options.settings, executor, **own), tokens, context, False)
+
+
+def _labelled(calibration, tokens, context, on_input):
+    """Calibration that was given, with its source; refused if it contains a tested sequence and that is not asked for."""
+    if not calibration.contains(tokens, context):
+        return calibration._replace(source=GIVEN)
+    if on_input:
+        return calibration._replace(source=ON_INPUT)
+    raise CaseError(
+        "the calibration contains the tested sequence but needs to be of other sequences; take it out, or ask for a "
+        "calibration on the input with --calibrate-on-input (on_input=True)"
+    )
 
 
 def calibrate_cases(cases, options):
@@ -91,6 +97,8 @@ def calibrate_cases(cases, options):
     WiringError, RunError, KeyboardInterrupt
         As `simulation.attend.calibrate`.
     """
+    if not cases or not all(isinstance(case, Case) for case in cases):
+        raise CaseError("cases needs to be one Case, or several")
     if not options.settings.form.spikes:
         raise SettingError(
             f"form is '{options.settings.form.name}', which needs no calibration; it needs to have spikes"
@@ -128,6 +136,7 @@ def text_of(calibration: Calibration) -> dict:
         "form": calibration.form,
         "source": calibration.source,
         "unit_rates_hz": {name: np.asarray(each).tolist() for name, each in calibration.unit_rates.items()},
+        "kernels": calibration.kernels,
         "constants": constants,
         "sequences": list(calibration.sequences),
     }
@@ -169,14 +178,14 @@ def read_calibration(path: str | Path) -> Calibration:
 
 def _of_text(content):
     """Calibration from the content of its file; whatever is wrong with it raises one of Python's own errors."""
-    circuit, form, rates, constants, sequences, source = (content[name] for name in WORDS)
+    circuit, form, rates, constants, sequences, source, kernels = (content[name] for name in WORDS)
     units = {name: np.array(each, dtype=float) for name, each in rates.items()}
-    if not units or not all(np.isfinite(each).all() and (each > 0).all() for each in units.values()):
+    if not units or not all(each.size and np.isfinite(each).all() and (each > 0).all() for each in units.values()):
         raise ValueError
     fitted = {name: {each: _quantity(**value) for each, value in given.items()} for name, given in constants.items()}
-    if not fitted.keys() <= units.keys():
+    if not {*fitted, *kernels} <= units.keys() or source not in SOURCES or not isinstance(sequences, list):
         raise ValueError
-    return Calibration(str(circuit), str(form), units, fitted, tuple(map(str, sequences)), source)
+    return Calibration(str(circuit), str(form), units, fitted, tuple(map(str, sequences)), source, kernels)
 
 
 def _quantity(value, dimensions):

@@ -180,7 +180,7 @@ def present(case, options, report=None, executor=None):
     RunError
         If the simulation failed.
     KeyboardInterrupt
-        If the pilot was interrupted, or one of several heads run apart.
+        If the calibration was interrupted, or one of several heads run apart.
     """
     system = options.system
     with blaming(system, options.settings.form):
@@ -272,7 +272,7 @@ def plan_of(case, options):
     -------
     dict
         `target` and `reason` (the target of the run and why), `expected_s` (dict of str to float: seconds by target, without
-        the pilot), and the fields of `simulation.engine.Work`.
+        the calibration), and the fields of `simulation.engine.Work`.
 
     Raises
     ------
@@ -318,7 +318,7 @@ def describe(answer, reference, options, case, index=0):
             "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
             if not run.interrupted
             else None,
-            "saturated": {name: each.share for name, each in run.saturated.items()},
+            "saturated": {name: each.share[index] for name, each in run.saturated.items() if each.beyond[index]},
             "calibration": answer.calibration.source,
             "wiring": options.system.name,
             "form": form.name,

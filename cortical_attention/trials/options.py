@@ -16,7 +16,7 @@ from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 NORMALISATIONS = ("recurrent", "feedforward", "output")
 RESTORED = (
     "wiring", "form", "kernel", "normalisation", "window", "settle", "dt", "write", "unit_rate", "cells", "shared",
-    "target", "seed", "record",
+    "target", "seed", "record", "on_input",
 )  # fmt: skip
 UNITS = {"window": second, "settle": second, "dt": second, "write": second, "unit_rate": Hz}
 
@@ -157,5 +157,5 @@ def restored(text):
     others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record")}
     others["precision"] = text.get("precision", "double")  # of which older results do not speak
     settings = Settings(form=text["form"], **numbers, **others)
-    on_input = text.get("on_input", True)  # older results were calibrated so
+    on_input = text["on_input"]
     return Options(text["wiring"], text["kernel"], text["normalisation"], settings, on_input=on_input).checked()

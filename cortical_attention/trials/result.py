@@ -201,7 +201,9 @@ class Result(NamedTuple):
         RunError
             If the wiring or the form was given as an object of Python, or the simulation fails.
         """
-        return _run(self.case, restored(self.provenance["options"])._replace(calibration=self.calibration))
+        options = restored(self.provenance["options"])
+        given = self.calibration if self.calibration.source == GIVEN else None  # others are found again
+        return _run(self.case, options._replace(calibration=given))
 
 
 def attend(
@@ -280,7 +282,9 @@ def attend(
         precision=precision, seed=seed, record=record,
     )  # fmt: skip
     if isinstance(calibration, str | Path):
-        calibration = read_calibration(calibration)._replace(source=GIVEN)
+        calibration = read_calibration(calibration)
+    if not isinstance(calibration, Calibration | None):
+        raise SettingError(f"calibration is {calibration!r} but needs to be a Calibration, or the path of its file")
     result = _run(case, Options(wiring, kernel, normalisation, settings, calibration, on_input).checked())
     if not result.report["settled"]:
         why = "it was interrupted" if result.report["interrupted"] else result.report["reason"]
@@ -317,7 +321,7 @@ def calibrate(
         If the simulation fails.
     """
     settings = Settings(form=form, window=window, unit_rate=unit_rate, cells=cells, target=target)
-    cases = [cases] if isinstance(cases, Case) else list(cases)
+    cases = [cases] if isinstance(cases, Case) or not isinstance(cases, Sequence) else list(cases)
     return calibrate_cases(cases, Options(wiring, kernel, normalisation, settings).checked())
 
 
@@ -349,7 +353,9 @@ def load(folder: str | Path) -> Result:
     """
     folder = _path(folder)
     missing = [
-        name for name in ("case.npz", "run.json", "comparison.json", "recording.h5") if not exists(folder / name)
+        name
+        for name in ("case.npz", "run.json", "calibration.json", "comparison.json", "recording.h5")
+        if not exists(folder / name)
     ]
     if missing:
         raise FolderError(f"{folder} has no {missing[0]} but needs to be the folder of a result of compare")
