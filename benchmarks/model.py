@@ -22,7 +22,10 @@ DT, WINDOW = 0.5e-3, 1.0  # s
 GATE = 0.25  # s; the interneurons hold the strength they start with for so long: one phase of `circuits.protocol`
 SETTLE = 2.0  # s; as in cells.forms
 UNIT_RATE, CEILING = 100.0, 300.0  # Hz
-PEAK, PEAK_OF_INHIBITION = 280.0, 200.0  # Hz; of the largest number of a population, as in simulation.calibrate
+PEAK, PEAK_OF_INHIBITION = (
+    280.0,
+    200.0,
+)  # Hz; of the largest number of a population, the shares of `simulation.calibrate`
 SIGMA, POOL_MAX, TAU_START = 1e-9, 3.0, 5e-3  # the last in s; as in cells.interneuron
 POPULATIONS = (
     "core", "matrix", "higher_order", "intratelencephalic", "pyramidal_tract", "superficial", "interneuron",

@@ -100,7 +100,8 @@ def circuit(case, form, precision="double"):
         form, real.WINDOW * second, real.SETTLE * second, real.DT[form] * second, cells=real.CELLS, target="cpp",
         precision=precision, record="sample",
     )  # fmt: skip
-    prepared = attend.prepare("mask", case.tokens[None], settings, **case.block._asdict())
+    calibration = attend.calibrate("mask", case.calibration, settings, **case.block._asdict())
+    prepared = attend.prepare("mask", case.tokens[None], settings, calibration, **case.block._asdict())
     with clocked() as seen:
         answer = attend.read(prepared, attend.run(prepared))
     run = answer.run

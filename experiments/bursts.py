@@ -22,8 +22,8 @@ dendrite for any drive; written before any run, and to be judged from both table
 
 Reference: `reference.linear_attention` and its nulls on `inputs.suite`; cells of Naud & Sprekeler (2018),
 `cells.membranes.two_compartment`, or `cells.membranes.calcium_spike`. The map from drives to currents is fitted on a
-surface of the cell measured beforehand (`cells.membranes.product`); of each case it uses the distributions of queries,
-keys, values and measured attention.
+surface of the cell measured beforehand (`cells.membranes.product`); it uses the distributions of queries, keys, values and
+attention in the calibration sequences of each case.
 
 Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
