@@ -185,10 +185,8 @@ def test_what_is_beyond_a_frozen_cell_is_counted_and_fails_only_beyond_a_share(f
         attend("mask", beyond, tame, calibration=frozen, **CASE.block._asdict())
     found = attend("mask", CASE.tokens[None], tame, calibration=frozen, **CASE.block._asdict())
     assert not any(each.beyond.any() for each in found.run.saturated.values())
-    with pytest.raises(
-        RunError, match="core was asked for two spikes"
-    ):  # one input among others, each judged by itself
-        many = np.concatenate([beyond, *[CASE.tokens[None]] * 5])
+    many = np.concatenate([beyond, *[CASE.tokens[None]] * 5])  # one input among others is judged by itself
+    with pytest.raises(RunError, match="core was asked for two spikes"):
         attend("mask", many, tame, calibration=frozen, **CASE.block._asdict())
 
 
