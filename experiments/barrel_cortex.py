@@ -29,6 +29,7 @@ from cortical_attention.inputs.photograph import PATCH, photograph_tokens
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.formats import number, per_cent, shares
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.simulation.engine import compiler
 from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json
 from cortical_attention.trials.comparison import compare, plan_of
 from cortical_attention.trials.pictures import NULLS_TITLE, null_series, nulls_of
@@ -159,6 +160,7 @@ def main(
     """Simulate an area of barrel cortex."""
     o.within("--size", size, 2, LARGEST)
     chosen = o.some_of("--wirings", wirings, tuple(SYSTEMS)), o.some_of("--forms", forms, FORMS)
+    target = "cpp" if target == "auto" and compiler() is not None else target  # in steps alone always the fastest
     given = {"duration": duration, "settle": settle, "dt": dt, "unit_rate": unit_rate, "target": target, "seed": seed}
     given["record"] = "sample"
     jobs = {
