@@ -15,7 +15,6 @@ Found: `--form spiking --duration 6` reproduces each image to 1 per cent.
 Run time: about two minutes for 20 images in both forms.
 """
 
-import json
 from functools import partial
 from typing import Annotated
 
@@ -24,10 +23,10 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.forms import in_each_form
+from cortical_attention.command.forms import conclude, in_each_form
 from cortical_attention.command.output import Output, with_output
-from cortical_attention.command.status import INTERRUPTED, script
-from cortical_attention.command.tables import judgement, say_predictions
+from cortical_attention.command.status import script
+from cortical_attention.command.tables import judgement
 from cortical_attention.inputs.digits import digit_cases, load_digits_tokens, predict, split
 from cortical_attention.readout.files import write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
@@ -79,15 +78,7 @@ def main(
         {"images": images, **content_of(cases[0])},
     )  # fmt: skip
     result = summarise(results, labels[chosen])
-    write_json(folder / "digits.json", result)
-    if output.json:
-        print(json.dumps(result))
-    _print(result, results, output.console)
-    say_predictions("digits", judge(result), output.console)
-    if status == INTERRUPTED:
-        output.console.print("interrupted; what was computed until then is written", highlight=False)
-    output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
-    return status
+    return conclude("digits", result, partial(_print, result, results), judge(result), status, folder, output)
 
 
 def outputs(compared):

@@ -16,7 +16,7 @@ and with a calibration on each input only the last one failed, by little.
 Reference: `reference.linear_attention`; the rate form agrees with it to 1e-6. Counting:
 `simulation.settle.spike_variance`.
 
-Run time: six minutes; with --quick half a minute.
+Run time: three minutes; with --quick half a minute.
 """
 
 from typing import Annotated

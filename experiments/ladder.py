@@ -9,8 +9,8 @@ pathway with its own inhibition there was no prediction; for its stages, see `bu
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` and its nulls, on `inputs.suite` and on
 handwritten digits. Seeds set initial phases and noise; all seeds run side by side in one network.
 
-Run time: hours with eight seeds at all rungs, most of them for biophysical cells; `ladder.csv` has it for each input, and
-`--workers` divides it. Of digits biophysical cells were tested on one (`--images 1`); with 10 cells per value the target
+Run time: half an hour with four seeds and two workers at all rungs, most of it for biophysical cells; `ladder.csv` has it
+for each input. Of digits biophysical cells were tested on one (`--images 1`); with 10 cells per value the target
 rates of L5 PT cells exceed their range there, and the run fails.
 A stopped ladder resumes; results of other settings are kept, results of other code are computed again.
 """

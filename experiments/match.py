@@ -11,10 +11,9 @@ each tag is right for two of eight (`inputs.match`).
 Reference: Granier & Senn (2025), Algorithm 1; `reference.linear_attention` with the weights of `experiments.train_match`.
 The images of the test sequences were not used in training, nor in calibration.
 
-Run time: about a minute for 10 sequences in both forms.
+Run time: half a minute for 10 sequences in both forms.
 """
 
-import json
 from functools import partial
 from typing import Annotated
 
@@ -23,10 +22,10 @@ import typer
 from rich.table import Table
 
 from cortical_attention.command import options as o
-from cortical_attention.command.forms import in_each_form
+from cortical_attention.command.forms import conclude, in_each_form
 from cortical_attention.command.output import Output, with_output
-from cortical_attention.command.status import INTERRUPTED, script
-from cortical_attention.command.tables import judgement, say_predictions
+from cortical_attention.command.status import script
+from cortical_attention.command.tables import judgement
 from cortical_attention.inputs.digits import load_digits_tokens
 from cortical_attention.inputs.match import HEADS, answered, match_cases, right_items
 from cortical_attention.readout.agreement import relative_l2
@@ -80,17 +79,9 @@ def main(
         {"sequences": sequences, **content_of(cases[0])},
     )  # fmt: skip
     result = summarise(results, drawn)
-    write_json(folder / "match.json", result)
     if any(curves_of(each, drawn) for each in results.values()):
         save(draw_curves(results, drawn), folder / "over_time.png")
-    if output.json:
-        print(json.dumps(result))
-    _print(result, results, output.console)
-    say_predictions("match", judge(result), output.console)
-    if status == INTERRUPTED:
-        output.console.print("interrupted; what was computed until then is written", highlight=False)
-    output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
-    return status
+    return conclude("match", result, partial(_print, result, results), judge(result), status, folder, output)
 
 
 def _check_nulls(wiring, every):

@@ -1,7 +1,10 @@
 """An experiment on many cases in several forms: one folder for each form, written as soon as the form is done."""
 
+import json
+
 from cortical_attention.command.status import DONE, INTERRUPTED, status_by
-from cortical_attention.readout.files import result_folder
+from cortical_attention.command.tables import say_predictions
+from cortical_attention.readout.files import result_folder, write_json
 from cortical_attention.trials.results import open_folder
 
 
@@ -53,3 +56,34 @@ def in_each_form(experiment, every, output, label, run, write, content):
         if status == INTERRUPTED:
             break
     return results, status, folder
+
+
+def conclude(experiment, result, show, predictions, status, folder, output):
+    """Write and print the result of all forms.
+
+    Parameters
+    ----------
+    experiment : str
+    result : dict
+        Content of EXPERIMENT.json.
+    show : callable
+        Prints the table to a console.
+    predictions : list of Prediction
+    status, folder
+        As `in_each_form` returns them.
+    output : Output
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    write_json(folder / f"{experiment}.json", result)
+    if output.json:
+        print(json.dumps(result))
+    show(output.console)
+    say_predictions(experiment, predictions, output.console)
+    if status == INTERRUPTED:
+        output.console.print("interrupted; what was computed until then is written", highlight=False)
+    output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    return status

@@ -38,7 +38,7 @@ class Calibration(NamedTuple):
     constants : dict of str to dict of str to Quantity or float
         Constants of the cells by population and name, where the form fits them.
     sequences : tuple of str
-        Digest of each calibration sequence (`digest`).
+        Digest of each calibration sequence (`digests`).
     source : {"given", "drawn", "on input"} or None
         Where the sequences come from: given with the case; drawn with the mean and covariance of the tested tokens; the
         tested sequences themselves. None in a form without spikes, which needs no calibration.
