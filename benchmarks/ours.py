@@ -63,7 +63,8 @@ def run(model, form, shared=True, paired=False, target="cpp", precision="double"
     """
     block, runs_as = model.block, FORMS[form]
     runs_as = runs_as._replace(coding=runs_as.coding._replace(paired=paired))
-    plan = mask_wiring(TIMES, model.tokens[None], block.W_Q, block.W_K, block.W_V, block.W_O)
+    plan = mask_wiring(TIMES, model.tokens[None], block.W_Q, block.W_K, block.W_V, block.W_O, normaliser="slow")
+    plan = _starting(plan, of.start_of_inhibition(model, form))
     units = {name: np.atleast_1d(unit)[None] * Hz for name, unit in of.unit_rates(model, form).items()}
     units = {name: unit if name == "interneuron" else unit[:, 0] for name, unit in units.items()}
     with clocked() as seen:
@@ -74,6 +75,14 @@ def run(model, form, shared=True, paired=False, target="cpp", precision="double"
     spikes = _spikes(answer, plan.protocol.phase) if runs_as.spikes else None
     run_s = answer.wall if seen.run_s is None else seen.run_s
     return of.Outcome(output, run_s, seen.compile_s, float(answer.t_stop / second), spikes, answer.n_cell, seen.program)
+
+
+def _starting(plan, values):
+    """Plan whose interneurons start with values (n,)."""
+    populations = dict(plan.circuit.populations)
+    inhibition = populations["interneuron"]
+    populations["interneuron"] = inhibition._replace(inputs=inhibition.inputs | {"start": values[None, None]})
+    return plan._replace(circuit=plan.circuit._replace(populations=populations))
 
 
 def _spikes(answer, phase):

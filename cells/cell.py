@@ -1,6 +1,9 @@
 """Cell type: ports of input, the rule that combines them, a slow state of its own, and its place in the anatomy."""
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 GLUTAMATE, GABA = "glutamate", "GABA"
 
@@ -24,7 +27,7 @@ class CellType(NamedTuple):
     variable : str
         The name of that variable.
     starts_at_ceiling : bool
-        Initial value of the variable: the top of its range, which `state` names VARIABLE_start (True), or zero.
+        Whether a cell with a port `start`, the initial value of its variable, starts at the highest rate of its membrane.
     parameters : dict
         Constants of `state`: Brian2 quantities or values without unit.
     fast : tuple of str
@@ -45,6 +48,11 @@ class CellType(NamedTuple):
         Default recording: a sample of its cells, or all.
     sources : dict of str to str
         Source of each of the `parameters`, by name: a citation, or "chosen: " and the reason.
+    fit : callable or None
+        ``fit(values, drives)`` returns inputs of ports (dict of str to ndarray) that calibration sets, from the values of
+        the population, shape (n_window, batch, *sizes), on the calibration sequences, and the values at its ports.
+    stand_in : CellType or None
+        Cell that takes its place during calibration; None: itself.
     """
 
     name: str
@@ -64,3 +72,26 @@ class CellType(NamedTuple):
     membrane: str = "pyramidal"
     recorded: str = "sample"
     sources: dict[str, str] = {}
+    fit: Callable | None = None
+    stand_in: "CellType | None" = None
+
+
+def in_the_middle(values, drives):
+    """The initial value of a cell in the middle of its calibrated range: the geometric mean for each head.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_window, batch, n_head, ...)
+        On the calibration sequences.
+    drives : dict
+        Not used.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (1, n_head, 1, ...)
+        One where all values of a head are zero.
+    """
+    others = (0, 1, *range(3, values.ndim))
+    positive = values > 0
+    logarithms = np.log(np.where(positive, values, 1.0)).sum(axis=others, keepdims=True)
+    return {"start": np.exp(logarithms / np.maximum(positive.sum(axis=others, keepdims=True), 1))[0]}

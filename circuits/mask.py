@@ -15,11 +15,13 @@ core (tokens), matrix (tokens; the context in cross-attention)
 
 import numpy as np
 
-from cortical_attention.cells.interneuron import POOLING, RECURRENT
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
+from cortical_attention.cells.sensory import KEY
 from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.circuits.normalisers import NORMALISERS
+from cortical_attention.circuits.normalisers.divided import Divided
 from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named, shown
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
@@ -27,7 +29,7 @@ from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
 def mask_wiring(
     times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel="elu+1",
-    normalisation="recurrent", A=None,
+    normaliser="pi", A=None,
 ):  # fmt: skip
     """Circuit and protocol of the mask wiring.
 
@@ -46,8 +48,8 @@ def mask_wiring(
         True where a microcolumn is open.
     kernel : str
         phi of the L2/3 dendrites.
-    normalisation : {"recurrent", "feedforward", "output"} or None
-        Input of the interneurons. None: a constant shunt of 1.
+    normaliser : str or None
+        Inhibitory circuit that divides by Z (`circuits.normalisers.NORMALISERS`). None: a constant shunt of 1.
     A : ndarray, shape (d_value, d_key), optional
         Weights from L2/3 to the apical dendrite of L5 IT; None: ones.
 
@@ -57,7 +59,7 @@ def mask_wiring(
 
     Notes
     -----
-    ``normalisation="output"`` is wrong by design: the attention sums to sqrt(Z). Where phi underflows (relu) Z is zero,
+    ``normaliser="output"`` is wrong by design: the attention sums to sqrt(Z). Where phi underflows (relu) Z is zero,
     the macrocolumn is silent and its output zero.
     """
     tokens, context = shown(tokens, tokens if context is None else context, mask)
@@ -77,18 +79,20 @@ def mask_wiring(
         Projection("intratelencephalic", "pyramidal_tract.soma", "hijv -> hiv", like_signs=True),
         Projection("pyramidal_tract", "higher_order.soma", "hiv, hmv -> im", W_O),
     ]
-    if normalisation is not None:
-        populations |= _inhibition(normalisation, superficial, protocol.n_phase)
-        projections += _inhibitory_projections(normalisation, W_Q, W_K)
+    normalised = ()
+    if normaliser is not None:
+        biases = {"basal": b_Q, "apical": b_K}
+        inhibition = NORMALISERS[normaliser](_divided(sizes, superficial, biases, W_Q, W_K, mask, protocol.n_phase))
+        populations |= inhibition.populations
+        projections += inhibition.projections
+        normalised = (ATTENTION_SUM, inhibition.gain, inhibition.exact)
     circuit = Circuit("mask", populations, tuple(projections))
-    normalised = (ATTENTION_SUM, GAIN) if normalisation else (None, None)
     return Plan(circuit, protocol, len(tokens), OUTPUT, ATTENTION, *normalised)
 
 
 OUTPUT = Reading("higher_order")
 ATTENTION = Reading("superficial", sum=("key",))  # kappa, as the L2/3 cells carry it
 ATTENTION_SUM = Reading("superficial", sum=("context", "key"))
-GAIN = Reading("interneuron")
 
 
 def _sizes(W_Q, W_V, tokens, context):
@@ -143,25 +147,36 @@ def _attention_to_value(A):
     return Projection("superficial", "intratelencephalic.apical", "hijk, vk -> hijv", A)
 
 
-def _inhibition(normalisation, superficial, n_phase):
-    """Interneurons, one per macrocolumn, which keep their initial strength for one phase, until keys and queries arrive; and
-    the undivided L2/3 cells that drive feed-forward inhibition."""
-    cell = RECURRENT if normalisation == "recurrent" else POOLING
-    gate = (np.arange(n_phase) > 0).astype(float)[:, None, None, None]
-    interneuron = Population("interneuron", cell, superficial.axes[:2], inputs={"gate": gate})
-    if normalisation != "feedforward":
-        return named(interneuron)
-    return named(interneuron, superficial._replace(name="undivided"))
+def _divided(sizes, superficial, biases, W_Q, W_K, mask, n_phase):
+    """L2/3 cells as a normaliser needs to know them. Without a gate of their own, interneurons that start at their ceiling
+    wait for one phase."""
+    kernels, bias = {"apical": superficial.kernels["apical"]}, biases["apical"]
+    keys = Population(
+        "keys", KEY, axes_of(sizes, "head", "context", "key"), kernels,
+        inputs=given(apical=None if bias is None else bias[None, :, None, :]),
+    )  # fmt: skip
+    bias = biases["basal"]
+    return Divided(
+        pooled=superficial,
+        letters={"superficial": "hijk"},
+        axes=axes_of(sizes, "head", "token", "key"),
+        component="hik",
+        drives=tuple(_key_and_query("superficial", W_Q, W_K)),
+        query=Projection("core", "{}.basal", "im, hkm -> hik", W_Q),
+        biases=given(basal=None if bias is None else bias[None, :, None, :]),
+        keys=_open(Projection("keys", "{}", "hjk -> hik"), mask),
+        key_cells=named(keys),
+        key_drives=(Projection("matrix", "keys.apical", "jm, hkm -> hjk", W_K),),
+        gate=None,
+        closed=(np.arange(n_phase) > 0).astype(float)[:, None, None, None],
+    )
 
 
-def _inhibitory_projections(normalisation, W_Q, W_K):
-    """Pool of a macrocolumn, and its shunt."""
-    pooled = "undivided" if normalisation == "feedforward" else "superficial"
-    return [
-        *(_key_and_query(pooled, W_Q, W_K) if pooled == "undivided" else []),
-        Projection(pooled, "interneuron.pool", "hijk -> hi"),
-        Projection("interneuron", "superficial.shunt", "hi -> hijk"),
-    ]
+def _open(projection, mask):
+    """Projection from the context onto macrocolumns, of those tokens that the mask opens to each."""
+    if mask is None:
+        return projection
+    return projection._replace(expression="hjk, ij -> hik", weights=np.asarray(mask, dtype=float))
 
 
 def _protocol(times):

@@ -26,11 +26,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cortical_attention.cells.interneuron import POOLING, RECURRENT
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.memory import MEMORY
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
+from cortical_attention.circuits.normalisers import NORMALISERS
+from cortical_attention.circuits.normalisers.divided import Divided
 from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named, shown
 from cortical_attention.circuits.protocol import Protocol, phase_of
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
@@ -38,14 +39,14 @@ from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
 def memory_wiring(
     times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel="elu+1",
-    normalisation="recurrent", writes="matrix",
+    normaliser="pi", writes="matrix",
 ):  # fmt: skip
     """Circuit and protocol of the memory wiring.
 
     Parameters
     ----------
-    times, tokens, W_Q, W_K, W_V, W_O, context, b_Q, b_K, b_V, mask, kernel, normalisation
-        As for `circuits.mask.mask_wiring`; ``normalisation=None`` is the proposal of version 3.
+    times, tokens, W_Q, W_K, W_V, W_O, context, b_Q, b_K, b_V, mask, kernel, normaliser
+        As for `circuits.mask.mask_wiring`; ``normaliser=None`` is the proposal of version 3.
     writes : {"matrix", "core"}
         Nucleus of keys and values; the other carries the query. The abstract of version 3 leaves this open.
 
@@ -69,10 +70,12 @@ def memory_wiring(
         Population("higher_order", HIGHER_ORDER, axes_of(sizes, "model"), signed="soma"),
     )
     projections = _writing(writes, W_K, W_V) + _reading(reads, W_Q, W_O)
-    if normalisation is not None:
-        populations |= _inhibition(normalisation, populations["normaliser"], schedule.query >= 0)
-        projections += _inhibitory_projections(normalisation, reads, W_Q)
-    normalised = (ATTENTION_SUM, GAIN) if normalisation else (None, None)
+    normalised = ()
+    if normaliser is not None:
+        inhibition = NORMALISERS[normaliser](_divided(populations["normaliser"], reads, W_Q, schedule.query >= 0))
+        populations |= inhibition.populations
+        projections += inhibition.projections
+        normalised = (ATTENTION_SUM, inhibition.gain, inhibition.exact)
     circuit = Circuit("memory", populations, tuple(projections), dict.fromkeys(BREAKS[writes], OPEN))
     protocol = schedule.protocol._replace(memory_of=row_of, n_memory=len(rows))
     return Plan(circuit, protocol, len(tokens), OUTPUT, None, *normalised)
@@ -80,7 +83,6 @@ def memory_wiring(
 
 OUTPUT = Reading("higher_order")  # of token i in query window i
 ATTENTION_SUM = Reading("normaliser", sum=("key",))  # of the row of the constant 1
-GAIN = Reading("interneuron")
 
 
 OPEN = "version 3 of the paper is known by its abstract, which leaves open which nucleus reaches which layer"
@@ -191,26 +193,21 @@ def _reading(nucleus, W_Q, W_O):
     ]
 
 
-def _inhibition(normalisation, normaliser, asking):
-    """One interneuron per head, with its gate open during queries; and the drivers of feed-forward inhibition."""
-    cell = RECURRENT if normalisation == "recurrent" else POOLING
+def _divided(normaliser, nucleus, W_Q, asking):
+    """L5 IT cells as a normaliser needs to know them: the row of the constant 1 is pooled, the others are divided too."""
     gate = asking.astype(float)[:, None, None]
-    interneuron = Population("interneuron", cell, normaliser.axes[:1], inputs={"gate": gate})
-    if normalisation != "feedforward":
-        return named(interneuron)
-    return named(interneuron, normaliser._replace(name="undivided"))
-
-
-def _inhibitory_projections(normalisation, nucleus, W_Q):
-    """Pool of the row of the constant 1, and its shunt of both kinds of L5 IT cells."""
-    pooled = "undivided" if normalisation == "feedforward" else "normaliser"
-    undivided = [
-        Projection(nucleus, "undivided.basal", "m, hkm -> hk", W_Q),
-        Projection("key_memory", "undivided.apical", "hk -> hk"),
-    ]
-    return [
-        *(undivided if pooled == "undivided" else []),
-        Projection(pooled, "interneuron.pool", "hk -> h"),
-        Projection("interneuron", "intratelencephalic.shunt", "h -> hvk"),
-        Projection("interneuron", "normaliser.shunt", "h -> hk"),
-    ]
+    query = Projection(nucleus, "{}.basal", "m, hkm -> hk", W_Q)
+    return Divided(
+        pooled=normaliser,
+        letters={"intratelencephalic": "hvk", "normaliser": "hk"},
+        axes=normaliser.axes,
+        component="hk",
+        drives=(query._replace(target="normaliser.basal"), Projection("key_memory", "normaliser.apical", "hk -> hk")),
+        query=query,
+        biases={port: each for port, each in normaliser.inputs.items() if port == "basal"},
+        keys=Projection("key_memory", "{}", "hk -> hk"),
+        key_cells={},
+        key_drives=(),
+        gate=gate,
+        closed=gate,
+    )

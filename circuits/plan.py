@@ -45,6 +45,8 @@ class Plan(NamedTuple):
     attention_sum, gain : Reading or None
         Sum of attention, which normalisation keeps at one, and values of the interneurons (batch, n_head, n_token);
         None without normalisation.
+    exact : bool
+        Whether that sum is one at the fixed point: a normaliser that leaks comes near it only.
     layers : dict of str to dict of str to Reading
         Of a stack: readings by name of layer and by the names above.
     """
@@ -56,6 +58,7 @@ class Plan(NamedTuple):
     attention: Reading | None = None
     attention_sum: Reading | None = None
     gain: Reading | None = None
+    exact: bool = True
     layers: dict = {}
 
     def read(self, reading, values):

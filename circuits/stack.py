@@ -56,7 +56,7 @@ def stack(*plans, into=("core.soma", "matrix.soma"), residual=False):
     """Plan of layers, with the answer of each as the input of the next; layer k has the prefix "layer_k".
 
     Each layer begins after the settling time of the one below, so the stack settles for the sum of these times; until
-    then the interneurons of a layer keep their initial strength.
+    then the interneurons of a layer keep their initial strength, where they have a gate.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def stack(*plans, into=("core.soma", "matrix.soma"), residual=False):
             projections += _upwards(f"layer_{k}", plans[k - 1], prefix, into, residual)
     circuit = join(circuits, projections, name=" on ".join(plan.circuit.name for plan in reversed(plans)))
     layers = {f"layer_{k + 1}": _readings_of(plan, f"layer_{k + 1}_") for k, plan in enumerate(plans)}
-    return Plan(circuit, protocol, plans[0].batch, **layers[f"layer_{len(plans)}"], layers=layers)
+    exact = all(plan.exact for plan in plans)
+    return Plan(circuit, protocol, plans[0].batch, **layers[f"layer_{len(plans)}"], exact=exact, layers=layers)
 
 
 def _refuse_what_does_not_fit(plans):

@@ -40,7 +40,7 @@ WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
 # Reference
 def asked(case, options):
     """Further arguments of the algebra for a case, besides tokens and block."""
-    normalised = options.normalisation is not None
+    normalised = options.normaliser is not None
     return {"context": case.context, "mask": case.mask, "kernel": options.kernel, "normalised": normalised}
 
 

@@ -17,14 +17,12 @@ A stopped ladder resumes; results of other settings are kept, results of other c
 
 import sys
 import time
-from concurrent.futures import as_completed
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from brian2 import second
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.protocol import RunError
@@ -39,7 +37,7 @@ from cortical_attention.readout.files import check_folder, forget
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.simulation.attend import prepare, read
 from cortical_attention.simulation.attend import run as run_prepared
-from cortical_attention.trials.batch import Prediction, part_of, write
+from cortical_attention.trials.batch import Prediction, as_done, write
 from cortical_attention.trials.calibration import calibration_for
 from cortical_attention.trials.comparison import figures_of, reference_for
 from cortical_attention.trials.ladder_figure import draw, say_more, table_of
@@ -125,7 +123,7 @@ def present(job, options, n_seed, report=None):
     tokens, context = (np.stack(each) for each in zip(*map(sequences, job.cases), strict=True))
     tokens, context = (np.tile(each, (n_seed, 1, 1)) for each in (tokens, context))
     n_token, block = tokens.shape[1], job.cases[0].block._asdict()
-    block |= {"kernel": options.kernel, "normalisation": options.normalisation}
+    block |= {"kernel": options.kernel, "normaliser": options.normaliser}
     with blaming(options.system, options.settings.form):
         others = job.cases[0].calibration, job.cases[0].calibration_context
         others = others[0], others[0] if others[1] is None else others[1]
@@ -178,15 +176,9 @@ def rows_of(job, options, n_seed, report=None):
 def answers(missing, given, n_seed, report=None, executor=None):
     """Jobs, in the order in which they are done, each with a function that gives its rows, or raises what went wrong."""
     asked = [(job, partial(rows_of, job, options_of(job, given), n_seed)) for job in missing]
-    if executor is None:
-        yield from ((job, partial(ask, part_of(report, k, len(asked)))) for k, (job, ask) in enumerate(asked))
-        return
-    asked.sort(key=lambda each: _size(each[0]), reverse=True)  # or else the longest run goes on alone at the end
-    futures = {executor.submit(ask): job for job, ask in asked}
-    for k, future in enumerate(as_completed(futures)):
-        yield futures[future], future.result
-        if report:
-            report(0 * second, (k + 1) / len(futures), 0 * second, 0 * second)
+    if executor is not None:
+        asked.sort(key=lambda each: _size(each[0]), reverse=True)  # or else the longest run goes on alone at the end
+    yield from as_done(asked, report, executor)
 
 
 def _size(job):

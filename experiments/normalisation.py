@@ -1,7 +1,8 @@
-"""Three wirings of divisive inhibition: which of them divides attention by its sum.
+"""Wirings of divisive inhibition: which of them divides attention by its sum.
 
-Question: which inhibitory wiring makes the attention of every head and token sum to one: the gated recurrent loop, the
-feed-forward pool of undivided products, or the literal reading of the paper, a pool of the divided cells?
+Question: which inhibitory wiring makes the attention of every head and token sum to one: a recurrent loop, with or without
+a proportional term, feed-forward inhibition, factorised or by sister cells, or the literal reading of the paper, a pool of
+the divided cells?
 
 Prediction: with recurrent and feed-forward inhibition attention sums to 1, with the pool of the divided cells to sqrt(Z),
 each to 1e-6 in the rate form; the last is wrong by that factor and is judged not settled.
@@ -31,7 +32,9 @@ N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
 AGREE = 1e-6  # relative, of the sums in the rate form
 WRONG = "output"
 POOLS = {
-    "recurrent": "recurrent loop",
+    "pi": "recurrent loop with a proportional term",
+    "slow": "recurrent loop",
+    "factorised": "factorised feed-forward drive",
     "feedforward": "feed-forward pool",
     WRONG: "pool of the divided cells",
 }
@@ -40,12 +43,12 @@ POOLS = {
 # Circuit
 def circuits(options):
     """Options of each inhibitory wiring."""
-    return {name: options._replace(normalisation=name) for name in POOLS}
+    return {name: options._replace(normaliser=name) for name in POOLS}
 
 
 # Protocol
 def run(case, options, report=None):
-    """Let the same circuit answer with each of the three.
+    """Let the same circuit answer with each of them.
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ def row(name, case, answer, options):
     wrong = predicted_output(name, case, attention)
     return {
         "inhibition": POOLS[name],
-        "normaliser": attention.normaliser,
+        "z": attention.normaliser,
         "predicted_sum": predicted,
         "measured_sum": measured,
         "sum_relative_error": float(np.abs(measured / predicted - 1).max()),
@@ -105,7 +108,7 @@ def judge(rows):
     found = []
     for each in rows:
         tolerance = AGREE if each["form"] == "rate" else rows[0]["sum_tolerance"]
-        off, wrong = each["sum_relative_error"], each["normalisation"] == WRONG
+        off, wrong = each["sum_relative_error"], each["normaliser"] == WRONG
         found.append(
             Prediction(
                 f"sum of {'sqrt(Z)' if wrong else '1'} to {tolerance:.1e} with a {each['inhibition']}",
@@ -119,7 +122,7 @@ def judge(rows):
 # Figure
 def draw(rows):
     """Figure: measured sum of attention of every head and token against that for a pool of the divided cells."""
-    wrong = np.sqrt(rows[0]["normaliser"])
+    wrong = np.sqrt(rows[0]["z"])
     series = {each["inhibition"]: (wrong, each["measured_sum"]) for each in rows}
     return against(series, "sqrt(Z)", "sum of attention, measured")
 
@@ -155,17 +158,17 @@ def main(
     *,
     output: Output,
 ):
-    """Wire inhibition in three ways."""
+    """Wire inhibition in five ways."""
     options = o.check(**locals(), record="sample")
     case = random_case(seed, N_TOKEN, scale=SCALE)
     output.check()
-    with output.progress(f"three inhibitory wirings, {form} form") as report:
+    with output.progress(f"{len(POOLS)} inhibitory wirings, {form} form") as report:
         rows, swept = run(case, options, report)
     folder = open_folder("normalisation", options, content_of(case), output.out, output.overwrite, output.about)
     result = swept.result(rows, form=form, wiring=wiring)
     figure, content = draw(rows) if rows else None, run_json(options, swept)
     output.report("normalisation", folder, result, figure, content, _table(rows, options), judge(rows))
-    return status_of(swept, [each["settled"] for each in rows if each["normalisation"] != WRONG])
+    return status_of(swept, [each["settled"] for each in rows if each["normaliser"] != WRONG])
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_numbers_that_are_too_large_for_the_calibration():
     small = np.random.default_rng(1).normal(size=(4, 2, 3))
     asked = (*SPIKING, "--settle", 0.3)
     assert advice(*asked, calibration=0.03 * small) == TOO_MUCH
-    assert advice(*asked, "--dt", 0.25, calibration=0.03 * small) is None
+    assert advice(*asked, "--dt", 0.1, calibration=0.03 * small) is None
     assert advice(*asked, calibration=small) is None
 
 

@@ -101,7 +101,7 @@ def test_brainpy_is_the_same_model(c_answer):
 def test_the_constants_are_those_of_the_forms():
     for form in (RATE, SPIKING):
         of_dendrites = form.synapses.tau_slow, form.synapses.tau_fast, form.synapses.tau_pool
-        known = (*of_dendrites, form.membrane.lag, form.tau_loop)
+        known = (*of_dendrites, form.membrane.lag, PARAMETERS["lags"] * form.tau_loop)
         assert tuple(map(float, known)) == pytest.approx(of.TAUS[form.name], rel=1e-12)
     assert float(SPIKING.membrane.ceiling) == of.CEILING
     assert (PARAMETERS["sigma_g"], PARAMETERS["pool_max"]) == (of.SIGMA, of.POOL_MAX)

@@ -67,8 +67,8 @@ def test_inhibition_by_a_conductance_takes_attention_down_to_one(place, needed):
         "mask", case.tokens[None], settings, **case.block._asdict()
     )  # its least driven macrocolumn needs none
     answer = attend("mask", case.tokens[None], settings, calibration=given, **case.block._asdict())
-    free = attend("mask", case.tokens[None], settings, normalisation=None, **case.block._asdict())
-    conductance = answer.run.values["interneuron"][-1]
+    free = attend("mask", case.tokens[None], settings, normaliser=None, **case.block._asdict())
+    conductance = answer.run.values["interneuron"][answer.plan.protocol.windows[0]].mean(axis=0)
     assert conductance.min() < needed / 2 < needed < conductance.max() < LARGEST  # nS
     assert answer.attention_sum.max() < 1.3 < 2 < free.attention.sum(axis=-1).max()
 

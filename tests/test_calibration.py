@@ -38,7 +38,7 @@ def test_an_input_alone_and_among_others_has_the_same_spikes(form):
     """On a quarter of a second, since equal spikes are equal from the first."""
     settings = QUICK._replace(form=form)
     given = calibrate("mask", CASE.calibration, settings, **CASE.block._asdict())
-    others = np.stack([CASE.tokens, 2 * CASE.tokens, CASE.calibration[0]])
+    others = np.stack([CASE.tokens, 1.2 * CASE.tokens, CASE.calibration[0]])
     alone = attend("mask", CASE.tokens[None], settings, calibration=given, **CASE.block._asdict())
     among = attend("mask", others, settings, calibration=given, **CASE.block._asdict())
     assert spikes_of(alone) == spikes_of(among)
@@ -212,6 +212,7 @@ NEGATIVE = json.dumps(
         "sequences": [],
         "source": None,
         "kernels": {},
+        "inputs": {},
     }
 )
 
@@ -220,7 +221,8 @@ def test_a_calibration_is_read_as_it_was_written(frozen, tmp_path):
     given = frozen._replace(constants={"superficial": {"I_s0": 300.123 * pA, "sigma_g": 0.25}})
     write_calibration(given, tmp_path / "one.json")
     found = read_calibration(tmp_path / "one.json")
-    assert found._replace(unit_rates={}) == given._replace(unit_rates={})
+    assert found._replace(unit_rates={}, inputs={}) == given._replace(unit_rates={}, inputs={})
+    assert np.array_equal(found.inputs["interneuron"]["start"], given.inputs["interneuron"]["start"])
     assert found.constants["superficial"]["I_s0"].dim is given.constants["superficial"]["I_s0"].dim
     assert all(np.array_equal(found.unit_rates[name], each) for name, each in given.unit_rates.items())
 

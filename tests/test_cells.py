@@ -7,7 +7,7 @@ from brian2 import Clock, Hz, Network, NeuronGroup, ms, second
 from cortical_attention.cells import interneuron, intratelencephalic, memory, pyramidal_tract, relay, superficial
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
-from cortical_attention.cells.interneuron import PARAMETERS, POOLING, RECURRENT
+from cortical_attention.cells.interneuron import INTEGRATING, PARAMETERS, POOLING, PROPORTIONAL
 from cortical_attention.cells.kernels import KERNELS
 from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.reference import KERNELS as ALGEBRA
@@ -111,11 +111,12 @@ def test_a_memory_cell_holds_what_was_written():
 
 def test_a_pooling_interneuron_holds_sigma_and_its_drive():
     drive = {"pool": np.array([[0.0, 1e-3, 1.0, 50.0, 1e4]])}
-    duration = 25 * RATE.tau_loop
+    tau_g = PARAMETERS["lags"] * RATE.tau_loop
+    duration = 25 * tau_g
     found = alone(POOLING, drive, duration)
     expected = interneuron.steady_rate(100.0, drive["pool"][0])
     # g starts at one; its soma follows with a lag that has long passed: lambda exp(-lambda t) of two leaky stages
-    slack = 2 * left(duration, RATE.tau_loop) * np.abs(100.0 - expected)
+    slack = 2 * left(duration, tau_g) * np.abs(100.0 - expected)
     assert np.all(np.abs(found - expected) <= slack + 1e4 * EPS * expected)
 
 
@@ -134,7 +135,7 @@ def test_what_must_follow_quickly_has_fast_synapses(form):
     ]
     assert {form.synapses.tau(*port) / ms for port in fast} == {form.synapses.tau_fast / ms}
     assert {form.synapses.tau(*port) / ms for port in slow + somata} == {form.synapses.tau_slow / ms}
-    assert form.synapses.tau(RECURRENT, "pool") == form.synapses.tau(POOLING, "pool") == form.synapses.tau_pool
+    assert form.synapses.tau(INTEGRATING, "pool") == form.synapses.tau(POOLING, "pool") == form.synapses.tau_pool
     assert form.synapses.tau_pool <= form.synapses.tau_fast <= form.synapses.tau_slow
 
 
@@ -177,7 +178,13 @@ def test_negative_control_kernels_are_told_apart():
 Z = 10.0 ** np.arange(-3, 8)
 
 
-def divided(pool_max):
+DIVISIVE = (
+    Projection("superficial", "interneuron.pool", "jk -> "),
+    Projection("interneuron", "superficial.shunt", " -> jk"),
+)
+
+
+def divided(pool_max, cell=INTEGRATING):
     """Rates of the interneuron and of the cells it divides, for drives that sum to each Z, one a batch row."""
     share = np.random.default_rng(2).dirichlet(np.ones(6)).reshape(2, 3)
     drive = Z[:, None, None] * share
@@ -185,13 +192,9 @@ def divided(pool_max):
         "superficial": Population(
             "superficial", SUPERFICIAL, (("context", 2), ("key", 3)), inputs={"basal": drive, "apical": 1 + 0 * drive}
         ),
-        "interneuron": Population("interneuron", RECURRENT, (), parameters={"pool_max": pool_max}),
+        "interneuron": Population("interneuron", cell, (), parameters={"pool_max": pool_max}),
     }
-    projections = (
-        Projection("superficial", "interneuron.pool", "jk -> "),
-        Projection("interneuron", "superficial.shunt", " -> jk"),
-    )
-    found = settle(Circuit("loop", populations, projections), RATE.settle, batch=len(Z))
+    found = settle(Circuit("loop", populations, DIVISIVE), RATE.settle, batch=len(Z))
     return found["interneuron"], found["superficial"], drive
 
 
@@ -201,13 +204,13 @@ def unsettled(z):
     Far from its fixed point g grows at most by (pool_max - 1) / tau_g and decays at most by 1 / tau_g. Near it log g
     obeys tau_g s + 1 / (lags) = 0: two somata, a dendrite and a pool; its slowest root is left, taken as double.
     """
-    tau_g = RATE.tau_loop / second
+    tau_g = PARAMETERS["lags"] * RATE.tau_loop / second
     growth = np.where(z > 1, PARAMETERS["pool_max"] - 1, 1) / tau_g
     lags = (
         RATE.membrane.lag,
         RATE.membrane.lag,
         RATE.synapses.tau(SUPERFICIAL, "shunt"),
-        RATE.synapses.tau(RECURRENT, "pool"),
+        RATE.synapses.tau(INTEGRATING, "pool"),
     )
     polynomial = np.poly1d([tau_g, 0])
     for lag in lags:
@@ -226,6 +229,27 @@ def test_the_divisive_loop_holds_z_over_ten_decades():
     assert np.all(np.abs(s / shares - 1) < unsettled(Z)[:, None, None])
     assert np.all(np.abs(s.sum(axis=(1, 2)) / 100 - 1) < unsettled(Z) + PARAMETERS["sigma_g"] / Z)
     assert unsettled(Z).max() < 1e-4  # the tolerance itself is a tight one
+
+
+def test_a_proportional_term_leaves_the_fixed_point_and_settles_sooner():
+    """After a sixth of the settling time the loop over one lag is done; the one over four lags is not."""
+    drive = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+
+    def relative_error(cell):
+        populations = {
+            "superficial": Population(
+                "superficial",
+                SUPERFICIAL,
+                (("context", 2), ("key", 2)),
+                inputs={"basal": drive, "apical": 1 + 0 * drive},
+            ),
+            "interneuron": Population("interneuron", cell, ()),
+        }
+        found = settle(Circuit("loop", populations, DIVISIVE), RATE.settle / 6)["interneuron"]
+        return abs(found[0] / (UNIT / Hz) / drive.sum() - 1)
+
+    assert relative_error(PROPORTIONAL) < 1e-4
+    assert relative_error(INTEGRATING) > 10 * relative_error(PROPORTIONAL)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # it overflows, which is the point

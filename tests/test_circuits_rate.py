@@ -102,7 +102,7 @@ def test_biases_and_a_mask_with_a_closed_row(wiring):
 @pytest.mark.parametrize("wiring", WIRINGS)
 def test_unnormalised(wiring):
     drawn = draw(2, 2)
-    answer = ask(wiring, drawn, NO_LOOP, normalisation=None)
+    answer = ask(wiring, drawn, NO_LOOP, normaliser=None)
     agrees(answer, algebra(drawn, normalised=False))
     assert answer.attention_sum is None
     assert not answer.settled.sum_error.any()
@@ -112,7 +112,7 @@ def test_unnormalised(wiring):
 @pytest.mark.parametrize("wiring", WIRINGS)
 def test_feedforward_inhibition_is_exact(wiring):
     drawn = draw(3, 2)
-    answer = ask(wiring, drawn, normalisation="feedforward")
+    answer = ask(wiring, drawn, normaliser="feedforward")
     agrees(answer, algebra(drawn))
     assert np.abs(answer.attention_sum - 1).max() <= AGREE
 
@@ -121,7 +121,7 @@ def test_feedforward_inhibition_is_exact(wiring):
 def test_negative_control_pooling_the_divided_output_sums_to_the_root_of_z(wiring):
     """The literal reading (SCIENCE section 4): only the scale is wrong, so that ratios hide it; `settled` does not."""
     drawn = draw(4, 2)
-    answer, reference = ask(wiring, drawn, normalisation="output"), algebra(drawn)
+    answer, reference = ask(wiring, drawn, normaliser="output"), algebra(drawn)
     root = np.sqrt(reference.normaliser)
     assert answer.attention_sum == pytest.approx(root, rel=AGREE)
     assert not answer.settled.settled.any()
@@ -197,7 +197,7 @@ def test_negative_control_a_normaliser_that_dies_is_not_settled():
     """Without its saturation the loop runs away at large Z, and leaves a network that is still, and silent."""
     tokens, _, block = drawn = draw(9, 4, scale=3.0)
     times = Settings(RATE).times()
-    plan = mask_wiring(times, tokens, *block[:4], kernel="exp")
+    plan = mask_wiring(times, tokens, *block[:4], kernel="exp", normaliser="slow")
     large = algebra(drawn, kernel="exp").normaliser.max(axis=(1, 2)) > 1e5
     assert large.any()
     populations = dict(plan.circuit.populations)

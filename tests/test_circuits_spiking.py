@@ -30,9 +30,9 @@ CEILING = 300  # Hz: above it no cortical cell fires, and no cell is calibrated
 BEYOND = 1.5  # what an input may ask beyond the sequences of the calibration
 
 
-def ask(wiring, drawn, report=None, **times):
+def ask(wiring, drawn, report=None, normaliser="pi", **times):
     """What a circuit answers in spikes."""
-    return asking.ask(wiring, drawn, SPIKING, times, report)
+    return asking.ask(wiring, drawn, SPIKING, times, report, normaliser=normaliser)
 
 
 def check(answer, drawn):
@@ -110,7 +110,7 @@ def test_a_token_without_drive_leaves_the_next_one_its_inhibition():
 
 def test_too_short_a_settling_time_is_not_settled():
     """The inhibition starts at its ceiling, and is still on its way while it is measured."""
-    answer = ask("mask", draw(1, n_token=2, n_head=1), settle=50 * ms, window=500 * ms)
+    answer = ask("mask", draw(1, n_token=2, n_head=1), normaliser="slow", settle=50 * ms, window=500 * ms)
     assert not answer.settled.settled.any()
     assert (answer.settled.sum_error > answer.settled.sum_tolerance).all()
 

@@ -213,7 +213,7 @@ def test_help_says_what_a_mask_means():
 
 def test_wrong_normalisation_does_not_settle():
     words = (
-        "--normalisation",
+        "--normaliser",
         "output",
         "--settle",
         "0.3",
@@ -323,7 +323,7 @@ def test_help_shows_what_is_stated(monkeypatch):
 def test_script():
     result = python("-m", "cortical_attention.experiments.compare", "--help")
     assert result.returncode == 0
-    assert "--normalisation" in result.stdout
+    assert "--normaliser" in result.stdout
 
 
 def test_script_ends_as_the_command_does(monkeypatch, capsys):

@@ -73,7 +73,7 @@ def test_numbers_that_overflow(scale, kernel):
 
 
 @pytest.mark.parametrize(
-    "option", ["--kernel", "--wiring", "--form", "--normalisation", "--dendrites", "--target", "--record"]
+    "option", ["--kernel", "--wiring", "--form", "--normaliser", "--dendrites", "--target", "--record"]
 )
 def test_unknown_word(option):
     check_refused("compare", saved(), option, "nonsense", names=(option, "nonsense"))

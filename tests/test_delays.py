@@ -220,9 +220,11 @@ def test_spikes_that_carry_an_amount_are_refused():
     line = next(each for each in circuit.projections if each.source == "superficial")
     membrane = BIOPHYSICAL.of(circuit.populations["superficial"].cell)
     refuse_carried(expand_projection(circuit, line, BIOPHYSICAL, 1), membrane, BIOPHYSICAL)  # negative control
-    for more in ({"delay": 2 * ms}, {"plasticity": DEPRESSING}):
+    for more in ({"delay": 3 * ms}, {"plasticity": DEPRESSING}):
         pathway = expand_projection(circuit, line._replace(**more), BIOPHYSICAL, 1)
-        with pytest.raises(WiringError, match=r"superficial -> .*carry what they release.*neither a delay nor"):
+        with pytest.raises(
+            WiringError, match=r"superficial -> .*carry what they release.*neither short-term plasticity nor a delay"
+        ):
             refuse_carried(pathway, membrane, BIOPHYSICAL)
 
 
@@ -267,6 +269,7 @@ def test_the_pilot_releases_as_the_spikes_do():
 def test_heads_run_apart_answer_as_the_whole(form):
     plan = plan_of(**WITH)
     units, options = dict.fromkeys(plan.circuit.populations, UNITS), {"dt": DT, "target": "numpy"}
+    units["interneuron"] = UNITS / 10
     whole, plain = (simulate(each, form, units, **options) for each in (plan, plan_of()))
     apart = spread(plan, form, units, executor=Here(), **options)
     for name, values in whole.values.items():

@@ -208,7 +208,7 @@ def test_values_are_exact_and_belong_to_their_cells():
     }  # fmt: skip
     fast = [each["of"] for each in found["constants"] if (each["name"], each["value"]) == ("tau_m", 0.01)]
     assert fast == [["interneuron"]]
-    assert row(found, "tau_g", "cell type")["value"] == float(ADAPTIVE.tau_loop)
+    assert row(found, "tau_loop", "cell type")["value"] == float(ADAPTIVE.tau_loop)
     assert row(found, "tau_fast", "dendrite")["of"] == ["superficial.shunt"]
     assert row(found, "current_of", "membrane")["value"] is None  # nothing was measured
 

@@ -85,6 +85,7 @@ def test_preferences_for_other_models_change_nothing(form, monkeypatch):
     """Adaptive cells have a refractory time and constants of their own."""
     plan, of = plan_of(), FORMS[form]
     units = {name: unit / 10 for name, unit in rate_units(plan).items()}  # far below the ceiling
+    units["interneuron"] = units["interneuron"] / 10
     asked = {"dt": of.dt, "target": "numpy", "seed": 2}
     before = simulate(plan, of, units, **asked)
     for name, value in OTHERS.items():

@@ -111,15 +111,16 @@ def test_only_the_pool_of_the_divided_cells_sums_to_the_root_of_z():
     case, options = random_case(0, 3, scale=2.0, **SMALL), rates()
     rows, _ = normalisation.run(case, options)
     root = np.sqrt(linear_attention(case.tokens, case.block).normaliser)
-    recurrent, feedforward, wrong = (each["measured_sum"] for each in rows)
+    *right, wrong = (each["measured_sum"] for each in rows)
     assert wrong == pytest.approx(root, rel=AGREE)
-    assert recurrent == pytest.approx(np.ones_like(root), rel=AGREE)
-    assert feedforward == pytest.approx(np.ones_like(root), rel=AGREE)
+    assert len(right) == 4
+    for each in right:
+        assert each == pytest.approx(np.ones_like(root), rel=AGREE)
     assert np.abs(root - 1).min() > MARGIN * AGREE
-    assert [each["settled"] for each in rows] == [True, True, False]
-    assert rows[2]["relative_l2"] == pytest.approx(rows[2]["predicted_relative_l2"], rel=AGREE)
+    assert [each["settled"] for each in rows] == [True] * 4 + [False]
+    assert rows[4]["relative_l2"] == pytest.approx(rows[4]["predicted_relative_l2"], rel=AGREE)
     assert held(normalisation.judge(rows))
-    passed_off = rows[2] | {"normalisation": "recurrent", "predicted_sum": 1.0, "sum_relative_error": root.max() - 1}
+    passed_off = rows[4] | {"normaliser": "slow", "predicted_sum": 1.0, "sum_relative_error": root.max() - 1}
     assert not held(normalisation.judge([passed_off]))
 
 
@@ -261,14 +262,14 @@ def test_an_interrupted_sweep_writes_what_it_has(monkeypatch, tmp_path):
     asked = []
 
     def ask(cases, options, report):
-        asked.append(options.normalisation)
+        asked.append(options.normaliser)
         if len(asked) == 2:
             raise KeyboardInterrupt
         return batch.ask(cases, options, report)
 
     monkeypatch.setattr(normalisation, "ask", ask)
     status, out, _ = call("normalisation", "--out", str(tmp_path), "--target", "numpy", "--json", "--quiet")
-    assert (status, asked) == (INTERRUPTED, ["recurrent", "feedforward"])
+    assert (status, asked) == (INTERRUPTED, ["pi", "slow"])
     written = json.loads((tmp_path / "normalisation.json").read_text())
     assert written == json.loads(out)
     assert (written["interrupted"], len(written["rows"])) == (True, 1)

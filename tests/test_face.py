@@ -261,9 +261,9 @@ WRONG = {
     ),
     "a kernel that is not there": ({"kernel": "tanh"}, SettingError, "kernel is 'tanh' but needs to be one of elu"),
     "a normalisation that is not there": (
-        {"normalisation": "both"},
+        {"normaliser": "both"},
         SettingError,
-        "normalisation is 'both' but needs to be None or one of",
+        "normaliser is 'both' but needs to be None or one of",
     ),
     "a precision that is not there": (
         {"precision": "half"},

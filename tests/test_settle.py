@@ -36,7 +36,7 @@ def draw(seed=0, **scales):
 def judged(numbers_of):
     """Judgement of a made-up run in rates of the unnormalised mask wiring: `numbers_of` (name, phase, shape)."""
     tokens, block = draw()
-    plan = mask_wiring(TIMES, tokens, *block[:4], normalisation=None)
+    plan = mask_wiring(TIMES, tokens, *block[:4], normaliser=None)
     values = {
         name: np.array([np.full((1, *each.shape), numbers_of(name, phase)) for phase in range(plan.protocol.n_phase)])
         for name, each in plan.circuit.populations.items()
@@ -75,7 +75,7 @@ def test_too_long_a_step_is_not_settled(monkeypatch):
     monkeypatch.setattr(Form, "shortest_time_constant", lambda form: ("tau", second))  # or it is refused
     tokens, block = draw()
     settings = Settings(RATE, dt=20 * ms, target="numpy")
-    answer = attend("mask", tokens, settings, **block._asdict(), normalisation=None)
+    answer = attend("mask", tokens, settings, **block._asdict(), normaliser=None)
     assert np.isfinite(answer.output).all()
     assert not answer.settled.settled.any()
 

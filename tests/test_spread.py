@@ -77,12 +77,12 @@ def plan_of(wiring=mask_wiring, batch=1, n_token=3, times=BRIEF_TIMES, **more):
 
 
 def units_of(plan, unit=100):
-    """Unit rates, about `unit` Hz; each cell of an interneuron has its own, a quarter, as after a pilot in spikes."""
+    """Unit rates, about `unit` Hz; each cell of an interneuron has its own, a tenth, as after a pilot in spikes."""
     units = {}
     for k, (name, each) in enumerate(plan.circuit.populations.items()):
-        shape = (plan.batch, *each.shape) if each.cell.starts_at_ceiling else (plan.batch,)
+        shape = (plan.batch, *each.shape) if each.cell.role == "divisive" else (plan.batch,)
         spread_out = 1 + 0.1 * np.arange(np.prod(shape)).reshape(shape)
-        units[name] = (unit / 4 if each.cell.starts_at_ceiling else unit + 5 * k) * spread_out * Hz
+        units[name] = (unit / 10 if each.cell.role == "divisive" else unit + 5 * k) * spread_out * Hz
     return units
 
 
@@ -130,11 +130,11 @@ def biased():
 PLANS = {
     "cross-attention, biases, mask; a synapse a pair": lambda: (plan_of(**biased()), {"shared": False, "seed": 3}),
     "undivided cells, weights A; two inputs, two cells per value": lambda: (
-        plan_of(batch=2, normalisation="feedforward", A=np.eye(2, 3)),
+        plan_of(batch=2, normaliser="feedforward", A=np.eye(2, 3)),
         {"cells": 2, "record": "all"},
     ),
     "memory": lambda: (
-        plan_of(memory_wiring, n_token=2, times=Times(60 * ms, 40 * ms, 20 * ms, 1 * ms), normalisation=None),
+        plan_of(memory_wiring, n_token=2, times=Times(60 * ms, 40 * ms, 20 * ms, 1 * ms), normaliser=None),
         {"record": "sample", "unit": 40},
     ),
 }
@@ -177,7 +177,7 @@ def test_rates_are_those_of_one_process(form):
 def test_noise_is_that_of_one_process(monkeypatch):
     made_up = Table(np.array([-1.0, 0.8, 16.0]), np.array([0.0, 0.1, 400.0]))  # nothing has to be measured
     monkeypatch.setattr("cortical_attention.cells.membranes.f_i.f_i_table", lambda *_: made_up)
-    whole, parts = both(plan_of(), ADAPTIVE, unit=40)
+    whole, parts = both(plan_of(normaliser="slow"), ADAPTIVE, unit=40)
     assert differences(whole, parts) == set()
 
 

@@ -39,9 +39,13 @@ def draw(seed, n_head, n_layer=2):
     ]
 
 
-def stacked(blocks, **how):
+def stacked(blocks, normaliser="pi", **how):
     """A wiring: layers of the mask wiring on each other."""
-    return lambda times, tokens: stack(*(mask_wiring(times, tokens, *block[:4]) for block in blocks), **how)
+
+    def wiring(times, tokens):
+        return stack(*(mask_wiring(times, tokens, *block[:4], normaliser=normaliser) for block in blocks), **how)
+
+    return wiring
 
 
 def layers_of_algebra(tokens, blocks, residual=False):
@@ -84,7 +88,7 @@ def test_layers_with_residual_streams():
 
 def test_a_layer_begins_when_the_one_below_has_settled():
     tokens, blocks = draw(0, n_head=1, n_layer=3)
-    one, plan = (stacked(blocks[:n])(TIMES, tokens) for n in (1, 3))
+    one, plan = (stacked(blocks[:n], normaliser="slow")(TIMES, tokens) for n in (1, 3))
     n_settle, n_window = one.protocol.windows[0, 0], one.protocol.windows.size
     assert plan.protocol.windows.tolist() == [list(range(3 * n_settle, 3 * n_settle + n_window))]
     assert plan.protocol.n_phase == 3 * n_settle + n_window

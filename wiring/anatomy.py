@@ -14,6 +14,7 @@ from cortical_attention.cells.forms.form import Coding
 from cortical_attention.wiring.expand import expand_projection
 from cortical_attention.wiring.expressions import parse
 
+COMPONENTS = ("key", "value", "model")  # axes along which cells of one column differ; all others are places
 LAYERS_OF = {"core": ("L3", "L4"), "matrix": ("L1", "L5a")}
 
 
@@ -81,7 +82,7 @@ def _local(circuit, projection):
     lost = [
         kind
         for letter, (kind, _) in zip(expression.source, source.axes, strict=True)
-        if letter not in expression.target
+        if letter not in expression.target and kind not in COMPONENTS
     ]
     if source.cell.role != "divisive" or (not lost and source.area == target.area):
         return None

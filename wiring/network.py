@@ -14,7 +14,7 @@ from cortical_attention.wiring.expressions import WiringError, connect
 from cortical_attention.wiring.release import refuse_carried
 from cortical_attention.wiring.replay import play
 from cortical_attention.wiring.signals import signals_of
-from cortical_attention.wiring.soma import cells_of, each_cell, highest
+from cortical_attention.wiring.soma import cells_of, each_cell, start_of
 
 
 class Construction(NamedTuple):
@@ -129,7 +129,10 @@ def wire(circuit, settings):
         name: expand_population(population, settings.form, settings.batch, settings.cells)
         for name, population in circuit.populations.items()
     }
-    pathways = [expand_projection(circuit, each, settings.form, settings.cells) for each in circuit.projections]
+    pathways = [
+        _delayed(expand_projection(circuit, each, settings.form, settings.cells), settings.form)
+        for each in circuit.projections
+    ]
     wires = [connect(pathway.expression, sizes_of(pathway, concrete), settings.shared) for pathway in pathways]
     by_name = {pathway.name: wire for pathway, wire in zip(pathways, wires, strict=True)}
     wired = Wired({}, {}, concrete, {}, by_name, [], {}, {name: (each.shape, {}) for name, each in concrete.items()})
@@ -168,6 +171,11 @@ def refuse_lacking(circuit, form):
         )
 
 
+def _delayed(pathway, form):
+    """Pathway with the delay of the form, unless it has one of its own."""
+    return pathway if pathway.delay is not None else pathway._replace(delay=form.synapses.delay)
+
+
 def _strides(shape, n_value):
     """How far apart values lie along each axis of cells, if the first axes have a value each (`each_cell`)."""
     steps = [int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
@@ -187,9 +195,9 @@ def _connect(wired, k, pathway, wires, activation, settings):
     setattr(wired.groups[pathway.target], f"{pathway.port}_{k}", read)
     wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
     wired.others.append(dendrite)
-    if source.population.cell.starts_at_ceiling:
-        start = each_cell(highest(membrane, unit_rate), group.N)[wires.pre]
-        reaching = pathway.excitation.ravel()[wires.entry] * start
+    start = start_of(source)
+    if start is not None:
+        reaching = pathway.excitation.ravel()[wires.entry] * start[wires.pre]
         setattr(
             dendrite, settings.form.synapses.excitation_variable, np.bincount(wires.post, reaching, wires.n_dendrite)
         )

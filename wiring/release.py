@@ -40,12 +40,15 @@ def _is_time(given):
 
 
 def refuse_carried(pathway, membrane, form):
-    """Refuse a delay or plasticity behind cells whose spikes carry an amount of their own: a synapse reads it from the cell
-    when the spike arrives, and it is what short-term plasticity makes of that very spike (WiringError)."""
-    if membrane.sends != ONE and (pathway.delay is not None or pathway.plasticity is not None):
+    """Refuse plasticity, or a delay that outlasts the refractory time, behind cells whose spikes carry an amount:
+    a synapse reads it from the cell when the spike arrives, where it stays until the next spike, and it is what short-term
+    plasticity makes of that very spike (WiringError)."""
+    held = membrane.constants.get(membrane.refractory, 0 * second)
+    late = pathway.delay is not None and pathway.delay >= held
+    if membrane.sends != ONE and (late or pathway.plasticity is not None):
         raise WiringError(
             f"projection '{pathway.name}': in form '{form.name}' the spikes of {pathway.source} carry what they release, so "
-            "that it can have neither a delay nor short-term plasticity"
+            f"that it can have neither short-term plasticity nor a delay of {held} or more"
         )
 
 

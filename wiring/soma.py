@@ -43,7 +43,7 @@ def cells_of(concrete, reaching, activated, settings):
         group.contained_objects.append(at_release(group, membrane.at_release))
     if chosen is not None:
         group.chosen = np.isin(np.arange(group.N), chosen)
-    _start(group, cell, membrane, settings)
+    _start(group, concrete, settings)
     return group
 
 
@@ -83,24 +83,28 @@ def _constants(population, membrane, inputs, settings):
         raise WiringError(
             f"population '{name}': {', '.join(sorted(both))} is a constant of the cell type and of the form"
         )
-    return {**of_form, "tau_g": settings.form.tau_loop, **cell.parameters, **population.parameters, **moving}
+    return {**of_form, "tau_loop": settings.form.tau_loop, **cell.parameters, **population.parameters, **moving}
 
 
-def _start(group, cell, membrane, settings):
-    """Unit rate of every cell, and the top of its range for a variable that starts there."""
-    unit_rate = settings.unit_rates[group.name]
-    group.unit_rate = each_cell(unit_rate, group.N)
-    if cell.starts_at_ceiling:
-        start = each_cell(highest(membrane, unit_rate), group.N)
-        setattr(group, cell.variable, start)
-        setattr(group, f"{cell.variable}_start", start)
+def _start(group, concrete, settings):
+    """Unit rate of every cell, and the value at which cells with a port `start` begin."""
+    cell, start = concrete.population.cell, start_of(concrete)
+    group.unit_rate = each_cell(settings.unit_rates[group.name], group.N)
+    if start is not None:
+        if cell.variable:
+            setattr(group, cell.variable, start)
         if signals_of(settings.form).starts_at_rate:
-            group.rate = group.unit_rate[:]
+            group.rate = start * group.unit_rate[:]
 
 
-def highest(membrane, unit_rate):
-    """The value at which a variable that starts at the ceiling starts: that of the cell, or one without any."""
-    return np.ones(unit_rate.shape) if membrane.ceiling is None else np.asarray(membrane.ceiling / unit_rate)
+def start_of(concrete):
+    """Value (n_cell,) at which the cells of a population begin, and with them the dendrites that they reach: the
+    input of the port `start`. None for cells without that port."""
+    population = concrete.population
+    if "start" not in population.cell.ports:
+        return None
+    values = population.inputs.get("start", np.full((1,) * (1 + len(population.axes)), population.cell.ports["start"]))
+    return expand_input(concrete, "start", values)
 
 
 def each_cell(values, n_cell):

@@ -60,6 +60,10 @@ class Synapses(NamedTuple):
         Excitatory conductance of the value one relative to the leak; None if dendrites do not saturate.
     unsaturated : tuple of str
         Ports exempt from saturation.
+    delay : Quantity or None
+        From a spike to its effect (s), of all projections without a delay of their own; rates have none.
+    name : str
+        Of the set of constants (`cells.synapses`).
     sources : dict of str to str
         Source of each time constant, of the `constants` and of the `conductance`, by name: a citation, or "chosen: " and the
         reason.
@@ -75,6 +79,8 @@ class Synapses(NamedTuple):
     constants: dict = {}
     conductance: float | None = None
     unsaturated: tuple = ()
+    delay: Quantity | None = None
+    name: str = "slow"
     sources: dict[str, str] = {}
 
     def tau(self, cell, port):
@@ -154,12 +160,12 @@ class Form(NamedTuple):
 
     @property
     def tau_loop(self):
-        """Time constant of the divisive interneuron (s): four times the lag L around its loop.
+        """Lag around the loop of divisive inhibition (s): of its dendrites, somata and delays.
 
-        In log g the loop is an integrator 1 / (tau_g s) closed through the lag L; tau_g = 4 L damps it well: critically,
-        were L a single stage.
+        Interneurons that integrate have a time constant of so many of these lags (`cells.interneuron`).
         """
-        return 4 * (self.synapses.tau_pool + self.synapses.tau_fast + 2 * self.membrane.lag)
+        somata = self.membrane.lag + self.of_kind.get("fast spiking", self.membrane).lag
+        return self.synapses.tau_pool + self.synapses.tau_fast + somata + 2 * (self.synapses.delay or 0 * second)
 
     def shortest_time_constant(self):
         """Name and value (Quantity, s) of the shortest time constant of the form.

@@ -1,8 +1,9 @@
 """Perfect integrator with reset by subtraction: a spike whenever the integral of the target rate grows by one.
 
-dv/dt = rate,   v -= 1 at a spike
+dv/dt = rate,   v -> min(v - 1, 1) at a spike
 
-It has no noise. A time step that would need two spikes of one cell is counted in `saturated`, and fails the run.
+It has no noise. A time step that would need two spikes of one cell is counted in `saturated`. Such a cell fires at every
+step, and what it cannot send is lost.
 """
 
 from brian2 import Hz
@@ -19,7 +20,7 @@ def _spread(group, uniform):
 INTEGRATOR = Membrane(
     "dv/dt = rate : 1",
     threshold="v >= 1",
-    reset="v -= 1",
+    reset="v = clip(v - 1, 0, 1)",
     drive=Drive(ASKED),
     start=_spread,
     limit=Limit("v >= 1", "two spikes of one cell in one time step"),

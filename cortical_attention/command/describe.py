@@ -32,7 +32,8 @@ def main(
     form: o.Form = "rate",
     kernel: o.Kernel = "elu+1",
     unnormalised: o.Unnormalised = False,
-    normalisation: o.Normalisation = "recurrent",
+    normaliser: o.Normaliser = "pi",
+    synapses: o.Synapses = o.DEFAULT,
     cells: o.Cells = 1,
     dendrites: o.Dendrites = "shared",
     json: o.Json = False,
@@ -40,8 +41,8 @@ def main(
 ):
     """What a circuit is made of: populations, projections, equations, and constants with their sources."""
     options = o.check(
-        wiring=wiring, form=form, kernel=kernel, unnormalised=unnormalised, normalisation=normalisation, cells=cells,
-        dendrites=dendrites, without_reference=True,
+        wiring=wiring, form=form, kernel=kernel, unnormalised=unnormalised, normaliser=normaliser, synapses=synapses,
+        cells=cells, dendrites=dendrites, without_reference=True,
     )  # fmt: skip
     _check_drawing(drawing)
     console, loaded = console_for(json), load(case)

@@ -24,6 +24,7 @@ EXPERIMENTS = (
     "multihead",
     "normalisation",
     "error_over_time",
+    "onset",
     "gradients",
     "ladder",
     "attribution",

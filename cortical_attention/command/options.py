@@ -11,12 +11,14 @@ from brian2 import Hz, ms, second
 from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form as FormType
+from cortical_attention.cells.synapses import DEFAULT, SYNAPSES, with_synapses
+from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.simulation.engine import PRECISIONS, TARGETS, compiler
 from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
 from cortical_attention.trials.calibration import read_calibration
 from cortical_attention.trials.loading import loaded
-from cortical_attention.trials.options import NORMALISATIONS, Options
+from cortical_attention.trials.options import Options
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
 
@@ -51,8 +53,19 @@ Wiring = Annotated[str, typer.Option(help=f"Wiring of the circuit: {_ABOUT}, {OW
 Form = Annotated[str, typer.Option(help=f"Form of the cells: {', '.join(FORMS)}, {OWN}.")]
 Kernel = Annotated[str, typer.Option(help=f"Kernel phi of the dendrites: {', '.join(kernels())}.")]
 Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Attention without division by Z.")]
-Normalisation = Annotated[
-    str, typer.Option(help="Input of the divisive inhibition: recurrent, feedforward, or output (wrong by design).")
+Normaliser = Annotated[
+    str,
+    typer.Option(
+        help="Inhibitory circuit that divides by Z: pi (recurrent, done with the dendrites), factorised (feed-forward), "
+        "plausible (summing and leaky: comes near Z), slow (recurrent, over four lags), feedforward (sister cells), or "
+        "output (wrong by design)."
+    ),
+]
+Synapses = Annotated[
+    str,
+    typer.Option(
+        help="Time constants of dendrites, and delays: slow (100/50/10 ms), fast (10/5/5 ms) or physiological."
+    ),
 ]
 Dendrites = Annotated[
     str, typer.Option(help="Simulated dendrites: shared (one per distinct drive) or explicit (one synapse per pair).")
@@ -128,7 +141,7 @@ class OptionError(ValueError):
 
 
 def check(
-    *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normalisation="recurrent", dendrites="shared",
+    *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normaliser="pi", synapses=DEFAULT, dendrites="shared",
     cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", precision="double", seed=0,
     record="default", calibration=None, calibrate_on_input=False, without_reference=False, **others,
 ):  # fmt: skip
@@ -150,7 +163,9 @@ def check(
     checked_wiring(wiring, without_reference)
     form = checked_form(form)
     _check_kernel(kernel)
-    one_of("--normalisation", normalisation, NORMALISATIONS)
+    one_of("--normaliser", normaliser, NORMALISERS)
+    one_of("--synapses", synapses, SYNAPSES)
+    form = with_synapses(form, synapses)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
     record = recorded(record)
     one_of("--target", target, TARGETS)
@@ -168,13 +183,11 @@ def check(
     settings = Settings(
         form=form, window=_times(duration, second), settle=_times(settle, second), dt=_times(dt, ms),
         unit_rate=unit_rate * Hz, cells=cells, shared=dendrites == "shared", target=target, precision=precision, seed=seed,
-        record=record,
+        record=record, synapses=synapses,
     )  # fmt: skip
     _check_times(settings.times(), form)
     given = None if calibration is None else read_calibration(calibration)
-    return Options(
-        wiring, kernel, None if unnormalised else normalisation, settings, given, on_input=calibrate_on_input
-    )
+    return Options(wiring, kernel, None if unnormalised else normaliser, settings, given, on_input=calibrate_on_input)
 
 
 def recorded(text):

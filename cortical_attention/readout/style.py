@@ -7,13 +7,14 @@ import matplotlib
 LAYER_COLOURS = {
     "L2/3": "#0072B2",
     "L2/3 interneuron": "#D55E00",
+    "L4": "#999933",
     "L5 IT": "#009E73",
     "L5 PT": "#CC79A7",
     "reticular nucleus": "#56B4E9",
     "thalamus": "#E69F00",
     "higher-order thalamus": "#000000",
 }  # every layer of `cells`, from the surface of the cortex down to the thalamus, the order in which layers are drawn
-OTHER_COLOURS = ("#882255", "#44AA99", "#999933", "#332288", "#DDCC77", "#AA4499")  # of other layers; Tol 2021, muted
+OTHER_COLOURS = ("#882255", "#44AA99", "#332288", "#DDCC77", "#AA4499")  # of other layers; Tol 2021, muted
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 CIRCUIT, ALGEBRA = "circuit", "algebra"

@@ -106,7 +106,7 @@ def prepare(wiring, tokens, settings, calibration=None, executor=None, **block):
     executor : concurrent.futures.Executor, optional
         Runs each head of that calibration apart (`simulation.spread`); without one it runs as a whole, in this process.
     **block
-        Weights, biases, context, mask, kernel and normalisation, as in `circuits.mask.mask_wiring`.
+        Weights, biases, context, mask, kernel and normaliser, as in `circuits.mask.mask_wiring`.
 
     Returns
     -------
@@ -123,12 +123,18 @@ def prepare(wiring, tokens, settings, calibration=None, executor=None, **block):
     _check_shape(tokens)
     plan = wiring_of(wiring)(settings.times(), tokens, **block)
     refuse_lacking(plan.circuit.check(), settings.form)
-    if not settings.form.spikes:
+    if not needs_calibration(plan, settings.form):
         calibration = ideal(plan, settings.form)
     if calibration is None:
         sequences, others = drawn_for(tokens, **block)
         calibration = calibrate(wiring, sequences, settings, executor, **others)._replace(source="drawn")
     return Prepared(*calibration.set(plan, settings.form), settings, calibration)
+
+
+def needs_calibration(plan, form):
+    """Whether the cells of a plan have anything that is set on calibration sequences: unit rates of spikes, or weights that
+    a cell type has to have fitted."""
+    return form.spikes or any(each.cell.stand_in for each in plan.circuit.populations.values())
 
 
 def calibrate(wiring, tokens, settings, executor=None, **block):
@@ -180,7 +186,7 @@ def calibrate_together(wiring, every, settings, executor=None):
     brief, make = _brief(settings), wiring_of(wiring)
     for tokens, _ in every:
         _check_shape(tokens)
-    plans = [make(brief.times(), tokens, **block) for tokens, block in every]
+    plans = [_with_stand_ins(make(brief.times(), tokens, **block)) for tokens, block in every]
     found, known = None, tuple(one for tokens, block in every for one in digests(tokens, block.get("context")))
     for _ in range(N_PILOT):
         before, found = found, _calibrate_once(plans, brief, settings, found, executor)
@@ -190,6 +196,15 @@ def calibrate_together(wiring, every, settings, executor=None):
         f"circuit '{plans[0].circuit.name}': the rates at which its plastic synapses release are not found in {N_PILOT} "
         "calibrations"
     )
+
+
+def _with_stand_ins(plan):
+    """Plan in which cells that are fitted to values of an exact circuit are replaced by cells that hold them."""
+    populations = {
+        name: each._replace(cell=each.cell.stand_in._replace(fit=each.cell.fit)) if each.cell.stand_in else each
+        for name, each in plan.circuit.populations.items()
+    }
+    return plan._replace(circuit=plan.circuit._replace(populations=populations))
 
 
 def drawn_for(tokens, **block):
@@ -222,7 +237,7 @@ def _check_shape(tokens):
 
 def _calibrate_once(plans, brief, settings, found, executor):
     """Calibration by a run of each plan in the rate form, at the unit rates of a calibration found before, or at any."""
-    units = ideal(plans[0], RATE) if found is None else found._replace(constants={}, form=RATE.name)
+    units = ideal(plans[0], RATE) if found is None else found._replace(constants={}, form=RATE.name, inputs={})
     pilots = [(plan, _pilot(Prepared(*units.set(plan, RATE), brief, units), executor)) for plan in plans]
     counted = settings.cells * settings.times().window
     with engine.device("numpy"):  # cells may be measured, in a run of its own

@@ -19,7 +19,9 @@ UNIT_RATE = 100 * Hz  # default upper bound for the nuclei, and the unit of ever
 # chosen: the rate of the largest value of a population, as a share of the form's ceiling
 PEAK = 280 / 300
 SMALL = 0.5  # chosen: the largest value of a nucleus then has a hundred spikes in 2 s, however small it is
-PEAK_OF_INHIBITION = 200 / 300  # g starts at the ceiling, well above where it settles: it falls and hardly ever rises
+PEAK_OF_INHIBITION = (
+    200 / 300
+)  # inhibition overshoots, or starts at the ceiling and falls: both need room above the largest
 N_DRAWN = 16  # chosen: sequences that are drawn where none are given
 DRAWN_SEED = 20261126
 ALIKE = 1e-9  # chosen: tokens that differ by less, relative to the largest, are taken to be equal
@@ -44,6 +46,9 @@ class Calibration(NamedTuple):
         tested sequences themselves. None in a form without spikes, which needs no calibration.
     kernels : dict of str to dict of str to str
         Kernels of each population that has any, by port.
+    inputs : dict of str to dict of str to ndarray
+        Inputs that calibration sets, by population and port, of shape (1, *sizes) with size one along all axes but that of
+        heads: the value at which an interneuron starts, for example.
     """
 
     circuit: str
@@ -53,6 +58,7 @@ class Calibration(NamedTuple):
     sequences: tuple = ()
     source: str | None = None
     kernels: dict = {}
+    inputs: dict = {}
 
     def contains(self, tokens, context=None):
         """Whether any of some sequences (batch, n_token, d_model), and their contexts, is among those of the calibration."""
@@ -91,9 +97,25 @@ class Calibration(NamedTuple):
             if self.kernels.get(name, {}) != old.kernels:
                 had, needs = (", ".join(each.values()) or "none" for each in (self.kernels.get(name, {}), old.kernels))
                 raise WiringError(f"the calibration of '{name}' is that of kernels {had} but needs that of {needs}")
-            populations[name] = old._replace(parameters={**old.parameters, **self.constants.get(name, {})})
+            parameters = {**old.parameters, **self.constants.get(name, {})}
+            populations[name] = old._replace(parameters=parameters)
         units = {name: self._units(populations[name], plan.batch) for name in populations}
+        populations = {
+            name: each._replace(inputs={**each.inputs, **self._inputs(each)}) for name, each in populations.items()
+        }
         return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
+
+    def _inputs(self, population):
+        """Inputs of a population (dict of str to ndarray)."""
+        needs = _one_each_head(population)
+        found = self.inputs.get(population.name, {})
+        for port, values in found.items():
+            if np.shape(values) != needs or port not in population.cell.ports:
+                raise WiringError(
+                    f"the calibration has {np.shape(values)} values for port '{port}' of '{population.name}' but needs one "
+                    "for each head, at a port of its cells"
+                )
+        return found
 
     def _units(self, population, batch):
         """Unit rates of a population (Quantity), shape (batch,) or (batch, *sizes)."""
@@ -189,16 +211,41 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
     Calibration
         Without digests and source.
     """
+    circuit, inputs = pilots[0][0].circuit, fitted(pilots)
+    if not form.spikes:
+        return ideal(pilots[0][0], form)._replace(inputs=inputs)
     every, constants = [unit_rates(*pilot, form, bound) for pilot in pilots], {}
     units = {name: np.min([each[name] for each in every], axis=0) for name in every[0]}
-    circuit = pilots[0][0].circuit
     for name, population in circuit.populations.items():
         drive = form.of(population.cell).drive
         if drive.calibrate is not None:
             drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in drive.ports}
             constants[name], unit = drive.calibrate(population, drives, counted)
             units[name] = np.asarray(unit / Hz)
-    return Calibration(circuit.name, form.name, units, constants, kernels=kernels_of(circuit))
+        ceiling = form.of(population.cell).ceiling
+        if population.cell.starts_at_ceiling and ceiling is not None:
+            inputs[name] = {"start": np.broadcast_to(ceiling / Hz / units[name], _one_each_head(population))}
+    return Calibration(circuit.name, form.name, units, constants, kernels=kernels_of(circuit), inputs=inputs)
+
+
+def _one_each_head(population):
+    """Shape of values by head at a port: (1, *sizes), of size one along all other axes."""
+    return (1, *(size if kind == "head" else 1 for kind, size in population.axes))
+
+
+def fitted(pilots):
+    """Inputs that cells with a `fit` need, by population and port, from runs in the rate form (dict of dict of ndarray)."""
+    circuit, found = pilots[0][0].circuit, {}
+    for name, population in circuit.populations.items():
+        cell = population.cell
+        if cell.fit is not None:
+            values = _joined([run.values[name][plan.protocol.windows[:, -1]] for plan, run in pilots])
+            reached = [
+                port for port in cell.ports if any(each.target == f"{name}.{port}" for each in circuit.projections)
+            ]
+            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in reached}
+            found[name] = cell.fit(values, drives)
+    return found
 
 
 def _joined(drives):
@@ -230,10 +277,11 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
     circuit, last = plan.circuit, plan.protocol.windows[:, -1]
     peaks = {name: np.abs(values[last]).max() for name, values in run.values.items()}
     for name, population in circuit.populations.items():
-        if population.cell.starts_at_ceiling:
+        divides = population.cell.role == "divisive"
+        if divides:
             peaks[name] = _by_head(np.abs(run.values[name][last]), population)
         drives = population.inputs and population.cell.role == "relay"
-        if drives or (population.cell.variable and not population.cell.starts_at_ceiling):  # a memory may shrink again
+        if drives or (population.cell.variable and not divides):  # a memory may shrink again
             peaks[name] = np.abs(run.values[name]).max()
     for projection in circuit.projections:
         if projection.like_signs:
@@ -259,7 +307,7 @@ def _bounded(unit, peak, bound):
 
 def _highest(cell, form):
     """Rate at which the largest value of a cell type is to lie."""
-    share = PEAK_OF_INHIBITION if cell.starts_at_ceiling else PEAK
+    share = PEAK_OF_INHIBITION if cell.role == "divisive" else PEAK
     return share * form.of(cell).ceiling
 
 

@@ -7,6 +7,7 @@ from brian2 import Hz, Quantity, get_dimensions, ms, second
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
+from cortical_attention.cells.synapses import DEFAULT, SYNAPSES, with_synapses
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.simulation.calibrate import UNIT_RATE
 from cortical_attention.simulation.engine import PRECISIONS, TARGETS
@@ -45,6 +46,8 @@ class Settings(NamedTuple):
     seed : int
     record : str or dict
         Recorded cells and traces (`simulation.traces.request_of`).
+    synapses : str
+        Set of time constants (`cells.synapses.SYNAPSES`), which `checked` gives to the form.
     """
 
     form: Form | str = RATE
@@ -59,6 +62,7 @@ class Settings(NamedTuple):
     precision: str = "double"
     seed: int = 0
     record: str | dict = "default"
+    synapses: str = DEFAULT
 
     def times(self):
         """Times of the run, defaults filled in."""
@@ -83,6 +87,8 @@ class Settings(NamedTuple):
         """
         if not isinstance(self.form, Form) and self.form not in FORMS:
             raise SettingError(f"form is {_shown(self.form)} but needs to be a Form or one of {', '.join(FORMS)}")
+        if self.synapses not in SYNAPSES:
+            raise SettingError(f"synapses is {_shown(self.synapses)} but needs to be one of {', '.join(SYNAPSES)}")
         if self.target not in TARGETS:
             raise SettingError(f"target is {_shown(self.target)} but needs to be one of {', '.join(TARGETS)}")
         if self.precision not in PRECISIONS:
@@ -96,7 +102,8 @@ class Settings(NamedTuple):
         if not isinstance(self.shared, bool | np.bool_):
             raise SettingError(f"shared is {_shown(self.shared)} but needs to be True or False")
         request_of(self.record)
-        found = self._replace(form=self.form if isinstance(self.form, Form) else FORMS[self.form])
+        form = self.form if isinstance(self.form, Form) else FORMS[self.form]
+        found = self._replace(form=with_synapses(form, self.synapses))
         _check_times(found.times())
         return found
 

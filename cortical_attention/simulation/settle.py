@@ -153,9 +153,9 @@ def _norm(values):
 
 
 def _relative(run, form):
-    """Relative error that is none: `RELATIVE`, or what floats of the run leave of the loop of the interneurons, whose
-    integral stands still where a step would change it by less than their rounding."""
-    return max(RELATIVE, np.finfo(PRECISIONS[run.precision]).eps * float(form.tau_loop / run.dt))
+    """Relative error that is none: `RELATIVE`, or what floats of the run leave of the slowest loop of interneurons (four
+    lags), whose integral stands still where a step would change it by less than their rounding."""
+    return max(RELATIVE, np.finfo(PRECISIONS[run.precision]).eps * 4 * float(form.tau_loop / run.dt))
 
 
 def _largest_norm(variance):
@@ -216,7 +216,10 @@ def _of_input(plan, values):
 
 
 def _attention_sums(plan, run, form, cells):
-    """Error, tolerance and silence (batch, n) of every head and token, of all layers; None without normalisation."""
+    """Error, tolerance and silence (batch, n) of every head and token, of all layers; None without a normaliser at whose
+    fixed point the sum is one."""
+    if not plan.exact:
+        return None
     layers = list(plan.layers.values()) or [plan.readings()]
     pairs = [(each["attention_sum"], each.get("gain")) for each in layers if "attention_sum" in each]
     found = [_attention_sum(*pair, plan, run, form, cells) for pair in pairs]

@@ -1,9 +1,12 @@
 """Inputs, runs and result files of experiments that run several circuits one after another."""
 
 import sys
+from concurrent.futures import as_completed
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from brian2 import second
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.inputs.suite import random_case
@@ -99,7 +102,7 @@ def ask(cases, options, report=None, calibration=None):
         As `simulation.attend.attend`; other exceptions in a wiring or form of the user's own become a WiringError.
     """
     tokens, context = stacked(cases)
-    block = {"kernel": options.kernel, "normalisation": options.normalisation, **cases[0].block._asdict()}
+    block = {"kernel": options.kernel, "normaliser": options.normaliser, **cases[0].block._asdict()}
     block |= {"mask": cases[0].mask}
     with blaming(options.system, options.settings.form):
         if calibration is None:
@@ -141,6 +144,32 @@ def ask_in_turn(jobs, report=None):
             return Swept(done, failed, True)
         done[label] = answer
     return Swept(done, failed, False)
+
+
+def as_done(asked, report=None, executor=None):
+    """Jobs in the order in which they are done, each with a function that gives its result, or raises what went wrong.
+
+    Parameters
+    ----------
+    asked : sequence of (object, callable)
+        A job, and a function of a progress report that does it.
+    report : callable, optional
+        Brian2's progress report.
+    executor : concurrent.futures.Executor, optional
+        Does jobs side by side; without it they are done one after another in this process.
+
+    Yields
+    ------
+    object, callable
+    """
+    if executor is None:
+        yield from ((job, partial(ask, part_of(report, k, len(asked)))) for k, (job, ask) in enumerate(asked))
+        return
+    futures = {executor.submit(ask): job for job, ask in asked}
+    for k, future in enumerate(as_completed(futures)):
+        yield futures[future], future.result
+        if report:
+            report(0 * second, (k + 1) / len(futures), 0 * second, 0 * second)
 
 
 def part_of(report, k, n):

@@ -9,14 +9,14 @@ from brian2.units.fundamentalunits import get_or_create_dimension
 
 from cortical_attention.inputs.cases import Case, CaseError, sizes
 from cortical_attention.readout.files import write_json
-from cortical_attention.simulation.attend import calibrate, calibrate_together, drawn_for
+from cortical_attention.simulation.attend import calibrate, calibrate_together, drawn_for, needs_calibration, wiring_of
 from cortical_attention.simulation.calibrate import Calibration
 from cortical_attention.simulation.settings import SettingError
 from cortical_attention.trials.systems import blaming
 
 GIVEN, DRAWN, ON_INPUT = "given", "drawn", "on input"
-SCHEMA_VERSION = 1
-WORDS = ("circuit", "form", "unit_rates_hz", "constants", "sequences", "source", "kernels")
+SCHEMA_VERSION = 2
+WORDS = ("circuit", "form", "unit_rates_hz", "constants", "sequences", "source", "kernels", "inputs")
 SOURCES = (GIVEN, DRAWN, ON_INPUT, None)
 
 
@@ -40,7 +40,7 @@ def calibration_for(tokens, context, block, options, sequences=None, executor=No
     Returns
     -------
     Calibration or None
-        None in a form without spikes, which needs none.
+        None where nothing is to be set: in a form without spikes, unless a cell type has weights to be fitted.
 
     Raises
     ------
@@ -49,9 +49,10 @@ def calibration_for(tokens, context, block, options, sequences=None, executor=No
     WiringError, RunError, KeyboardInterrupt
         As `simulation.attend.calibrate`.
     """
-    if not options.settings.form.spikes:
-        return None
     own = block | {"context": context}
+    plan = wiring_of(options.system)(options.settings.times(), tokens, **own)
+    if not needs_calibration(plan, options.settings.form):
+        return None
     if options.calibration is not None:
         return _labelled(options.calibration, tokens, context, options.on_input)
     if options.on_input:
@@ -110,7 +111,7 @@ def calibrate_cases(cases, options):
             raise CaseError(
                 f"{case.name}: has sizes {sizes(case)} but needs those of {cases[0].name}, {sizes(cases[0])}"
             )
-    how = {"kernel": options.kernel, "normalisation": options.normalisation}
+    how = {"kernel": options.kernel, "normaliser": options.normaliser}
     every = [
         (each.calibration, {"context": each.calibration_context, "mask": each.mask, **how, **each.block._asdict()})
         for each in cases
@@ -138,6 +139,10 @@ def text_of(calibration: Calibration) -> dict:
         "unit_rates_hz": {name: np.asarray(each).tolist() for name, each in calibration.unit_rates.items()},
         "kernels": calibration.kernels,
         "constants": constants,
+        "inputs": {
+            name: {port: np.asarray(values).tolist() for port, values in given.items()}
+            for name, given in calibration.inputs.items()
+        },
         "sequences": list(calibration.sequences),
     }
 
@@ -178,14 +183,23 @@ def read_calibration(path: str | Path) -> Calibration:
 
 def _of_text(content):
     """Calibration from the content of its file; whatever is wrong with it raises one of Python's own errors."""
-    circuit, form, rates, constants, sequences, source, kernels = (content[name] for name in WORDS)
+    circuit, form, rates, constants, sequences, source, kernels, given = (content[name] for name in WORDS)
     units = {name: np.array(each, dtype=float) for name, each in rates.items()}
     if not units or not all(each.size and np.isfinite(each).all() and (each > 0).all() for each in units.values()):
         raise ValueError
     fitted = {name: {each: _quantity(**value) for each, value in given.items()} for name, given in constants.items()}
-    if not {*fitted, *kernels} <= units.keys() or source not in SOURCES or not isinstance(sequences, list):
+    inputs = {name: {port: _finite(values) for port, values in each.items()} for name, each in given.items()}
+    if not {*fitted, *kernels, *inputs} <= units.keys() or source not in SOURCES or not isinstance(sequences, list):
         raise ValueError
-    return Calibration(str(circuit), str(form), units, fitted, tuple(map(str, sequences)), source, kernels)
+    return Calibration(str(circuit), str(form), units, fitted, tuple(map(str, sequences)), source, kernels, inputs)
+
+
+def _finite(values):
+    """Numbers, all finite."""
+    found = np.array(values, dtype=float)
+    if not np.isfinite(found).all():
+        raise ValueError
+    return found
 
 
 def _quantity(value, dimensions):

@@ -116,7 +116,7 @@ def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
 
 
 def reference_for(case, options):
-    """Reference of a case, by the system, kernel and normalisation of the options.
+    """Reference of a case, by the system, kernel and normaliser of the options.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def reference_for(case, options):
     CaseError, WiringError
         As `reference_of`.
     """
-    return reference_of(case, options.kernel, options.normalisation is not None, options.system)
+    return reference_of(case, options.kernel, options.normaliser is not None, options.system)
 
 
 def compare(case, options, report=None, executor=None):
@@ -253,10 +253,10 @@ def block_of(case, options):
     -------
     dict of str to object
         `context`, shape (1, n_context, d_model), or None; `mask`, shape (n_token, n_context), or None; `kernel` and
-        `normalisation`; weights and biases of the block by name, in the shapes of the case.
+        `normaliser`; weights and biases of the block by name, in the shapes of the case.
     """
     context = None if case.context is None else case.context[None]
-    how = {"kernel": options.kernel, "normalisation": options.normalisation}
+    how = {"kernel": options.kernel, "normaliser": options.normaliser}
     return {"context": context, "mask": case.mask, **how, **case.block._asdict()}
 
 
@@ -323,7 +323,7 @@ def describe(answer, reference, options, case, index=0):
             "wiring": options.system.name,
             "form": form.name,
             "kernel": options.kernel,
-            "normalisation": options.normalisation,
+            "normaliser": options.normaliser,
             **sizes(case),
             "largest_value": largest_value(case),
             "cells_per_value": options.settings.cells,

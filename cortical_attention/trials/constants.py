@@ -7,7 +7,7 @@ from cortical_attention.simulation.calibrate import UNIT_RATE
 from cortical_attention.trials.equations import kinds_of, unit_of
 
 SAME = ("name", "value", "unit", "source", "part")
-TAU_G = "derived: four times the lag of the loop through pool, interneuron and shunt (`Form.tau_loop`)"
+TAU_LOOP = "derived: lag of the loop through pool, interneuron and shunt (`Form.tau_loop`)"
 OF_RATES = "chosen: one for all populations, since rates have no bound"
 OF_SPIKES = (
     "set before a run, for each population: its largest value in the rate form comes near the ceiling of the cells"
@@ -54,8 +54,8 @@ def _of_cell(cell, form):
     for name, value in cell.parameters.items():
         if name not in form.of(cell).drive.sources:
             yield _row(name, value, cell.sources.get(name), "cell type", cell.name)
-    if "tau_g" in Equations(cell.state).identifiers:
-        yield _row("tau_g", form.tau_loop, TAU_G, "cell type", cell.name)
+    if "tau_loop" in Equations(cell.state).identifiers:
+        yield _row("tau_loop", form.tau_loop, TAU_LOOP, "cell type", cell.name)
 
 
 def _of_dendrites(kind, form):

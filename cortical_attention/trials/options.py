@@ -6,6 +6,8 @@ from brian2 import Hz, Quantity, second
 
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
+from cortical_attention.cells.synapses import with_synapses
+from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation.calibrate import Calibration
 from cortical_attention.simulation.settings import SettingError, Settings
@@ -13,10 +15,9 @@ from cortical_attention.simulation.traces import request_of
 from cortical_attention.trials.loading import loaded
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 
-NORMALISATIONS = ("recurrent", "feedforward", "output")
 RESTORED = (
-    "wiring", "form", "kernel", "normalisation", "window", "settle", "dt", "write", "unit_rate", "cells", "shared",
-    "target", "seed", "record", "on_input",
+    "wiring", "form", "kernel", "normaliser", "window", "settle", "dt", "write", "unit_rate", "cells", "shared",
+    "target", "seed", "record", "on_input", "synapses",
 )  # fmt: skip
 UNITS = {"window": second, "settle": second, "dt": second, "write": second, "unit_rate": Hz}
 
@@ -29,8 +30,8 @@ class Options(NamedTuple):
     wiring : str, callable or System
         As in `trials.systems.system_of`.
     kernel : str
-    normalisation : str or None
-        None: without normalisation.
+    normaliser : str or None
+        None: without inhibition.
     settings : simulation.settings.Settings
     calibration : simulation.calibrate.Calibration or None
         What the circuit is set to; None: it is calibrated before the run.
@@ -40,7 +41,7 @@ class Options(NamedTuple):
 
     wiring: object
     kernel: str
-    normalisation: str | None
+    normaliser: str | None
     settings: Settings
     calibration: Calibration | None = None
     on_input: bool = False
@@ -52,8 +53,8 @@ class Options(NamedTuple):
 
     @property
     def named(self):
-        """Names that define the circuit (dict): wiring (as given), kernel, normalisation."""
-        return {"wiring": self.system.name, "kernel": self.kernel, "normalisation": self.normalisation}
+        """Names that define the circuit (dict): wiring (as given), kernel, normaliser."""
+        return {"wiring": self.system.name, "kernel": self.kernel, "normaliser": self.normaliser}
 
     def checked(self):
         """The same options, with words looked up.
@@ -69,9 +70,9 @@ class Options(NamedTuple):
         _ = self.system
         if self.kernel not in kernels():
             raise SettingError(f"kernel is {self.kernel!r} but needs to be one of {', '.join(kernels())}")
-        if self.normalisation not in (*NORMALISATIONS, None):
-            known = ", ".join(NORMALISATIONS)
-            raise SettingError(f"normalisation is {self.normalisation!r} but needs to be None or one of {known}")
+        if self.normaliser not in (*NORMALISERS, None):
+            known = ", ".join(NORMALISERS)
+            raise SettingError(f"normaliser is {self.normaliser!r} but needs to be None or one of {known}")
         return self._replace(settings=self.settings._replace(form=_form(self.settings.form)).checked())
 
 
@@ -100,13 +101,18 @@ def written(options):
     settings = options.settings
     texts = {
         "wiring": _word(options.wiring, options.system, SYSTEMS),
-        "form": _word(settings.form, settings.form, FORMS),
+        "form": _word(settings.form, settings.form, _forms_with(settings.synapses)),
     }
     numbers = {name: getattr(settings, name) for name in UNITS}
     plain = {name: None if each is None else float(each) for name, each in numbers.items()}
-    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "precision", "seed")}
+    others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "precision", "seed", "synapses")}
     others["record"], others["on_input"] = _record(settings.record), options.on_input
-    return texts | {"kernel": options.kernel, "normalisation": options.normalisation} | plain | others
+    return texts | {"kernel": options.kernel, "normaliser": options.normaliser} | plain | others
+
+
+def _forms_with(synapses):
+    """Registered forms with a set of time constants, by name."""
+    return {name: with_synapses(form, synapses) for name, form in FORMS.items()}
 
 
 def _record(record):
@@ -122,7 +128,7 @@ def _word(given, found, registered):
     """Word by which a wiring or a form can be found again, or None: a name, or module:object of what can be imported."""
     if isinstance(given, str):
         return given
-    known = registered.get(found.name) is given or (":" in found.name and "<" not in found.name)
+    known = registered.get(found.name) == given or (":" in found.name and "<" not in found.name)
     return found.name if known and not found.name.startswith("__main__:") else None
 
 
@@ -154,8 +160,8 @@ def restored(text):
                 f"the {name} was given as an object of Python, which the folder does not hold; run it from there"
             )
     numbers = {name: None if text[name] is None else Quantity(text[name], unit.dim) for name, unit in UNITS.items()}
-    others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record")}
+    others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record", "synapses")}
     others["precision"] = text.get("precision", "double")  # of which older results do not speak
     settings = Settings(form=text["form"], **numbers, **others)
     on_input = text["on_input"]
-    return Options(text["wiring"], text["kernel"], text["normalisation"], settings, on_input=on_input).checked()
+    return Options(text["wiring"], text["kernel"], text["normaliser"], settings, on_input=on_input).checked()

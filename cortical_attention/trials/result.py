@@ -12,6 +12,7 @@ from brian2 import Quantity
 from matplotlib.figure import Figure
 
 from cortical_attention.cells.forms.form import Form
+from cortical_attention.cells.synapses import DEFAULT
 from cortical_attention.inputs.cases import Case, CaseError, arrays, from_arrays, sizes
 from cortical_attention.inputs.cases import load as load_case
 from cortical_attention.readout.files import FolderError, exists, result_folder, write_array, write_json
@@ -208,10 +209,10 @@ class Result(NamedTuple):
 
 def attend(
     case: Case, wiring: "str | System | Any" = "mask", form: str | Form = RATE, *, kernel: str = "elu+1",
-    normalisation: str | None = "recurrent", window: Quantity | None = None, settle: Quantity | None = None,
-    dt: Quantity | None = None, unit_rate: Quantity = UNIT_RATE, cells: int = 1, shared: bool = True,
-    target: str = "auto", precision: str = "double", seed: int = 0, record: str | dict[str, Any] = "default",
-    calibration: Calibration | str | Path | None = None, on_input: bool = False,
+    normaliser: str | None = "pi", synapses: str = DEFAULT, window: Quantity | None = None,
+    settle: Quantity | None = None, dt: Quantity | None = None, unit_rate: Quantity = UNIT_RATE, cells: int = 1,
+    shared: bool = True, target: str = "auto", precision: str = "double", seed: int = 0,
+    record: str | dict[str, Any] = "default", calibration: Calibration | str | Path | None = None, on_input: bool = False,
 ) -> Result:  # fmt: skip
     """Let a circuit compute an attention block, and compare it with its algebra.
 
@@ -225,8 +226,11 @@ def attend(
         "rate", "dale", "spiking", "adaptive", "exponential" or "biophysical", or a Form of your own.
     kernel : str
         "elu+1", "relu", "softplus" or "exp".
-    normalisation : str or None
-        "recurrent", "feedforward" or "output" (wrong by design); None: attention without division by Z.
+    normaliser : str or None
+        Inhibitory circuit that divides by Z: "pi", "factorised", "plausible", "slow", "feedforward" or "output" (wrong by
+        design); None: attention without division.
+    synapses : str
+        Time constants of dendrites, and delays: "slow", "fast" or "physiological".
     window, settle, dt : Quantity (s), optional
         Measured time, settling time before it, and time step: ``2 * second``. Defaults are those of the form.
     unit_rate : Quantity (Hz)
@@ -279,13 +283,13 @@ def attend(
         raise SettingError(f"form is of type {type(form).__name__} but needs to be a Form or the name of one")
     settings = Settings(
         form=form, window=window, settle=settle, dt=dt, unit_rate=unit_rate, cells=cells, shared=shared, target=target,
-        precision=precision, seed=seed, record=record,
+        precision=precision, seed=seed, record=record, synapses=synapses,
     )  # fmt: skip
     if isinstance(calibration, str | Path):
         calibration = read_calibration(calibration)
     if not isinstance(calibration, Calibration | None):
         raise SettingError(f"calibration is {calibration!r} but needs to be a Calibration, or the path of its file")
-    result = _run(case, Options(wiring, kernel, normalisation, settings, calibration, on_input).checked())
+    result = _run(case, Options(wiring, kernel, normaliser, settings, calibration, on_input).checked())
     if not result.report["settled"]:
         why = "it was interrupted" if result.report["interrupted"] else result.report["reason"]
         warnings.warn(f"the circuit has not settled: {why}", stacklevel=2)
@@ -294,7 +298,7 @@ def attend(
 
 def calibrate(
     cases: Case | Sequence[Case], wiring: "str | System | Any" = "mask", form: str | Form = "spiking", *,
-    kernel: str = "elu+1", normalisation: str | None = "recurrent", window: Quantity | None = None,
+    kernel: str = "elu+1", normaliser: str | None = "pi", synapses: str = DEFAULT, window: Quantity | None = None,
     unit_rate: Quantity = UNIT_RATE, cells: int = 1, target: str = "auto",
 ) -> Calibration:  # fmt: skip
     """Set the cells of a circuit on the calibration sequences of a case, once, for every input of its block.
@@ -303,7 +307,7 @@ def calibrate(
     ----------
     cases : Case or sequence of Case
         With calibration sequences. Several cases of the same sizes: one calibration for all their blocks.
-    wiring, form, kernel, normalisation, window, unit_rate, cells, target
+    wiring, form, kernel, normaliser, synapses, window, unit_rate, cells, target
         As for :func:`attend`; cells per value and window count where the form fits the currents of its cells.
 
     Returns
@@ -320,9 +324,9 @@ def calibrate(
     RunError
         If the simulation fails.
     """
-    settings = Settings(form=form, window=window, unit_rate=unit_rate, cells=cells, target=target)
+    settings = Settings(form=form, window=window, unit_rate=unit_rate, cells=cells, target=target, synapses=synapses)
     cases = [cases] if isinstance(cases, Case) or not isinstance(cases, Sequence) else list(cases)
-    return calibrate_cases(cases, Options(wiring, kernel, normalisation, settings).checked())
+    return calibrate_cases(cases, Options(wiring, kernel, normaliser, settings).checked())
 
 
 def _run(case, options):
