@@ -22,8 +22,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 from brian2 import ms
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
 
 from cortical_attention.cells.synapses import SYNAPSES
 from cortical_attention.circuits.normalisers import NORMALISERS
@@ -290,14 +291,16 @@ def _tables(summaries):
 
 def _table(group, summaries):
     table = Table(
-        "normaliser", "cells", "after", *(f"{start} to {start + LENGTH} ms" for start in STARTS), "queries identified",
-        title=f"{group[0]} cells, {group[1]} synapses, {group[2]}: median relative L2 (%); best null "
-        f"{per_cent(summaries[0]['best_null'])}",
+        Column("normaliser", no_wrap=True), "cells", Column("after", no_wrap=True), *map(str, STARTS), "queries", "beyond",
+        title=f"{group[0]} cells, {group[1]} synapses, {group[2]}: median relative L2 (%) in windows of {LENGTH} ms, from "
+        f"(ms); best null {100 * summaries[0]['best_null']:.1f}; queries identified (%) in the last; spikes beyond the limit (%)",
+        box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True,
     )  # fmt: skip
     for each in summaries:
         errors = (f"{100 * error:.1f}" for error in each["relative_l2"])
-        identified = f"{100 * each['query_identification'][-1]:.0f} %"
-        table.add_row(each["normaliser"], str(each["cells"]), each["half"], *errors, identified)
+        identified = f"{100 * each['query_identification'][-1]:.0f}"
+        beyond = f"{100 * each['saturated_share']:.1f}"
+        table.add_row(each["normaliser"], str(each["cells"]), each["half"], *errors, identified, beyond)
     return table
 
 

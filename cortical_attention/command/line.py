@@ -25,6 +25,7 @@ EXPERIMENTS = (
     "normalisation",
     "error_over_time",
     "onset",
+    "shunt_noise",
     "gradients",
     "ladder",
     "attribution",

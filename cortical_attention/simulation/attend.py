@@ -268,7 +268,7 @@ def _still(before, found):
     )
 
 
-def run(prepared, report=None, executor=None):
+def run(prepared, report=None, executor=None, **more):
     """Simulate a prepared circuit.
 
     Parameters
@@ -278,6 +278,8 @@ def run(prepared, report=None, executor=None):
         Brian2's progress report.
     executor : concurrent.futures.Executor, optional
         Runs each head apart (`simulation.spread`).
+    **more
+        Further arguments of `simulation.run.simulate`, without an executor.
 
     Returns
     -------
@@ -292,6 +294,7 @@ def run(prepared, report=None, executor=None):
     return _simulator(executor)(
         plan, settings.form, units, dt=settings.times().dt, cells=settings.cells, shared=settings.shared,
         seed=settings.seed, target=settings.target, record=settings.record, report=report, precision=settings.precision,
+        **more,
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ class Run(NamedTuple):
 
 def simulate(
     plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
-    given=None, send=(), precision="double",
+    given=None, send=(), precision="double", beyond=None,
 ):  # fmt: skip
     """Run a plan.
 
@@ -127,6 +127,9 @@ def simulate(
     precision : {"double", "single"}
         Of the state of cells and synapses. Measured curves of cells are in double precision.
 
+    beyond : float, optional
+        Largest share of the measured spikes of a population that may be beyond the limit of its cells; None: `SHARE_BEYOND`.
+
     Returns
     -------
     Run
@@ -136,7 +139,7 @@ def simulate(
     RecordError
         If a population or variable to record is not there.
     RunError
-        If `dt` exceeds the shortest time constant of the form, a value is not finite, or more than a share `SHARE_BEYOND` of
+        If `dt` exceeds the shortest time constant of the form, a value is not finite, or more than the share `beyond` of
         the measured spikes of a population is beyond the limit of its cells for any input; of a part (`given`) that is left
         to `refuse_saturation`.
     """
@@ -170,7 +173,7 @@ def simulate(
             _refuse_what_failed(wired, readings, form, dt)
             saturated = _saturated(wired, monitors, plan.protocol, form)
             if whole:
-                refuse_saturation(plan.circuit, saturated, form, dt)
+                refuse_saturation(plan.circuit, saturated, form, dt, beyond)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
         name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
@@ -302,7 +305,7 @@ def _saturated(wired, monitors, protocol, form):
     return {name: Saturation(counted(name, "saturated"), counted(name, "count")) for name in limited}
 
 
-def refuse_saturation(circuit, saturated, form, dt):
+def refuse_saturation(circuit, saturated, form, dt, most=None):
     """Refuse a run in which too many spikes of a population are beyond the limit of its cells, for any input.
 
     Parameters
@@ -311,14 +314,17 @@ def refuse_saturation(circuit, saturated, form, dt):
     saturated : dict of str to Saturation
     form : Form
     dt : Quantity
+    most : float, optional
+        Largest share; None: `SHARE_BEYOND`.
 
     Raises
     ------
     RunError
     """
+    most = SHARE_BEYOND if most is None else most
     for name, each in saturated.items():
         worst = each.share.argmax()
-        if each.share[worst] > SHARE_BEYOND:
+        if each.share[worst] > most:
             sentence, advice = form.of(circuit.populations[name].cell).limit.sentence, ADVICE[dt > form.dt][1]
             beyond, spikes = each.beyond[worst], each.spikes[worst]
             raise RunError(f"{name} was asked for {sentence}, {beyond} times in {spikes} spikes; try {advice}")
