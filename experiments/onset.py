@@ -44,6 +44,8 @@ from cortical_attention.trials.protocol import PROTOCOL
 N_TOKEN, UNIT_RATE = 4, 300.0  # Hz: spikes of nuclei ripple least at their ceiling
 MATCH = "match"
 FIRST_SEED = 21  # of the weights
+FRAME = 0.004, 2.5  # of the picture: rates go on falling below it
+TICKS = 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0
 CELLS = 32  # of the thresholds, unless they say otherwise
 FIGURES = ("relative_l2", "query_identification", "same_answer", "accuracy")
 LENGTH = round(float(WINDOW / ms))
@@ -98,12 +100,13 @@ def inputs_of(job, n_sequence, seed):
 def rows_of(job, options, n_sequence, report=None):
     """Figures of one network (list of dict, one a half)."""
     cases, labels = inputs_of(job, n_sequence, options.settings.seed)
-    outputs, references, saturated = measure(cases, options, job.normaliser == IDEAL, report)
+    answers, references, saturated = measure(cases, options, job.normaliser == IDEAL, report)
     rows = []
     for k, half in enumerate(HALVES):
-        figures = figures_of(outputs[half], references[half])
+        outputs, attention = answers[half]
+        figures = figures_of(outputs, attention, references[half])
         if labels is not None:
-            figures |= _answers(outputs[half], references[half], np.roll(labels, k, axis=0))
+            figures |= _answers(outputs, references[half], np.roll(labels, k, axis=0))
         rows.append({**job._asdict(), "half": half, **figures, "saturated_share": saturated})
     return rows
 
@@ -165,8 +168,15 @@ def _summary(setting, rows):
         name: np.concatenate([row[name] for row in rows], axis=1).mean(axis=1).tolist()
         for name in FIGURES[1:] if name in rows[0]
     }  # fmt: skip
+    kappa = np.median(np.concatenate([row["attention_relative_l2"] for row in rows], axis=1), axis=1).tolist()
     low, median, high = np.quantile(errors, (0.1, 0.5, 0.9), axis=1).tolist()
-    spread = {"relative_l2_p10": low, "relative_l2_p90": high, "inputs": errors.shape[1], "weights": len(rows)}
+    spread = {
+        "attention_relative_l2": kappa,
+        "relative_l2_p10": low,
+        "relative_l2_p90": high,
+        "inputs": errors.shape[1],
+        "weights": len(rows),
+    }
     null = float(np.median(np.concatenate([row["best_null"] for row in rows])))
     saturated = max(row["saturated_share"] for row in rows)
     return {
@@ -263,23 +273,28 @@ def _legend(panels):
 def _draw_half(panel, own, lines):
     """Curves of one form, its best null, and the range of inputs."""
     for each in own:
-        k = lines.index((each["normaliser"], each["cells"]))
-        middle = np.array(each["from_ms"]) + LENGTH / 2
-        label = f"{each['normaliser']}, {each['cells']} cells per value"
-        panel.plot(
-            middle, each["relative_l2"], color=CYCLE[k % len(CYCLE)], marker=MARKERS[k % len(MARKERS)], label=label
-        )
-        panel.fill_between(
-            middle,
-            each["relative_l2_p10"],
-            each["relative_l2_p90"],
-            color=CYCLE[k % len(CYCLE)],
-            alpha=0.12,
-            linewidth=0,
-        )
+        line, middle = (each["normaliser"], each["cells"]), np.array(each["from_ms"]) + LENGTH / 2
+        look = _look(line, lines)
+        label = f"{line[0]}, {line[1]} {'cell' if line[1] == 1 else 'cells'} per value"
+        panel.plot(middle, each["relative_l2"], label=label, **look)
+        if line[0] != IDEAL:
+            band = each["relative_l2_p10"], each["relative_l2_p90"]
+            panel.fill_between(middle, *band, color=look["color"], alpha=0.12, linewidth=0)
     if own:
         panel.axhline(own[0]["best_null"], color="#777777", linestyle="--", label="best null")
-    panel.set(yscale="log")
+    panel.set(yscale="log", ylim=FRAME)
+    panel.set_yticks(TICKS, [f"{100 * each:g} %" for each in TICKS])
+    panel.minorticks_off()
+
+
+def _look(line, lines):
+    """Colour, marker and style of a curve; the ideal divider is dotted, in the colour of the one normaliser beside it."""
+    solid = [each for each in lines if each[0] != IDEAL]
+    if line[0] != IDEAL:
+        k = solid.index(line)
+        return {"color": CYCLE[k % len(CYCLE)], "marker": MARKERS[k % len(MARKERS)]}
+    beside = [k for k, each in enumerate(solid) if each[1] == line[1]]
+    return {"color": CYCLE[beside[0]] if len(beside) == 1 else "#000000", "linestyle": ":"}
 
 
 def _tables(summaries):
@@ -291,16 +306,19 @@ def _tables(summaries):
 
 def _table(group, summaries):
     table = Table(
-        Column("normaliser", no_wrap=True), "cells", Column("after", no_wrap=True), *map(str, STARTS), "queries", "beyond",
+        Column("normaliser", no_wrap=True), "cells", Column("after", no_wrap=True), *map(str, STARTS), "kappa", "queries",
+        "beyond",
         title=f"{group[0]} cells, {group[1]} synapses, {group[2]}: median relative L2 (%) in windows of {LENGTH} ms, from "
-        f"(ms); best null {100 * summaries[0]['best_null']:.1f}; queries identified (%) in the last; spikes beyond the limit (%)",
+        f"(ms); best null {100 * summaries[0]['best_null']:.1f}; in the last window relative L2 of the attention and "
+        "queries identified (%); spikes beyond a limit (%)",
         box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True,
     )  # fmt: skip
     for each in summaries:
         errors = (f"{100 * error:.1f}" for error in each["relative_l2"])
         identified = f"{100 * each['query_identification'][-1]:.0f}"
+        kappa = f"{100 * each['attention_relative_l2'][-1]:.1f}"
         beyond = f"{100 * each['saturated_share']:.1f}"
-        table.add_row(each["normaliser"], str(each["cells"]), each["half"], *errors, identified, beyond)
+        table.add_row(each["normaliser"], str(each["cells"]), each["half"], *errors, kappa, identified, beyond)
     return table
 
 

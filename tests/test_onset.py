@@ -54,24 +54,25 @@ def test_a_wiring_that_presents_tokens_in_turn_has_no_slots():
 @pytest.mark.parametrize("normaliser", ["pi", "factorised", IDEAL])
 def test_rates_end_at_the_answer_to_the_tokens_that_are_shown(normaliser):
     options = o.check(form="rate", normaliser="pi" if normaliser == IDEAL else normaliser, target="numpy")
-    outputs, references, saturated = measure(CASES, options, normaliser == IDEAL)
+    answers, references, saturated = measure(CASES, options, normaliser == IDEAL)
     assert saturated == 0
     for half in HALVES:
-        found = figures_of(outputs[half], references[half])
+        found = figures_of(*answers[half], references[half])
         first, *_, last = found["relative_l2"]
+        assert max(found["attention_relative_l2"][-1]) < 1e-2
         assert max(last) < 1e-2
         assert min(first) > 5 * max(last)
         assert found["query_identification"][-1] == [1.0] * len(CASES)
     # negative control: after the change the answers are no longer those to the tokens before
-    stale = figures_of(outputs["change"], references["onset"])
+    stale = figures_of(*answers["change"], references["onset"])
     assert min(stale["relative_l2"][-1]) > 0.1
 
 
 def test_a_proportional_term_is_sooner_there_than_the_integrator_alone():
     errors = {}
     for normaliser in ("pi", "slow"):
-        outputs, references, _ = measure(CASES, o.check(form="rate", normaliser=normaliser, target="numpy"))
-        errors[normaliser] = np.median(figures_of(outputs["change"], references["change"])["relative_l2"], axis=1)
+        answers, references, _ = measure(CASES, o.check(form="rate", normaliser=normaliser, target="numpy"))
+        errors[normaliser] = np.median(figures_of(*answers["change"], references["change"])["relative_l2"], axis=1)
     assert errors["pi"][2] < errors["slow"][2] / 3
 
 

@@ -38,8 +38,9 @@ def measure(cases, options, ideal=False, report=None):
 
     Returns
     -------
-    outputs : dict of str to ndarray, shape (n_window, n_case, n_token, d_model)
-        By half of the run, "onset" and "change".
+    answers : dict of str to (ndarray, ndarray)
+        By half of the run, "onset" and "change": output, shape (n_window, n_case, n_token, d_model), and attention, shape
+        (n_window, n_case, n_head, n_token, n_context).
     references : dict of str to list of trials.comparison.Reference
         Of the case that is shown.
     saturated : float
@@ -61,9 +62,9 @@ def measure(cases, options, ideal=False, report=None):
     found = run(prepared, report, beyond=BEYOND)
     if found.interrupted:
         raise KeyboardInterrupt
-    outputs = {half: _outputs(prepared.plan, found, settings.form, slot) for slot, half in enumerate(HALVES, 1)}
+    answers = {half: _answers(prepared.plan, found, settings.form, slot) for slot, half in enumerate(HALVES, 1)}
     saturated = max((float(each.share.max()) for each in found.saturated.values()), default=0.0)
-    return outputs, dict(zip(HALVES, (references, [*references[-1:], *references[:-1]]), strict=True)), saturated
+    return answers, dict(zip(HALVES, (references, [*references[-1:], *references[:-1]]), strict=True)), saturated
 
 
 def _normalisers(cases, references, options):
@@ -92,28 +93,31 @@ def _moved_on(values):
     return np.roll(values, 1, axis=0)
 
 
-def _outputs(plan, found, form, slot):
-    """Answers (n_window, n_case, n_token, d_model) in the windows of a slot."""
-    windows = SLOTS.windows(slot, WINDOW)
-    return window_values(found, form, windows)[plan.output.population]
+def _answers(plan, found, form, slot):
+    """Output and attention in the windows of a slot."""
+    values = window_values(found, form, SLOTS.windows(slot, WINDOW))
+    return values[plan.output.population], values[plan.attention.population].sum(axis=-1)
 
 
-def figures_of(outputs, references):
+def figures_of(outputs, attention, references):
     """Figures of one half of a run.
 
     Parameters
     ----------
     outputs : ndarray, shape (n_window, n_case, n_token, d_model)
+    attention : ndarray, shape (n_window, n_case, n_head, n_token, n_context)
     references : list of trials.comparison.Reference
 
     Returns
     -------
     dict
-        `relative_l2` and `query_identification`, lists by window of lists by case; `best_null`, a list by case.
+        `relative_l2`, `attention_relative_l2` and `query_identification`, lists by window of lists by case; `best_null`, a
+        list by case.
     """
-    right = [each.attention.output for each in references]
+    right, kappa = ([getattr(each.attention, name) for each in references] for name in ("output", "kappa"))
     return {
         "relative_l2": [[relative_l2(*pair) for pair in zip(each, right, strict=True)] for each in outputs],
+        "attention_relative_l2": [[relative_l2(*pair) for pair in zip(each, kappa, strict=True)] for each in attention],
         "query_identification": [
             [query_identification(*pair) for pair in zip(each, right, strict=True)] for each in outputs
         ],
