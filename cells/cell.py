@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 GLUTAMATE, GABA = "glutamate", "GABA"
+DRIVEN = 1e-6  # chosen: a thousand times what an interneuron without drive holds (`sigma_g`)
 
 
 class CellType(NamedTuple):
@@ -49,8 +50,10 @@ class CellType(NamedTuple):
     sources : dict of str to str
         Source of each of the `parameters`, by name: a citation, or "chosen: " and the reason.
     fit : callable or None
-        ``fit(values, drives)`` returns inputs of ports (dict of str to ndarray) that calibration sets, from the values of
-        the population, shape (n_window, batch, *sizes), on the calibration sequences, and the values at its ports.
+        ``fit(values, drives)`` returns inputs of ports that calibration sets (dict of str to ndarray, (n_head,)), from the
+        values of the population on the calibration sequences, shape (n_head, n_sample), and those at its ports (dict).
+    fitted : tuple of str
+        Ports that calibration sets: all of them where there is a `stand_in`, any of them elsewhere.
     stand_in : CellType or None
         Cell that takes its place during calibration; None: itself.
     """
@@ -73,6 +76,7 @@ class CellType(NamedTuple):
     recorded: str = "sample"
     sources: dict[str, str] = {}
     fit: Callable | None = None
+    fitted: tuple = ()
     stand_in: "CellType | None" = None
 
 
@@ -81,17 +85,16 @@ def in_the_middle(values, drives):
 
     Parameters
     ----------
-    values : ndarray, shape (n_window, batch, n_head, ...)
-        On the calibration sequences.
+    values : ndarray, shape (n_head, n_sample)
+        On the calibration sequences; those of silent macrocolumns, which are not above `DRIVEN`, are left out.
     drives : dict
         Not used.
 
     Returns
     -------
-    dict of str to ndarray, shape (1, n_head, 1, ...)
-        One where all values of a head are zero.
+    dict of str to ndarray, shape (n_head,)
+        One where a head is silent.
     """
-    others = (0, 1, *range(3, values.ndim))
-    positive = values > 0
-    logarithms = np.log(np.where(positive, values, 1.0)).sum(axis=others, keepdims=True)
-    return {"start": np.exp(logarithms / np.maximum(positive.sum(axis=others, keepdims=True), 1))[0]}
+    driven = values > DRIVEN
+    logarithms = np.log(np.where(driven, values, 1.0)).sum(axis=1)
+    return {"start": np.exp(logarithms / np.maximum(driven.sum(axis=1), 1))}

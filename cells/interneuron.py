@@ -47,6 +47,7 @@ INTEGRATING = CellType(
     membrane="fast spiking",
     recorded="whole",
     sources=SOURCES,
+    fitted=("start",),
 )
 POOLING = INTEGRATING._replace(state=STATE.format(drive="pool"))
 PROPORTIONAL = INTEGRATING._replace(

@@ -2,7 +2,8 @@
 
 Since Z = sum_k phi(q_k) sum_j phi(k_jk), d_key such cells of a macrocolumn inhibit with Z in sum, where sister cells need
 one cell for each product. No variable integrates: the loop through `pool`, the summed activity of the divided cells, has the
-finite gain a, and at its fixed point pool is one, whatever a is. It divides errors of the feed-forward drive by 1 + a.
+finite gain a, and at its fixed point pool is one, whatever a is. It divides errors of the factorised drive by 1 + a. With
+a = 1 the drive is multiplied by the pool itself, so that the cell is silent until L2/3 cells fire.
 
 While the gate is closed, as between two successive tokens, the recurrent drive is left out.
 
@@ -29,6 +30,7 @@ PRODUCT = CellType(
         "pool_max": "chosen: the drive of an interneuron saturates",
     },
     fit=in_the_middle,
+    fitted=("start",),
 )
 
 

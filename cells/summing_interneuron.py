@@ -3,23 +3,24 @@
 tau_pv du/dt = w_q queries + w_k keys + w_0 + a c (pool - 1) + r - u,    g = max(u, 0)**2
 tau_s  dr/dt = a_s c (pool - 1) - r
 
-Nothing multiplies and nothing integrates without leak. The thalamocortical drive (`queries`, the summed L4 cells phi(q_i) of
-the macrocolumn, and `keys`, the summed phi(k_j)) predicts the square root of Z; the fast recurrent drive of gain a and the
-slow one of gain a_s (NMDA-like) correct it, both in units of c, half the square root of a middle Z. Since both leak, the
-attention does not sum to one exactly: what the drive cannot predict remains, divided by about 1 + a + a_s.
+Nothing integrates without leak, and the one nonlinearity is the square. The thalamocortical drive (`queries`, the summed
+L4 cells phi(q_i) of the macrocolumn, and `keys`, the summed phi(k_j)) predicts the square root of Z; the fast recurrent
+drive of gain a and the slow one of gain a_s (NMDA-like) correct it, both in units of c, half the square root of a middle Z.
+Since both leak, the attention does not sum to one exactly: what the drive cannot predict remains, divided by about
+1 + a + a_s.
 
 While the gate is closed, as between two successive tokens, the recurrent drives are left out.
 
 The square is the expansive f-I curve of the stabilised supralinear network (Ahmadian, Rubin & Miller 2013). Thalamus drives
 parvalbumin cells harder and faster than pyramidal cells (Cruikshank, Lewis & Connors 2007), and they are broadly tuned
-(Bruno & Simons 2002), which fits sums over components. By rule remain the division at the pyramidal cells, and w_q, w_k, w_0
-and c, which are fitted to calibration sequences.
+(Bruno & Simons 2002), which fits sums over components. By rule remain the division at the pyramidal cells, the square and
+the set point of the recurrent drives, and w_q, w_k, w_0 and c, which are fitted to calibration sequences.
 """
 
 import numpy as np
 from brian2 import ms
 
-from cortical_attention.cells.cell import GABA, CellType, in_the_middle
+from cortical_attention.cells.cell import DRIVEN, GABA, CellType, in_the_middle
 from cortical_attention.cells.interneuron import PARAMETERS, PROPORTIONAL, SOURCES
 
 DRIVES = {"queries": 0.0, "keys": 0.0}
@@ -31,29 +32,25 @@ def fit(values, drives):
 
     Parameters
     ----------
-    values : ndarray, shape (n_window, batch, n_head, ...)
+    values : ndarray, shape (n_head, n_sample)
         Z of each macrocolumn of the calibration sequences, as an integrating stand-in holds it.
     drives : dict of str to ndarray
-        Values at the ports `queries` and `keys`; shapes broadcast to that of `values`.
+        Values at the ports `queries` and `keys`, in that shape.
 
     Returns
     -------
-    dict of str to ndarray, shape (1, n_head, 1, ...)
+    dict of str to ndarray, shape (n_head,)
         Inputs of the ports w_q, w_k, w_0, c and start.
     """
-    by_head = [
-        np.moveaxis(np.broadcast_to(each, values.shape), 2, 0) for each in (drives["queries"], drives["keys"], values)
-    ]
-    weights = np.array([_weights(*(each[head].ravel() for each in by_head)) for head in range(values.shape[2])])
-    shape = (1, values.shape[2], *(1 for _ in values.shape[3:]))
-    found = dict(zip(("w_q", "w_k", "w_0"), (each.reshape(shape) for each in weights.T), strict=True))
+    each_head = zip(drives["queries"], drives["keys"], values, strict=True)
+    w_q, w_k, w_0 = np.array([_weights(*each) for each in each_head]).T
     middle = in_the_middle(values, drives)
-    return found | middle | {"c": np.sqrt(middle["start"]) / 2}
+    return {"w_q": w_q, "w_k": w_k, "w_0": w_0, "c": np.sqrt(middle["start"]) / 2, **middle}
 
 
 def _weights(queries, keys, z):
     """w_q, w_k and w_0 of one head, from those macrocolumns that have any drive."""
-    driven = z > 0
+    driven = z > DRIVEN
     root = np.sqrt(z[driven])
     predictors = np.stack([queries[driven], keys[driven], np.ones(root.size)], axis=1)
     return np.linalg.lstsq(predictors / root[:, None], np.ones(root.size), rcond=None)[0]
@@ -91,6 +88,7 @@ SUMMING = CellType(
         "pool_max": "chosen: as for the integrating interneuron",
     },
     fit=fit,
+    fitted=("start", *FITTED),
     stand_in=PROPORTIONAL._replace(ports=PROPORTIONAL.ports | DRIVES | FITTED),
 )
 

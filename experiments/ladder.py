@@ -258,6 +258,8 @@ def main(
     workers: Annotated[
         int, typer.Option(help="Number of local processes that run circuits side by side; 0: this one alone.")
     ] = 0,
+    normaliser: o.Normaliser = "pi",
+    synapses: o.Synapses = o.DEFAULT,
     target: o.Target = "auto",
     precision: o.Precision = "double",
     seed: o.Seed = 0,
@@ -275,7 +277,14 @@ def main(
     o.within("--seeds", seeds, 1, 1000)
     o.within("--tokens", tokens, 4, LARGEST)
     o.within("--images", images, 1, 360)
-    given = {"cells": cells, "target": target, "precision": precision, "seed": seed}
+    given = {
+        "cells": cells,
+        "normaliser": normaliser,
+        "synapses": synapses,
+        "target": target,
+        "precision": precision,
+        "seed": seed,
+    }
     console = console_for(json)
     every = jobs(*chosen, tokens, images)
     if not every:

@@ -50,6 +50,8 @@ def main(
     form: Annotated[str, typer.Option(help="Forms of the cells, comma-separated.")] = "rate,spiking",
     heads: Annotated[int, typer.Option(help="Number of heads of the trained block: 1 or 2.")] = 1,
     wiring: o.Wiring = "mask",
+    normaliser: o.Normaliser = "pi",
+    synapses: o.Synapses = o.DEFAULT,
     duration: o.Duration = None,
     settle: o.Settle = None,
     dt: o.Dt = None,

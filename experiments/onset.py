@@ -368,16 +368,21 @@ def _checked(form, normaliser, synapses, cells, task, weights, sequences):
     tasks = tuple(dict.fromkeys(task.split(",")))
     for each in tasks:
         kind, _, scale = each.partition(" ")
-        if each != MATCH and (kind != "scale" or not scale.replace(".", "", 1).isdigit() or not float(scale)):
+        if each != MATCH and (kind != "scale" or not scale.replace(".", "", 1).isdecimal() or not float(scale)):
             raise o.OptionError(f"--task is '{each}' but needs to be {MATCH}, or a scale above zero, as 'scale 2'")
-    counts = cells.split(",")
+    counts = tuple(dict.fromkeys(cells.split(",")))
     for each in counts:
-        if not each.isdigit():
+        if not each.isdecimal():
             raise o.OptionError(f"--cells is '{each}' but needs to be a whole number")
     forms = tuple(dict.fromkeys(form.split(",")))
     normalisers = o.some_of("--normaliser", normaliser, (*NORMALISERS, IDEAL))
     return jobs(
-        forms, normalisers, o.some_of("--synapses", synapses, SYNAPSES), [int(each) for each in counts], tasks, weights
+        forms,
+        normalisers,
+        o.some_of("--synapses", synapses, SYNAPSES),
+        tuple(dict.fromkeys(map(int, counts))),
+        tasks,
+        weights,
     )
 
 

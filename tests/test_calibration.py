@@ -213,6 +213,8 @@ NEGATIVE = json.dumps(
         "source": None,
         "kernels": {},
         "inputs": {},
+        "synapses": "slow",
+        "rules": {},
     }
 )
 

@@ -10,6 +10,7 @@ from cortical_attention.cells import product_interneuron, sensory, summing_inter
 from cortical_attention.cells.cell import in_the_middle
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
+from cortical_attention.cells.synapses import with_synapses
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.inputs.suite import random_case
@@ -99,11 +100,59 @@ def test_inhibition_starts_in_the_middle_of_its_calibrated_range_and_not_at_the_
     assert start.shape == (1, 2, 1)
     z = algebra(asking.Drawn(case.calibration, None, case.block)).normaliser  # (batch, head, token)
     assert start[0, :, 0] == pytest.approx(np.exp(np.log(z).mean(axis=(0, 2))), rel=1e-4)
-    plan = frozen.set(mask_wiring(settings.times(), 5 * case.tokens[None], **case.block._asdict()), SPIKING)[0]
+    tested = 5 * case.tokens[None]
+    own = np.exp(np.log(algebra(asking.Drawn(tested, None, case.block)).normaliser).mean(axis=(0, 2)))
+    plan = frozen.set(mask_wiring(settings.times(), tested, **case.block._asdict()), SPIKING)[0]
     assert np.array_equal(plan.circuit.populations["interneuron"].inputs["start"], start)
-    wrong = frozen._replace(inputs={"interneuron": {"start": start[:, :1]}})
-    with pytest.raises(WiringError, match=r"values for port 'start' of 'interneuron' but needs one for each head"):
-        wrong.set(plan, SPIKING)
+    assert np.abs(np.log(own / start[0, :, 0])).min() > 0.3  # where it would start if it were set on the tested input
+    for inputs, sentence in (
+        (
+            {"interneuron": {"start": start[:, :1]}},
+            r"shape \(1, 1, 1\) for port 'start' of 'interneuron' but needs \(1, 2, 1\)",
+        ),
+        (
+            {"matrix": {"soma": start}},
+            "values for port 'soma' of 'matrix' but needs to leave it alone: it sets no port",
+        ),
+    ):
+        with pytest.raises(WiringError, match=sentence):
+            frozen._replace(inputs=inputs).set(plan, SPIKING)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_silent_macrocolumns_have_no_part_in_a_calibration(wiring):
+    """A token that may see nothing; in the memory wiring each query reads one of two memories."""
+    case = random_case(3, 4, scale=2.0)
+    mask = np.ones((4, 4), dtype=bool)
+    mask[0] = False
+    settings, block = Settings(SPIKING, target="numpy"), case.block._asdict()
+    open_to_all, closed = (
+        calibrate(wiring, case.calibration, settings, mask=each, **block).inputs["interneuron"]["start"]
+        for each in (None, mask)
+    )
+    assert closed == pytest.approx(open_to_all, rel=0.2)  # of three tokens in place of four
+
+
+def test_a_closed_row_leaves_a_leaky_normaliser_its_weights():
+    drawn, mask = draw(1, 4, 4), np.ones((4, 4), dtype=bool)
+    mask[0] = False
+    answer, reference = ask("mask", drawn, "plausible", mask=mask), algebra(drawn, mask=mask)
+    assert (relative(answer.output, reference.output) <= LEAKS).all()
+
+
+def test_a_calibration_is_that_of_its_normaliser_and_of_its_synapses():
+    case = random_case(3, 3, n_head=2, d_model=6, d_key=3, d_value=3)
+    settings = Settings(SPIKING, 0.1 * second, 0.1 * second, target="numpy")
+    block = case.block._asdict()
+    for normaliser in ("pi", "plausible"):
+        frozen = calibrate("mask", case.calibration, settings, normaliser=normaliser, **block)
+        plan = mask_wiring(settings.times(), case.tokens[None], **block, normaliser=normaliser)
+        assert frozen.set(plan, SPIKING)
+        other = mask_wiring(settings.times(), case.tokens[None], **block, normaliser="slow")
+        with pytest.raises(WiringError, match="'interneuron' is that of another normaliser"):
+            frozen.set(other, SPIKING)
+        with pytest.raises(WiringError, match="is that of slow synapses but needs to be that of fast ones"):
+            frozen.set(plan, with_synapses(SPIKING, "fast"))
 
 
 def test_only_the_slow_normaliser_starts_at_its_ceiling():
@@ -115,9 +164,8 @@ def test_only_the_slow_normaliser_starts_at_its_ceiling():
 
 
 def test_the_middle_is_that_of_each_head_and_one_where_a_head_is_silent():
-    values = np.zeros((1, 2, 3, 2))
-    values[..., 0, :], values[:, :, 1] = [[1.0, 4.0]], [2.0, 0.0]
-    assert in_the_middle(values, {})["start"] == pytest.approx(np.array([[[2.0], [2.0], [1.0]]]))
+    values = np.array([[1.0, 4.0], [2.0, 1e-9], [1e-9, 0.0]])  # a silent interneuron holds its sigma_g
+    assert in_the_middle(values, {})["start"] == pytest.approx([2.0, 2.0, 1.0])
 
 
 def test_a_factorised_normaliser_has_a_cell_for_each_component():
@@ -147,10 +195,11 @@ def test_the_closed_forms_of_the_cells():
 def test_the_weights_that_are_fitted_are_those_that_made_the_values():
     """sqrt(Z) is a sum of the drives here, in each of two heads."""
     rng = np.random.default_rng(1)
-    queries, keys = rng.uniform(1, 5, size=(2, 1, 6, 2, 4))
+    queries, keys = rng.uniform(1, 5, size=(2, 2, 24))
     weights = np.array([[0.5, 0.2, 1.0], [0.1, 0.9, -0.3]])
     root = weights[:, 0, None] * queries + weights[:, 1, None] * keys + weights[:, 2, None]
-    found = summing_interneuron.fit(root**2, {"queries": queries, "keys": keys})
-    fitted = np.stack([found[name][0, :, 0] for name in ("w_q", "w_k", "w_0")], axis=1)
+    z = np.where(np.arange(24) < 20, root**2, 1e-9)  # the last macrocolumns are silent
+    found = summing_interneuron.fit(z, {"queries": queries, "keys": keys})
+    fitted = np.stack([found[name] for name in ("w_q", "w_k", "w_0")], axis=1)
     assert fitted == pytest.approx(weights, rel=1e-9)
     assert found["c"] == pytest.approx(np.sqrt(found["start"]) / 2)

@@ -10,7 +10,7 @@ from brian2 import second
 from cortical_attention.circuits.plan import Plan
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
-from cortical_attention.simulation.calibrate import Calibration, calibration_of, digests, drawn_like, ideal
+from cortical_attention.simulation.calibrate import Calibration, calibration_of, digests, drawn_like, ideal, rules_of
 from cortical_attention.simulation.run import Run, simulate, work
 from cortical_attention.simulation.settings import RATE, SettingError, Settings
 from cortical_attention.simulation.settle import Settled, judge, window_values
@@ -186,12 +186,13 @@ def calibrate_together(wiring, every, settings, executor=None):
     brief, make = _brief(settings), wiring_of(wiring)
     for tokens, _ in every:
         _check_shape(tokens)
-    plans = [_with_stand_ins(make(brief.times(), tokens, **block)) for tokens, block in every]
+    asked = [make(brief.times(), tokens, **block) for tokens, block in every]
+    plans = [_with_stand_ins(plan) for plan in asked]
     found, known = None, tuple(one for tokens, block in every for one in digests(tokens, block.get("context")))
     for _ in range(N_PILOT):
         before, found = found, _calibrate_once(plans, brief, settings, found, executor)
         if not any(each.plasticity for each in plans[0].circuit.projections) or _still(before, found):
-            return found._replace(sequences=known, source="given")
+            return found._replace(sequences=known, source="given", rules=rules_of(asked[0].circuit))
     raise RunError(
         f"circuit '{plans[0].circuit.name}': the rates at which its plastic synapses release are not found in {N_PILOT} "
         "calibrations"
@@ -237,7 +238,11 @@ def _check_shape(tokens):
 
 def _calibrate_once(plans, brief, settings, found, executor):
     """Calibration by a run of each plan in the rate form, at the unit rates of a calibration found before, or at any."""
-    units = ideal(plans[0], RATE) if found is None else found._replace(constants={}, form=RATE.name, inputs={})
+    units = (
+        ideal(plans[0], RATE)
+        if found is None
+        else found._replace(constants={}, form=RATE.name, inputs={}, synapses=RATE.synapses.name, rules={})
+    )
     pilots = [(plan, _pilot(Prepared(*units.set(plan, RATE), brief, units), executor)) for plan in plans]
     counted = settings.cells * settings.times().window
     with engine.device("numpy"):  # cells may be measured, in a run of its own

@@ -46,6 +46,10 @@ class Calibration(NamedTuple):
         tested sequences themselves. None in a form without spikes, which needs no calibration.
     kernels : dict of str to dict of str to str
         Kernels of each population that has any, by port.
+    synapses : str
+        Name of the set of time constants.
+    rules : dict of str to str
+        Rules of the interneurons, by population: they differ between normalisers.
     inputs : dict of str to dict of str to ndarray
         Inputs that calibration sets, by population and port, of shape (1, *sizes) with size one along all axes but that of
         heads: the value at which an interneuron starts, for example.
@@ -59,6 +63,8 @@ class Calibration(NamedTuple):
     source: str | None = None
     kernels: dict = {}
     inputs: dict = {}
+    synapses: str = "slow"
+    rules: dict = {}
 
     def contains(self, tokens, context=None):
         """Whether any of some sequences (batch, n_token, d_model), and their contexts, is among those of the calibration."""
@@ -80,13 +86,17 @@ class Calibration(NamedTuple):
         Raises
         ------
         WiringError
-            If the calibration is that of another form or kernel, lacks a population of the plan, or has other numbers of
-            heads; populations that the plan lacks are left out.
+            If the calibration is that of another form, normaliser, kernel or set of time constants, lacks a population of
+            the plan, or has other numbers of heads; populations that the plan lacks are left out.
         """
         populations = dict(plan.circuit.populations)
         if form.name != self.form:
             raise WiringError(
                 f"the calibration is that of form '{self.form}' but needs to be that of form '{form.name}'"
+            )
+        if form.synapses.name != self.synapses:
+            raise WiringError(
+                f"the calibration is that of {self.synapses} synapses but needs to be that of {form.synapses.name} ones"
             )
         if missing := populations.keys() - self.unit_rates.keys():
             raise WiringError(
@@ -94,6 +104,11 @@ class Calibration(NamedTuple):
                 f"one for each population of circuit '{plan.circuit.name}'"
             )
         for name, old in populations.items():
+            if self.rules.get(name, rule_of(old.cell)) != rule_of(old.cell):
+                raise WiringError(
+                    f"the calibration of '{name}' is that of another normaliser but needs to be that of circuit "
+                    f"'{plan.circuit.name}'"
+                )
             if self.kernels.get(name, {}) != old.kernels:
                 had, needs = (", ".join(each.values()) or "none" for each in (self.kernels.get(name, {}), old.kernels))
                 raise WiringError(f"the calibration of '{name}' is that of kernels {had} but needs that of {needs}")
@@ -107,14 +122,24 @@ class Calibration(NamedTuple):
 
     def _inputs(self, population):
         """Inputs of a population (dict of str to ndarray)."""
-        needs = _one_each_head(population)
+        needs, cell = _one_each_head(population), population.cell
         found = self.inputs.get(population.name, {})
         for port, values in found.items():
-            if np.shape(values) != needs or port not in population.cell.ports:
+            if port not in cell.fitted:
                 raise WiringError(
-                    f"the calibration has {np.shape(values)} values for port '{port}' of '{population.name}' but needs one "
-                    "for each head, at a port of its cells"
+                    f"the calibration has values for port '{port}' of '{population.name}' but needs to leave it alone: it "
+                    f"sets {', '.join(cell.fitted) or 'no port'} there"
                 )
+            if np.shape(values) != needs:
+                raise WiringError(
+                    f"the calibration has values of shape {np.shape(values)} for port '{port}' of '{population.name}' but "
+                    f"needs {needs}, one for each head"
+                )
+        if cell.stand_in and (lacks := set(cell.fitted) - found.keys()):
+            raise WiringError(
+                f"the calibration has no values for {', '.join(sorted(lacks))} of '{population.name}' but needs one for "
+                "each head"
+            )
         return found
 
     def _units(self, population, batch):
@@ -134,7 +159,24 @@ class Calibration(NamedTuple):
 def ideal(plan, form):
     """Calibration of a form without spikes: one unit rate for all populations, since rates there have no bound."""
     units = dict.fromkeys(plan.circuit.populations, UNIT_RATE / Hz)
-    return Calibration(plan.circuit.name, form.name, units, kernels=kernels_of(plan.circuit))
+    return _calibration(plan.circuit, form, units)
+
+
+def _calibration(circuit, form, units, constants=None, inputs=None):
+    """Calibration of a circuit in a form."""
+    names = circuit.name, form.name
+    more = {"kernels": kernels_of(circuit), "inputs": inputs or {}, "synapses": form.synapses.name}
+    return Calibration(*names, units, constants or {}, rules=rules_of(circuit), **more)
+
+
+def rules_of(circuit):
+    """Rules of the interneurons of a circuit (dict)."""
+    return {name: rule_of(each.cell) for name, each in circuit.populations.items() if each.cell.role == "divisive"}
+
+
+def rule_of(cell):
+    """Rule of a cell type in one line: its value, and the equations of its state."""
+    return "; ".join(line.strip() for line in [cell.value, *cell.state.splitlines()] if line.strip())
 
 
 def kernels_of(circuit):
@@ -223,9 +265,9 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
             constants[name], unit = drive.calibrate(population, drives, counted)
             units[name] = np.asarray(unit / Hz)
         ceiling = form.of(population.cell).ceiling
-        if population.cell.starts_at_ceiling and ceiling is not None:
+        if population.cell.starts_at_ceiling and "start" in population.cell.ports and ceiling is not None:
             inputs[name] = {"start": np.broadcast_to(ceiling / Hz / units[name], _one_each_head(population))}
-    return Calibration(circuit.name, form.name, units, constants, kernels=kernels_of(circuit), inputs=inputs)
+    return _calibration(circuit, form, units, constants, inputs)
 
 
 def _one_each_head(population):
@@ -239,13 +281,36 @@ def fitted(pilots):
     for name, population in circuit.populations.items():
         cell = population.cell
         if cell.fit is not None:
-            values = _joined([run.values[name][plan.protocol.windows[:, -1]] for plan, run in pilots])
+            values = _joined([_shown(plan, run.values[name][plan.protocol.windows[:, -1]]) for plan, run in pilots])
             reached = [
                 port for port in cell.ports if any(each.target == f"{name}.{port}" for each in circuit.projections)
             ]
-            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in reached}
-            found[name] = cell.fit(values, drives)
+            drives = {
+                port: np.broadcast_to(
+                    _joined([_shown(plan, drive_at(plan, run, name, port)) for plan, run in pilots]), values.shape
+                )
+                for port in reached
+            }
+            by_head = {port: _samples_by_head(each, population) for port, each in drives.items()}
+            fits = cell.fit(_samples_by_head(values, population), by_head)
+            found[name] = {port: np.reshape(each, _one_each_head(population)) for port, each in fits.items()}
     return found
+
+
+def _shown(plan, values):
+    """Values (n_window, batch, *sizes); of tokens that are presented one after another those in their own windows and
+    memories alone, (n_token, batch, *sizes)."""
+    return values if plan.protocol.token_of is None else plan.protocol.presented(values).swapaxes(0, 1)
+
+
+def _samples_by_head(values, population):
+    """Values (n_window, batch, *sizes) as (n_head, n_sample); one row without a head axis."""
+    places = [place for place, (kind, _) in enumerate(population.axes) if kind == "head"]
+    return (
+        np.moveaxis(values, 2 + places[0], 0).reshape(values.shape[2 + places[0]], -1)
+        if places
+        else values.reshape(1, -1)
+    )
 
 
 def _joined(drives):

@@ -16,7 +16,18 @@ from cortical_attention.trials.systems import blaming
 
 GIVEN, DRAWN, ON_INPUT = "given", "drawn", "on input"
 SCHEMA_VERSION = 2
-WORDS = ("circuit", "form", "unit_rates_hz", "constants", "sequences", "source", "kernels", "inputs")
+WORDS = (
+    "circuit",
+    "form",
+    "unit_rates_hz",
+    "constants",
+    "sequences",
+    "source",
+    "kernels",
+    "inputs",
+    "synapses",
+    "rules",
+)
 SOURCES = (GIVEN, DRAWN, ON_INPUT, None)
 
 
@@ -52,6 +63,10 @@ def calibration_for(tokens, context, block, options, sequences=None, executor=No
     own = block | {"context": context}
     plan = wiring_of(options.system)(options.settings.times(), tokens, **own)
     if not needs_calibration(plan, options.settings.form):
+        if options.calibration is not None:
+            raise SettingError(
+                f"form is '{options.settings.form.name}', which needs no calibration; it needs to have spikes"
+            )
         return None
     if options.calibration is not None:
         return _labelled(options.calibration, tokens, context, options.on_input)
@@ -100,7 +115,11 @@ def calibrate_cases(cases, options):
     """
     if not cases or not all(isinstance(case, Case) for case in cases):
         raise CaseError("cases needs to be one Case, or several")
-    if not options.settings.form.spikes:
+    first = cases[0]
+    block = {"kernel": options.kernel, "normaliser": options.normaliser, **first.block._asdict()}
+    context = None if first.context is None else first.context[None]
+    plan = wiring_of(options.system)(options.settings.times(), first.tokens[None], context=context, **block)
+    if not needs_calibration(plan, options.settings.form):
         raise SettingError(
             f"form is '{options.settings.form.name}', which needs no calibration; it needs to have spikes"
         )
@@ -139,6 +158,8 @@ def text_of(calibration: Calibration) -> dict:
         "unit_rates_hz": {name: np.asarray(each).tolist() for name, each in calibration.unit_rates.items()},
         "kernels": calibration.kernels,
         "constants": constants,
+        "synapses": calibration.synapses,
+        "rules": calibration.rules,
         "inputs": {
             name: {port: np.asarray(values).tolist() for port, values in given.items()}
             for name, given in calibration.inputs.items()
@@ -176,22 +197,31 @@ def read_calibration(path: str | Path) -> Calibration:
         return _of_text(content)
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         why = "is damaged or of another kind"
     raise CaseError(f"{path}: {why} but needs to be a calibration.json, of a result folder or of `calibrate --out`")
 
 
 def _of_text(content):
     """Calibration from the content of its file; whatever is wrong with it raises one of Python's own errors."""
-    circuit, form, rates, constants, sequences, source, kernels, given = (content[name] for name in WORDS)
+    circuit, form, rates, constants, sequences, source, kernels, given, synapses, rules = (
+        content[name] for name in WORDS
+    )
     units = {name: np.array(each, dtype=float) for name, each in rates.items()}
     if not units or not all(each.size and np.isfinite(each).all() and (each > 0).all() for each in units.values()):
         raise ValueError
     fitted = {name: {each: _quantity(**value) for each, value in given.items()} for name, given in constants.items()}
-    inputs = {name: {port: _finite(values) for port, values in each.items()} for name, each in given.items()}
-    if not {*fitted, *kernels, *inputs} <= units.keys() or source not in SOURCES or not isinstance(sequences, list):
+    if not all(isinstance(each, str) for given in kernels.values() for each in given.values()):
         raise ValueError
-    return Calibration(str(circuit), str(form), units, fitted, tuple(map(str, sequences)), source, kernels, inputs)
+    inputs = {name: {port: _finite(values) for port, values in each.items()} for name, each in given.items()}
+    if (
+        not {*fitted, *kernels, *inputs, *rules} <= units.keys()
+        or source not in SOURCES
+        or not isinstance(sequences, list)
+    ):
+        raise ValueError
+    known = tuple(map(str, sequences)), source, kernels, inputs, str(synapses), rules
+    return Calibration(str(circuit), str(form), units, fitted, *known)
 
 
 def _finite(values):
