@@ -60,7 +60,7 @@ PROPORTIONAL = INTEGRATING._replace(
         "lags": "chosen: the least that is damped well once the proportional term is there",
         "pool_max": "chosen: at 3 the ripple of slow interneurons is clipped, and the sum biased; at 10 the loop overshoots",
         "p_max": "chosen: the immediate response is then at most a factor exp(k_p (p_max - 1)) = e",
-        "k_p": "chosen: damps the loop at a tau_g of one lag; measured by `onset`",
+        "k_p": "chosen: damps the loop at a tau_g of one lag",
     },
 )
 

@@ -24,7 +24,7 @@ IDEAL = "ideal"  # in place of a normaliser: division by the Z of the shown toke
 
 
 def measure(cases, options, ideal=False, report=None):
-    """Show sequences after rest, then each the next one, without a pause.
+    """Show sequences after rest, then the sequence of another case in the place of each, without a pause.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _shown(wiring, exact, times, tokens, context=None, **block):
 
 
 def _moved_on(values):
-    """Each sequence in the place of the next one."""
+    """Each sequence in the place of the next one, the last in that of the first."""
     return np.roll(values, 1, axis=0)
 
 
