@@ -18,6 +18,7 @@ from cortical_attention.cells.membranes.f_i import Table
 from cortical_attention.cells.noise import noise, stream_of
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
+from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.command import heads as command_heads
 from cortical_attention.command.clusters import ANY_PORT, TRIMMING, local
@@ -172,6 +173,18 @@ def test_rates_are_those_of_one_process(form):
     assert far(whole, parts) <= ROUNDING
     assert whole.values["higher_order"].any()
     assert all(record.spike_index is None for record in parts.records)
+
+
+@pytest.mark.parametrize("normaliser", NORMALISERS)
+def test_every_normaliser_is_cut_at_its_heads(normaliser):
+    """Its cells of one component, and inputs by head that calibration would set."""
+    plan = plan_of(normaliser=normaliser)
+    populations = dict(plan.circuit.populations)
+    interneuron = populations["interneuron"]
+    start = np.array([2.0, 3.0]).reshape(1, 2, *(1 for _ in interneuron.axes[1:]))
+    populations["interneuron"] = interneuron._replace(inputs=interneuron.inputs | {"start": start})
+    whole, parts = both(plan._replace(circuit=plan.circuit._replace(populations=populations)), RATE)
+    assert far(whole, parts) <= ROUNDING
 
 
 def test_noise_is_that_of_one_process(monkeypatch):
