@@ -32,10 +32,10 @@ N_TOKEN, SCALE = 6, 2.0  # scale 2: Z differs from token to token
 AGREE = 1e-6  # relative, of the sums in the rate form
 WRONG = "output"
 POOLS = {
-    "pi": "recurrent loop with a proportional term",
-    "slow": "recurrent loop",
-    "factorised": "factorised feed-forward drive",
-    "feedforward": "feed-forward pool",
+    "pi": "PI loop",
+    "slow": "integrating loop",
+    "factorised": "factorised drive",
+    "feedforward": "sister cells",
     WRONG: "pool of the divided cells",
 }
 
@@ -111,7 +111,7 @@ def judge(rows):
         off, wrong = each["sum_relative_error"], each["normaliser"] == WRONG
         found.append(
             Prediction(
-                f"sum of {'sqrt(Z)' if wrong else '1'} to {tolerance:.1e} with a {each['inhibition']}",
+                f"{each['inhibition']}: sum of {'sqrt(Z)' if wrong else '1'} to {tolerance:.1e}",
                 f"{off:.1e} from it, {'' if each['settled'] else 'not '}settled",
                 off <= tolerance and each["settled"] != wrong,
             )

@@ -9,9 +9,9 @@ value and fast synapses the error 50 to 100 ms after onset is at most 6 % at sca
 and after a change; with a summing, leaky interneuron at most 7 %. Adaptive cells, 100 a value, are within 15 % at 200 to
 250 ms and identify nine queries of ten.
 
-Reference: `reference.linear_attention`; beside the circuit the best null, and a circuit whose L2/3 cells are divided by the
-Z of the algebra (`ideal`): the floor that dendrites and spikes leave. A query is identified if the answer is nearest to the
-algebra's answer to that query (chance: one in n).
+Reference: `reference.linear_attention`; beside the circuit the best null, and a circuit whose L2/3 cells are divided by
+the Z of the algebra (`ideal`): in the steady state the floor that dendrites and spikes leave. A query is identified if the
+answer is nearest to the algebra's answer to that query (chance: one in n).
 
 Run time: half a minute for each setting of idealised spikes; ten minutes for 100 biophysical cells per value.
 """

@@ -44,13 +44,9 @@ def test_predictions_can_fail():
     assert [each.held for each in shunt_noise.judge(spared)] == [True, False, False, False, False]
 
 
-def test_the_recurrent_drives_are_off():
-    from cortical_attention.circuits.mask import mask_wiring
-    from cortical_attention.inputs.suite import random_case
-    from cortical_attention.simulation.settings import Settings
-
-    case = random_case(1, 2, n_head=1, d_model=3, d_key=2, d_value=2)
-    plan = shunt_noise.without_loops(
-        mask_wiring, Settings().times(), case.tokens[None], **case.block._asdict(), normaliser="plausible"
-    )
-    assert plan.circuit.populations["interneuron"].parameters == {"a": 0.0, "a_s": 0.0}
+def test_without_recurrent_drives_interneurons_hold_what_the_others_ask_for(monkeypatch):
+    """In rates, which do not fluctuate; with the recurrent drives they hold something else."""
+    given = {"target": "numpy", "seed": 3}
+    assert shunt_noise.row_of("rate", 1, given)["held"] == pytest.approx(1, rel=1e-6)
+    monkeypatch.setattr(shunt_noise, "OPEN", {})
+    assert abs(shunt_noise.row_of("rate", 1, given)["held"] - 1) > 1e-3

@@ -282,15 +282,7 @@ def fitted(pilots):
         cell = population.cell
         if cell.fit is not None:
             values = _joined([_shown(plan, run.values[name][plan.protocol.windows[:, -1]]) for plan, run in pilots])
-            reached = [
-                port for port in cell.ports if any(each.target == f"{name}.{port}" for each in circuit.projections)
-            ]
-            drives = {
-                port: np.broadcast_to(
-                    _joined([_shown(plan, drive_at(plan, run, name, port)) for plan, run in pilots]), values.shape
-                )
-                for port in reached
-            }
+            drives = {port: _drive_of_all(pilots, name, port, values.shape) for port in _reached(circuit, name)}
             by_head = {port: _samples_by_head(each, population) for port, each in drives.items()}
             fits = cell.fit(_samples_by_head(values, population), by_head)
             found[name] = {port: np.reshape(each, _one_each_head(population)) for port, each in fits.items()}
@@ -303,14 +295,24 @@ def _shown(plan, values):
     return values if plan.protocol.token_of is None else plan.protocol.presented(values).swapaxes(0, 1)
 
 
+def _reached(circuit, name):
+    """Ports of a population that projections reach."""
+    targets = {each.target for each in circuit.projections}
+    return [port for port in circuit.populations[name].cell.ports if f"{name}.{port}" in targets]
+
+
+def _drive_of_all(pilots, name, port, shape):
+    """Values that reach a port in several runs, side by side, for every cell."""
+    return np.broadcast_to(_joined([_shown(plan, drive_at(plan, run, name, port)) for plan, run in pilots]), shape)
+
+
 def _samples_by_head(values, population):
     """Values (n_window, batch, *sizes) as (n_head, n_sample); one row without a head axis."""
-    places = [place for place, (kind, _) in enumerate(population.axes) if kind == "head"]
-    return (
-        np.moveaxis(values, 2 + places[0], 0).reshape(values.shape[2 + places[0]], -1)
-        if places
-        else values.reshape(1, -1)
-    )
+    kinds = [kind for kind, _ in population.axes]
+    if "head" not in kinds:
+        return values.reshape(1, -1)
+    by_head = np.moveaxis(values, 2 + kinds.index("head"), 0)
+    return by_head.reshape(len(by_head), -1)
 
 
 def _joined(drives):
