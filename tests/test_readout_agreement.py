@@ -13,7 +13,9 @@ from cortical_attention.readout.agreement import (
     max_abs,
     query_identification,
     relative_l2,
+    relative_l2_by_design,
     relative_size,
+    shared_error,
     skill,
 )
 from cortical_attention.readout.statistics import (
@@ -230,3 +232,28 @@ def test_an_answer_that_ignores_the_query_identifies_one_token_in_n():
     assert query_identification(alike, alike) == pytest.approx(1 / 4)  # no token can be told from another
     assert query_identification(1e-200 * reference, 1e-200 * reference) == 1
     assert query_identification(np.ones((1, 3)), np.zeros((1, 3))) is None  # one token cannot be mistaken for another
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1.0, 1e160])
+def test_noise_does_not_count_as_an_error_by_design(scale):
+    """Answers that are 7 % off with 30 % of noise: the shared error is 7 %, to four standard errors of its product; and of
+    noise alone it is nothing beside the noise. Without a second replica nothing of this can be told."""
+    rng, n = np.random.default_rng(4), 100_000
+    right = rng.normal(size=n)
+    off = right + 0.07 * rng.normal(size=n)
+    noisy = [scale * (off + 0.3 * rng.normal(size=n)) for _ in range(2)]
+    spread = 0.09 / np.sqrt(n) * 1.1  # of the squared error: noise times noise, and a little of noise times error
+    assert relative_l2_by_design(noisy, scale * right) ** 2 == pytest.approx(0.07**2, abs=4 * spread)
+    assert relative_l2(noisy[0], scale * right) > 0.3
+    white = [scale * (right + 0.3 * rng.normal(size=n)) for _ in range(2)]
+    assert relative_l2_by_design(white, scale * right) <= np.sqrt(4 * spread)
+    errors = [each - scale * right for each in noisy]
+    assert shared_error(errors, noisy) == pytest.approx(0.07**2 / 1.0049, abs=4 * spread)
+
+
+def test_two_equal_replicas_have_all_their_error_by_design():
+    """Without noise the figure by design is the raw one."""
+    right, answer = np.array([3.0, 4.0]), np.array([3.0, 4.5])
+    assert relative_l2_by_design([answer, answer], right) == pytest.approx(0.1, rel=1e-12)
+    assert relative_l2_by_design([[3.0, 4.5], [3.0, 3.5]], right) == 0.0
+    assert relative_l2_by_design([answer, answer], 0 * right) is None

@@ -27,6 +27,63 @@ def relative_l2(output, reference):
     return _ratio(error, size)
 
 
+def shared_error(errors, sizes):
+    """Part of a squared error that two replicas with independent noise share, relative to a squared size.
+
+    sum e_1.e_2 / sum s_1.s_2 over all entries. Noise of one replica is independent of that of the other, so its products
+    average to zero, and what is left is the error of the mean answer: the error by design. With the answers themselves as
+    sizes the denominator is without noise too; with a reference, which has no noise, give it twice.
+
+    Parameters
+    ----------
+    errors, sizes : pair of array_like
+        One array for each of two replicas, of equal shapes; finite.
+
+    Returns
+    -------
+    float or None
+        Negative values are possible, and mean that no error by design was found. None if it is not finite.
+
+    Raises
+    ------
+    ValueError
+        For unequal shapes, an empty array, or an entry that is not finite.
+    """
+    errors, sizes = _pair(*errors), _pair(*sizes)
+    scales = [
+        max(np.abs(each).max() for each in pair) or 1.0 for pair in (errors, sizes)
+    ]  # so that no square overflows
+    found = [np.vdot(*(each / scale for each in pair)) for pair, scale in zip((errors, sizes), scales, strict=True)]
+    return _ratio(found[0] * (scales[0] / scales[1]) ** 2, found[1])
+
+
+def relative_l2_by_design(outputs, reference):
+    """Relative L2 error of the mean answer, from two replicas: what is left of `relative_l2` without noise.
+
+    sqrt((o_1 - f).(o_2 - f) / f.f), or 0 where the product is negative.
+
+    Parameters
+    ----------
+    outputs : array_like, shape (2, ...)
+        Answers of two replicas with independent noise.
+    reference : array_like, shape (...)
+
+    Returns
+    -------
+    float or None
+        None as for `relative_l2`.
+
+    Raises
+    ------
+    ValueError
+        As `relative_l2`.
+    """
+    first, second = outputs
+    pairs = [_pair(each, reference) for each in (first, second)]
+    squared = shared_error([output - right for output, right in pairs], [reference, reference])
+    return None if squared is None else float(np.sqrt(max(squared, 0.0)))
+
+
 def relative_size(part, whole):
     """Ratio of two Euclidean norms, |part| / |whole|.
 
