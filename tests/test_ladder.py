@@ -77,7 +77,7 @@ def test_each_suite_is_drawn_beside_its_own_nulls(climbed):
     own = [row for row in climbed[0] if row["wiring"] == "mask"]
     nulls = {"uniform_relative_l2": 1.67, "key_only_relative_l2": 0.026, "additive_relative_l2": None}
     both = draw(own + [row | {"suite": "digits"} | nulls for row in own]).axes
-    assert [panel.get_title() for panel in both] == ["random inputs", "handwritten digits"]
+    assert [panel.get_title() for panel in both] == ["fixed random inputs", "handwritten digits"]
     random, digits = map(levels, both)
     assert random["null: key only"] == own[0]["key_only_relative_l2"] != 0.026
     assert (digits["null: uniform"], digits["null: key only"]) == (1.67, 0.026)

@@ -158,11 +158,12 @@ OPTIONAL = ("sklearn", "pandas", "pyarrow", "distributed", "dask", "dask_jobqueu
 @pytest.mark.parametrize(
     ("words", "absent", "said"),
     [
-        ("ladder --suite random --rungs rate", OPTIONAL, "was simulated"),
+        ("ladder --suite random --rungs rate", ["sklearn", "distributed", "dask"], "was simulated"),
         ("compare case.npz", OPTIONAL, "was simulated"),
         ("compare case.npz --workers 1", OPTIONAL, "distributed, .*cortical-attention[sweep]"),
         ("digits", OPTIONAL, "scikit-learn, .*cortical-attention[digits]"),
-        ("ladder", OPTIONAL, "scikit-learn, .*cortical-attention[digits]"),
+        ("ladder --suite digits", OPTIONAL[:1], "scikit-learn, .*cortical-attention[digits]"),
+        ("ladder", [*OPTIONAL, "statsmodels"], "statsmodels: .*cortical-attention[statistics]"),
         ("barrel_cortex --size 4", OPTIONAL, "scikit-learn: .*cortical-attention[digits]"),
         ("sweep multihead", ["pandas"], "pandas, .*cortical-attention[sweep]"),
         ("sweep multihead", ["dask"], "distributed, .*cortical-attention[sweep]"),

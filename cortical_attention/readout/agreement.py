@@ -28,16 +28,16 @@ def relative_l2(output, reference):
 
 
 def shared_error(errors, sizes):
-    """Part of a squared error that two replicas with independent noise share, relative to a squared size.
+    """Part of a squared error that replicas with independent noise share, relative to a squared size.
 
-    sum e_1.e_2 / sum s_1.s_2 over all entries. Noise of one replica is independent of that of the other, so its products
-    average to zero, and what is left is the error of the mean answer: the error by design. With the answers themselves as
-    sizes the denominator is without noise too; with a reference, which has no noise, give it twice.
+    The mean of e_1.e_2 over all pairs of replicas, divided by that of s_1.s_2. Noise of one replica is independent of that
+    of another, so its products average to zero, and what is left is the error of the mean answer: the error by design. With
+    the answers themselves as sizes the denominator is without noise too.
 
     Parameters
     ----------
-    errors, sizes : pair of array_like
-        One array for each of two replicas, of equal shapes; finite.
+    errors, sizes : array_like, shape (n_replica, ...)
+        Of equal shapes, with two replicas at least; finite.
 
     Returns
     -------
@@ -47,25 +47,31 @@ def shared_error(errors, sizes):
     Raises
     ------
     ValueError
-        For unequal shapes, an empty array, or an entry that is not finite.
+        For unequal shapes, an empty array, a single replica, or an entry that is not finite.
     """
-    errors, sizes = _pair(*errors), _pair(*sizes)
-    scales = [
-        max(np.abs(each).max() for each in pair) or 1.0 for pair in (errors, sizes)
-    ]  # so that no square overflows
-    found = [np.vdot(*(each / scale for each in pair)) for pair, scale in zip((errors, sizes), scales, strict=True)]
-    return _ratio(found[0] * (scales[0] / scales[1]) ** 2, found[1])
+    errors, sizes = _pair(errors, sizes)
+    if len(errors) < 2:
+        raise ValueError(f"a shared error needs two replicas at least, got {len(errors)}.")
+    scales = [np.abs(each).max() or 1.0 for each in (errors, sizes)]  # so that no square overflows
+    products = [_mean_product(each / scale) for each, scale in zip((errors, sizes), scales, strict=True)]
+    return _ratio(products[0] * (scales[0] / scales[1]) ** 2, products[1])
+
+
+def _mean_product(replicas):
+    """Mean over all pairs of replicas of the sum of the products of their entries."""
+    n, flat = len(replicas), replicas.reshape(len(replicas), -1)
+    return (np.sum(flat.sum(axis=0) ** 2) - np.sum(flat**2)) / (n * (n - 1))
 
 
 def relative_l2_by_design(outputs, reference):
-    """Relative L2 error of the mean answer, from two replicas: what is left of `relative_l2` without noise.
+    """Relative L2 error of the mean answer, from replicas: what is left of `relative_l2` without noise.
 
-    sqrt((o_1 - f).(o_2 - f) / f.f), or 0 where the product is negative.
+    sqrt((o_1 - f).(o_2 - f) / f.f), averaged over the pairs of replicas, or 0 where the product is negative.
 
     Parameters
     ----------
-    outputs : array_like, shape (2, ...)
-        Answers of two replicas with independent noise.
+    outputs : array_like, shape (n_replica, ...)
+        Answers of replicas with independent noise, two at least.
     reference : array_like, shape (...)
 
     Returns
@@ -76,11 +82,10 @@ def relative_l2_by_design(outputs, reference):
     Raises
     ------
     ValueError
-        As `relative_l2`.
+        As `shared_error`.
     """
-    first, second = outputs
-    pairs = [_pair(each, reference) for each in (first, second)]
-    squared = shared_error([output - right for output, right in pairs], [reference, reference])
+    outputs, references = _pair(outputs, np.broadcast_to(reference, np.shape(outputs)))
+    squared = shared_error(outputs - references, references)
     return None if squared is None else float(np.sqrt(max(squared, 0.0)))
 
 

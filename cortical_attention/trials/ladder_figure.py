@@ -12,12 +12,17 @@ from cortical_attention.trials.systems import NULLS
 KEYS = "rung", "wiring", "suite"
 
 
-SUITES = {"random": "random inputs", "digits": "handwritten digits"}  # titles of the panels
+TITLE = f"relative L2 error at each rung\n{NULLS_TITLE}\nnearer: answers nearer than every null; identified: queries"
+SUITES = {
+    "design": "random weights and inputs",
+    "random": "fixed random inputs",
+    "digits": "handwritten digits",
+}  # titles of the panels
 
 
-def draw(rows):
-    """Error against rung, a panel for each suite: every answer a dot, the median a line, and the medians of the nulls on
-    the inputs of that suite as levels."""
+def draw(rows, summaries=()):
+    """Error against rung, a panel for each suite: every answer a dot, the median a large one, with its interval where there
+    is one, and the medians of the nulls on the inputs of that suite as levels."""
     suites = list(dict.fromkeys(row["suite"] for row in rows))
     wirings = list(dict.fromkeys(row["wiring"] for row in rows))
     rungs = [rung for rung in FORMS if any(row["rung"] == rung for row in rows)]  # from the most ideal on
@@ -26,7 +31,9 @@ def draw(rows):
         for panel, suite in zip(figure.subplots(1, len(suites), sharey=True, squeeze=False)[0], suites, strict=True):
             own = [row for row in rows if row["suite"] == suite]
             for k, wiring in enumerate(wirings):
-                _draw_wiring(panel, own, wiring, rungs, k, (k - (len(wirings) - 1) / 2) * 0.16)
+                shift = (k - (len(wirings) - 1) / 2) * 0.24
+                _draw_wiring(panel, own, wiring, rungs, k, shift)
+                _draw_intervals(panel, [each for each in summaries if each["suite"] == suite], wiring, rungs, shift)
             for null, line in zip(NULLS, ("--", ":", "-."), strict=True):
                 label = f"null: {null.replace('_', ' ')}"
                 panel.axhline(_level(own, null), color="#777777", linestyle=line, linewidth=1, label=label)
@@ -46,9 +53,18 @@ def _draw_wiring(panel, rows, wiring, rungs, k, shift):
     own = [row for row in rows if row["wiring"] == wiring]
     errors = [[row["relative_l2"] for row in own if row["rung"] == rung] for rung in rungs]
     for x, values in enumerate(errors):
-        panel.plot(np.full(len(values), x + shift), values, linestyle="", markersize=4, alpha=0.5, **look)
+        aside = x + shift + 0.03 + 0.09 * np.linspace(0, 1, len(values))
+        alpha = 0.5 if len(values) < 100 else 0.15
+        panel.plot(aside, values, linestyle="", markersize=3, alpha=alpha, markeredgewidth=0, **look)
     medians = [np.median(values) if values else np.nan for values in errors]
     panel.plot(np.arange(len(rungs)) + shift, medians, markersize=7, label=f"{wiring} wiring", **look)
+
+
+def _draw_intervals(panel, summaries, wiring, rungs, shift):
+    """Intervals of the medians of a wiring."""
+    for each in summaries:
+        if each["wiring"] == wiring and each["interval"] is not None:
+            panel.vlines(rungs.index(each["rung"]) + shift, *each["interval"], color="black", linewidth=2, zorder=5)
 
 
 def _level(rows, null):
@@ -59,31 +75,55 @@ def _level(rows, null):
 
 def table_of(summaries):
     """Rich table of `trials.ladder_summary.summarise`."""
-    fixed = {"no_wrap": True}
-    table = Table(
-        Column("rung", **fixed), Column("median", **fixed), Column("largest", **fixed),
-        Column(f"{NULLS_TITLE} (%)", min_width=8), "least skill", Column("settled", **fixed),
-        title="relative L2 error at each rung",
-    )  # fmt: skip
+    heads = ("median\n95 % interval", "by design\nlargest", "nulls\n(%)", "nearer\nidentified", "settled")
+    table = Table("rung", *(Column(head, no_wrap=True) for head in heads), title=TITLE)
     for each in summaries:
-        table.add_row(
-            " ".join((each["rung"], each["wiring"], each["suite"])), per_cent(each["median_relative_l2"]),
-            per_cent(each["largest_relative_l2"]), shares(nulls_of(each))[:-2], number(each["least_skill"]),
-            f"{each['settled']}/{each['answers']}",
-        )  # fmt: skip
+        n = each["answers"]
+        cells = (
+            (f"{each['rung']} {each['wiring']}", each["suite"]),
+            (per_cent(each["median_relative_l2"]), between(each["interval"])),
+            (per_cent(each["median_relative_l2_by_design"]), per_cent(each["largest_relative_l2"])),
+            (shares(nulls_of(each))[:-2],),
+            (f"{each['better']}/{n}", identified(each["query_identification"])),
+            (f"{each['settled']}/{n}",),
+        )
+        table.add_row(*("\n".join(lines) for lines in cells))
     return table
 
 
+def identified(share):
+    """Share of queries, in whole per cent; a dash for None."""
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def between(interval):
+    """An interval of fractions as text, such as 4.1 to 5.9 %; a dash for None."""
+    if interval is None:
+        return "-"
+    return (
+        "-".join(number(100 * end) for end in interval) + " %"
+        if interval[0] >= 1e-4
+        else "-".join(map(per_cent, interval))
+    )
+
+
 def say_more(summaries, console):
-    """Print the mean of each row and its interval over seeds, where there are two at least; and what digits are read as."""
+    """Print, of each row with several settings, the median of each and how far errors vary; and what digits are read as."""
     for each in summaries:
+        name = " ".join(each[x] for x in KEYS)
         if each["agreement"] is not None:
-            name, null = " ".join(each[x] for x in KEYS), each["key_only_agreement"]
             said = f"{name}: {each['agreement']} of {each['answers']} read as the algebra reads them"
-            console.print(f"{said}; {null} by the null that ignores the query", highlight=False)
-        if each["interval"] is not None:
-            between, name = " to ".join(map(per_cent, each["interval"])), " ".join(each[x] for x in KEYS)
-            ahead = " to ".join(number(bound) for bound in each["ahead"]["key_only"] or (None, None))
-            said = f"{name}: mean error {between}; {ahead} below the null that ignores the query (95 % over seeds)"
-            said += f"; better than each null in {each['better']} of {each['answers']} answers"
-            console.print(said, highlight=False, soft_wrap=True)
+            console.print(f"{said}; {each['key_only_agreement']} by the null that ignores the query", highlight=False)
+        if len(each["settings"]) > 1:
+            medians = "; ".join(f"{setting} {_estimate(*found)}" for setting, found in each["settings"].items())
+            console.print(f"{name}: {medians}", highlight=False, soft_wrap=True)
+        if any(sd is not None for sd in each["log_sd"].values()):
+            spread = ", ".join(f"{what} {number(sd)}" for what, sd in each["log_sd"].items())
+            console.print(
+                f"{name}: standard deviation of the log error between {spread}", highlight=False, soft_wrap=True
+            )
+
+
+def _estimate(median, low, high):
+    """A median with its interval, as text."""
+    return per_cent(median) + ("" if low is None else f" ({between((low, high))})")
