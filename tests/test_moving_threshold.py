@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import Network, StateMonitor, mV, ms, nS, pA, second
+from brian2 import Network, StateMonitor, ms, mV, nS, pA, second
 
 from cortical_attention.cells.forms.biophysical import two_compartment
 from cortical_attention.cells.membranes.moving_threshold import OWN, MovingThreshold

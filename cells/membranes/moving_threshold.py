@@ -8,7 +8,10 @@ the spike on, for 2 ms; inhibition reverses at -80 mV. All else is that of `cell
 The differences are those of the public simulator Auryn (`src/auryn/NaudGroup.cpp` of fzenke/auryn, commit 19a9174). On
 capacitances, time constants, couplings, adaptation and V_T it agrees with the re-implementations. Its synapses are not used
 here: noise, shunts and facilitation are those of the other set. The simulations of Payeur et al. (2021; BurstPoissonGroup of
-apayeur/spikingburstprop) extend that class, with bursts by chance and a refractory time of 20 ms, which are not used either. In steps of 0.5 ms both sets have the same box K, since a spike is dated at the beginning of the step that ends above threshold.
+apayeur/spikingburstprop) extend that class, with bursts by chance and a refractory time of 20 ms, which are not used either.
+
+In steps of 0.5 ms both sets have the same box K, since a spike is dated at the beginning of the step that ends above
+threshold.
 
 There is no closed form of its rate: `two_compartment.surface` measures a table. The threshold has one: after a spike it is
 jump exp(-t / tau_T) above V_T.

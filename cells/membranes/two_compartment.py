@@ -13,10 +13,10 @@ bursts in Naud & Sprekeler). Between spikes u is not needed, so it is kept as it
 
 The equations and constants are those of Naud & Sprekeler (2018) in public re-implementations: two for the soma, four for the
 dendrite. Where two or more state a constant they agree, as they do on a background noise of 450 pA and 2 ms; they differ on
-its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. Two sources give the threshold. They differ
-on what follows a spike: one has a refractory time and states that it is 1 ms longer than the original, the other has none and a
-threshold that moves (`cells.membranes.moving_threshold`). The paper itself was not accessible. The shunts, the facilitation and a
-weaker noise are ours.
+its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. Two sources give the threshold. They
+differ on what follows a spike: one has a refractory time and states that it is 1 ms longer than the original, the other has
+none and a threshold that moves (`cells.membranes.moving_threshold`). The paper itself was not accessible. The shunts, the
+facilitation and a weaker noise are ours.
 
 There is no closed form: `surface` measures a table of rates.
 """
