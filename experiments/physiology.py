@@ -19,7 +19,7 @@ Spontaneous activity is that of cells at 0.5 to 5 Hz without apical input; evoke
 of stimulated cells in cat visual cortex grow by 20 to 300 % (Anderson, Carandini & Ferster 2000) and to more than three
 times that at rest (Borg-Graham, Monier & Fregnac 1998).
 
-Run time: four minutes.
+Run time: two minutes.
 """
 
 import numpy as np
@@ -39,6 +39,7 @@ from cortical_attention.trials.physiology import (
     CHANGES,
     CURRENT,
     DENDRITE,
+    READ,
     RECRUITED,
     WITH,
     WITHOUT,
@@ -46,7 +47,7 @@ from cortical_attention.trials.physiology import (
     judge,
     recruited,
     words,
-)  # fmt: skip
+)
 from cortical_attention.trials.physiology_figure import COMPARED, draw
 
 # Parameters
@@ -130,11 +131,11 @@ def tables(found, changes):
             end_section=True,
         )
     title = f"what is left of apical input ({APICAL:g} pA), by change of the f-I curve"
-    left = Table(Column("read-out", no_wrap=True), "nearest", *changes, title=title)
+    left = Table(Column("read-out", no_wrap=True), "change", *changes, title=title)
     for readout, label in COMPARED.items():
         for k, kind in enumerate(CHANGES):
             left.add_row(label, kind, *(_left(each[readout][0][k]) for each in changes.values()))
-        left.add_row(label, "so it", *(_verdict(each[readout][1]) for each in changes.values()), end_section=True)
+        left.add_row(label, "effect", *(_verdict(each[readout][1]) for each in changes.values()), end_section=True)
     return Group(findings, left)
 
 
@@ -157,7 +158,7 @@ def main(*, output: Output):
     folder = output.folder("physiology", {})
     result = {
         "rows": [{"cells": name, **each._asdict()} for name, rows in found.items() for each in rows],
-        "changes": changes, "curves": curves, "failed": {}, "interrupted": False,
+        "read": READ, "changes": changes, "curves": curves, "failed": {}, "interrupted": False,
     }  # fmt: skip
     content = output.provenance({}, {})
     figure, table = draw(curves, changes), tables(found, changes)

@@ -61,7 +61,9 @@ def made_up(more, dendrite, shunted):
         name: {"total": each, "burst": (0.8 if name == WITH else 0.1) * each, "event": each}
         for name, each in rates.items()
     }
-    return {each.finding: each.same for each in physiology.judge(curves, CELL)}
+    found = physiology.judge(curves, CELL)
+    assert {each.source for each in found} == set(physiology.READ)
+    return {each.finding: each.same for each in found}
 
 
 def test_findings_hold_for_a_cell_that_has_them():

@@ -150,7 +150,9 @@ def _suppression(finding, curves, cell, where):
     """Whether a shunt of the dendrite that L2/3 recruits turns its effect, below the largest measured conductance."""
     found, leak = _flip(curves, "dendrite", where), 1e9 * float(cell.C_d / cell.tau_d)
     share = "" if found is None else f", {words([100 * each / leak for each in found], '.0f')} % of the leak"
-    cell = f"{_from(found)}{share}; as a shunt of the soma {_from(_flip(curves, 'soma', where))}"
+    least, without = (curves[name][:, where].mean(axis=1) for name in (recruited("dendrite", RECRUITED[-1]), WITHOUT))
+    change = f"{words(interval(100 * (least / without - 1)), '.0f')} % at {RECRUITED[-1]} nS"
+    cell = f"{_from(found)}{share}; {change}; as a shunt of the soma {_from(_flip(curves, 'soma', where))}"
     measured = f"suppressed; conductances reach {100 * LARGEST:.0f} % of the leak"
     return Finding(finding, "Pluta 2019", measured, cell, found is not None and found[1] < LARGEST * leak)
 

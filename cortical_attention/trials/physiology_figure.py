@@ -18,7 +18,7 @@ def draw(curves, changes):
                 _draw_changes(panel, curves[name], readout, changes[name][readout][0])
                 panel.set_title(f"{name}: {COMPARED[readout]}")
             _draw_recruited(row[-1], curves[name])
-            row[-1].set_title(f"{name}: inhibition of the dendrite")
+            row[-1].set_title(f"{name}: shunted dendrite")
     return figure
 
 
