@@ -16,7 +16,7 @@ from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.command import line
 from cortical_attention.command.status import BAD_INPUT
-from cortical_attention.experiments import calibration, division, physiology, robustness
+from cortical_attention.experiments import calibration, division, robustness
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference import KERNELS
 from cortical_attention.reference.attention import linear_attention
@@ -182,29 +182,6 @@ def test_division_marks_where_a_shunt_does_not_suffice():
     rows = [{"case": "a", "soma": 0.1, "soma nS": float(level), "exact": 0.05} for level in (division.LEVELS[-1], 1)]
     shown = division._table(rows).columns
     assert [list(each.cells) for each in shown] == [["a", "a"], ["10.00 %*", "10.00 %"], ["5.00 %", "5.00 %"]]
-
-
-def test_physiology_reads_factor_and_constant():
-    before = np.linspace(0, 50, physiology.BASAL.size)
-    after = np.clip(0.7 * before - 4, 0, None)
-    assert physiology.divided_and_subtracted(before, after) == pytest.approx([0.7, 4], rel=1e-3)
-    assert physiology.gain(physiology.BASAL * 0.03) == pytest.approx(30)
-
-
-@pytest.mark.parametrize("raised", [True, False])
-def test_physiology_judges_what_the_curves_show(raised):
-    """Larkum's finding holds for made-up cells with a steeper slope, not for cells with a flatter one."""
-    line, noise = physiology.BASAL * 0.03, np.random.default_rng(0).normal(0, 1e-3, (8, physiology.BASAL.size))
-    more = (1.5 if raised else 0.9) * line + 5
-    curves = {"no apical input": line, "apical input": more, "shunt of the soma": 0.5 * more,
-              "shunt of the dendrite": np.clip(more - 8, 0, None)}  # fmt: skip
-    curves |= {f"recruited {level} nS": more - 0.3 * level for level in physiology.RECRUITED}
-    found = physiology.judge({name: rates + noise * (1 + k) for k, (name, rates) in enumerate(curves.items())})
-    same = {each.source + " " + each.finding.split()[0]: each.same for each in found}
-    assert same["Larkum 2004 apical"] == raised
-    assert same["Wilson 2012 PV"]
-    assert same["Wilson 2012 SOM"]
-    assert not same["Seybold 2015 each"]
 
 
 def test_disorder_disturbs_and_its_absence_does_not():

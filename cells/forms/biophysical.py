@@ -24,10 +24,9 @@ from cortical_attention.cells.membranes.two_compartment import (
     LONG_AGO,
     SENT,
     SURROUNDINGS,
-    THRESHOLD,
     TwoCompartment,
     surface_of,
-)  # fmt: skip
+)
 
 CELL = TwoCompartment()
 OF_SOMA = {"closed": 4 * nA}
@@ -84,7 +83,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
     inhibition = ["sent : 1   # by its last spike", *(f"{name} = shunt * nS : siemens" for name in shunts)]
     return Membrane(
         SOMA.format(inhibition="\n".join(inhibition)) + cell.dynamics.equations + SURROUNDINGS,
-        threshold=THRESHOLD,
+        threshold=cell.dynamics.threshold,
         at_release=f"sent = {sent}",
         reset=f"released += sent\n {cell.dynamics.reset}\n {BOOK}",
         constants={**constants, **ends(cell), **OF_SOMA},

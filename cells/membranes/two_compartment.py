@@ -13,8 +13,9 @@ bursts in Naud & Sprekeler). Between spikes u is not needed, so it is kept as it
 
 The equations and constants are those of Naud & Sprekeler (2018) in public re-implementations: two for the soma, four for the
 dendrite. Where two or more state a constant they agree, as they do on a background noise of 450 pA and 2 ms; they differ on
-its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. A single source gives the threshold, and
-one states that its refractory time is 1 ms longer than the original. The paper itself was not accessible. The shunts, the
+its mean (into the dendrite -270, -300 or 400 pA), which is part of the drive here. Two sources give the threshold. They
+differ on what follows a spike: one has a refractory time and states that it is 1 ms longer than the original, the other has
+none and a threshold that moves (`cells.membranes.moving_threshold`). The paper itself was not accessible. The shunts, the
 facilitation and a weaker noise are ours.
 
 There is no closed form: `surface` measures a table of rates.
@@ -29,14 +30,16 @@ from brian2 import Clock, Network, NeuronGroup, Quantity, ms, mV, nS, pA, pF, se
 from cortical_attention.cells.noise import noise, stream_of
 
 READOUTS = ("total", "burst", "event", "facilitated")
-MEMBRANE = """
+COMPARTMENTS = """
     dV_s/dt = -(V_s - E_L) / tau_s + (g_s * plateau + I_s + w_s + noise_s + shunt_s) / C_s : volt (unless refractory)
     dw_s/dt = -w_s / tau_ws : amp
     dV_d/dt = -(V_d - E_L) / tau_d + (g_d * plateau + c_d * K + I_d + w_d + noise_d + shunt_d) / C_d : volt
     dw_d/dt = (-w_d - a * (V_d - E_L)) / tau_wd : amp
     plateau = 1 / (1 + exp(-(V_d - E_d) / D_d)) : 1
-    K = int(t - lastspike > 0.5*ms - 0.5*dt) * int(t - lastspike < 2.5*ms - 0.5*dt) : 1   # half a step: times are not exact
 """
+RETURNED = """
+    K = int(t - lastspike > 0.5*ms - 0.5*dt) * int(t - lastspike < 2.5*ms - 0.5*dt) : 1   # half a step: times are not exact
+"""  # the back-propagated spike
 SURROUNDINGS = """
     shunt_s = -g_shunt_s * (V_s - E_I) : amp
     shunt_d = -g_shunt_d * (V_d - E_I) : amp
@@ -47,7 +50,6 @@ SURROUNDINGS = """
     bursting : 1             # whether the last spike was in a burst, not its first
     u : 1                    # facilitation of the synapses it makes, at the last spike
 """  # of any cell with two compartments
-THRESHOLD = "V_s > V_T"
 SENT = {  # what a spike counts for, in each read-out, before it is added to the state
     "total": "1",
     "burst": "close * (1 - bursting)",
@@ -66,7 +68,7 @@ PAPER = "Naud & Sprekeler 2018, through re-implementations"
 SOURCES = {
     **dict.fromkeys(("E_L", "C_s", "tau_s", "g_s", "b", "tau_ws"), PAPER),
     **dict.fromkeys(("C_d", "tau_d", "g_d", "E_d", "D_d", "c_d", "a", "tau_wd", "together", "tau_noise"), PAPER),
-    "V_T": f"{PAPER}, of which one states it",
+    "V_T": f"{PAPER}, of which two state it",
     "refractory": f"{PAPER}, of which one says that it is 1 ms longer than the original",
     "sigma": "chosen, in place of 450 pA: see decision 0008",
     "E_I": "chosen: reversal of GABA_A",
@@ -90,6 +92,8 @@ class Dynamics(NamedTuple):
         Time step (s).
     basal, apical : ndarray
         Measured currents (pA), from silence to the highest rates.
+    threshold : str
+        Condition of a spike.
     """
 
     equations: str
@@ -97,6 +101,7 @@ class Dynamics(NamedTuple):
     step: Quantity
     basal: np.ndarray
     apical: np.ndarray
+    threshold: str = "V_s > V_T"
 
 
 class TwoCompartment(NamedTuple):
@@ -129,7 +134,7 @@ class TwoCompartment(NamedTuple):
 
     sources = SOURCES
     dynamics = Dynamics(
-        MEMBRANE,
+        COMPARTMENTS + RETURNED,
         "V_s = E_L; w_s += b",
         0.5 * ms,  # chosen: a quarter of the noise's time constant
         np.linspace(-600, 1400, 31),  # chosen: up to 60 Hz
@@ -159,7 +164,7 @@ def cells_under(basal, apical, cell, seed):
     kind = cell.dynamics
     group = NeuronGroup(
         len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}",
-        threshold=THRESHOLD,
+        threshold=kind.threshold,
         reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
         refractory=cell.refractory, method="euler", clock=Clock(kind.step),
         namespace={**constants, "noise": noise, "stream": stream_of(np.random.SeedSequence(seed))},
