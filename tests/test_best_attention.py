@@ -107,14 +107,14 @@ def test_bounds_of_a_ratio_are_those_of_a_mean_where_all_wholes_are_equal():
     assert ratio_bounds([0.3], [1.0]) is None
 
 
-@pytest.mark.parametrize(("n_unit", "n_input", "missed"), [(12, 1, 0.18), (8, 12, 0.11)])
+@pytest.mark.parametrize(("n_unit", "n_input", "missed"), [(12, 1, 0.20), (8, 12, 0.11)])
 def test_how_often_a_bound_misses_the_true_ratio(n_unit, n_input, missed):
-    """Log-normal errors as of biophysical cells (standard deviation of the log square: 0.8). The upper bound of 95 %
-    is too low for 18 % of single blocks and for 11 % of circuits with blocks as units; the lower bound is too high for fewer
+    """Log-normal errors as of biophysical cells (standard deviation of the log square: 0.9). The upper bound of 95 %
+    is too low for 20 % of single blocks and for 11 % of circuits with blocks as units; the lower bound is too high for fewer
     than 5 %. To three standard errors of the trials."""
-    rng, n_trial, true = np.random.default_rng(1), 2000, np.exp(0.8**2 / 2)
+    rng, n_trial, true = np.random.default_rng(1), 2000, np.exp(0.9**2 / 2)
     sizes = np.exp(0.5 * rng.normal(size=(n_trial, n_unit, n_input)))
-    parts = sizes * np.exp(0.8 * rng.normal(size=sizes.shape))
+    parts = sizes * np.exp(0.9 * rng.normal(size=sizes.shape))
     bounds = np.array([ratio_bounds(*each) for each in zip(parts.sum(axis=-1), sizes.sum(axis=-1), strict=True)])
     assert np.mean(bounds[:, 0] > true) < 0.05
     assert np.mean(bounds[:, 1] < true) == pytest.approx(missed, abs=3 * np.sqrt(missed / n_trial))
