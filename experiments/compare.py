@@ -53,6 +53,7 @@ def main(
     record: o.Record = "default",
     calibration: o.Calibration = None,
     calibrate_on_input: o.OnInput = False,
+    replicas: o.Replicas = 1,
     *,
     output: Output,
     workers: o.Workers = 0,

@@ -34,7 +34,7 @@ from cortical_attention.readout.maps import attention_over_digit
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Prediction
-from cortical_attention.trials.many import SIDE_BY_SIDE, compare_many
+from cortical_attention.trials.many import compare_many
 from cortical_attention.trials.results import content_of, draw, write_run
 
 BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and share of the same predictions
@@ -83,9 +83,10 @@ def main(
 
 def outputs(compared):
     """Answers of the circuit and of the algebra, (n_image, n_token, d_model) each, of the images that were finished."""
-    finished = [(k, each) for k, each in enumerate(compared) if each.answer.output is not None]
-    answers = [each.answer.output[k % SIDE_BY_SIDE] for k, each in finished]
-    return np.array(answers), np.array([each.reference.attention.output for _, each in finished])
+    finished = [each for each in compared if each.output is not None]
+    return np.array([each.output for each in finished]), np.array(
+        [each.reference.attention.output for each in finished]
+    )
 
 
 def summarise(results, labels):
@@ -165,7 +166,7 @@ def _write(compared, options, case, picture, folder):
         write_array(folder / "reference.npy", algebra)
         save(draw(first), folder / "comparison.png")
         if first.answer.attention is not None and first.reference.attention.kappa is not None:
-            kappa = first.answer.attention[0]
+            kappa = first.attention
             save(attention_over_digit(picture, kappa, first.reference.attention.kappa), folder / "attention.png")
 
 

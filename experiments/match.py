@@ -36,12 +36,13 @@ from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import CYCLE, new_figure, save, style
 from cortical_attention.trials.batch import Prediction
-from cortical_attention.trials.many import SIDE_BY_SIDE, compare_many
+from cortical_attention.trials.many import compare_many
 from cortical_attention.trials.results import content_of, draw, write_run
 from cortical_attention.trials.systems import NULLS
 
 BOUNDS = {"rate": 1e-6, "spiking": 0.98}  # relative L2 on each; median skill, and share of the algebra's answers
 CHANCE = 0.25
+MEDIANS = "relative_l2", "relative_l2_by_design", "skill"
 
 
 @with_output
@@ -60,6 +61,7 @@ def main(
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of the sequences, of initial membrane states and of noise.")] = 0,
     record: o.Record = "sample",
+    replicas: o.Replicas = 1,
     *,
     output: Output,
 ):
@@ -98,18 +100,18 @@ def _check_nulls(wiring, every):
 # Reference
 def outputs(compared):
     """Answers of the circuit, of the algebra and of each null (dict of ndarray (n_sequence, 8, 16)), of finished runs."""
-    finished = [(k, each) for k, each in enumerate(compared) if each.answer.output is not None]
-    found = {"circuit": np.array([each.answer.output[k % SIDE_BY_SIDE] for k, each in finished])}
-    found["algebra"] = np.array([each.reference.attention.output for _, each in finished])
+    finished = [each for each in compared if each.output is not None]
+    found = {"circuit": np.array([each.output for each in finished])}
+    found["algebra"] = np.array([each.reference.attention.output for each in finished])
     nulls = compared[0].reference.nulls
-    return found | {name: np.array([each.reference.nulls[name] for _, each in finished]) for name in nulls}
+    return found | {name: np.array([each.reference.nulls[name] for each in finished]) for name in nulls}
 
 
 def attention_on_match(compared, drawn):
     """Attention of the circuit on the examples with the right tag, mean over heads and questions; None without attention."""
     if compared[0].answer.attention is None:
         return None
-    kappa = np.array([each.answer.attention[k % SIDE_BY_SIDE] for k, each in enumerate(compared)])
+    kappa = np.array([each.attention for each in compared])
     return float((kappa * right_items(drawn)[: len(kappa), None]).sum(axis=-1).mean())
 
 
@@ -131,7 +133,7 @@ def summarise(results, drawn):
             "accuracy_nulls": accuracy,
             "same_answer": float(np.mean(said["circuit"] == said["algebra"])),
             "attention_on_match": attention_on_match(compared[:n], drawn),
-            **{name: summary_of_known(each[name] for each in reports).median for name in ("relative_l2", "skill")},
+            **{name: summary_of_known(each[name] for each in reports).median for name in MEDIANS},
             "relative_l2_largest": max(each["relative_l2"] for each in reports),
             "query_identification": float(np.mean([each["query_identification"] for each in reports])),
             "settled": sum(each["settled"] for each in reports),
@@ -162,10 +164,10 @@ def judge(result):
 # Figure
 def curves_of(compared, drawn):
     """Times (s) from the onset of the tokens, relative L2 and accuracy of the circuit in each phase; None if interrupted."""
-    plan, runs = compared[0].answer.plan, {id(each.answer): each.answer for each in compared}.values()
-    if plan.protocol.token_of is not None or any(each.output is None for each in runs):
+    plan = compared[0].answer.plan
+    if plan.protocol.token_of is not None or any(each.output is None for each in compared):
         return None
-    read = np.concatenate([each.run.values[plan.output.population] for each in runs], axis=1)
+    read = np.stack([each.run.values[plan.output.population][:, each.index] for each in compared], axis=1)
     right = np.array([each.reference.attention.output for each in compared])
     phase = float(plan.protocol.phase)
     errors = [np.median([relative_l2(*pair) for pair in zip(each, right, strict=True)]) for each in read]
@@ -208,6 +210,7 @@ def _print(result, results, console):
         "the algebra's answer": lambda each: per_cent(each["same_answer"]),
         "attention on the right examples": lambda each: number(each["attention_on_match"]),
         "relative L2, median": lambda each: per_cent(each["relative_l2"]),
+        "relative L2 by design, median": lambda each: per_cent(each["relative_l2_by_design"]),
         "relative L2, largest": lambda each: per_cent(each["relative_l2_largest"]),
         "skill over the best null, median": lambda each: number(each["skill"]),
         "queries identified": lambda each: per_cent(each["query_identification"]),
@@ -231,8 +234,8 @@ def _write(compared, options, case, drawn, folder):
     save(draw(first), folder / "comparison.png")
     if first.answer.attention is not None and first.reference.attention.kappa is not None:
         pictures = load_digits_tokens()[2]
-        answers = answered(first.answer.output[0]), answered(first.reference.attention.output)
-        kappa = first.answer.attention[0], first.reference.attention.kappa
+        answers = answered(first.output), answered(first.reference.attention.output)
+        kappa = first.attention, first.reference.attention.kappa
         shown = pictures[drawn.questions[0]], pictures[drawn.examples[0]], drawn.labels[0], drawn.tags[0]
         save(looking(*shown, answers, *kappa), folder / "attention.png")
 

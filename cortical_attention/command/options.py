@@ -18,7 +18,7 @@ from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
 from cortical_attention.trials.calibration import read_calibration
 from cortical_attention.trials.loading import loaded
-from cortical_attention.trials.options import Options
+from cortical_attention.trials.options import MAX_REPLICAS, Options
 from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
 
@@ -116,6 +116,13 @@ Calibration = Annotated[
 OnInput = Annotated[
     bool, typer.Option("--calibrate-on-input", help="Calibrate the circuit on the tested sequence itself.")
 ]
+Replicas = Annotated[
+    int,
+    typer.Option(
+        help="Answers to each input, side by side with independent noise; from two on, the error by design is told apart "
+        "from noise."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results in an existing folder.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of each target, without a run.")]
 Quiet = Annotated[
@@ -143,7 +150,8 @@ class OptionError(ValueError):
 def check(
     *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normaliser="pi", synapses=DEFAULT, dendrites="shared",
     cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", precision="double", seed=0,
-    record="default", calibration=None, calibrate_on_input=False, without_reference=False, **others,
+    record="default", calibration=None, calibrate_on_input=False, replicas=1, without_reference=False,
+    **others,
 ):  # fmt: skip
     """Check the values of the command line; `others` are ignored.
 
@@ -178,6 +186,7 @@ def check(
     if unit_rate < MIN_UNIT_RATE:
         raise OptionError(f"--unit-rate is {unit_rate} Hz but needs to be at least {MIN_UNIT_RATE} Hz")
     within("--cells", cells, 1, MAX_CELLS)
+    within("--replicas", replicas, 1, MAX_REPLICAS)
     if not 0 <= seed < 2**32:
         raise OptionError(f"--seed is {seed} but needs to lie between 0 and 2**32 - 1")
     settings = Settings(
@@ -187,7 +196,8 @@ def check(
     )  # fmt: skip
     _check_times(settings.times(), form)
     given = None if calibration is None else read_calibration(calibration)
-    return Options(wiring, kernel, None if unnormalised else normaliser, settings, given, on_input=calibrate_on_input)
+    how = {"on_input": calibrate_on_input, "replicas": replicas}
+    return Options(wiring, kernel, None if unnormalised else normaliser, settings, given, **how)
 
 
 def recorded(text):

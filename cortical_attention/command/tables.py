@@ -40,6 +40,8 @@ def print_comparison(compared, folder, console, as_json):
         print(json.dumps(report))
     table = Table("circuit against algebra", "", title=f"{report['wiring']} wiring, {report['form']} form")
     table.add_row("relative L2 error", per_cent(report["relative_l2"]))
+    if report["replicas"] > 1:
+        table.add_row("  by design, without noise", per_cent(report["relative_l2_by_design"]))
     for null in compared.reference.nulls:
         table.add_row(f"  of the null: {null.replace('_', ' ')}", per_cent(report[f"{null}_relative_l2"]))
     table.add_row("skill over the best null", number(report["skill"]))

@@ -92,7 +92,7 @@ def ask(cases, options, report=None, calibration=None):
     Returns
     -------
     Answer
-        One input of the batch per case, in their order.
+        One input of the batch per case, in their order, each followed by its replicas.
 
     Raises
     ------
@@ -107,6 +107,7 @@ def ask(cases, options, report=None, calibration=None):
     with blaming(options.system, options.settings.form):
         if calibration is None:
             calibration = calibration_for(tokens, context, block, options, sequences_of(cases[0]))
+        tokens, context = (options.replicated(each) for each in (tokens, context))
         return attend(options.system, tokens, options.settings, report, calibration, context=context, **block)
 
 

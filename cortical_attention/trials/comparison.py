@@ -64,16 +64,30 @@ class Presented(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One input: what the circuit answered, what the algebra says, and the figures of agreement (comparison.json)."""
+    """One input: what the circuit answered, what the algebra says, and the figures of agreement (comparison.json).
+
+    The answer may be to several inputs; this one is at `index` of its batch, and its replicas follow.
+    """
 
     answer: Answer
     reference: Reference
     report: dict
+    index: int = 0
 
     @property
     def run(self):
         """The run of the answer."""
         return self.answer.run
+
+    @property
+    def output(self):
+        """Answer to this input, (n_token, d_model); None of an interrupted run."""
+        return None if self.answer.output is None else self.answer.output[self.index]
+
+    @property
+    def attention(self):
+        """Attention weights on this input, (n_head, n_token, n_context); None where no cell carries them."""
+        return None if self.answer.attention is None else self.answer.attention[self.index]
 
 
 def reference_of(case, kernel, normalised=True, system=SYSTEMS["mask"]):
@@ -170,7 +184,7 @@ def present(case, options, report=None, executor=None):
     Returns
     -------
     Presented
-        Of a batch of one input; the run may be interrupted.
+        Of a batch of the input and its replicas; the run may be interrupted.
 
     Raises
     ------
@@ -187,6 +201,7 @@ def present(case, options, report=None, executor=None):
         tokens, block = case.tokens[None], block_of(case, options)
         context = block.pop("context")
         calibration = calibration_for(tokens, context, block, options, sequences_of(case), executor)
+        tokens, context = (options.replicated(each) for each in (tokens, context))
         prepared = prepare(system, tokens, options.settings, calibration, executor, context=context, **block)
         return Presented(prepared, run(prepared, report, executor))
 
@@ -299,7 +314,7 @@ def describe(answer, reference, options, case, index=0):
     case : Case
         The input.
     index : int
-        Which input of the batch.
+        Which input of the batch; its replicas follow.
 
     Returns
     -------
@@ -312,6 +327,8 @@ def describe(answer, reference, options, case, index=0):
         {
             "schema_version": SCHEMA_VERSION,
             **_agreement(answer, reference, index),
+            "relative_l2_by_design": _by_design(answer, reference, index, options.replicas),
+            "replicas": options.replicas,
             "nulls": list(reference.nulls),
             "rounding": reference.rounding,
             "error_over_time": _errors(answer, reference, form, index),
@@ -338,6 +355,13 @@ def describe(answer, reference, options, case, index=0):
             "stepping_s": run.stepping,
         }
     )
+
+
+def _by_design(answer, reference, index, replicas):
+    """Relative L2 of the mean answer, from replicas; None without them, or where nothing is compared."""
+    if replicas < 2 or answer.output is None or reference.attention is None:
+        return None
+    return agreement.relative_l2_by_design(answer.output[index : index + replicas], reference.attention.output)
 
 
 def _agreement(answer, reference, index):

@@ -1,9 +1,9 @@
 """Families of attention, from that of the paper to an arbitrary matrix, and the member of each family nearest to an answer.
 
-`linear` contains `paper`; it is fitted on some inputs and tested on others. Each of the free families (`weighing`, `gain`,
-`matrix`) contains the one before. They are fitted to the same answer that they are compared with: the residual is the part
-of the answer that no member reproduces, and the fit follows the noise of the answer. `weighing` contains `paper`, but not
-`linear`, which has a gain.
+`linear` contains `paper`; its answer to an input is that of the member fitted to the answers to all other inputs. Each of
+the free families (`weighing`, `gain`, `matrix`) contains the one before. They are fitted to the same answer that they are
+compared with: the residual is the part of the answer that no member reproduces, and the fit follows the noise of the answer.
+`weighing` contains `paper`, but not `linear`, which has a gain.
 
 paper         kappa_ij = phi(k_j).phi(q_i) / Z_i                            nothing is fitted
 linear        the same with any monotone phi_q and phi_k >= 0, one feature per component, and one gain per head
@@ -59,10 +59,10 @@ class LinearFamily:
         ValueError
             If the answers do not match the cases in size, or the residual is not finite at the start.
         """
-        stacked = np.ravel(answers)
+        seen, wanted = _seen(cases), np.asarray(answers)
 
         def left(parameters):
-            return np.concatenate([self.output(case, parameters).ravel() for case in cases]) - stacked
+            return (self._outputs(seen, parameters) - wanted).ravel()
 
         self.parameters = least_squares(left, self.parameters, max_nfev=60).x
         return self
@@ -82,16 +82,45 @@ class LinearFamily:
         -------
         ndarray, shape (n_token, d_model)
         """
-        parameters = self.parameters if parameters is None else parameters
+        return self._outputs(_seen([case]), self.parameters if parameters is None else parameters)[0]
+
+    def _outputs(self, seen, parameters):
+        """Answers to several cases at once (n_case, n_token, d_model)."""
+        *both, added = seen
         values = [np.cumsum(np.exp(part)) for part in (parameters[:N_KNOT], parameters[N_KNOT : 2 * N_KNOT])]
-        queries, keys = (
-            np.interp(each, knots, value)
-            for each, knots, value in zip(drives(case)[:2], self.knots, values, strict=True)
-        )
+        queries, keys = (np.interp(*each) for each in zip(both, self.knots, values, strict=True))
         products = queries @ keys.swapaxes(-1, -2)
         kappa = products / products.sum(axis=-1, keepdims=True)
-        gains = np.exp(parameters[2 * N_KNOT :])
-        return np.einsum("h, hij, hjm -> im", gains, kappa, columns(case))
+        gains = np.exp(parameters[2 * N_KNOT :])[:, None, None]
+        return (gains * kappa @ added).sum(axis=1)
+
+
+def left_out(cases, answers):
+    """Answer of linear attention to each case, by the member that is fitted to the answers to all other cases.
+
+    Each fit starts from the paper's functions, so that nothing in it depends on the answer that is left out; the knots of
+    the functions lie at quantiles of the queries and keys of all cases.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        With one block and of equal sizes; two at least.
+    answers : ndarray, shape (n_case, n_token, d_model)
+
+    Returns
+    -------
+    ndarray, shape (n_case, n_token, d_model)
+    """
+    found = []
+    for k, case in enumerate(cases):
+        others = [*cases[:k], *cases[k + 1 :]]
+        found.append(LinearFamily(cases).fit(others, np.delete(answers, k, axis=0)).output(case))
+    return np.array(found)
+
+
+def _seen(cases):
+    """Queries, keys and what one of kappa adds to the answer, each with the cases as first axis."""
+    return [np.stack(each) for each in zip(*((*drives(case)[:2], columns(case)) for case in cases), strict=True)]
 
 
 def drives(case):

@@ -20,20 +20,20 @@ def compare_many(cases, options, report=None):
     Returns
     -------
     list of Comparison
-        Case k is input `k % SIDE_BY_SIDE` of the batch of its answer.
 
     Raises
     ------
     WiringError, RunError, KeyboardInterrupt
         As `trials.batch.ask`.
     """
-    compared, starts = [], range(0, len(cases), SIDE_BY_SIDE)
+    n = max(SIDE_BY_SIDE // options.replicas, 1)
+    compared, starts = [], range(0, len(cases), n)
     for place, start in enumerate(starts):
-        batch = cases[start : start + SIDE_BY_SIDE]
+        batch = cases[start : start + n]
         answer = ask(batch, options, part_of(report, place, len(starts)))
-        for index, case in enumerate(batch):
-            reference = reference_for(case, options)
-            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index)))
+        for k, case in enumerate(batch):
+            reference, index = reference_for(case, options), k * options.replicas
+            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index), index))
         if answer.run.interrupted:
             break
     return compared

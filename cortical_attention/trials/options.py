@@ -1,7 +1,9 @@
 """Options of a comparison: circuit, algebra and settings; and their text in run.json, from which a run is repeated."""
 
+from numbers import Integral
 from typing import NamedTuple
 
+import numpy as np
 from brian2 import Hz, Quantity, second
 
 from cortical_attention.cells.forms import FORMS
@@ -19,6 +21,7 @@ RESTORED = (
     "wiring", "form", "kernel", "normaliser", "window", "settle", "dt", "write", "unit_rate", "cells", "shared",
     "target", "seed", "record", "on_input", "synapses",
 )  # fmt: skip
+MAX_REPLICAS = 1000  # chosen: far beyond what is of use
 UNITS = {"window": second, "settle": second, "dt": second, "write": second, "unit_rate": Hz}
 
 
@@ -37,6 +40,8 @@ class Options(NamedTuple):
         What the circuit is set to; None: it is calibrated before the run.
     on_input : bool
         Whether it is calibrated on the tested input itself.
+    replicas : int
+        Answers to each input, side by side in one network with independent noise and initial states.
     """
 
     wiring: object
@@ -45,6 +50,7 @@ class Options(NamedTuple):
     settings: Settings
     calibration: Calibration | None = None
     on_input: bool = False
+    replicas: int = 1
 
     @property
     def system(self):
@@ -55,6 +61,10 @@ class Options(NamedTuple):
     def named(self):
         """Names that define the circuit (dict): wiring (as given), kernel, normaliser."""
         return {"wiring": self.system.name, "kernel": self.kernel, "normaliser": self.normaliser}
+
+    def replicated(self, inputs):
+        """Inputs (batch, ...), each followed by its replicas (batch * replicas, ...); None where there are none."""
+        return None if inputs is None else np.repeat(inputs, self.replicas, axis=0)
 
     def checked(self):
         """The same options, with words looked up.
@@ -73,6 +83,8 @@ class Options(NamedTuple):
         if self.normaliser not in (*NORMALISERS, None):
             known = ", ".join(NORMALISERS)
             raise SettingError(f"normaliser is {self.normaliser!r} but needs to be None or one of {known}")
+        if not isinstance(self.replicas, Integral) or not 1 <= self.replicas <= MAX_REPLICAS:
+            raise SettingError(f"replicas is {self.replicas!r} but needs to be a whole number of 1 to {MAX_REPLICAS}")
         return self._replace(settings=self.settings._replace(form=_form(self.settings.form)).checked())
 
 
@@ -106,7 +118,7 @@ def written(options):
     numbers = {name: getattr(settings, name) for name in UNITS}
     plain = {name: None if each is None else float(each) for name, each in numbers.items()}
     others = {name: getattr(settings, name) for name in ("cells", "shared", "target", "precision", "seed", "synapses")}
-    others["record"], others["on_input"] = _record(settings.record), options.on_input
+    others |= {"record": _record(settings.record), "on_input": options.on_input, "replicas": options.replicas}
     return texts | {"kernel": options.kernel, "normaliser": options.normaliser} | plain | others
 
 
@@ -163,5 +175,5 @@ def restored(text):
     others = {name: text[name] for name in ("cells", "shared", "target", "seed", "record", "synapses")}
     others["precision"] = text.get("precision", "double")  # of which older results do not speak
     settings = Settings(form=text["form"], **numbers, **others)
-    on_input = text["on_input"]
-    return Options(text["wiring"], text["kernel"], text["normaliser"], settings, on_input=on_input).checked()
+    how = {"on_input": text["on_input"], "replicas": text.get("replicas", 1)}
+    return Options(text["wiring"], text["kernel"], text["normaliser"], settings, **how).checked()

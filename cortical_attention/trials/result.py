@@ -213,6 +213,7 @@ def attend(
     settle: Quantity | None = None, dt: Quantity | None = None, unit_rate: Quantity = UNIT_RATE, cells: int = 1,
     shared: bool = True, target: str = "auto", precision: str = "double", seed: int = 0,
     record: str | dict[str, Any] = "default", calibration: Calibration | str | Path | None = None, on_input: bool = False,
+    replicas: int = 1,
 ) -> Result:  # fmt: skip
     """Let a circuit compute an attention block, and compare it with its algebra.
 
@@ -253,6 +254,9 @@ def attend(
         the case, and without any on sequences drawn with the mean and covariance of its tokens.
     on_input : bool
         Whether they are set on the tested sequence itself.
+    replicas : int
+        Answers, side by side with independent noise; from two on, the report tells the error by design
+        (`relative_l2_by_design`) from noise. The result holds the first answer.
 
     Returns
     -------
@@ -289,7 +293,7 @@ def attend(
         calibration = read_calibration(calibration)
     if not isinstance(calibration, Calibration | None):
         raise SettingError(f"calibration is {calibration!r} but needs to be a Calibration, or the path of its file")
-    result = _run(case, Options(wiring, kernel, normaliser, settings, calibration, on_input).checked())
+    result = _run(case, Options(wiring, kernel, normaliser, settings, calibration, on_input, replicas).checked())
     if not result.report["settled"]:
         why = "it was interrupted" if result.report["interrupted"] else result.report["reason"]
         warnings.warn(f"the circuit has not settled: {why}", stacklevel=2)

@@ -63,11 +63,10 @@ def write_comparison(compared, folder):
 
 def results_of(compared):
     """Arrays of a comparison by the names of their files (dict); those that are not there are left out."""
-    answer, reference, _ = compared
-    algebra = reference.attention
+    algebra = compared.reference.attention
     found = {
-        "output": None if answer.output is None else answer.output[0],
-        "attention": None if answer.attention is None else answer.attention[0],
+        "output": compared.output,
+        "attention": compared.attention,
         "reference": None if algebra is None else algebra.output,
         "reference_attention": None if algebra is None else algebra.kappa,
     }
