@@ -29,15 +29,13 @@ Run time: about ten minutes for one seed of the cases up to 8 tokens.
 """
 
 import json
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-import numpy as np
 import typer
-from brian2 import Quantity, pA, second
+from brian2 import pA, second
 
 from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
-from cortical_attention.cells.membranes.product import map_product
-from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing, TwoCompartment, counts, surface_of
+from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing, TwoCompartment
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, INTERRUPTED, script
@@ -50,89 +48,22 @@ from cortical_attention.readout.formats import number
 from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import save
-from cortical_attention.reference.kernels import KERNELS
-from cortical_attention.simulation.engine import compiler, device
 from cortical_attention.trials.batch import Prediction, part_of
 from cortical_attention.trials.bursts_figure import CONTROL, LABELS, STAGES, WORDS, draw, median, tables_of
 from cortical_attention.trials.comparison import figures_of, reference_of
-from cortical_attention.trials.families import answer, calibration_drives, drives
+from cortical_attention.trials.families import answer
 from cortical_attention.trials.pictures import nulls_of
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.stages import Stage, attention, ideal, maps, modulated
 
 # Parameters
 CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}
 INPUTS = "suite", "development"
 LARGEST = 16  # tokens
 SECOND = 2**31  # added to a seed for the noise of the second stage
-phi = KERNELS["elu+1"].phi
-
-
-class Stage(NamedTuple):
-    """Model, read-out and calibration of two-compartment cells.
-
-    Attributes
-    ----------
-    name : str
-        What tables call it: the read-out, or the control.
-    cell : TwoCompartment or CalciumSpike
-    readout : str
-    cells : int
-        Cells a number.
-    window : Quantity (s)
-    """
-
-    name: str
-    cell: TwoCompartment | CalciumSpike
-    readout: str
-    cells: int
-    window: Quantity
-
-    @property
-    def surface(self):
-        """Measured surface of the cell."""
-        with device("numpy"):
-            return surface_of(self.cell)
-
-    def mapping(self, basal, apical, phi, signed):
-        """Mapping of the numbers that reach the two ports."""
-        return map_product(self.surface, self.readout, basal, apical, phi, phi, signed, self.cells * self.window)
-
-    def numbers(self, mapping, basal, apical, seed, report=None):
-        """Output of simulated cells for values at their ports; shapes broadcast."""
-        currents = np.broadcast_arrays(*mapping.currents(basal, apical))
-        each = (np.repeat(current.ravel(), self.cells) * pA for current in currents)
-        with device("numpy" if compiler() is None else "cython"):
-            found = counts(*each, self.cell, self.window, seed, report)[self.readout]
-        mean = found.reshape(*currents[0].shape, self.cells).mean(axis=-1)
-        return mean / float(mapping.unit_rate * self.window)
 
 
 # Protocol
-def attention(case, stage, seed, report=None):
-    """kappa (n_head, n_token, n_context) as simulated L2/3 cells carry it, divided by its exact sum."""
-    queries, keys, _ = drives(case)
-    seen = calibration_drives(case)
-    mapping = stage.mapping(seen.queries, seen.keys, phi, signed=False)
-    products = stage.numbers(mapping, queries[:, :, None, :], keys[:, None, :, :], seed, report)
-    kappa = products.sum(axis=-1)
-    return kappa / np.maximum(kappa.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
-
-
-def modulated(case, kappa, stage, seed, report=None):
-    """Attention times value, summed over the context (n_head, n_token, d_value), by simulated IT cells."""
-    _, _, values = drives(case)
-    seen = calibration_drives(case)
-    mapping = stage.mapping(seen.values, seen.kappa, lambda x: x, signed=True)
-    pairs = np.stack([values, -values])[:, :, None, :, :]
-    on, off = stage.numbers(mapping, pairs, kappa[None, :, :, :, None], seed, report)
-    return (on - off).sum(axis=2)
-
-
-def ideal(case, kappa):
-    """The same by ideal IT cells."""
-    return np.einsum("hij, hjv -> hiv", kappa, drives(case)[2])
-
-
 def development():
     """Inputs on which a constant may be chosen, since nothing else is measured on them."""
     return [
@@ -147,8 +78,9 @@ def run(cases, stages, seeds, report=None):
     try:
         for place, (case, stage, seed) in enumerate(jobs):
             parts = [part_of(report, 2 * place + half, 2 * len(jobs)) for half in range(2)]
-            kappa = attention(case, stage, seed, parts[0])
-            both = modulated(case, kappa, stage, seed + SECOND, parts[1])
+            first, second_map = maps(case, stage, stage)
+            kappa = attention(case, stage, first, seed, parts[0])
+            both = modulated(case, kappa, stage, second_map, seed + SECOND, parts[1])
             for name, sums in zip(STAGES, (ideal(case, kappa), both), strict=True):
                 figures = figures_of(answer(case, sums), kappa, reference_of(case, "elu+1"))
                 rows.append({"case": case.name, "readout": stage.name, "stage": name, "seed": seed, **figures})

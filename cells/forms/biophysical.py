@@ -178,7 +178,7 @@ def conductance(population, drives, counted):
     return {"sigma_g": TONIC}, ADAPTIVE.membrane.ceiling / LARGEST
 
 
-def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
+def biophysical(readout="facilitated", cell=CELL, inhibited="terminals", of_values=None, name="biophysical"):
     """Biophysical form with a choice of read-out, cell model, and site of inhibition on L2/3 cells.
 
     Parameters
@@ -188,6 +188,9 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
         observe.
     cell : TwoCompartment or CalciumSpike
     inhibited : {"terminals", "soma", "dendrite", "both"}
+    of_values : cell, optional
+        Of L5 IT; None: the same as of L2/3.
+    name : str
 
     Returns
     -------
@@ -195,14 +198,14 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals"):
     """
     of_cell = {
         "superficial": two_compartment(readout, cell, inhibited),
-        "intratelencephalic": two_compartment(readout, cell),
+        "intratelencephalic": two_compartment(readout, cell if of_values is None else of_values),
     }
     if inhibited != "terminals":
         interneuron = ADAPTIVE.of_kind["fast spiking"]
         sources = {**interneuron.drive.sources, "sigma_g": (1, OF_TONIC)}
         drive = interneuron.drive._replace(calibrate=conductance, sources=sources)
         of_cell["interneuron"] = interneuron._replace(drive=drive)
-    return ADAPTIVE._replace(name="biophysical", dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory",))
+    return ADAPTIVE._replace(name=name, dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory",))
 
 
 BIOPHYSICAL = biophysical()

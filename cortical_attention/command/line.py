@@ -31,6 +31,7 @@ EXPERIMENTS = (
     "attribution",
     "averaging",
     "bursts",
+    "multipliers",
     "best_attention",
     "division",
     "robustness",

@@ -19,11 +19,11 @@ EXPORTS = ("recording.nix", "recording.nwb")
 """Files that `export` writes beside a result; they go when it is overwritten."""
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
-    "ladder", "attribution", "averaging", "bursts", "best_attention", "division", "robustness", "barrel_cortex",
-    "physiology", "calibration",
+    "ladder", "attribution", "averaging", "bursts", "multipliers", "best_attention", "division", "robustness",
+    "barrel_cortex", "physiology", "calibration",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
-FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical")
+FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
 PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory"))
 OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
