@@ -54,6 +54,7 @@ from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.systems import SYSTEMS, blaming, system_of
 
 RUNGS = tuple(FORMS)  # from the most ideal cells to the least
+CLIMBED = "rate,dale,spiking,adaptive,biophysical"  # unless others are named
 SUITES = ("design", "random", "digits")
 LARGEST = 16  # tokens of the suite
 
@@ -287,7 +288,7 @@ def _median_of(rows):
 
 
 def main(
-    rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = ",".join(RUNGS),
+    rungs: Annotated[str, typer.Option(help=f"Rungs, comma-separated: {','.join(RUNGS)}.")] = CLIMBED,
     wirings: Annotated[
         str | None,
         typer.Option(

@@ -224,7 +224,8 @@ def attend(
     wiring : str, System or callable
         "mask" or "memory", ``module:object``, or an object of your own (`trials.systems.System`).
     form : str or Form
-        "rate", "dale", "spiking", "adaptive", "exponential" or "biophysical", or a Form of your own.
+        "rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited" or "point", or a
+        Form of your own.
     kernel : str
         "elu+1", "relu", "softplus" or "exp".
     normaliser : str or None

@@ -67,7 +67,7 @@ SYSTEMS = _by_name(
         mask_wiring,
         linear_attention,
         NULLS,
-        _asked("rate", "dale", "spiking", "adaptive", "biophysical"),
+        _asked("rate", "dale", "spiking", "adaptive", "biophysical", "disinhibited", "point"),
         "n x n microcolumns",
     ),
     System(
