@@ -31,6 +31,7 @@ EXPERIMENTS = (
     "attribution",
     "averaging",
     "bursts",
+    "forecast",
     "best_attention",
     "division",
     "robustness",
