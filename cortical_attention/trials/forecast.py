@@ -24,6 +24,7 @@ import numpy as np
 
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.circuits.plan import shown
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.block import check_problem, project
 from cortical_attention.simulation import engine
@@ -95,7 +96,7 @@ def forecast(case, form, counted, kernel="elu+1", normalised=True, tokens=True):
     )
 
 
-def cancellation(tokens, block, *, context=None, **how):
+def cancellation(tokens, block, *, context=None, mask=None, **how):
     """Root of the sum of squares of the terms W_O kappa v over the norm of the answer, c_rss.
 
     Parameters
@@ -105,8 +106,9 @@ def cancellation(tokens, block, *, context=None, **how):
     block : Block
     context : ndarray, shape (..., n_context, d_model), optional
         None: the tokens.
+    mask : ndarray of bool, shape (n_token, n_context), optional
     **how
-        `mask`, `kernel` and `normalised`, as for `reference.linear_attention`.
+        `kernel` and `normalised`, as for `reference.linear_attention`.
 
     Returns
     -------
@@ -118,8 +120,9 @@ def cancellation(tokens, block, *, context=None, **how):
     ValueError
         If the kernel is unknown or a shape does not fit.
     """
-    attention = linear_attention(tokens, block, context=context, **how)
-    problem = check_problem(tokens, block, context, how.get("mask"))
+    tokens, context = shown(tokens, tokens if context is None else context, mask)
+    attention = linear_attention(tokens, block, context=context, mask=mask, **how)
+    problem = check_problem(tokens, block, context, mask)
     weights, values = attention.kappa**2, project(problem)[2] ** 2
     of_value = np.einsum("hmv -> hv", problem.block.W_O**2)
     squares = np.einsum("...hij, ...hjv, hv ->", weights, values, of_value, optimize=True)
@@ -140,6 +143,7 @@ def losses(case, form, counted, kernel="elu+1", normalised=True):
         If the form has no cells that are fitted to products, or a shape does not fit.
     """
     tokens, context = calibration_sequences(case)
+    tokens, context = shown(tokens, tokens if context is None else context, case.mask)
     fits = [form.of(cell).drive.fit for cell in (SUPERFICIAL, INTRATELENCEPHALIC)]
     if None in fits:
         raise ValueError(f"form '{form.name}' has no L2/3 and L5 IT cells that are fitted to products but needs them")
