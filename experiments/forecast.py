@@ -13,6 +13,9 @@ with learnt weights of four heads. Cells per value and window are those of `tria
 forecasts are made before the first network runs, and no constant is fitted to an error. They are made once with c_rss of
 the tested tokens, of which the predictions speak, and once with that of the calibration sequences.
 
+Controls, added after a first run: what correlates without a forecast, on all inputs and without digits: the losses alone,
+c_rss alone, and the error of the best null, which is large where attention is sharp, as is that of the cells.
+
 Intervals: Fisher's, over inputs. Inputs that share a block are not independent; so the same is also stated over blocks, each
 with the mean logarithm of its inputs.
 
@@ -45,7 +48,13 @@ from cortical_attention.trials.protocol import PROTOCOL
 # Parameters
 KINDS = "suite", "design", "match", "digits"
 CORRELATION, OF_DIGITS, LITTLE, AT_MOST = 0.8, 0.25, 0.10, 0.15  # the predictions
-PREDICTORS = {"predicted": "c_rss of the tested tokens", "predicted_from_calibration": "c_rss of calibration sequences"}
+PREDICTORS = {
+    "predicted": "forecast",
+    "predicted_from_calibration": "forecast without the tokens",
+    "losses": "control: sqrt(loss1 + loss2)",
+    "c_rss": "control: c_rss",
+    "best_null": "control: best null",
+}
 BIOPHYSICAL = PROTOCOL["biophysical"]
 
 
@@ -97,7 +106,7 @@ def _forecast_of(job, case, lost, how):
     return {
         "kind": job.kind, "block": job.name, "case": case.name, "c_rss": found.cancellation,
         "loss_superficial": lost.superficial, "loss_intratelencephalic": lost.intratelencephalic,
-        "predicted": found.relative_l2,
+        "losses": float(np.sqrt(sum(lost))), "predicted": found.relative_l2,
     }  # fmt: skip
 
 
@@ -143,9 +152,23 @@ def agreement_of(rows, name):
     }
 
 
+def agreements_of(rows):
+    """What `agreement_of` says of every predictor and control, on all inputs and on those without digits (dict of dict)."""
+    scopes = {"all": rows, "without digits": [row for row in rows if row["kind"] != "digits"]}
+    return {scope: {name: agreement_of(each, name) for name in PREDICTORS} for scope, each in scopes.items() if each}
+
+
+def warned(rows):
+    """How often `compare` would have warned (dict): inputs on which the best null is nearer than the circuit (`worse`), of
+    those how many were predicted so (`said`), and how many of the others were (`in_vain`)."""
+    worse, said = (np.array([row[key] > row["best_null"] for row in rows]) for key in ("measured", "predicted"))
+    counts = {"inputs": len(rows), "worse": worse.sum(), "said": (worse & said).sum(), "in_vain": (said & ~worse).sum()}
+    return {name: int(count) for name, count in counts.items()}
+
+
 def correlation(x, y):
-    """Pearson's correlation and its interval (r, lowest, highest); None for fewer than four points."""
-    if len(x) < 4:
+    """Pearson's correlation and its interval (r, lowest, highest); None for fewer than four points, or a single x."""
+    if len(x) < 4 or not np.ptp(x):
         return None
     found = pearsonr(x, y)
     return float(found.statistic), *map(float, found.confidence_interval(PROTOCOL["intervals"]["confidence"]))
@@ -211,15 +234,39 @@ def _table(rows, cells, duration):
     return table
 
 
-def say_agreement(found, console):
-    """Print how far each predictor and the error go together."""
-    for name, each in found.items():
-        console.print(
-            f"{PREDICTORS[name]}: correlation of logarithms {_interval(each['inputs'])} over inputs, "
-            f"{_interval(each['blocks'])} over blocks; slope {number(each['slope'])}; measured over predicted "
-            f"{number(each['median_ratio'])} in the median; largest ratio {number(each['largest_ratio'])} ({each['at']})",
-            highlight=False,
-        )
+def _agreement_table(found):
+    table = Table(
+        "inputs",
+        "predictor",
+        "r over inputs",
+        "r over blocks",
+        "slope",
+        title="logarithms of predictor and measured error",
+    )
+    for scope, predictors in found.items():
+        for name, each in predictors.items():
+            table.add_row(
+                scope, PREDICTORS[name], _interval(each["inputs"]), _interval(each["blocks"]), number(each["slope"])
+            )
+        table.add_section()
+    return table
+
+
+def say_agreement(found, warnings, console):
+    """Print how far predictors and error go together, and how often a warning was right."""
+    console.print(_agreement_table(found))
+    forecast = found["all"]["predicted"]
+    ratios = (number(forecast[name]) for name in ("median_ratio", "largest_ratio"))
+    console.print(
+        "measured over predicted: {} in the median; largest ratio, either way, {} ({})".format(*ratios, forecast["at"]),
+        highlight=False,
+    )
+    n_other = warnings["inputs"] - warnings["worse"]
+    console.print(
+        f"an error above that of the best null was predicted on {warnings['said']} of {warnings['worse']} inputs where it "
+        f"is so, and on {warnings['in_vain']} of {n_other} others",
+        highlight=False,
+    )
 
 
 @with_output
@@ -251,12 +298,13 @@ def main(
     with output.progress(f"{len(every)} circuits") as report:
         swept = ask_in_turn({name: partial(ask, job.cases, options) for name, job in every.items()}, report)
     rows = [row for name, answer in swept.done.items() for row in measured(every[name], answer, before[name], options)]
-    found = {name: agreement_of(rows, name) for name in PREDICTORS if rows}
+    found, warnings = agreements_of(rows), warned(rows)
     folder, content = output.folder("forecast", given | how), run_json(options, swept, **given)
     figure, table = draw(rows) if rows else None, _table(rows, cells, duration)
-    result = swept.result(rows, agreement=found)
+    result = swept.result(rows, agreement=found, warnings=warnings)
     output.report("forecast", folder, result, figure, content, table, judge(rows))
-    say_agreement(found, output.console)
+    if rows:
+        say_agreement(found, warnings, output.console)
     return status_by([row["settled"] for row in rows] or [False], swept.interrupted, swept.failed)
 
 

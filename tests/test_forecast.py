@@ -231,6 +231,19 @@ def test_agreement_of_a_predictor_that_is_off_by_a_factor():
     assert experiment.agreement_of(rows_of(x[:3], x[:3]), "predicted")["inputs"] is None
 
 
+def test_warnings_are_counted_where_they_are_right_and_where_not():
+    rows = rows_of([0.5, 0.5, 0.1, 0.1], [0.4, 0.2, 0.4, 0.2])
+    found = experiment.warned([row | {"best_null": 0.3} for row in rows])
+    assert found == {"inputs": 4, "worse": 2, "said": 1, "in_vain": 1}
+
+
+def test_digits_do_not_carry_what_is_said_without_them():
+    rows = rows_of([0.1, 0.2, 0.4, 0.8], [0.2, 0.1, 0.1, 0.2]) + rows_of([5.0], [5.0], "digits")
+    found = experiment.agreements_of([row | dict.fromkeys(experiment.PREDICTORS, row["predicted"]) for row in rows])
+    assert found["all"]["predicted"]["inputs"][0] > 0.9
+    assert abs(found["without digits"]["predicted"]["inputs"][0]) < 0.1
+
+
 def test_inputs_of_one_block_count_once():
     rows = rows_of([0.1, 0.2, 0.3, 0.4, 0.5], [0.1, 0.3, 0.2, 0.4, 0.6])
     before = experiment.agreement_of(rows, "predicted")
