@@ -240,7 +240,7 @@ def test_warnings_are_counted_where_they_are_right_and_where_not():
 def test_digits_do_not_carry_what_is_said_without_them():
     rows = rows_of([0.1, 0.2, 0.4, 0.8], [0.2, 0.1, 0.1, 0.2]) + rows_of([5.0], [5.0], "digits")
     found = experiment.agreements_of([row | dict.fromkeys(experiment.PREDICTORS, row["predicted"]) for row in rows])
-    assert found["all"]["predicted"]["inputs"][0] > 0.9
+    assert found["all"]["predicted"]["inputs"][0] > 0.8
     assert abs(found["without digits"]["predicted"]["inputs"][0]) < 0.1
 
 
