@@ -20,9 +20,10 @@ from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
-from cortical_attention.command.tables import print_comparison, print_plans
+from cortical_attention.command.tables import print_comparison, print_plans, say_forecast
 from cortical_attention.inputs.cases import load
-from cortical_attention.trials.comparison import held, keeping, plan_of, present, reference_for
+from cortical_attention.trials.comparison import best_null, held, keeping, plan_of, present, reference_for
+from cortical_attention.trials.forecast import forecasts_for
 from cortical_attention.trials.results import content_of, open_folder, write_comparison, write_run
 
 CASE = (
@@ -65,18 +66,28 @@ def main(
     for notice in loaded.notices:
         output.console.print(f"notice: {notice}", highlight=False)
     if plan:
-        return print_plans({f"{wiring} wiring, {form} form": plan_of(loaded, options)}, output.console, output.json)
+        planned = plan_of(loaded, options) | {"forecast_relative_l2": foresee(loaded, options, output.console)}
+        return print_plans({f"{wiring} wiring, {form} form": planned}, output.console, output.json)
     output.check()
     reference = reference_for(loaded, options)
+    forecast = foresee(loaded, options, output.console)
     with executor_of(workers, scheduler) as executor, output.progress(f"{wiring} wiring, {form} form") as report:
         presented = present(loaded, options, report, executor)
     folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite, output.about)
     with keeping(folder):
         write_run(presented, options, loaded, folder)
-        compared = held(presented, reference, loaded, options)
+        compared = held(presented, reference, loaded, options, forecast)
         write_comparison(compared, folder)
     print_comparison(compared, folder, output.console, output.json)
     return status_by([compared.report["settled"]], compared.run.interrupted)
+
+
+def foresee(case, options, console):
+    """Error that is expected of the circuit, said before it runs; None, and nothing said, where none is."""
+    (forecast,) = forecasts_for([case], options)
+    if forecast is not None:
+        say_forecast(forecast, best_null(reference_for(case, options)), console)
+    return forecast
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ def two_compartment(readout, cell, inhibited="terminals"):
         reset=f"released += sent\n {cell.dynamics.reset}\n {BOOK}",
         constants={**constants, **ends(cell), **OF_SOMA},
         drive=Drive(
-            calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked), ports=PORTS, kernels=False,
+            calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked),
+            fit=lambda *asked: fit(cell, readout, *asked), ports=PORTS, kernels=False,
             sources=dict.fromkeys(("I_s0", "I_s1", "I_d0", "I_d1"), (amp, FITTED)),
         ),
         variable="V_s",
@@ -129,6 +130,30 @@ def scatter(cell, group, uniform):
     group.V_d, group.last = cell.E_L, LONG_AGO
 
 
+def fit(cell, readout, drives, kernels, signed, counted):
+    """Map of values to currents, fitted on the measured surface of a cell.
+
+    Parameters
+    ----------
+    cell : TwoCompartment or CalciumSpike
+    readout : str
+    drives : dict of str to ndarray
+        Samples of the values at the ports, any shape.
+    kernels : dict of str to str
+        Kernels that the thresholds replace, by port; identity unless given.
+    signed : bool
+        Whether the basal value is signed, and represented by an on cell and an off cell.
+    counted : Quantity (s)
+        Cells per value times the window.
+
+    Returns
+    -------
+    Mapping
+    """
+    replaced = [phi(kernels.get(port, "identity")) for port in PORTS]
+    return map_product(surface_of(cell), readout, *(drives[port] for port in PORTS), *replaced, signed, counted)
+
+
 def calibrate(cell, readout, inhibited, population, drives, counted):
     """Constants of the soma, and the unit rate, of a population.
 
@@ -149,9 +174,7 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     Quantity (Hz)
         If inhibition is a conductance: the summed output of the least driven macrocolumn.
     """
-    kernels = [phi(population.kernels.get(port, "identity")) for port in ("basal", "apical")]
-    signed = population.signed == "basal"
-    found = map_product(surface_of(cell), readout, drives["basal"], drives["apical"], *kernels, signed, counted)
+    found = fit(cell, readout, drives, population.kernels, population.signed == "basal", counted)
     constants = {name: getattr(found, name) for name in ("I_s0", "I_s1", "I_d0", "I_d1")}
     if inhibited == "terminals":
         return constants, found.unit_rate

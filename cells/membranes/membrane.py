@@ -25,8 +25,12 @@ class Drive(NamedTuple):
         ``calibrate(population, drives, counted)`` returns constants of the soma and the unit rate (Quantity, Hz), from
         samples of the values at its `ports` (dict of str to ndarray) and the cells per value times the window
         (Quantity, s); see `simulation.calibrate.calibration_of`.
+    fit : callable or None
+        ``fit(drives, kernels, signed, counted)`` returns the map of values to currents by which the membrane approximates
+        the product of its ports, with its `loss` (`cells.membranes.product.Mapping`): kernels by port (dict of str to str),
+        and whether the basal value is signed; the others as for `calibrate`.
     ports : tuple of str
-        The ports whose values `calibrate` needs.
+        The ports whose values `calibrate` and `fit` need.
     kernels : bool
         Whether the kernels of the population are applied to the ports; False if thresholds of the membrane replace
         them.
@@ -37,6 +41,7 @@ class Drive(NamedTuple):
     equations: str = ""
     measure: Callable | None = None
     calibrate: Callable | None = None
+    fit: Callable | None = None
     ports: tuple = ()
     kernels: bool = True
     sources: dict = {}

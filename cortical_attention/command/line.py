@@ -32,6 +32,7 @@ EXPERIMENTS = (
     "averaging",
     "bursts",
     "multipliers",
+    "forecast",
     "best_attention",
     "division",
     "robustness",

@@ -87,6 +87,19 @@ def print_plans(plans, console, as_json):
     console.print(table)
 
 
+def say_forecast(forecast, null, console):
+    """Print the relative L2 that is expected of biophysical cells before they run, and a warning if it exceeds that of the
+    best null (None without one)."""
+    console.print(
+        f"notice: the fit of these cells to products predicts a relative L2 of {per_cent(forecast)}", highlight=False
+    )
+    if null is not None and forecast > null:
+        console.print(
+            f"warning: the best null model leaves {per_cent(null)}, less than is predicted of the circuit",
+            highlight=False,
+        )
+
+
 def judgement(report):
     """Sentences on whether the circuit settled, which is what `settled` of comparison.json says, and if not, why."""
     if report["interrupted"]:

@@ -19,7 +19,7 @@ EXPORTS = ("recording.nix", "recording.nwb")
 """Files that `export` writes beside a result; they go when it is overwritten."""
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
-    "ladder", "attribution", "averaging", "bursts", "multipliers", "best_attention", "division", "robustness",
+    "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division", "robustness",
     "barrel_cortex", "physiology", "calibration",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""

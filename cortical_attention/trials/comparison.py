@@ -15,6 +15,7 @@ from cortical_attention.simulation.attend import Answer, Prepared, expected, pre
 from cortical_attention.simulation.run import Run
 from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials.calibration import calibration_for, sequences_of
+from cortical_attention.trials.forecast import forecasts_for
 from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.systems import NULLS, SYSTEMS, blaming
 from cortical_attention.wiring.expressions import WiringError
@@ -165,8 +166,8 @@ def compare(case, options, report=None, executor=None):
     -------
     Comparison
     """
-    reference = reference_for(case, options)
-    return held(present(case, options, report, executor), reference, case, options)
+    reference, (forecast,) = reference_for(case, options), forecasts_for([case], options)
+    return held(present(case, options, report, executor), reference, case, options, forecast)
 
 
 def present(case, options, report=None, executor=None):
@@ -206,7 +207,7 @@ def present(case, options, report=None, executor=None):
         return Presented(prepared, run(prepared, report, executor))
 
 
-def held(presented, reference, case, options):
+def held(presented, reference, case, options, forecast=None):
     """Read the answer of a run, judge whether it has settled, and compare it with the algebra.
 
     Parameters
@@ -218,6 +219,8 @@ def held(presented, reference, case, options):
     case : Case
         Only its sizes are used.
     options : Options
+    forecast : float, optional
+        Relative L2 that was expected before the run (`trials.forecast`).
 
     Returns
     -------
@@ -233,7 +236,7 @@ def held(presented, reference, case, options):
         If a reading of the plan sums over an axis that its population lacks.
     """
     answer = read(*presented)
-    return Comparison(answer, reference, describe(answer, reference, options, case))
+    return Comparison(answer, reference, describe(answer, reference, options, case, forecast=forecast))
 
 
 @contextmanager
@@ -302,7 +305,7 @@ def plan_of(case, options):
     return {"target": target, "reason": reason, "expected_s": seconds, **work._asdict()}
 
 
-def describe(answer, reference, options, case, index=0):
+def describe(answer, reference, options, case, index=0, forecast=None):
     """The content of comparison.json for one input of a run.
 
     Parameters
@@ -315,6 +318,8 @@ def describe(answer, reference, options, case, index=0):
         The input.
     index : int
         Which input of the batch; its replicas follow.
+    forecast : float, optional
+        Relative L2 that was expected before the run.
 
     Returns
     -------
@@ -331,6 +336,7 @@ def describe(answer, reference, options, case, index=0):
             "replicas": options.replicas,
             "nulls": list(reference.nulls),
             "rounding": reference.rounding,
+            "forecast_relative_l2": forecast,
             "error_over_time": _errors(answer, reference, form, index),
             "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
             if not run.interrupted
@@ -413,6 +419,11 @@ def figures_of(output, kappa, reference):
         "query_identification": agreement.query_identification(output, algebra.output),
         "kappa_correlation": agreement.kappa_correlation(weights, algebra.kappa, reference.mask),
     }
+
+
+def best_null(reference):
+    """Least relative L2 of a null; None where there is none."""
+    return min((each for each in _null_errors(reference).values() if each is not None), default=None)
 
 
 def _null_errors(reference):

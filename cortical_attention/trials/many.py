@@ -2,6 +2,7 @@
 
 from cortical_attention.trials.batch import ask, part_of
 from cortical_attention.trials.comparison import Comparison, describe, reference_for
+from cortical_attention.trials.forecast import forecasts_for
 
 SIDE_BY_SIDE = 20  # chosen: 20 digits are 300,000 cells
 
@@ -30,10 +31,12 @@ def compare_many(cases, options, report=None):
     compared, starts = [], range(0, len(cases), n)
     for place, start in enumerate(starts):
         batch = cases[start : start + n]
+        forecasts = forecasts_for(batch, options)
         answer = ask(batch, options, part_of(report, place, len(starts)))
         for k, case in enumerate(batch):
             reference, index = reference_for(case, options), k * options.replicas
-            compared.append(Comparison(answer, reference, describe(answer, reference, options, case, index), index))
+            figures = describe(answer, reference, options, case, index, forecasts[k])
+            compared.append(Comparison(answer, reference, figures, index))
         if answer.run.interrupted:
             break
     return compared
