@@ -1,6 +1,7 @@
 """A frozen circuit in which something that it does by rule is taken away, before and after its read-out is refitted."""
 
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -65,35 +66,33 @@ WORST = 0.3, CELLS
 ALL = {"normaliser": "plausible", "jitter": WORST, "missing": True}
 
 
-def variants(form, **others):
-    """Rows of a form: those of every form, and others by name."""
-    affine = form.with_membranes(with_affine_current)
-    disorder = {
-        name_of(level, cells): Variant(form, jitter=(level, cells))
-        for level in LEVELS for cells in AVERAGED
-    }  # fmt: skip
+def variants(form, disorders, **others):
+    """Rows of a form: those of every form, disorders (level, cells), and others by name."""
     return {
         INTACT: Variant(form),
         LEAKY: Variant(form, "plausible"),
-        AFFINE: Variant(affine),
+        AFFINE: Variant(form.with_membranes(with_affine_current)),
         **others,
-        **disorder,
+        **{name_of(*each): Variant(form, jitter=each) for each in disorders},
         MISSING: Variant(form, missing=True),
     }
 
 
 PUBLISHED = biophysical(cell=PublishedSynapse())
+OTHER_CELLS = {
+    SOMA: Variant(biophysical(inhibited="soma")),
+    DENDRITE: Variant(biophysical(inhibited="dendrite")),
+    SYNAPSE: Variant(PUBLISHED),
+}
 VARIANTS = {
-    "adaptive": variants(ADAPTIVE) | {TOGETHER: Variant(ADAPTIVE.with_membranes(with_affine_current), **ALL)},
-    "biophysical": variants(
-        BIOPHYSICAL,
-        **{
-            SOMA: Variant(biophysical(inhibited="soma")),
-            DENDRITE: Variant(biophysical(inhibited="dendrite")),
-            SYNAPSE: Variant(PUBLISHED),
-        },
-    )
-    | {TOGETHER: Variant(PUBLISHED.with_membranes(with_affine_current), **ALL)},
+    "adaptive": {
+        **variants(ADAPTIVE, tuple(product(LEVELS, AVERAGED))),
+        TOGETHER: Variant(ADAPTIVE.with_membranes(with_affine_current), **ALL),
+    },
+    "biophysical": {
+        **variants(BIOPHYSICAL, (WORST,), **OTHER_CELLS),
+        TOGETHER: Variant(PUBLISHED.with_membranes(with_affine_current), **ALL),
+    },
 }
 
 
