@@ -1,9 +1,9 @@
 """What a circuit does by rule, taken away one at a time and all together, and what refitting its read-out brings back.
 
-Question: adaptive and biophysical circuits have crutches: inhibition that divides what terminals release, an interneuron
-that integrates without leak, an inverse f-I table, a facilitating synapse of this project's own constants, and equal copies
-with all their synapses. What does a frozen circuit lose without each, and how much comes back if W_O is refitted through the
-cells?
+Question: what does a frozen circuit lose without each thing that it does by rule, and how much comes back if W_O is refitted
+through its cells? By rule are, in adaptive and biophysical circuits, inhibition that divides what terminals release, an
+interneuron that integrates without leak, an inverse f-I table, a facilitating synapse with constants of this project, and
+equal copies with all their synapses.
 
 Prediction: written before the runs. *Adaptive* (8 cells per value): affine currents at least double the median error, and
 so does the leaky, noisy interneuron. Disorder of 30 % averages as one over the root of the cells (slope -0.5, within 0.2)
