@@ -22,8 +22,8 @@ cells held while the frozen circuit saw those same calibration sequences, with t
 the cells of the higher-order nucleus. The row "together" has all that go together: division stays at the terminals there,
 since a leaky interneuron is fitted to Z, which a conductance is not; adaptive cells have no conductance that divides.
 
-Run time: eight minutes for adaptive cells, an hour and a half for biophysical ones (a quarter of the cells of the
-ladder, for half its time).
+Run time: half an hour for both forms on two busy cores, with a quarter of the cells of the ladder, for half its time, where
+cells are biophysical.
 """
 
 from functools import partial
@@ -67,6 +67,7 @@ from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
 N_TOKEN, SCALE, N_NOISE = 4, 2, 2
+TICKS = 2, 5, 10, 20, 50, 100  # per cent
 CELLS, DURATION = {"adaptive": 8, "biophysical": 10}, 2.0  # s
 READINGS = "wired", "refitted"
 
@@ -232,7 +233,7 @@ def _of_disorder(found):
         slope = slope_of_log_log(AVERAGED, np.maximum(more, 1e-6))
         said = "adaptive, 30 % disorder: slope against cells -0.5, within 0.2"
         yield Prediction(said, number(slope), abs(slope + 0.5) < 0.2)
-        said = f"adaptive, {names[-1]}: adds at most 9 % in quadrature"
+        said = f"adaptive, disorder of {names[-1]}: adds at most 9 % in quadrature"
         yield Prediction(said, per_cent(more[-1]), more[-1] <= 0.09)
     if MISSING in found:
         median = found[MISSING]["wired"]["relative_l2"]
@@ -258,7 +259,7 @@ def _half_back(found, form, name):
     if name in found:
         share = brought_back(found[name])
         said = f"{form}, {name}: refitting brings back at least half of the squared error by design"
-        yield Prediction(said, per_cent(share), share >= 0.5)
+        yield Prediction(said, f"{100 * share:.1f} %", share >= 0.5)
 
 
 # Figure
@@ -275,7 +276,8 @@ def draw(summaries):
             panel.set_yticks(range(len(own)), [each["row"] for each in own])
             panel.invert_yaxis()
             panel.set(xscale="log", xlabel="relative L2 error (%)", title=f"{form} cells, {CELLS[form]} per value")
-            panel.xaxis.set_major_formatter("{x:g}")
+            panel.set_xticks(TICKS, map(str, TICKS))
+            panel.minorticks_off()
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
@@ -299,36 +301,25 @@ def _tables(summaries, failed):
 
 
 def _table(form, summaries):
+    """A line for each row of a form."""
     how = f"{form} cells, {CELLS[form]} per value, {DURATION:g} s, frozen"
-    title = f"{how}: median relative L2, that by design, queries identified, spikes beyond a limit (%)"
-    heads = (
-        "without",
-        "wired",
-        "design",
-        "queries",
-        "times intact",
-        "refitted",
-        "design",
-        "queries",
-        "settled",
-        "beyond",
-    )
+    heads = ("without", "wired", "times intact", "refitted", "settled", "beyond")
     table = Table(
-        *(Column(each, no_wrap=True) for each in heads), title=title, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False,
-        collapse_padding=True,
+        *(Column(each, no_wrap=True) for each in heads),
+        title=f"{how}: median relative L2 / that by design / queries identified (%); spikes beyond a limit (%)",
+        box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True,
     )  # fmt: skip
     for each in summaries:
         wired, refitted = (_shown(each[reading]) for reading in READINGS)
-        ends = [each["row"], *wired, _shown_times(each), *refitted, f"{each['settled']}/{each['answers']}"]
-        table.add_row(*ends, f"{100 * each['beyond']:.1f}")
+        settled = f"{each['settled']}/{each['answers']}"
+        table.add_row(each["row"], wired, _shown_times(each), refitted, settled, f"{100 * each['beyond']:.1f}")
     return table
 
 
 def _shown(figures):
     """Error, error by design, and queries identified, per cent."""
-    return [f"{100 * figures[name]:.1f}" for name in ("relative_l2", "by_design")] + [
-        f"{100 * figures['query_identification']:.0f}"
-    ]
+    errors = (number(100 * figures[name], 2) for name in ("relative_l2", "by_design"))
+    return "/".join([*errors, f"{100 * figures['query_identification']:.0f}"])
 
 
 def _shown_times(summary):
@@ -336,7 +327,7 @@ def _shown_times(summary):
     if summary["times"] is None:
         return "-"
     between = summary["times_interval"]
-    return f"{summary['times']:.2f}" + (f" ({' to '.join(f'{each:.2f}' for each in between)})" if between else "")
+    return number(summary["times"], 2) + (f" ({' to '.join(number(each, 2) for each in between)})" if between else "")
 
 
 @with_output

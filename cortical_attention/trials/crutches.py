@@ -23,12 +23,8 @@ from cortical_attention.trials.refit import refitted, wired
 
 PT = Reading("pyramidal_tract")
 INTACT, LEAKY, AFFINE, SYNAPSE = "intact", "leaky interneuron", "affine currents", "published synapse"
-SOMA, DENDRITE, MISSING, TOGETHER = (
-    "conductance of the soma",
-    "conductance of the dendrite",
-    "measured synapses",
-    "together",
-)
+SOMA, DENDRITE = "shunt of soma", "shunt of dendrite"
+MISSING, TOGETHER = "measured synapses", "together"
 NULL = "null: key only"
 
 
@@ -58,7 +54,7 @@ class Variant(NamedTuple):
 
 def name_of(level, cells):
     """Name of a row with disorder."""
-    return f"{100 * level:.0f} % disorder, {cells} {'cell' if cells == 1 else 'cells'}"
+    return f"{100 * level:.0f} % at {cells} {'cell' if cells == 1 else 'cells'}"
 
 
 LEVELS, AVERAGED = (0.1, 0.3), (1, 8, 40)
