@@ -5,10 +5,11 @@ At a spike       u x is released, then x -> x - u x and u -> u + jump (1 - u)
 
 The constants are those of the facilitating synapse in public code of the authors' group that reproduces figure 1 of Naud &
 Sprekeler (2018): `set_Facilitating_connection` in simulations of apayeur/spikingburstprop has U = 0.02 (`ujump`), a jump of
-0.1 (`f`), and 100 ms for either time constant. The order at a spike, and u returning to U, are those of its connection class
-(`STPeTMConnection`, an extended Tsodyks-Markram synapse for the simulator Auryn). A rested synapse releases U, a fiftieth,
-and depression takes resources away from a long burst. All else is the cell of `cells.membranes.two_compartment`, whose
-synapse (U 0.9, 20 ms, nothing at rest, no depression) passes the later spikes of a burst almost alone.
+0.1 (`f`), and 100 ms for either time constant; so has `sim_transmitbursts.cpp` there (commit 4d50408). The order at a
+spike, and u returning to U, are those of its connection class (`STPeTMConnection`, an extended Tsodyks-Markram synapse for
+the simulator Auryn). A rested synapse releases U, a fiftieth, and depression takes resources away from a long burst. All
+else is the cell of `cells.membranes.two_compartment`, whose synapse (U 0.9, 20 ms, nothing at rest, no depression) passes
+the later spikes of a burst almost alone.
 
 Between spikes u and x are not needed, so they are kept as they were after the last one.
 """
