@@ -40,19 +40,12 @@ from cortical_attention.simulation.run import simulate
 from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials.batch import Prediction, Swept, part_of
 from cortical_attention.trials.comparison import reference_of
-from cortical_attention.wiring.expressions import parse
+from cortical_attention.trials.disorder import CELLS, existing, jittered, measured
+from cortical_attention.trials.disorder import disordered as disorder
 
 # Parameters
 CASES = "self_n4_scale2", "self_n8_scale2"
 TIMES = Times(1 * second, 0.5 * second, 0.25 * second, RATE.dt)
-LEAST = 0.1  # of a shunt; a cell without any inhibition would have no bound
-CELLS = 40  # per value, as biophysical cells have
-MEASURED = {  # found of probed, mouse V1: Campagnola et al. 2022 (L2/3 to L5 IT: 0 of 14, taken as one of 15)
-    "superficial -> intratelencephalic.apical": 1 / 15,
-    "intratelencephalic -> pyramidal_tract.soma": 2 / 72,
-    "superficial -> interneuron.pool": 21 / 53,
-    "interneuron -> superficial.shunt": 17 / 53,
-}
 KINDS = {
     "jitter": (0.02, 0.05, 0.1, 0.2, 0.4),
     "probability": (0.8, 0.4, 0.2, 0.1, 0.05),
@@ -75,33 +68,13 @@ def disordered(plan, kind, level, draw):
     if kind == "missing":
         return _with_missing(plan, level, draw)
     factor = {
-        "jitter": lambda name, size: np.clip(1 + level * draw.standard_normal(size), 0, None),
-        "probability": lambda name, size: _existing(draw, CELLS, level, size),
-        "cells": lambda name, size: _existing(draw, level, 0.1, size),
-        "measured": lambda name, size: _existing(draw, level, MEASURED.get(name, 1.0), size),
+        "jitter": lambda name, size: jittered(draw, level, 1, size),
+        "probability": lambda name, size: existing(draw, CELLS, level, size),
+        "cells": lambda name, size: existing(draw, level, 0.1, size),
+        "measured": lambda name, size: measured(draw, level, name, size),
         "none": lambda name, size: np.ones(size),
     }[kind]
-    projections = tuple(_uncopied(plan.circuit, each, factor) for each in plan.circuit.projections)
-    return plan._replace(circuit=plan.circuit._replace(projections=projections))
-
-
-def _existing(draw, cells, probability, size):
-    """Remaining weight, one on average."""
-    return draw.binomial(cells**2, probability, size) / (cells**2 * probability)
-
-
-def _uncopied(circuit, projection, factor):
-    """Projection with a separate weight for every pair of cells."""
-    expression, (source, target) = parse(projection.expression), circuit.ends(projection)
-    size_of = dict(zip(expression.source + expression.target, source.shape + target.shape, strict=True))
-    letters = expression.target + "".join(each for each in expression.source if each not in expression.target)
-    factors = factor(f"{projection.source} -> {projection.target}", [size_of[each] for each in letters])
-    if projection.target.endswith(".shunt"):
-        factors = np.maximum(factors, LEAST)
-    weights = np.einsum(
-        f"{expression.weight},{letters}->{letters}", np.asarray(projection.weights, dtype=float), factors
-    )
-    return projection._replace(expression=f"{expression.source}, {letters} -> {expression.target}", weights=weights)
+    return disorder(plan, factor)
 
 
 def _with_missing(plan, share, draw):

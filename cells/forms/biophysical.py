@@ -20,9 +20,7 @@ from cortical_attention.cells.kernels import phi
 from cortical_attention.cells.membranes.membrane import Drive, Membrane
 from cortical_attention.cells.membranes.product import map_product, rates
 from cortical_attention.cells.membranes.two_compartment import (
-    BOOK,
     LONG_AGO,
-    SENT,
     SURROUNDINGS,
     TwoCompartment,
     surface_of,
@@ -79,13 +77,13 @@ def two_compartment(readout, cell, inhibited="terminals"):
     """
     shunts = SHUNTS[inhibited]
     constants = {name: value for name, value in cell._asdict().items() if name not in shunts}
-    sent = SENT[readout] if shunts else f"({SENT[readout]}) / shunt"
+    sent = cell.dynamics.sent[readout] if shunts else f"({cell.dynamics.sent[readout]}) / shunt"
     inhibition = ["sent : 1   # by its last spike", *(f"{name} = shunt * nS : siemens" for name in shunts)]
     return Membrane(
         SOMA.format(inhibition="\n".join(inhibition)) + cell.dynamics.equations + SURROUNDINGS,
         threshold=cell.dynamics.threshold,
         at_release=f"sent = {sent}",
-        reset=f"released += sent\n {cell.dynamics.reset}\n {BOOK}",
+        reset=f"released += sent\n {cell.dynamics.reset}\n {cell.dynamics.book}",
         constants={**constants, **ends(cell), **OF_SOMA},
         drive=Drive(
             calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked),

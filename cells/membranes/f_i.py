@@ -12,7 +12,7 @@ from brian2 import Clock, Hz, Network, NeuronGroup, TimedArray, second
 from scipy.optimize import isotonic_regression
 
 from cortical_attention.cells.membranes.integrator import ASKED
-from cortical_attention.cells.membranes.membrane import Drive, Limit, MembraneError
+from cortical_attention.cells.membranes.membrane import Drive, Limit, Membrane, MembraneError
 from cortical_attention.cells.noise import noise
 
 RESOLUTION = 0.1 * Hz  # chosen: of the inverted table; a step of the drive of the least that one spike in 10 s can tell
@@ -21,6 +21,7 @@ HIGHEST, FURTHEST = (
     1e3,
 )  # chosen: a current that drives a leaky membrane beyond TOP; where the search for one ends
 TOP = 300 * Hz  # chosen: the end of the table, beyond which a run fails
+AFFINE = 5 * Hz, 100 * Hz  # chosen: rates between which an affine current is fitted, up to the ceiling of the cells
 N_LEVEL, N_CELL, SETTLE, WINDOW = 120, 40, 0.5 * second, 5 * second  # chosen: of the measurement
 
 
@@ -182,3 +183,52 @@ BY_CURRENT = Drive(
     sources=SOURCES,
 )
 BEYOND_THE_TABLE = Limit("rate > top", "a rate beyond its measured f-I table")
+
+
+def affine(table):
+    """Affine current I_0 + I_1 rate nearest to the inverse of an f-I curve, by least squares over the rates `AFFINE`.
+
+    Parameters
+    ----------
+    table : Table
+
+    Returns
+    -------
+    I_0, I_1 : float
+        In units of the distance from rest to threshold; I_1 for a rate in Hz.
+
+    Raises
+    ------
+    MembraneError
+        As `inverse`.
+    """
+    rates = np.arange(*(each / RESOLUTION for each in AFFINE)) * (RESOLUTION / Hz)
+    slope, offset = np.polyfit(rates, inverse(table)[np.rint(rates * Hz / RESOLUTION).astype(int)], 1)
+    return float(offset), float(slope)
+
+
+def _affine_constants(membrane, dt):
+    """Both constants of the affine current of a membrane, and the end of its table."""
+    offset, slope = affine(f_i_table(membrane, dt))
+    return {"I_0": offset, "I_1": slope / Hz, "top": TOP}
+
+
+FITTED = "fitted on this membrane before a run: the affine current nearest to its inverted f-I curve, 5 to 100 Hz"
+BY_AFFINE_CURRENT = Drive(
+    f"{ASKED}\n current = I_0 + I_1 * rate : 1",
+    measure=_affine_constants,
+    sources={"I_0": (1, FITTED), "I_1": (second, FITTED), "top": SOURCES["top"]},
+)
+
+
+def with_affine_current(membrane: Membrane) -> Membrane:
+    """The membrane with an affine current in place of its inverted table; another membrane as it is.
+
+    A synapse gives a current that is proportional to the rate it hears. The f-I curve of the cell is then left to bend the
+    answer.
+    """
+    if membrane.drive.measure is not _constants:
+        return membrane
+    drive = {name: getattr(BY_AFFINE_CURRENT, name) for name in ("equations", "measure")}
+    sources = membrane.drive.sources | BY_AFFINE_CURRENT.sources
+    return membrane._replace(drive=membrane.drive._replace(**drive, sources=sources))

@@ -78,11 +78,10 @@ SOURCES = {
     "U": "chosen: one spike opens the synapse",
 }
 COUNTERS = "\n".join(f"{name} : 1" for name in READOUTS)
-COUNT = "\n".join(f"{name} += {SENT[name]}" for name in READOUTS)
 
 
 class Dynamics(NamedTuple):
-    """Equations of a cell model, its time step and its range of currents.
+    """Equations of a cell model, its facilitating synapse, its time step and its range of currents.
 
     Attributes
     ----------
@@ -94,6 +93,10 @@ class Dynamics(NamedTuple):
         Measured currents (pA), from silence to the highest rates.
     threshold : str
         Condition of a spike.
+    released : str
+        What a facilitating synapse releases at a spike, in terms of its state before it.
+    book : str
+        What the cell notes at a spike, after its own reset: the state of that synapse and whether it bursts.
     """
 
     equations: str
@@ -102,6 +105,13 @@ class Dynamics(NamedTuple):
     basal: np.ndarray
     apical: np.ndarray
     threshold: str = "V_s > V_T"
+    released: str = SENT["facilitated"]
+    book: str = BOOK
+
+    @property
+    def sent(self):
+        """What a spike counts for, by read-out (dict of str to str)."""
+        return SENT | {"facilitated": self.released}
 
 
 class TwoCompartment(NamedTuple):
@@ -162,10 +172,11 @@ def cells_under(basal, apical, cell, seed):
         "I_s : amp (constant)\n I_d : amp (constant)\n g_shunt_s : siemens (constant)\n g_shunt_d : siemens (constant)"
     )
     kind = cell.dynamics
+    count = "\n".join(f"{name} += {kind.sent[name]}" for name in READOUTS)
     group = NeuronGroup(
         len(basal), f"{kind.equations}\n{SURROUNDINGS}\n{state}\n{COUNTERS}",
         threshold=kind.threshold,
-        reset=f"{COUNT}\n{kind.reset}\n{BOOK}",
+        reset=f"{count}\n{kind.reset}\n{kind.book}",
         refractory=cell.refractory, method="euler", clock=Clock(kind.step),
         namespace={**constants, "noise": noise, "stream": stream_of(np.random.SeedSequence(seed))},
     )  # fmt: skip

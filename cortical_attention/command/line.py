@@ -29,6 +29,7 @@ EXPERIMENTS = (
     "gradients",
     "ladder",
     "attribution",
+    "crutches",
     "averaging",
     "bursts",
     "multipliers",
