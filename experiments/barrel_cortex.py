@@ -66,7 +66,7 @@ def _asker(case, options):
 # Reference
 def row(name, compared):
     """Measures of one circuit: agreement, size, and wall time per biological second."""
-    answer, _, report = compared
+    answer, report = compared.answer, compared.report
     return {
         "circuit": name,
         **{key: report[key] for key in ("relative_l2", "skill", "kappa_correlation", "settled", "n_cell", "n_synapse")},
