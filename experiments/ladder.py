@@ -85,7 +85,8 @@ def jobs(rungs=RUNGS, wirings=None, suites=SUITES, tokens=LARGEST, images=N_DIGI
     named = claiming() if wirings is None else wirings
     chosen = [case for case in suite_cases() if max(len(each) for each in sequences(case)) <= tokens]
     groups = {"random": [((case,),) for case in chosen]}
-    groups |= {"design": [(each.cases, each.setting, each.weights) for each in design(**size, tokens=tokens)]}
+    if "design" in suites:
+        groups["design"] = [(each.cases, each.setting, each.weights) for each in design(**size, tokens=tokens)]
     groups |= {"digits": [(digit_cases(images),)]} if "digits" in suites else {}  # they need scikit-learn
     return [
         Job(rung, wiring, suite, *group)

@@ -45,7 +45,7 @@ from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.engine import compiler, device
 from cortical_attention.trials.batch import Prediction, part_of
 from cortical_attention.trials.comparison import reference_of
-from cortical_attention.trials.families import answer, drives
+from cortical_attention.trials.families import answer, calibration_drives
 from cortical_attention.trials.stages import Stage, attention, ideal, maps, modulated
 
 # Parameters
@@ -99,8 +99,9 @@ def run(names, cells, every, report=None):
     rows = []
     for place, (name, cases) in enumerate(every):
         fits = {kind: maps(cases[0], cells.fitted[kind], cells.fitted[kind]) for kind in cells.fitted}
+        spanned = {pair: min(spans(cases[0], cells, fits, *pair)) for pair in names}
         for case in cases:
-            rows += [{"inputs": name, "case": case.name, **found} for found in rows_of(case, names, cells, fits)]
+            rows += [{"inputs": name, "case": case.name, **found} for found in rows_of(case, spanned, cells, fits)]
         part = part_of(report, place, len(every))
         if part:
             part(0 * second, 1.0, 0 * second, 0 * second)
@@ -108,7 +109,7 @@ def run(names, cells, every, report=None):
 
 
 def rows_of(case, names, cells, fits):
-    """Rows of one input: a pair of cells, errors by stage, and grid cells that the narrower of both fits spans."""
+    """Rows of one input: a pair of cells of `names`, errors by stage, and the grid cells that the narrower fit spans."""
     right = reference_of(case, "elu+1")
     wanted, exact = right.attention.output, right.attention.kappa
     firsts = {first: attention(case, cells.scored[first], fits[first].superficial) for first, _ in names}
@@ -118,24 +119,24 @@ def rows_of(case, names, cells, fits):
         )
         for _, name in names
     }
-    for first, second_cell in names:
+    for (first, second_cell), span in names.items():
         kappa = firsts[first]
         sums = modulated(case, kappa, cells.scored[second_cell], fits[second_cell].intratelencephalic)
         errors = relative_l2(answer(case, sums), wanted), relative_l2(answer(case, ideal(case, kappa)), wanted)
         yield {
             "superficial": first, "intratelencephalic": second_cell,
             **dict(zip(STAGES, (*errors, alone[second_cell]), strict=True)),
-            "span": min(spans(case, cells, fits, first, second_cell)),
+            "span": span,
         }  # fmt: skip
 
 
 def spans(case, cells, fits, first, second_cell):
-    """Grid cells that the currents of the values in an input span, at each port of both stages."""
-    queries, keys, values = drives(case)
-    kappa = reference_of(case, "elu+1").attention.kappa
-    pairs = (first, fits[first].superficial, queries, keys), (
-        second_cell, fits[second_cell].intratelencephalic, np.stack([values, -values]), kappa
-    )  # fmt: skip
+    """Grid cells that a fit spans, at each port of both stages: the currents of all values in the calibration sequences."""
+    seen = calibration_drives(case)
+    pairs = (
+        (first, fits[first].superficial, seen.queries, seen.keys),
+        (second_cell, fits[second_cell].intratelencephalic, np.stack([seen.values, -seen.values]), seen.kappa),
+    )
     for name, mapping, basal, apical in pairs:
         kind = cells.fitted[name].cell.dynamics
         for currents, grid in zip(mapping.currents(basal, apical), (kind.basal, kind.apical), strict=True):
