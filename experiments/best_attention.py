@@ -38,7 +38,6 @@ from rich.console import Group
 from rich.table import Column, Table
 
 from cortical_attention.cells.forms import FORMS
-from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
@@ -47,7 +46,7 @@ from cortical_attention.readout.agreement import relative_size, shared_error
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.statistics import ratio_bounds
 from cortical_attention.readout.style import CYCLE, new_figure, style
-from cortical_attention.trials.batch import Prediction, as_done, ask, side_by_side
+from cortical_attention.trials.batch import Prediction, ask, collected, side_by_side
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import FAMILIES, FREE, left_out, nearest
 from cortical_attention.trials.protocol import PROTOCOL
@@ -144,15 +143,7 @@ def run(jobs, target, report=None, executor=None):
     interrupted : bool
     """
     asked = [(job, partial(rows_of, *job, target)) for job in jobs]
-    done, failed, interrupted = {}, {}, False
-    try:
-        for (circuit, seed), get in as_done(asked, report, executor):
-            try:
-                done[circuit, seed] = get()
-            except RunError as error:
-                failed[f"{circuit}, block {seed}"] = str(error)
-    except KeyboardInterrupt:
-        interrupted = True
+    done, failed, interrupted = collected(asked, report, executor, name=lambda job: f"{job[0]}, block {job[1]}")
     return [row for job in jobs for row in done.get(job, [])], failed, interrupted
 
 

@@ -35,7 +35,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Column, Table
 
-from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
@@ -43,7 +42,7 @@ from cortical_attention.command.status import script, status_by
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import cluster_interval, slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, as_done
+from cortical_attention.trials.batch import Prediction, collected
 from cortical_attention.trials.crutches import (
     AFFINE,
     AVERAGED,
@@ -124,15 +123,7 @@ def run(every, given, n_sequence, report=None, executor=None):
     interrupted : bool
     """
     asked = [(job, partial(row_of, job, given, n_sequence)) for job in every]
-    done, failed, interrupted = {}, {}, False
-    try:
-        for job, get in as_done(asked, report, executor):
-            try:
-                done[job] = get()
-            except RunError as error:
-                failed[job.name] = str(error)
-    except KeyboardInterrupt:
-        interrupted = True
+    done, failed, interrupted = collected(asked, report, executor)
     return [done[job] for job in every if job in done], failed, interrupted
 
 

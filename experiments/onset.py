@@ -28,7 +28,6 @@ from rich.table import Column, Table
 
 from cortical_attention.cells.synapses import SYNAPSES
 from cortical_attention.circuits.normalisers import NORMALISERS
-from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
@@ -36,7 +35,7 @@ from cortical_attention.command.status import script, status_by
 from cortical_attention.inputs.match import answered, match_cases
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, as_done, side_by_side
+from cortical_attention.trials.batch import Prediction, collected, side_by_side
 from cortical_attention.trials.onset import HALVES, IDEAL, SLOTS, WINDOW, figures_of, measure
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -130,15 +129,7 @@ def run(every, given, n_sequence, report=None, executor=None):
     interrupted : bool
     """
     asked = [(job, partial(rows_of, job, options_of(job, given), n_sequence)) for job in every]
-    done, failed, interrupted = {}, {}, False
-    try:
-        for job, get in as_done(asked, report, executor):
-            try:
-                done[job] = get()
-            except RunError as error:
-                failed[job.name] = str(error)
-    except KeyboardInterrupt:
-        interrupted = True
+    done, failed, interrupted = collected(asked, report, executor)
     return [row for job in every for row in done.get(job, [])], failed, interrupted
 
 

@@ -31,7 +31,7 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.attend import calibrate, prepare, run
 from cortical_attention.simulation.settle import window_values
-from cortical_attention.trials.batch import Prediction, as_done, side_by_side, stacked
+from cortical_attention.trials.batch import Prediction, collected, side_by_side, stacked
 from cortical_attention.trials.comparison import reference_for
 from cortical_attention.trials.onset import BEYOND
 
@@ -177,18 +177,14 @@ def main(
     o.check(**given)
     output.check()
     asked = [((form, cells), partial(row_of, form, cells, given)) for cells in reversed(CELLS) for form in FORMS]
-    done, interrupted = {}, False
     with executor_of(workers) as executor, output.progress(f"{len(asked)} circuits") as report:
-        try:
-            for key, get in as_done(asked, report, executor):
-                done[key] = get()
-        except KeyboardInterrupt:
-            interrupted = True
+        swept = collected(asked, report, executor, name=lambda job: f"{job[0]}, {job[1]} cells")
+    done = swept.done
     rows = [done[form, cells] for form in FORMS for cells in CELLS if (form, cells) in done]
     folder, content = output.folder("shunt_noise", given), output.provenance(given, {"first": seed})
-    result = {"rows": rows, "failed": {}, "interrupted": interrupted}
+    result = swept.result(rows)
     output.report("shunt_noise", folder, result, draw(rows) if rows else None, content, _table(rows), judge(rows))
-    return status_by([True], interrupted, {})
+    return status_by([True], swept.interrupted, swept.failed)
 
 
 if __name__ == "__main__":

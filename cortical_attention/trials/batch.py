@@ -3,6 +3,7 @@
 import sys
 from concurrent.futures import as_completed
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -171,6 +172,33 @@ def as_done(asked, report=None, executor=None):
         yield futures[future], future.result
         if report:
             report(0 * second, (k + 1) / len(futures), 0 * second, 0 * second)
+
+
+def collected(asked, report=None, executor=None, name=attrgetter("name")):
+    """What jobs give, as far as they come.
+
+    Parameters
+    ----------
+    asked, report, executor
+        As for `as_done`.
+    name : callable
+        Name of a job, by which its failure is told.
+
+    Returns
+    -------
+    Swept
+        Results by job, and what failed by the name of its job.
+    """
+    done, failed = {}, {}
+    try:
+        for job, get in as_done(asked, report, executor):
+            try:
+                done[job] = get()
+            except RunError as error:
+                failed[name(job)] = str(error)
+    except KeyboardInterrupt:
+        return Swept(done, failed, True)
+    return Swept(done, failed, False)
 
 
 def part_of(report, k, n):
