@@ -20,7 +20,7 @@ errors of both stages that differ by a fifth at most.
 
 Reference: `reference.linear_attention` on `inputs.suite`, on images matched by example, and on handwritten digits.
 
-Run time: six minutes, most of it for the surfaces.
+Run time: seven minutes, most of it for the surfaces.
 """
 
 from typing import Annotated, NamedTuple
