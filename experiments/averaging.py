@@ -22,8 +22,8 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import cases as suite_cases
-from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.agreement import query_identification, relative_l2
+from cortical_attention.readout.formats import number, per_cent, whole_per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.settle import window_values
@@ -48,8 +48,10 @@ def rows_of(case, cells, answer, form):
     rows = []
     for seconds in SECONDS:
         first = every[:, : round(every.shape[1] * seconds / SECONDS[-1])]
-        error = relative_l2(answer.plan.read(answer.plan.output, window_values(answer.run, form, first))[0], reference)
-        rows.append({"case": case.name, "cells": cells, "seconds": seconds, "relative_l2": error})
+        output = answer.plan.read(answer.plan.output, window_values(answer.run, form, first))[0]
+        measures = {"relative_l2": relative_l2(output, reference)}
+        measures["query_identification"] = query_identification(output, reference)
+        rows.append({"case": case.name, "cells": cells, "seconds": seconds, **measures})
     return rows
 
 
@@ -102,10 +104,13 @@ def draw(rows):
 
 def _table(rows):
     columns = (f"{each:g} s" for each in SECONDS)
-    table = Table(Column("case", no_wrap=True), "cells", *columns, title="relative L2 of adaptive cells")
+    table = Table(
+        Column("case", no_wrap=True), "cells", *columns, title="relative L2 of adaptive cells / queries identified"
+    )
     for case, cells in dict.fromkeys((row["case"], row["cells"]) for row in rows):
-        own = [row["relative_l2"] for row in rows if (row["case"], row["cells"]) == (case, cells)]
-        table.add_row(case, str(cells), *map(per_cent, own))
+        own = [row for row in rows if (row["case"], row["cells"]) == (case, cells)]
+        parts = ((per_cent(row["relative_l2"]), whole_per_cent(row["query_identification"])) for row in own)
+        table.add_row(case, str(cells), *map(" / ".join, parts))
     return table
 
 

@@ -27,7 +27,7 @@ from cortical_attention.command.tables import print_plans
 from cortical_attention.inputs.cases import Case
 from cortical_attention.inputs.photograph import PATCH, photograph_tokens
 from cortical_attention.inputs.suite import random_case
-from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.formats import number, per_cent, shares, whole_per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.engine import compiler
 from cortical_attention.trials.batch import Prediction, ask_in_turn, run_json
@@ -42,6 +42,7 @@ LARGEST = PATCH**2  # components of a patch
 FORMS = ("rate", "spiking")
 N_OTHER = 4  # other parts of the photograph; chosen: in rates, 300,000 cells side by side
 BOUND = {"rate": 1e-6, "spiking": 0.01}
+COPIED = "relative_l2", "skill", "query_identification", "kappa_correlation", "settled", "n_cell", "n_synapse"
 DT = 0.5  # ms; chosen: that of the benchmarks
 
 
@@ -69,7 +70,7 @@ def row(name, compared):
     answer, report = compared.answer, compared.report
     return {
         "circuit": name,
-        **{key: report[key] for key in ("relative_l2", "skill", "kappa_correlation", "settled", "n_cell", "n_synapse")},
+        **{key: report[key] for key in COPIED},
         **{f"{null}_relative_l2": report[f"{null}_relative_l2"] for null in NULLS},
         "form": report["form"],
         "target": answer.run.target,
@@ -121,6 +122,7 @@ def _table(rows):
         "cells, synapses",
         "error",
         NULLS_TITLE,
+        "queries identified",
         "settled",
         "wall s a biological s",
         title="one head, one area",
@@ -128,7 +130,8 @@ def _table(rows):
     for each in rows:
         table.add_row(
             each["circuit"], f"{each['n_cell']}, {each['n_synapse']}", per_cent(each["relative_l2"]),
-            shares(nulls_of(each)), "yes" if each["settled"] else "no", number(each["wall_per_biological_s"]),
+            shares(nulls_of(each)), whole_per_cent(each["query_identification"]),
+            "yes" if each["settled"] else "no", number(each["wall_per_biological_s"]),
         )  # fmt: skip
     return table
 

@@ -38,7 +38,9 @@ from cortical_attention.trials.many import compare_many
 from cortical_attention.trials.results import content_of, draw, write_run
 
 BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and share of the same predictions
-COLUMNS = ("relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2")
+COLUMNS = (
+    "relative_l2", "skill", "uniform_relative_l2", "key_only_relative_l2", "additive_relative_l2", "query_identification",
+)  # fmt: skip
 
 
 @with_output
@@ -140,6 +142,7 @@ def _print(result, results, console):
         "best null: query ignored, median": lambda each: per_cent(each["key_only_relative_l2"]["median"]),
         "skill over the best null, median": lambda each: number(each["skill"]["median"]),
         "skill, range": lambda each: _range(each["skill"], number),
+        "queries identified": lambda each: per_cent(each["query_identification"]["median"]),
         "highest rate of a cell (Hz)": lambda each: number(each["highest_rate_hz"], 4),
         "settled": lambda each: f"{each['settled']} of {each['images']}",
         "wall time (s)": lambda each: number(each["wall_s"]),

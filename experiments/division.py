@@ -30,8 +30,8 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
 from cortical_attention.inputs.suite import cases as suite_cases
-from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.agreement import query_identification, relative_l2
+from cortical_attention.readout.formats import per_cent, whole_per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.kernels import KERNELS
 from cortical_attention.simulation.engine import compiler, device
@@ -39,11 +39,13 @@ from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.bursts_figure import WORDS
 from cortical_attention.trials.comparison import reference_of
 from cortical_attention.trials.families import answer, calibration_drives, drives
+from cortical_attention.trials.stages import ideal
 
 # Parameters
 LEVELS = np.array([0, 2, 5, 10, 20, 40, 80, 160])  # nS
 PLACES = {"soma": "g_shunt_s", "dendrite": "g_shunt_d"}
 EXACT, PT = "exact", "L5 PT"
+IDENTIFIED = "identified"
 phi = KERNELS["elu+1"].phi
 COUNTED = 160 * second  # 40 cells for 4 s, for which the cells are calibrated
 
@@ -108,19 +110,21 @@ def _same(x):
 
 
 def errors_of(case, cells, readout):
-    """Relative L2 of the answers to a case: of the L2/3 stage by place, and of both stages divided exactly and in PT."""
-    reference, found = reference_of(case, "elu+1").attention, {}
+    """Relative L2 of the answers to a case, and queries identified: of the L2/3 stage by place, and of both stages divided
+    exactly and in PT."""
+    found, sums = {}, {}
     for place, inhibited in cells.items():
         exact, shunted, strength, products = attention(case, inhibited, readout)
-        found[place] = relative_l2(
-            answer(case, np.einsum("hij, hjv -> hiv", shunted, drives(case)[2])), reference.output
-        )
+        sums[place] = ideal(case, shunted)
         found[f"{place} nS"] = float(strength.max())
-    found[EXACT] = relative_l2(answer(case, np.einsum("hij, hjv -> hiv", exact, drives(case)[2])), reference.output)
+    sums[EXACT] = ideal(case, exact)
     bare = cells["soma"]
-    found["both, exact"] = relative_l2(answer(case, modulated(case, exact, bare, readout)), reference.output)
-    late = modulated(case, products, bare, readout, "products") / products.sum(axis=-1)[..., None]
-    found[f"both, {PT}"] = relative_l2(answer(case, late), reference.output)
+    sums["both, exact"] = modulated(case, exact, bare, readout)
+    sums[f"both, {PT}"] = modulated(case, products, bare, readout, "products") / products.sum(axis=-1)[..., None]
+    reference = reference_of(case, "elu+1").attention.output
+    for name, each in sums.items():
+        output = answer(case, each)
+        found |= {name: relative_l2(output, reference), f"{name} {IDENTIFIED}": query_identification(output, reference)}
     return {"case": case.name, **found}
 
 
@@ -175,12 +179,19 @@ def draw(cells, rows):
 
 
 def _table(rows):
-    names = [name for name in rows[0] if name != "case" and not name.endswith("nS")]
-    title = f"relative L2 by where the division is (*: a macrocolumn would need more than {LEVELS[-1]} nS)"
+    names = [name for name in rows[0] if f"{name} {IDENTIFIED}" in rows[0]]
+    title = (
+        "relative L2 / queries identified, by where the division is\n"
+        f"(*: a macrocolumn would need more than {LEVELS[-1]} nS)"
+    )
     table = Table(Column("case", no_wrap=True), *names, title=title)
     for row in rows:
         capped = [name for name in names if row.get(f"{name} nS", 0) >= LEVELS[-1]]
-        table.add_row(row["case"], *(per_cent(row[name]) + ("*" if name in capped else "") for name in names))
+        shown = (
+            f"{per_cent(row[name])}{'*' if name in capped else ''} / {whole_per_cent(row[f'{name} {IDENTIFIED}'])}"
+            for name in names
+        )
+        table.add_row(row["case"], *shown)
     return table
 
 

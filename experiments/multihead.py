@@ -26,7 +26,7 @@ from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.formats import number, per_cent, shares, whole_per_cent
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json
 from cortical_attention.trials.comparison import describe, reference_for
@@ -147,7 +147,7 @@ def draw(rows, options):
 def _table(rows, options):
     times = options.settings.times()
     table = Table(
-        Column("case", no_wrap=True), "error", Column(NULLS_TITLE, min_width=11), "skill",
+        Column("case", no_wrap=True), "error", Column(NULLS_TITLE, min_width=11), "skill", "queries identified",
         "kappa of another head: algebra, circuit", "settled",
         title=f"{options.wiring} wiring, {options.settings.form.name} form: relative L2 after {float(times.window):g} s",
     )  # fmt: skip
@@ -155,6 +155,7 @@ def _table(rows, options):
         control = [each["handed_on_predicted_relative_l2"], each["handed_on_relative_l2"]]
         table.add_row(
             each["case"], per_cent(each["relative_l2"]), shares(nulls_of(each)), number(each["skill"]),
+            whole_per_cent(each["query_identification"]),
             "-" if None in control else shares(control), "yes" if each["settled"] else "no",
         )  # fmt: skip
     return table

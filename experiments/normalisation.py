@@ -21,7 +21,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.formats import number, per_cent, whole_per_cent
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json
 from cortical_attention.trials.comparison import describe, reference_for
 from cortical_attention.trials.pictures import against
@@ -129,13 +129,15 @@ def draw(rows):
 
 def _table(rows, options):
     table = Table(
-        Column("inhibition", no_wrap=True), "sum: algebra", "circuit", "error: algebra", "circuit", "settled",
+        Column("inhibition", no_wrap=True), "sum: algebra", "circuit",
+        "error: algebra", "circuit", "queries identified", "settled",
         title=f"{options.wiring} wiring, {options.settings.form.name} form: sum of attention, and relative L2",
     )  # fmt: skip
     for each in rows:
         sums = (_range(each[f"{name}_sum"]) for name in ("predicted", "measured"))
         errors = (per_cent(each[name]) for name in ("predicted_relative_l2", "relative_l2"))
-        table.add_row(each["inhibition"], *sums, *errors, "yes" if each["settled"] else "no")
+        identified = whole_per_cent(each["query_identification"])
+        table.add_row(each["inhibition"], *sums, *errors, identified, "yes" if each["settled"] else "no")
     return table
 
 

@@ -25,7 +25,7 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.formats import number, per_cent, shares, whole_per_cent
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_json, side_by_side
 from cortical_attention.trials.comparison import describe, reference_of
@@ -123,6 +123,7 @@ def row(circuit, answer, options, seed):
         "relative_l2": max(report["relative_l2"] for report in reports),
         **{f"{null}_relative_l2": min(report[f"{null}_relative_l2"] for report in reports) for null in NULLS},
         "skill": summary_of_known(report["skill"] for report in reports).lowest,
+        "query_identification": summary_of_known(report["query_identification"] for report in reports).lowest,
         "silenced_predicted_relative_l2": predicted.tolist(),
         "silenced_relative_l2": measured.tolist(),
         "settled": all(report["settled"] for report in reports),
@@ -161,7 +162,7 @@ def draw(rows, form):
 
 def _table(rows, form):
     table = Table(
-        Column("circuit", no_wrap=True), "error", Column(NULLS_TITLE, min_width=11), "skill",
+        Column("circuit", no_wrap=True), "error", Column(NULLS_TITLE, min_width=11), "skill", "queries identified",
         "core silent: algebra, circuit", "settled",
         title=f"one head, {form} form: relative L2 of the worst of {N_INPUT} inputs",
     )  # fmt: skip
@@ -169,7 +170,7 @@ def _table(rows, form):
         silent = [min(each["silenced_predicted_relative_l2"]), min(each["silenced_relative_l2"])]
         table.add_row(
             circuit_of(each).name, per_cent(each["relative_l2"]), shares(nulls_of(each)), number(each["skill"]),
-            shares(silent), "yes" if each["settled"] else "no",
+            whole_per_cent(each["query_identification"]), shares(silent), "yes" if each["settled"] else "no",
         )  # fmt: skip
     return table
 

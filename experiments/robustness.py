@@ -31,8 +31,8 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import cases as suite_cases
-from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.agreement import query_identification, relative_l2
+from cortical_attention.readout.formats import number, per_cent, whole_per_cent
 from cortical_attention.readout.statistics import slope_of_log_log
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.simulation.calibrate import rate_units
@@ -87,15 +87,19 @@ def _with_missing(plan, share, draw):
 
 
 # Protocol
-def error_of(case, kind, level, seed, target="numpy", report=None):
-    """Relative L2 of the answer of a disordered circuit."""
+def measures_of(case, kind, level, seed, target="numpy", report=None):
+    """Relative L2 of the answer of a disordered circuit, and the share of queries that it identifies (dict)."""
     plan = mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
     plan = disordered(plan, kind, level, np.random.default_rng([seed, int(1e6 * level)]))
     run = simulate(plan, RATE, rate_units(plan), dt=TIMES.dt, target=target, record="sample", report=report)
     if run.interrupted:
         raise KeyboardInterrupt
     output = plan.read(plan.output, window_values(run, RATE, plan.protocol.windows))[0]
-    return relative_l2(output, reference_of(case, "elu+1").attention.output)
+    reference = reference_of(case, "elu+1").attention.output
+    return {
+        "relative_l2": relative_l2(output, reference),
+        "query_identification": query_identification(output, reference),
+    }
 
 
 def run(seeds, target, report=None):
@@ -105,8 +109,8 @@ def run(seeds, target, report=None):
     rows = []
     try:
         for k, (kind, level, case, seed) in enumerate(jobs):
-            error = error_of(case, kind, level, seed, target, part_of(report, k, len(jobs)))
-            rows.append({"kind": kind, "level": level, "case": case.name, "seed": seed, "relative_l2": error})
+            measures = measures_of(case, kind, level, seed, target, part_of(report, k, len(jobs)))
+            rows.append({"kind": kind, "level": level, "case": case.name, "seed": seed, **measures})
     except KeyboardInterrupt:
         return rows, True
     return rows, False
@@ -164,11 +168,16 @@ def draw(rows):
 
 
 def _table(rows):
-    table = Table(Column("disorder", no_wrap=True), "level", "median error", "largest", title="disorder in ideal rates")
+    table = Table(
+        Column("disorder", no_wrap=True), "level", "median error", "largest", "queries identified",
+        title="disorder in ideal rates",
+    )  # fmt: skip
     for kind in KINDS:
         for level, median in medians(rows, kind).items():
-            largest = max(row["relative_l2"] for row in rows if (row["kind"], row["level"]) == (kind, level))
-            table.add_row(kind, f"{level:g}", per_cent(median), per_cent(largest))
+            own = [row for row in rows if (row["kind"], row["level"]) == (kind, level)]
+            largest = max(row["relative_l2"] for row in own)
+            identified = float(np.mean([row["query_identification"] for row in own]))
+            table.add_row(kind, f"{level:g}", per_cent(median), per_cent(largest), whole_per_cent(identified))
     return table
 
 

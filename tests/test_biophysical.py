@@ -179,14 +179,15 @@ def test_division_tells_dividing_cells_from_subtracting_ones(monkeypatch):
 
 
 def test_division_marks_where_a_shunt_does_not_suffice():
-    rows = [{"case": "a", "soma": 0.1, "soma nS": float(level), "exact": 0.05} for level in (division.LEVELS[-1], 1)]
-    shown = division._table(rows).columns
-    assert [list(each.cells) for each in shown] == [["a", "a"], ["10.00 %*", "10.00 %"], ["5.00 %", "5.00 %"]]
+    row = {"case": "a", "soma": 0.1, "soma identified": 0.75, "exact": 0.05, "exact identified": 1.0}
+    rows = [{**row, "soma nS": float(level)} for level in (division.LEVELS[-1], 1)]
+    shown = [list(each.cells) for each in division._table(rows).columns]
+    assert shown == [["a", "a"], ["10.00 %* / 75 %", "10.00 % / 75 %"], ["5.00 % / 100 %"] * 2]
 
 
 def test_disorder_disturbs_and_its_absence_does_not():
     case = side_by_side(0, 1, 3, **TINY)[0]
-    none, some = (robustness.error_of(case, *each, 0) for each in (("none", 0), ("jitter", 0.1)))
+    none, some = (robustness.measures_of(case, *each, 0)["relative_l2"] for each in (("none", 0), ("jitter", 0.1)))
     assert none < 1e-6 < 1e-2 < some
 
 

@@ -34,6 +34,11 @@ def per_cent(value):
     return f"{100 * value:.2f} %" if value >= 1e-4 else f"{value:.1e}"
 
 
+def whole_per_cent(value):
+    """A fraction as text (str) in whole per cent; a dash for None."""
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
 def shares(values):
     """Fractions in one cell of a table (str), such as 25/5.6/19 %."""
     return "/".join(map(_share, values)) + " %"

@@ -5,7 +5,7 @@ from rich.table import Column, Table
 
 from cortical_attention.cells.membranes.two_compartment import READOUTS
 from cortical_attention.readout.factors import factors
-from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.formats import number, per_cent, shares, whole_per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, SEQUENTIAL, new_figure, style
 from cortical_attention.trials.pictures import NULLS_TITLE, nulls_of
 from cortical_attention.trials.systems import NULLS
@@ -64,12 +64,14 @@ def tables_of(surface, rows, title):
         one.add_row(name, *(per_cent(each) for each in factors(surface.rates[name])))
     two = Table(
         Column("case", no_wrap=True), Column("read-out", no_wrap=True), STAGES[0], "both",
-        Column(NULLS_TITLE, min_width=11), "attention weights",
+        Column(NULLS_TITLE, min_width=11), "attention weights", "queries identified",
         title="relative L2 with L2/3, and both stages, in two compartments: median over seeds",
     )  # fmt: skip
     for case, readout in dict.fromkeys((row["case"], row["readout"]) for row in rows):
         own = [row for row in rows if (row["case"], row["readout"]) == (case, readout)]
         errors = [median([row for row in own if row["stage"] == stage], "relative_l2") for stage in STAGES]
         kappa = number(median(own, "kappa_correlation"))
-        two.add_row(case, readout, *map(per_cent, errors), shares(nulls_of(own[0])), kappa)
+        last = [row["query_identification"] for row in own if row["stage"] == STAGES[1]]
+        identified = whole_per_cent(float(np.mean(last)))
+        two.add_row(case, readout, *map(per_cent, errors), shares(nulls_of(own[0])), kappa, identified)
     return one, two

@@ -4,7 +4,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from cortical_attention.cells.forms import FORMS
-from cortical_attention.readout.formats import number, per_cent, shares
+from cortical_attention.readout.formats import number, per_cent, shares, whole_per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.pictures import NULLS_TITLE, nulls_of
 from cortical_attention.trials.systems import NULLS
@@ -84,16 +84,11 @@ def table_of(summaries):
             (per_cent(each["median_relative_l2"]), between(each["interval"])),
             (per_cent(each["median_relative_l2_by_design"]), per_cent(each["largest_relative_l2"])),
             (shares(nulls_of(each))[:-2],),
-            (f"{each['better']}/{n}", identified(each["query_identification"])),
+            (f"{each['better']}/{n}", whole_per_cent(each["query_identification"])),
             (f"{each['settled']}/{n}",),
         )
         table.add_row(*("\n".join(lines) for lines in cells))
     return table
-
-
-def identified(share):
-    """Share of queries, in whole per cent; a dash for None."""
-    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 def between(interval):
