@@ -7,11 +7,12 @@ import pytest
 from brian2 import pA, second
 
 import cortical_attention as ca
+from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.inputs.cases import CaseError, arrays, from_arrays
 from cortical_attention.inputs.suite import N_CALIBRATION, random_case
-from cortical_attention.simulation.attend import attend, calibrate, drawn_for, prepare
+from cortical_attention.simulation.attend import attend, calibrate, drawn_for, prepare, run
 from cortical_attention.simulation.calibrate import N_DRAWN, digests, drawn_like
 from cortical_attention.simulation.settings import SettingError, Settings
 from cortical_attention.trials.calibration import read_calibration, write_calibration
@@ -190,16 +191,24 @@ def test_what_is_beyond_a_frozen_cell_is_counted_and_fails_only_beyond_a_share(f
         attend("mask", many, tame, calibration=frozen, **CASE.block._asdict())
 
 
-def test_a_small_share_beyond_the_limit_is_reported(frozen, monkeypatch):
+def test_a_share_beyond_the_limit_is_reported_up_to_that_of_the_limit():
     """One value of ninety is ten times as large as the rest."""
-    from cortical_attention.simulation import run
-
-    monkeypatch.setattr(run, "SHARE_BEYOND", 0.9)
+    patient = SPIKING.membrane._replace(limit=SPIKING.membrane.limit._replace(most=0.9))
+    form = SPIKING._replace(membrane=patient)
     large = CASE.tokens.copy()
     large[0, 0] = 40.0
     case = CASE._replace(tokens=large)
-    answer = ca.attend(case, "mask", "spiking", window=0.2 * second, target="numpy")
+    answer = ca.attend(case, "mask", form, window=0.2 * second, target="numpy")
     assert 0 < answer.report["saturated"]["core"] < 0.9
+
+
+def test_two_compartment_cells_count_currents_beyond_their_surface():
+    """Spikes under a current that ends where the surface does are counted; those of the calibration itself are few."""
+    settings, block = QUICK._replace(form=BIOPHYSICAL), CASE.block._asdict()
+    given = calibrate("mask", CASE.calibration, settings, **block)
+    both = np.stack([0.5 * CASE.tokens, 4 * CASE.tokens])
+    few, many = run(prepare("mask", both, settings, given, **block), beyond=1.0).saturated["superficial"].share
+    assert few < 0.1 < many
 
 
 # File

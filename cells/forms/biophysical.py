@@ -17,7 +17,7 @@ from brian2 import Hz, amp, nA, pA
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.kernels import phi
-from cortical_attention.cells.membranes.membrane import Drive, Membrane
+from cortical_attention.cells.membranes.membrane import Drive, Limit, Membrane
 from cortical_attention.cells.membranes.product import map_product, rates
 from cortical_attention.cells.membranes.two_compartment import (
     LONG_AGO,
@@ -54,6 +54,11 @@ LARGEST = 160  # nS, chosen: of interneurons at their ceiling, seven times the l
 
 
 PORTS = ("basal", "apical")
+BEYOND_THE_SURFACE = Limit(
+    "I_s0 + I_s1 * basal > I_s_max or I_d0 + I_d1 * apical > I_d_max",
+    "a current beyond those at which it was measured",
+    1.0,  # chosen: the fit takes into account that currents end there, so the share is reported and never refused
+)
 
 
 def two_compartment(readout, cell, inhibited="terminals"):
@@ -95,6 +100,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
         sends="sent",
         refractory="refractory",
         start=lambda group, uniform: scatter(cell, group, uniform),
+        limit=BEYOND_THE_SURFACE,
         ceiling=ADAPTIVE.membrane.ceiling,
         noisy=True,
         sources={**sources_of(cell, constants), **dict.fromkeys(ends(cell), MEASURED_RANGE), **SOURCES},

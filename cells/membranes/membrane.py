@@ -56,10 +56,14 @@ class Limit(NamedTuple):
         Evaluated at each spike, after the reset; counted in the variable `saturated`.
     sentence : str
         Description of such a spike in the message of the failed run.
+    most : float
+        Share of such spikes of a population beyond which a run fails. Default chosen: with more, the answer is that of
+        cells at their limit.
     """
 
     condition: str
     sentence: str
+    most: float = 0.01
 
 
 COUNTS = """

@@ -7,6 +7,7 @@ off cell: S(x, y) - S(-x, y) then approximates x y. The error includes the varia
 points that are linear but almost silent.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +16,9 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.optimize import minimize
 
 N_POINT = 25  # chosen: points along each axis at which the product is asked for
-STARTS = [
-    (s0, s1, d0, d1) for s0 in (9, 27, 36, 51) for s1 in (18, 36) for d0 in (28, 52, 72) for d1 in (20, 48)
-]  # chosen: 120ths of the range of currents, from its least; and slopes, at the largest value
+STARTS = list(
+    product((9, 18, 27, 36, 44, 51, 60), (9, 18, 36, 60), (15, 28, 40, 52, 64, 72, 84), (10, 20, 34, 48, 70))
+)  # chosen: 120ths of the range of currents, from its least, and slopes at the largest value: into soma, and into dendrite
 BEST = 4  # of the starts, from which the search goes on
 
 

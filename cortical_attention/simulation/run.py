@@ -29,9 +29,6 @@ ADVICE = {  # of a run that diverged, or whose cells were asked for too much, by
 }  # not a lower unit rate, at which each spike weighs more
 
 
-SHARE_BEYOND = 0.01  # chosen: of the spikes of a population; with more the answer is that of cells at their limit
-
-
 class Saturation(NamedTuple):
     """Spikes of a population in the measured windows, for each input: those beyond the limit of its cells, and all."""
 
@@ -128,7 +125,8 @@ def simulate(
         Of the state of cells and synapses. Measured curves of cells are in double precision.
 
     beyond : float, optional
-        Largest share of the measured spikes of a population that may be beyond the limit of its cells; None: `SHARE_BEYOND`.
+        Largest share of the measured spikes of a population that may be beyond the limit of its cells; None: that of the
+        limit.
 
     Returns
     -------
@@ -315,19 +313,17 @@ def refuse_saturation(circuit, saturated, form, dt, most=None):
     form : Form
     dt : Quantity
     most : float, optional
-        Largest share; None: `SHARE_BEYOND`.
+        Largest share; None: that of the limit.
 
     Raises
     ------
     RunError
     """
-    most = SHARE_BEYOND if most is None else most
     for name, each in saturated.items():
-        worst = each.share.argmax()
-        if each.share[worst] > most:
-            sentence, advice = form.of(circuit.populations[name].cell).limit.sentence, ADVICE[dt > form.dt][1]
-            beyond, spikes = each.beyond[worst], each.spikes[worst]
-            raise RunError(f"{name} was asked for {sentence}, {beyond} times in {spikes} spikes; try {advice}")
+        worst, limit = each.share.argmax(), form.of(circuit.populations[name].cell).limit
+        if each.share[worst] > (limit.most if most is None else most):
+            beyond, spikes, advice = each.beyond[worst], each.spikes[worst], ADVICE[dt > form.dt][1]
+            raise RunError(f"{name} was asked for {limit.sentence}, {beyond} times in {spikes} spikes; try {advice}")
 
 
 def _values(reading, concrete, unit_rate, protocol, form):
