@@ -214,6 +214,7 @@ def test_two_compartment_cells_count_currents_beyond_their_surface():
 # File
 NEGATIVE = json.dumps(
     {
+        "schema_version": 2,
         "circuit": "m",
         "form": "f",
         "unit_rates_hz": {"core": -1},
@@ -249,6 +250,24 @@ def test_damaged_files_are_one_sentence(tmp_path, content):
         read_calibration(path)
     with pytest.raises(CaseError, match="cannot be read"):
         read_calibration(tmp_path / "none.json")
+
+
+def test_a_file_of_another_version_is_refused(frozen, tmp_path):
+    write_calibration(frozen, tmp_path / "one.json")
+    content = json.loads((tmp_path / "one.json").read_text()) | {"schema_version": 1}
+    (tmp_path / "one.json").write_text(json.dumps(content))
+    with pytest.raises(CaseError, match=r"has schema_version 1, which is not 2, but needs to be a calibration.json"):
+        read_calibration(tmp_path / "one.json")
+
+
+def test_constants_that_the_form_does_not_set_are_refused(frozen):
+    """And two-compartment cells without any."""
+    given = frozen._replace(constants={"superficial": {"tau_s": 0.25}})
+    with pytest.raises(WiringError, match=r"has a constant tau_s of 'superficial' but needs to leave it alone"):
+        prepare("mask", CASE.tokens[None], QUICK, given, **CASE.block._asdict())
+    bare = frozen._replace(form="biophysical")
+    with pytest.raises(WiringError, match="has no constants of 'intratelencephalic' but needs those of its cells"):
+        prepare("mask", CASE.tokens[None], QUICK._replace(form=BIOPHYSICAL), bare, **CASE.block._asdict())
 
 
 def test_a_calibration_of_another_circuit_is_refused(frozen):

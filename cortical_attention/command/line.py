@@ -29,6 +29,7 @@ EXPERIMENTS = (
     "gradients",
     "ladder",
     "attribution",
+    "shared_calibration",
     "crutches",
     "averaging",
     "bursts",

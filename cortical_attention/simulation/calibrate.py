@@ -112,13 +112,24 @@ class Calibration(NamedTuple):
             if self.kernels.get(name, {}) != old.kernels:
                 had, needs = (", ".join(each.values()) or "none" for each in (self.kernels.get(name, {}), old.kernels))
                 raise WiringError(f"the calibration of '{name}' is that of kernels {had} but needs that of {needs}")
-            parameters = {**old.parameters, **self.constants.get(name, {})}
-            populations[name] = old._replace(parameters=parameters)
+            populations[name] = old._replace(parameters={**old.parameters, **self._constants(old, form)})
         units = {name: self._units(populations[name], plan.batch) for name in populations}
         populations = {
             name: each._replace(inputs={**each.inputs, **self._inputs(each)}) for name, each in populations.items()
         }
         return plan._replace(circuit=plan.circuit._replace(populations=populations)), units
+
+    def _constants(self, population, form):
+        """Constants of the cells of a population (dict of str to Quantity or float)."""
+        found, drive = self.constants.get(population.name, {}), form.of(population.cell).drive
+        if unknown := found.keys() - (drive.sources if drive.calibrate else {}).keys():
+            raise WiringError(
+                f"the calibration has a constant {sorted(unknown)[0]} of '{population.name}' but needs to leave it alone: "
+                f"form '{form.name}' sets none of that name there"
+            )
+        if drive.calibrate and not found:
+            raise WiringError(f"the calibration has no constants of '{population.name}' but needs those of its cells")
+        return found
 
     def _inputs(self, population):
         """Inputs of a population (dict of str to ndarray)."""

@@ -125,8 +125,8 @@ def simulate(
         Of the state of cells and synapses. Measured curves of cells are in double precision.
 
     beyond : float, optional
-        Largest share of the measured spikes of a population that may be beyond the limit of its cells; None: that of the
-        limit.
+        Share of the measured spikes of a population that may be beyond the limit of its cells, if that is more than the
+        limit itself allows.
 
     Returns
     -------
@@ -313,7 +313,7 @@ def refuse_saturation(circuit, saturated, form, dt, most=None):
     form : Form
     dt : Quantity
     most : float, optional
-        Largest share; None: that of the limit.
+        Share of them that is allowed, if that is more than the limit itself allows.
 
     Raises
     ------
@@ -321,7 +321,7 @@ def refuse_saturation(circuit, saturated, form, dt, most=None):
     """
     for name, each in saturated.items():
         worst, limit = each.share.argmax(), form.of(circuit.populations[name].cell).limit
-        if each.share[worst] > (limit.most if most is None else most):
+        if each.share[worst] > max(limit.most, most or 0):
             beyond, spikes, advice = each.beyond[worst], each.spikes[worst], ADVICE[dt > form.dt][1]
             raise RunError(f"{name} was asked for {limit.sentence}, {beyond} times in {spikes} spikes; try {advice}")
 

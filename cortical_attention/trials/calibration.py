@@ -194,7 +194,10 @@ def read_calibration(path: str | Path) -> Calibration:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return _of_text(content)
+        version = content["schema_version"]
+        if version == SCHEMA_VERSION:
+            return _of_text(content)
+        why = f"has schema_version {version!r}, which is not {SCHEMA_VERSION},"
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
