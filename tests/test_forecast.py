@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
 from cortical_attention.cells.forms.spiking import SPIKING
-from cortical_attention.cells.membranes.product import map_product
+from cortical_attention.cells.membranes.product import map_product, map_quotient
 from cortical_attention.cells.membranes.two_compartment import READOUTS, Surface, TwoCompartment
 from cortical_attention.command import options as o
 from cortical_attention.command.tables import say_forecast
@@ -41,6 +42,9 @@ def spread(surface, readout, basal, apical, *others):
     return SimpleNamespace(loss=float(np.var(basal) * np.mean(apical) ** 2))
 
 
+FITS = ("map_product", "map_quotient")
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Fits on a surface that is not measured."""
@@ -50,7 +54,8 @@ def quick(monkeypatch):
 @pytest.fixture
 def instant(quick, monkeypatch):
     """No fits either."""
-    monkeypatch.setattr(f"{OF_FORM}.map_product", spread)
+    for name in FITS:
+        monkeypatch.setattr(f"{OF_FORM}.{name}", spread)
 
 
 def uniform(W_V, W_O):
@@ -115,11 +120,12 @@ def test_it_is_of_the_fits_that_the_circuit_is_calibrated_with(quick, monkeypatc
     """Currents from the algebra are those from a run of the rate form, with biases and a mask."""
     fits = []
 
-    def noting(*given):
-        fits.append(map_product(*given))
+    def noting(fit, *given):
+        fits.append(fit(*given))
         return fits[-1]
 
-    monkeypatch.setattr(f"{OF_FORM}.map_product", noting)
+    for fit in (map_product, map_quotient):
+        monkeypatch.setattr(f"{OF_FORM}.{fit.__name__}", partial(noting, fit))
     case = random_case(3, 3, **TINY)
     block = case.block._replace(b_Q=np.full((2, 2), 0.4), b_V=np.array([[0.3, -1], [2, 0.1]]))
     case = case._replace(block=block, mask=np.tri(3, 3, -1, dtype=bool))  # the first asks nothing, nobody sees the last

@@ -8,7 +8,7 @@ from brian2 import Network, NeuronGroup, SpikeMonitor, ms, nS, pA, second
 
 from cortical_attention.cells.forms.biophysical import two_compartment
 from cortical_attention.cells.membranes.calcium_spike import F_I, CalciumSpike
-from cortical_attention.cells.membranes.product import map_product
+from cortical_attention.cells.membranes.product import map_product, map_quotient, rates
 from cortical_attention.cells.membranes.two_compartment import (
     LONG_AGO,
     Summing,
@@ -21,6 +21,7 @@ from cortical_attention.cells.membranes.two_compartment import (
 from cortical_attention.cells.noise import noise, stream_of
 from cortical_attention.experiments import bursts
 from cortical_attention.inputs.suite import random_case
+from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.factors import factors
 from cortical_attention.reference import linear_attention
 from cortical_attention.reference.kernels import KERNELS
@@ -179,6 +180,46 @@ def test_the_mapping_finds_a_product_and_not_a_sum(signed):
         for each in (True, False)
     ]
     assert found[0].loss < 0.01 < 0.05 < found[1].loss
+
+
+def quotients(products):
+    """Sum over components, divided by that over all microcolumns."""
+    sums = products.sum(axis=-1)
+    return sums / sums.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_what_a_macrocolumn_shares_is_not_fitted_where_it_is_divided_by_its_sum(gated):
+    """With one component a cell may do anything to the query: a fit to products pays for it, one to quotients does not."""
+    draw = np.random.default_rng(0)
+    query, key, same = draw.random((200, 1, 1)), draw.random((200, 3, 1)), lambda x: x
+    gate = draw.random((200, 3, 1)) < 0.7 if gated else np.ones((200, 3, 1))
+    gate[:, 0] = True
+    basal, apical = (np.logaddexp(0, (each + 100) / 100) for each in RANGES)
+    saturating = Surface(*RANGES, {"burst": np.outer(np.tanh(basal) + 2, apical)})
+    asked = saturating, "burst", query, key, lambda x: x**3, same
+    product, quotient = map_product(*asked, False, 1e6 * second), map_quotient(*asked, 1e6 * second, gate)
+    assert quotient.loss < 0.005 < 0.05 < product.loss
+    sent = gate * rates(saturating, "burst", *quotient.currents(query, key))
+    assert relative_l2(quotients(sent), quotients(gate * query**3 * key)) == pytest.approx(
+        np.sqrt(quotient.loss), rel=0.1
+    )
+
+
+def test_the_unit_rate_of_a_quotient_is_that_of_the_sums():
+    """Of an exact product the sums of the macrocolumns are those of the products times the unit rate."""
+    draw = np.random.default_rng(0)
+    query, key, same = draw.random((100, 1, 2)), draw.random((100, 3, 2)), lambda x: x
+    exact = made_up(True)
+    found = map_quotient(exact, "burst", query, key, same, same, 1e6 * second)
+    sent = rates(exact, "burst", *found.currents(query, key)).sum(axis=(1, 2))
+    assert sent / float(found.unit_rate) == pytest.approx((query * key).sum(axis=(1, 2)), rel=0.2, abs=0.05)
+
+
+def test_without_an_open_microcolumn_it_is_the_fit_to_products():
+    values, same = np.linspace(0, 1, 12).reshape(2, 3, 2), lambda x: x
+    asked = made_up(True), "burst", values, values, same, same
+    assert map_quotient(*asked, 1 * second, np.zeros(1)) == map_product(*asked, False, 1 * second)
 
 
 def test_counting_belongs_to_the_error_of_a_mapping():

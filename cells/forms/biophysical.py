@@ -18,7 +18,7 @@ from brian2 import Hz, amp, nA, pA
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.kernels import phi
 from cortical_attention.cells.membranes.membrane import Drive, Limit, Membrane
-from cortical_attention.cells.membranes.product import map_product, rates
+from cortical_attention.cells.membranes.product import map_product, map_quotient, rates
 from cortical_attention.cells.membranes.two_compartment import (
     LONG_AGO,
     SURROUNDINGS,
@@ -92,7 +92,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
         constants={**constants, **ends(cell), **OF_SOMA},
         drive=Drive(
             calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked),
-            fit=lambda *asked: fit(cell, readout, *asked), ports=PORTS, kernels=False,
+            fit=lambda *asked, **more: fit(cell, readout, *asked, **more), ports=PORTS, kernels=False,
             sources=dict.fromkeys(("I_s0", "I_s1", "I_d0", "I_d1"), (amp, FITTED)),
         ),
         variable="V_s",
@@ -134,7 +134,7 @@ def scatter(cell, group, uniform):
     group.V_d, group.last = cell.E_L, LONG_AGO
 
 
-def fit(cell, readout, drives, kernels, signed, counted):
+def fit(cell, readout, drives, kernels, signed, counted, divided=False, gate=1.0):
     """Map of values to currents, fitted on the measured surface of a cell.
 
     Parameters
@@ -142,20 +142,27 @@ def fit(cell, readout, drives, kernels, signed, counted):
     cell : TwoCompartment or CalciumSpike
     readout : str
     drives : dict of str to ndarray
-        Samples of the values at the ports, any shape.
+        Samples of the values at the ports: of any shape, or (..., n_column, n_component) if they are divided.
     kernels : dict of str to str
         Kernels that the thresholds replace, by port; identity unless given.
     signed : bool
         Whether the basal value is signed, and represented by an on cell and an off cell.
     counted : Quantity (s)
         Cells per value times the window.
+    divided : bool
+        Whether inhibition divides the products by their sum over the macrocolumn.
+    gate : float or ndarray, shape (..., n_column, n_component)
+        Which microcolumns are open, if they are divided.
 
     Returns
     -------
     Mapping
     """
+    asked = surface_of(cell), readout, *(drives[port] for port in PORTS)
     replaced = [phi(kernels.get(port, "identity")) for port in PORTS]
-    return map_product(surface_of(cell), readout, *(drives[port] for port in PORTS), *replaced, signed, counted)
+    if divided:
+        return map_quotient(*asked, *replaced, counted, gate)
+    return map_product(*asked, *replaced, signed, counted)
 
 
 def calibrate(cell, readout, inhibited, population, drives, counted):
@@ -168,7 +175,7 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     population : Population
         The thresholds of the cell replace its kernels.
     drives : dict of str to ndarray
-        Samples of the values at the ports, any shape.
+        Samples of the values at the ports, and at those that inhibition reaches, shape (..., n_column, n_component).
     counted : Quantity (s)
         Cells per value times the window.
 
@@ -178,12 +185,14 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     Quantity (Hz)
         If inhibition is a conductance: the summed output of the least driven macrocolumn.
     """
-    found = fit(cell, readout, drives, population.kernels, population.signed == "basal", counted)
+    gate = population.inputs.get("gate", 1.0)
+    divided = inhibited == "terminals" and any(port in drives for port in population.cell.inhibited)
+    found = fit(cell, readout, drives, population.kernels, population.signed == "basal", counted, divided, gate)
     constants = {name: getattr(found, name) for name in ("I_s0", "I_s1", "I_d0", "I_d1")}
     if inhibited == "terminals":
         return constants, found.unit_rate
     sent = rates(surface_of(cell), readout, *found.currents(drives["basal"], drives["apical"])) * Hz
-    sums = (population.inputs.get("gate", 1.0) * sent).sum(axis=(-1, -2))
+    sums = (gate * sent).sum(axis=(-1, -2))
     return constants, sums[sums > 0 * Hz].min()
 
 

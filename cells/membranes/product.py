@@ -5,6 +5,9 @@ constants are fitted on the measured surface S of the cell, so that S, times a g
 distribution of the values; the thresholds of the cell replace phi. A pair of cells represents a signed value, with -x at the
 off cell: S(x, y) - S(-x, y) then approximates x y. The error includes the variance of spike counts, which excludes working
 points that are linear but almost silent.
+
+Where inhibition divides the products of a macrocolumn by their sum, a factor that all of them share does no harm. The
+constants are then fitted to the quotients (`map_quotient`): sum_k phi(x_ik) phi(y_jk), divided by its sum over j.
 """
 
 from itertools import product
@@ -13,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Hz, Quantity, pA
 from scipy.interpolate import RegularGridInterpolator
+from scipy.ndimage import map_coordinates
 from scipy.optimize import minimize
 
 N_POINT = 25  # chosen: points along each axis at which the product is asked for
@@ -20,6 +24,7 @@ STARTS = list(
     product((9, 18, 27, 36, 44, 51, 60), (9, 18, 36, 60), (15, 28, 40, 52, 64, 72, 84), (10, 20, 34, 48, 70))
 )  # chosen: 120ths of the range of currents, from its least, and slopes at the largest value: into soma, and into dendrite
 BEST = 4  # of the starts, from which the search goes on
+MANY = 2**16  # chosen: values of a port in a fit to quotients
 
 
 class Mapping(NamedTuple):
@@ -125,6 +130,76 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
     best = min((minimize(loss, each, method="Nelder-Mead") for each in starts), key=lambda result: result.fun)
     ranges = tuple((each[0], each[-1]) for each in (surface.basal, surface.apical))
     return Mapping(*(best.x * pA), 1 / gain(best.x) * Hz, float(best.fun), ranges)
+
+
+def map_quotient(surface, readout, basal, apical, phi_basal, phi_apical, counted, gate=1.0):
+    """Mapping fitted to products that inhibition divides by their sum over the macrocolumn.
+
+    Parameters
+    ----------
+    surface, readout, phi_basal, phi_apical, counted
+        As for `map_product`, whose mapping the search starts from.
+    basal, apical, gate : ndarray, shape (..., n_column, n_component), or of size one along any axis
+        Values at the two ports, and whether a microcolumn is open. Products are added over the components of a
+        microcolumn, and divided by their sum over all microcolumns.
+
+    Returns
+    -------
+    Mapping
+        With the squared error of the quotients relative to their square, including the variance of counts, for its `loss`;
+        its `unit_rate` is that at which the sums of the macrocolumns are best approximated.
+    """
+    start = map_product(surface, readout, basal, apical, phi_basal, phi_apical, False, counted)
+    x, y, is_open = _macrocolumns(basal, apical, gate)
+    if not len(x):
+        return start
+    table = _bilinear(surface, readout)
+    products, total = _added(is_open * phi_basal(x) * phi_apical(y))
+    wanted = products / total
+
+    def found(p):
+        """Output of every microcolumn, and of the whole macrocolumn."""
+        return _added(is_open * table(p[0] + p[1] * x, p[2] + p[3] * y))
+
+    def loss(p):
+        rates, sums = found(p)
+        quotient = rates / sums
+        variance = quotient / sums / float(counted)
+        return ((quotient - wanted) ** 2 + variance).sum() / (wanted**2).sum()
+
+    begin = [float(each / pA) for each in start[:4]]
+    best = minimize(loss, begin, method="Nelder-Mead")
+    sums = found(best.x)[1]
+    return start._replace(
+        **dict(zip(Mapping._fields, best.x * pA, strict=False)),
+        unit_rate=(sums * total).sum() / (total**2).sum() * Hz,
+        loss=float(best.fun),
+    )
+
+
+def _macrocolumns(*values):
+    """Values as (n_macrocolumn, n_column, n_component), of the macrocolumns that have an open microcolumn; a sample of them,
+    so that there are at most `MANY` values."""
+    full = [each.reshape(-1, *each.shape[-2:]) for each in np.broadcast_arrays(*values)]
+    some = np.flatnonzero(full[-1].any(axis=(1, 2)))
+    return [each[some[:: int(np.ceil(full[0][some].size / MANY)) or 1]] for each in full]
+
+
+def _added(products):
+    """Sum over the components of each microcolumn, and over the macrocolumn."""
+    rates = products.sum(axis=-1)
+    return rates, np.maximum(rates.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
+
+
+def _bilinear(surface, readout):
+    """Function that gives rates (Hz) at currents (pA) of equal shapes, clipped to the surface; its grid is even."""
+
+    def at(basal, apical):
+        grids = zip((basal, apical), (surface.basal, surface.apical), strict=True)
+        places = [(np.clip(each, grid[0], grid[-1]) - grid[0]) / (grid[1] - grid[0]) for each, grid in grids]
+        return map_coordinates(surface.rates[readout], places, order=1)
+
+    return at
 
 
 def _starts(surface, *largest):

@@ -187,6 +187,7 @@ def calibrate_together(wiring, every, settings, executor=None):
     for tokens, _ in every:
         _check_shape(tokens)
     asked = [make(brief.times(), tokens, **block) for tokens, block in every]
+    refuse_lacking(asked[0].circuit, settings.form)
     plans = [_with_stand_ins(plan) for plan in asked]
     found, known = None, tuple(one for tokens, block in every for one in digests(tokens, block.get("context")))
     for _ in range(N_PILOT):

@@ -272,7 +272,8 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
     for name, population in circuit.populations.items():
         drive = form.of(population.cell).drive
         if drive.calibrate is not None:
-            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in drive.ports}
+            ports = *drive.ports, *(set(population.cell.inhibited) & set(_reached(circuit, name)))
+            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in ports}
             constants[name], unit = drive.calibrate(population, drives, counted)
             units[name] = np.asarray(unit / Hz)
         ceiling = form.of(population.cell).ceiling

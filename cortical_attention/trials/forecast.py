@@ -150,13 +150,12 @@ def losses(case, form, counted, kernel="elu+1", normalised=True):
     how = {"context": context, "mask": case.mask, "kernel": kernel, "normalised": normalised}
     attention = linear_attention(tokens, case.block, **how)
     queries, keys, values = project(check_problem(tokens, case.block, context, case.mask))
-    asked = [
-        ({"basal": queries, "apical": keys}, {"basal": kernel, "apical": kernel}, False),
-        ({"basal": values, "apical": attention.kappa}, {}, True),
-    ]
+    pairs = {"basal": queries[..., :, None, :], "apical": keys[..., None, :, :]}
+    gate = 1.0 if case.mask is None else case.mask[..., None].astype(float)
     with engine.device("numpy"):  # the surface may be measured, in a run of its own
-        found = (fit(*each, counted).loss for fit, each in zip(fits, asked, strict=True))
-        return Losses(*found)
+        first = fits[0](pairs, {"basal": kernel, "apical": kernel}, False, counted, normalised, gate)
+        second = fits[1]({"basal": values, "apical": attention.kappa}, {}, True, counted)
+    return Losses(first.loss, second.loss)
 
 
 def calibration_sequences(case):

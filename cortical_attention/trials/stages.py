@@ -10,13 +10,17 @@ import numpy as np
 from brian2 import Quantity, pA
 
 from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
-from cortical_attention.cells.membranes.product import Mapping, map_product, rates
+from cortical_attention.cells.membranes.product import Mapping, map_product, map_quotient, rates
 from cortical_attention.cells.membranes.two_compartment import Surface, TwoCompartment, counts, surface_of
 from cortical_attention.reference.kernels import KERNELS
 from cortical_attention.simulation.engine import compiler, device
 from cortical_attention.trials.families import calibration_drives, drives
 
 phi = KERNELS["elu+1"].phi
+
+
+def _same(x):
+    return x
 
 
 class Stage(NamedTuple):
@@ -48,9 +52,15 @@ class Stage(NamedTuple):
         with device("numpy"):
             return surface_of(self.cell)
 
-    def mapping(self, basal, apical, phi, signed):
-        """Mapping of the numbers that reach the two ports."""
-        return map_product(self.surface, self.readout, basal, apical, phi, phi, signed, self.cells * self.window)
+    def of_attention(self, seen):
+        """Mapping of L2/3 cells, whose products are divided by their sum."""
+        drives = seen.queries[:, :, :, None, :], seen.keys[:, :, None, :, :]
+        return map_quotient(self.surface, self.readout, *drives, phi, phi, self.cells * self.window)
+
+    def of_values(self, seen):
+        """Mapping of L5 IT cells, whose basal value is signed."""
+        drives = seen.values, seen.kappa
+        return map_product(self.surface, self.readout, *drives, _same, _same, True, self.cells * self.window)
 
     def numbers(self, mapping, basal, apical, seed, report=None):
         """Output of the cells for values at their ports; shapes broadcast."""
@@ -75,8 +85,7 @@ class Maps(NamedTuple):
 def maps(case, superficial, intratelencephalic):
     """Maps of both stages, fitted to the calibration sequences of a case (Maps)."""
     seen = calibration_drives(case)
-    first = superficial.mapping(seen.queries, seen.keys, phi, signed=False)
-    return Maps(first, intratelencephalic.mapping(seen.values, seen.kappa, lambda x: x, signed=True))
+    return Maps(superficial.of_attention(seen), intratelencephalic.of_values(seen))
 
 
 def attention(case, stage, mapping, seed=0, report=None):
