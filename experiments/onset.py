@@ -43,6 +43,7 @@ from cortical_attention.trials.protocol import PROTOCOL
 N_TOKEN, UNIT_RATE = 4, 300.0  # Hz: spikes of nuclei ripple least at their ceiling
 MATCH = "match"
 FIRST_SEED = 21  # of the weights
+LARGEST_SCALE = 100.0  # chosen: attention is a single token long before
 FRAME = 0.004, 2.5  # of the picture: rates go on falling below it
 TICKS = 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0
 CELLS = 32  # of the thresholds, unless they say otherwise
@@ -352,15 +353,24 @@ def main(
     return status_by([True], interrupted, failed)
 
 
+def _task(text):
+    """A task of the command line by its one name: 'scale 2' for 'scale 2.0'."""
+    kind, _, scale = text.partition(" ")
+    if text == MATCH:
+        return text
+    if kind != "scale" or not scale.replace(".", "", 1).isdecimal() or not 0 < float(scale) <= LARGEST_SCALE:
+        raise o.OptionError(
+            f"--task is '{text}' but needs to be {MATCH}, or "
+            f"a scale above zero and of at most {LARGEST_SCALE:g}, as 'scale 2'"
+        )
+    return f"scale {float(scale):g}"
+
+
 def _checked(form, normaliser, synapses, cells, task, weights, sequences):
     """Jobs of the options of the command line."""
     o.within("--weights", weights, 1, 1000)
     o.within("--sequences", sequences, 2, 1000)
-    tasks = tuple(dict.fromkeys(task.split(",")))
-    for each in tasks:
-        kind, _, scale = each.partition(" ")
-        if each != MATCH and (kind != "scale" or not scale.replace(".", "", 1).isdecimal() or not float(scale)):
-            raise o.OptionError(f"--task is '{each}' but needs to be {MATCH}, or a scale above zero, as 'scale 2'")
+    tasks = tuple(dict.fromkeys(map(_task, task.split(","))))
     counts = tuple(dict.fromkeys(cells.split(",")))
     for each in counts:
         if not each.isdecimal():

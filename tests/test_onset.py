@@ -118,6 +118,10 @@ def test_the_command_writes_its_result(tmp_path):
     ("words", "sentence"),
     [
         (("--task", "scale"), "--task is 'scale' but needs to be match, or a scale above zero"),
+        (
+            ("--task", "scale 1000"),
+            "--task is 'scale 1000' but needs to be match, or a scale above zero and of at most 100",
+        ),
         (("--task", "scale 0"), "--task is 'scale 0' but needs"),
         (("--cells", "many"), "--cells is 'many' but needs to be a whole number"),
         (("--cells", "0"), "--cells is 0 but needs to lie between 1"),
@@ -130,3 +134,8 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(words, sentence):
     result = command("onset", *words)
     assert result.exit_code == 2
     assert sentence in " ".join(result.stderr.split())
+
+
+def test_a_task_has_one_name():
+    found = onset._checked("rate", "pi", "fast", "1", "scale 2,scale 2.0,match,scale 0.5", 1, 2)
+    assert [job.task for job in found] == ["scale 2", "match", "scale 0.5"]
