@@ -224,17 +224,18 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals", of_valu
         observe.
     cell : TwoCompartment or CalciumSpike
     inhibited : {"terminals", "soma", "dendrite", "both"}
-    of_values : cell, optional
-        Of L5 IT; None: the same as of L2/3.
+    of_values : (cell, str), optional
+        Cell and read-out of L5 IT; None: those of L2/3.
     name : str
 
     Returns
     -------
     Form
     """
+    value_cell, value_readout = of_values or (cell, readout)
     of_cell = {
         "superficial": two_compartment(readout, cell, inhibited),
-        "intratelencephalic": two_compartment(readout, cell if of_values is None else of_values),
+        "intratelencephalic": two_compartment(value_readout, value_cell),
     }
     if inhibited != "terminals":
         interneuron = ADAPTIVE.of_kind["fast spiking"]

@@ -9,4 +9,4 @@ from cortical_attention.cells.forms.biophysical import biophysical
 from cortical_attention.cells.membranes.disinhibited import Disinhibited
 from cortical_attention.cells.membranes.point import Point
 
-DISINHIBITED = biophysical("total", Disinhibited(), of_values=Point(), name="disinhibited")
+DISINHIBITED = biophysical("total", Disinhibited(), of_values=(Point(), "total"), name="disinhibited")

@@ -10,6 +10,7 @@ from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
+from cortical_attention.cells.membranes.point import Point
 from cortical_attention.cells.membranes.two_compartment import Summing, TwoCompartment
 
 WHOLE, BELOW, ON_INPUT = "all of them", "rung below", "besides: set on input"
@@ -59,12 +60,14 @@ class FineSteps(TwoCompartment):
     dynamics = TwoCompartment.dynamics._replace(step=FINE)
 
 
+POINT_VALUES = biophysical(of_values=(Point(), "total"), name="point-values")  # two compartments in L2/3 alone
 OTHER_CELLS = {  # as real as the cells of the rung, but otherwise
     "shunt of the soma": biophysical(inhibited="soma"),
     "shunt of the dendrite": biophysical(inhibited="dendrite"),
     "shunt of both": biophysical(inhibited="both"),
     "calcium spike": biophysical(cell=CalciumSpike()),
     "cell that sums": biophysical("total", Summing()),
+    "point cells in L5 IT": POINT_VALUES,
 }
 RUNGS = {
     "spiking": {
