@@ -92,8 +92,8 @@ def forecasts_of(job, options):
     """What is known of each input of a job before it runs (list of dict)."""
     settings = options.settings
     how = {"kernel": options.kernel, "normalised": options.normaliser is not None}
-    first = job.cases[0]
-    lost = losses(first, settings.form, settings.cells * settings.times().window, **how)
+    first, counted = job.cases[0], settings.cells * settings.times().window
+    lost = losses(first, settings.form, counted, options.kernel, options.normaliser)
     others, contexts = calibration_sequences(first)
     without = Forecast(cancellation(others, first.block, context=contexts, mask=first.mask, **how), lost)
     return [

@@ -5,10 +5,12 @@ import pytest
 from brian2 import second
 from typer.testing import CliRunner
 
+from cortical_attention.cells.forms import biophysical as form_of_cells
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, LARGEST, biophysical, two_compartment
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.kernels import phi
+from cortical_attention.cells.membranes.product import map_quotient
 from cortical_attention.cells.membranes.two_compartment import Surface, TwoCompartment
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.superficial import SUPERFICIAL
@@ -20,8 +22,8 @@ from cortical_attention.experiments import calibration, division, robustness
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference import KERNELS
 from cortical_attention.reference.attention import linear_attention
-from cortical_attention.simulation.attend import Settings, attend, calibrate
-from cortical_attention.simulation.calibrate import drive_at, rate_units
+from cortical_attention.simulation.attend import Settings, attend, calibrate, calibrate_together
+from cortical_attention.simulation.calibrate import divided_by_own_sum, drive_at, rate_units
 from cortical_attention.simulation.run import simulate
 from cortical_attention.trials.batch import side_by_side
 
@@ -215,3 +217,28 @@ def test_calibration_judges_the_table_by_fresh_cells():
     assert [each.held for each in calibration.judge(tables, rows)] == [True, True]
     rows[0]["answered_hz"] = 11.0
     assert not calibration.judge(tables, rows)[1].held
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "own"),
+    [("pi", True), ("slow", True), ("factorised", False), ("plausible", False), ("feedforward", False), (None, False)],
+)
+def test_which_inhibition_takes_out_what_a_macrocolumn_shares(normaliser, own):
+    """That of an interneuron which only the divided cells drive; sisters, whose products are not divided, keep it."""
+    case = random_case(3, 2, **TINY)
+    plan = mask_wiring(Settings().times(), case.tokens[None], normaliser=normaliser, **case.block._asdict())
+    assert divided_by_own_sum(plan.circuit, "superficial") == own
+    assert not any(divided_by_own_sum(plan.circuit, name) for name in plan.circuit.populations if name != "superficial")
+
+
+def test_blocks_with_masks_of_their_own_are_fitted_with_them(monkeypatch):
+    """One calibration of a causal and of an open block."""
+    seen = []
+    monkeypatch.setattr(form_of_cells, "map_quotient", lambda *asked: seen.append(asked[-1]) or map_quotient(*asked))
+    settings = Settings(form=BIOPHYSICAL, window=0.2 * second, settle=0.3 * second, target="numpy")
+    case = random_case(3, 2, **TINY)
+    every = [(case.calibration[:2], {**case.block._asdict(), "mask": mask}) for mask in (np.tri(2, dtype=bool), None)]
+    calibrate_together("mask", every, settings)
+    (gate,) = seen
+    assert gate.shape[1] == 4
+    assert [each.all() for each in gate[0]] == [False, False, True, True]

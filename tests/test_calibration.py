@@ -22,6 +22,7 @@ from tests.command import run as command
 SIZES = {"n_head": 2, "d_model": 6, "d_key": 3, "d_value": 3}
 CASE = random_case(3, 3, **SIZES)
 QUICK = Settings(SPIKING, 0.2 * second, 0.3 * second, target="numpy")
+CURRENTS = dict.fromkeys(("I_d0", "I_d1", "I_s0", "I_s1"), 100 * pA)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +204,7 @@ def test_a_share_beyond_the_limit_is_reported_up_to_that_of_the_limit():
 
 
 def test_two_compartment_cells_count_currents_beyond_their_surface():
-    """Spikes under a current that ends where the surface does are counted; those of the calibration itself are few."""
+    """Spikes under a current that ends where the surface does are counted: few for small tokens, many for large ones."""
     settings, block = QUICK._replace(form=BIOPHYSICAL), CASE.block._asdict()
     given = calibrate("mask", CASE.calibration, settings, **block)
     both = np.stack([0.5 * CASE.tokens, 4 * CASE.tokens])
@@ -260,14 +261,30 @@ def test_a_file_of_another_version_is_refused(frozen, tmp_path):
         read_calibration(tmp_path / "one.json")
 
 
-def test_constants_that_the_form_does_not_set_are_refused(frozen):
-    """And two-compartment cells without any."""
-    given = frozen._replace(constants={"superficial": {"tau_s": 0.25}})
-    with pytest.raises(WiringError, match=r"has a constant tau_s of 'superficial' but needs to leave it alone"):
-        prepare("mask", CASE.tokens[None], QUICK, given, **CASE.block._asdict())
-    bare = frozen._replace(form="biophysical")
-    with pytest.raises(WiringError, match="has no constants of 'intratelencephalic' but needs those of its cells"):
-        prepare("mask", CASE.tokens[None], QUICK._replace(form=BIOPHYSICAL), bare, **CASE.block._asdict())
+@pytest.mark.parametrize(
+    ("form", "constants", "sentence"),
+    [
+        (
+            "spiking",
+            {"tau_s": 0.25},
+            "has the constants tau_s of 'superficial' but needs those that form 'spiking' sets .*: none",
+        ),
+        ("biophysical", {}, "has the constants none of 'superficial' but needs .*: I_d0, I_d1, I_s0, I_s1"),
+        ("biophysical", {"I_s0": 1 * pA}, "has the constants I_s0 of 'superficial' but needs"),
+        (
+            "biophysical",
+            dict.fromkeys(CURRENTS, 0.5),
+            "has 0.5 for constant I_.* but needs it in A",
+        ),
+    ],
+)
+def test_constants_are_those_of_the_form(frozen, form, constants, sentence):
+    given = frozen._replace(form=form, constants={"superficial": constants, "intratelencephalic": CURRENTS})
+    settings = QUICK._replace(form={"spiking": SPIKING, "biophysical": BIOPHYSICAL}[form])
+    if form == "spiking":
+        given = given._replace(constants={"superficial": constants})
+    with pytest.raises(WiringError, match=sentence):
+        prepare("mask", CASE.tokens[None], settings, given, **CASE.block._asdict())
 
 
 def test_a_calibration_of_another_circuit_is_refused(frozen):

@@ -7,6 +7,7 @@ import pytest
 from brian2 import Network, NeuronGroup, SpikeMonitor, ms, nS, pA, second
 
 from cortical_attention.cells.forms.biophysical import two_compartment
+from cortical_attention.cells.membranes import product
 from cortical_attention.cells.membranes.calcium_spike import F_I, CalciumSpike
 from cortical_attention.cells.membranes.product import map_product, map_quotient, rates
 from cortical_attention.cells.membranes.two_compartment import (
@@ -207,13 +208,34 @@ def test_what_a_macrocolumn_shares_is_not_fitted_where_it_is_divided_by_its_sum(
 
 
 def test_the_unit_rate_of_a_quotient_is_that_of_the_sums():
-    """Of an exact product the sums of the macrocolumns are those of the products times the unit rate."""
+    """The least squares over macrocolumns, of a surface whose factor of the query is another one."""
     draw = np.random.default_rng(0)
-    query, key, same = draw.random((100, 1, 2)), draw.random((100, 3, 2)), lambda x: x
+    query, key, same = draw.random((100, 1, 1)), draw.random((100, 3, 1)), lambda x: x
     exact = made_up(True)
-    found = map_quotient(exact, "burst", query, key, same, same, 1e6 * second)
-    sent = rates(exact, "burst", *found.currents(query, key)).sum(axis=(1, 2))
-    assert sent / float(found.unit_rate) == pytest.approx((query * key).sum(axis=(1, 2)), rel=0.2, abs=0.05)
+    found = map_quotient(exact, "burst", query, key, lambda x: x**3, same, 1e6 * second)
+    sent, asked = rates(exact, "burst", *found.currents(query, key)).sum(axis=(1, 2)), (query**3 * key).sum(axis=(1, 2))
+    assert float(found.unit_rate) == pytest.approx(sent @ asked / (asked @ asked), rel=1e-6)
+
+
+def test_counting_belongs_to_the_error_of_a_quotient():
+    """Of two equal cells, whatever their currents, the error is that of counts, with a variance of q / S."""
+    flat = Surface(*RANGES, {"burst": np.full((len(RANGES[0]), len(RANGES[1])), 5.0)})
+    values, same = np.ones((4, 2, 3)), lambda x: x
+    for counted in (1.0, 10.0):
+        found = map_quotient(flat, "burst", values, values, same, same, counted * second)
+        assert found.loss == pytest.approx(2 * 0.5 / (30 * counted) / (2 * 0.25))
+
+
+def test_many_macrocolumns_are_sampled_at_all_places(monkeypatch):
+    """A sample of a causal mask has queries of every place, and not only the first, which sees one microcolumn alone."""
+    seen, added, n = [], product._added, 64
+    monkeypatch.setattr(product, "_added", lambda products: seen.append(products) or added(products))
+    monkeypatch.setattr(product, "MANY", 2**12)
+    values = np.linspace(0.1, 1, 4 * n).reshape(4, 1, n, 1) * np.ones((4, n, 1, 1))
+    map_quotient(made_up(True), "burst", values, values, *[np.positive] * 2, 1 * second, np.tri(n)[..., None])
+    is_open = (seen[0] != 0).sum(axis=(1, 2))
+    assert len(is_open) == 2**12 // n
+    assert len(set(is_open)) > 20
 
 
 def test_without_an_open_microcolumn_it_is_the_fit_to_products():

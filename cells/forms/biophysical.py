@@ -30,7 +30,8 @@ CELL = TwoCompartment()
 OF_SOMA = {"closed": 4 * nA}
 MEASURED_RANGE = "chosen: an end of the currents at which the cell was measured, from silence to its highest rates"
 FITTED = (
-    "fitted before a run on the measured cell, so that its output approximates the product (`cells.membranes.product`)"
+    "fitted before a run on the measured cell, so that its output approximates the product, or its share of the sum that "
+    "inhibition divides it by (`cells.membranes.product`)"
 )
 SOURCES = {
     "closed": "chosen: more than basal drive, full plateau and noise together",
@@ -92,7 +93,7 @@ def two_compartment(readout, cell, inhibited="terminals"):
         constants={**constants, **ends(cell), **OF_SOMA},
         drive=Drive(
             calibrate=lambda *asked: calibrate(cell, readout, inhibited, *asked),
-            fit=lambda *asked, **more: fit(cell, readout, *asked, **more), ports=PORTS, kernels=False,
+            fit=lambda *asked, **more: fit(cell, readout, inhibited, *asked, **more), ports=PORTS, kernels=False,
             sources=dict.fromkeys(("I_s0", "I_s1", "I_d0", "I_d1"), (amp, FITTED)),
         ),
         variable="V_s",
@@ -134,15 +135,16 @@ def scatter(cell, group, uniform):
     group.V_d, group.last = cell.E_L, LONG_AGO
 
 
-def fit(cell, readout, drives, kernels, signed, counted, divided=False, gate=1.0):
+def fit(cell, readout, inhibited, drives, kernels, signed, counted, divided=False):
     """Map of values to currents, fitted on the measured surface of a cell.
 
     Parameters
     ----------
     cell : TwoCompartment or CalciumSpike
-    readout : str
+    readout, inhibited : str
     drives : dict of str to ndarray
-        Samples of the values at the ports: of any shape, or (..., n_column, n_component) if they are divided.
+        Samples of the values at the ports: of any shape, or (..., n_column, n_component) if they are divided, and then with
+        "gate": which microcolumns are open.
     kernels : dict of str to str
         Kernels that the thresholds replace, by port; identity unless given.
     signed : bool
@@ -150,9 +152,7 @@ def fit(cell, readout, drives, kernels, signed, counted, divided=False, gate=1.0
     counted : Quantity (s)
         Cells per value times the window.
     divided : bool
-        Whether inhibition divides the products by their sum over the macrocolumn.
-    gate : float or ndarray, shape (..., n_column, n_component)
-        Which microcolumns are open, if they are divided.
+        Whether inhibition divides the products by their sum over the macrocolumn. A conductance does not.
 
     Returns
     -------
@@ -160,8 +160,8 @@ def fit(cell, readout, drives, kernels, signed, counted, divided=False, gate=1.0
     """
     asked = surface_of(cell), readout, *(drives[port] for port in PORTS)
     replaced = [phi(kernels.get(port, "identity")) for port in PORTS]
-    if divided:
-        return map_quotient(*asked, *replaced, counted, gate)
+    if divided and inhibited == "terminals":
+        return map_quotient(*asked, *replaced, counted, drives["gate"])
     return map_product(*asked, *replaced, signed, counted)
 
 
@@ -175,7 +175,8 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     population : Population
         The thresholds of the cell replace its kernels.
     drives : dict of str to ndarray
-        Samples of the values at the ports, and at those that inhibition reaches, shape (..., n_column, n_component).
+        Samples of the values at the ports, any shape; with "gate" where inhibition divides the population by its own sum,
+        and then of shape (..., n_column, n_component).
     counted : Quantity (s)
         Cells per value times the window.
 
@@ -185,14 +186,13 @@ def calibrate(cell, readout, inhibited, population, drives, counted):
     Quantity (Hz)
         If inhibition is a conductance: the summed output of the least driven macrocolumn.
     """
-    gate = population.inputs.get("gate", 1.0)
-    divided = inhibited == "terminals" and any(port in drives for port in population.cell.inhibited)
-    found = fit(cell, readout, drives, population.kernels, population.signed == "basal", counted, divided, gate)
+    how = population.kernels, population.signed == "basal", counted, "gate" in drives
+    found = fit(cell, readout, inhibited, drives, *how)
     constants = {name: getattr(found, name) for name in ("I_s0", "I_s1", "I_d0", "I_d1")}
     if inhibited == "terminals":
         return constants, found.unit_rate
     sent = rates(surface_of(cell), readout, *found.currents(drives["basal"], drives["apical"])) * Hz
-    sums = (gate * sent).sum(axis=(-1, -2))
+    sums = (population.inputs.get("gate", 1.0) * sent).sum(axis=(-1, -2))
     return constants, sums[sums > 0 * Hz].min()
 
 

@@ -23,13 +23,13 @@ class Drive(NamedTuple):
         ``measure(membrane, dt)`` returns constants of these equations, measured on the same membrane.
     calibrate : callable or None
         ``calibrate(population, drives, counted)`` returns constants of the soma and the unit rate (Quantity, Hz), from
-        samples of the values at its `ports`, and at those that inhibition reaches (dict of str to ndarray), and the cells
-        per value times the window (Quantity, s); see `simulation.calibrate.calibration_of`.
+        samples of the values at its `ports` (dict of str to ndarray; with the "gate" where inhibition divides the population
+        by its own sum), and the cells per value times the window (Quantity, s); see `simulation.calibrate.calibration_of`.
     fit : callable or None
-        ``fit(drives, kernels, signed, counted, divided, gate)`` returns the map of values to currents by which the membrane
+        ``fit(drives, kernels, signed, counted, divided)`` returns the map of values to currents by which the membrane
         approximates the product of its ports, or its share of the sum over a macrocolumn if it is `divided` by that, with
-        its `loss` (`cells.membranes.product.Mapping`): kernels by port (dict of str to str), whether the basal value is
-        signed, and which microcolumns are open; the others as for `calibrate`.
+        its `loss` (`cells.membranes.product.Mapping`): kernels by port (dict of str to str), and whether the basal value
+        is signed; the others as for `calibrate`.
     ports : tuple of str
         The ports whose values `calibrate` and `fit` need.
     kernels : bool

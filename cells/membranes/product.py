@@ -6,7 +6,7 @@ distribution of the values; the thresholds of the cell replace phi. A pair of ce
 off cell: S(x, y) - S(-x, y) then approximates x y. The error includes the variance of spike counts, which excludes working
 points that are linear but almost silent.
 
-Where inhibition divides the products of a macrocolumn by their sum, a factor that all of them share does no harm. The
+Where inhibition divides the cells of a macrocolumn by their own sum, a factor that all of them share does no harm. The
 constants are then fitted to the quotients (`map_quotient`): sum_k phi(x_ik) phi(y_jk), divided by its sum over j.
 """
 
@@ -25,6 +25,7 @@ STARTS = list(
 )  # chosen: 120ths of the range of currents, from its least, and slopes at the largest value: into soma, and into dendrite
 BEST = 4  # of the starts, from which the search goes on
 MANY = 2**16  # chosen: values of a port in a fit to quotients
+SAMPLE = 20261126  # seed, where there are more
 
 
 class Mapping(NamedTuple):
@@ -178,11 +179,12 @@ def map_quotient(surface, readout, basal, apical, phi_basal, phi_apical, counted
 
 
 def _macrocolumns(*values):
-    """Values as (n_macrocolumn, n_column, n_component), of the macrocolumns that have an open microcolumn; a sample of them,
-    so that there are at most `MANY` values."""
+    """Values as (n_macrocolumn, n_column, n_component), of the macrocolumns that have an open microcolumn; a random sample
+    of them where they have more than `MANY` values, always the same."""
     full = [each.reshape(-1, *each.shape[-2:]) for each in np.broadcast_arrays(*values)]
-    some = np.flatnonzero(full[-1].any(axis=(1, 2)))
-    return [each[some[:: int(np.ceil(full[0][some].size / MANY)) or 1]] for each in full]
+    some = np.random.default_rng(SAMPLE).permutation(np.flatnonzero(full[-1].any(axis=(1, 2))))
+    some = np.sort(some[: max(1, MANY // full[0][0].size)])
+    return [each[some] for each in full]
 
 
 def _added(products):

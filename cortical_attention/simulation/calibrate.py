@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Hz
+from brian2 import Hz, get_dimensions
 
 from cortical_attention.simulation.released import released
 from cortical_attention.wiring.expressions import WiringError, parse
@@ -121,14 +121,23 @@ class Calibration(NamedTuple):
 
     def _constants(self, population, form):
         """Constants of the cells of a population (dict of str to Quantity or float)."""
-        found, drive = self.constants.get(population.name, {}), form.of(population.cell).drive
-        if unknown := found.keys() - (drive.sources if drive.calibrate else {}).keys():
+        found, membrane = self.constants.get(population.name, {}), form.of(population.cell)
+        needs = {}
+        if membrane.drive.calibrate:
+            measured = membrane.measured(form.dt)
+            needs = {each: unit for each, (unit, _) in membrane.drive.sources.items() if each not in measured}
+        if found.keys() != needs.keys():
+            has, lacks = (", ".join(sorted(each)) or "none" for each in (found, needs))
             raise WiringError(
-                f"the calibration has a constant {sorted(unknown)[0]} of '{population.name}' but needs to leave it alone: "
-                f"form '{form.name}' sets none of that name there"
+                f"the calibration has the constants {has} of '{population.name}' but needs those that form '{form.name}' "
+                f"sets there: {lacks}"
             )
-        if drive.calibrate and not found:
-            raise WiringError(f"the calibration has no constants of '{population.name}' but needs those of its cells")
+        for each, unit in needs.items():
+            if get_dimensions(found[each]) is not get_dimensions(unit):
+                raise WiringError(
+                    f"the calibration has {found[each]} for constant {each} of '{population.name}' but needs it in "
+                    f"{'no unit' if isinstance(unit, int) else unit}"
+                )
         return found
 
     def _inputs(self, population):
@@ -272,8 +281,9 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
     for name, population in circuit.populations.items():
         drive = form.of(population.cell).drive
         if drive.calibrate is not None:
-            ports = *drive.ports, *(set(population.cell.inhibited) & set(_reached(circuit, name)))
-            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in ports}
+            drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in drive.ports}
+            if divided_by_own_sum(circuit, name):
+                drives["gate"] = _joined([_gate(plan, name) for plan, _ in pilots])
             constants[name], unit = drive.calibrate(population, drives, counted)
             units[name] = np.asarray(unit / Hz)
         ceiling = form.of(population.cell).ceiling
@@ -311,6 +321,37 @@ def _reached(circuit, name):
     """Ports of a population that projections reach."""
     targets = {each.target for each in circuit.projections}
     return [port for port in circuit.populations[name].cell.ports if f"{name}.{port}" in targets]
+
+
+def divided_by_own_sum(circuit, name):
+    """Whether inhibition divides the cells of a population by the sum over their own macrocolumn, and by nothing else.
+
+    A factor that all cells of a macrocolumn share is then without effect. It is so if the population has a port that only
+    interneurons reach which it alone drives, as those of the normalisers `pi` and `slow`.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    name : str
+        Of the population; its last two axes need to be the context and the key for an answer of yes.
+
+    Returns
+    -------
+    bool
+    """
+    population = circuit.populations[name]
+    if [kind for kind, _ in population.axes][-2:] != ["context", "key"]:
+        return False
+    targets = {f"{name}.{port}" for port in population.cell.inhibited}
+    interneurons = {each.source for each in circuit.projections if each.target in targets}
+    drivers = {each.source for each in circuit.projections if each.target.split(".")[0] in interneurons}
+    return drivers == {name}
+
+
+def _gate(plan, name):
+    """Which microcolumns of a population are open, shape (1, batch, *sizes)."""
+    population = plan.circuit.populations[name]
+    return np.broadcast_to(population.inputs.get("gate", 1.0), (1, plan.batch, *population.shape))
 
 
 def _drive_of_all(pilots, name, port, shape):

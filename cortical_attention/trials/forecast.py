@@ -1,11 +1,11 @@
 """Forecast of the error of a block through two-compartment cells, before any network runs.
 
 An output is the sum of the terms t_hijvm = W_O,hmv kappa_hij v_hjv over heads h, context tokens j and components v of the
-value. Each term passes two stages of two-compartment cells: L2/3 cells multiply phi(q) by phi(k), L5 IT cells attention by a
-value. The map from values to currents is fitted to these products on calibration sequences alone, and leaves a loss at each
-stage: the squared residual relative to the square of the product, noise of spike counts included
-(`cells.membranes.product`). If every term is off by an independent relative error whose square has the mean
-loss1 + loss2, the answer is off by
+value. Each term passes two stages of two-compartment cells: L2/3 cells multiply phi(q) by phi(k), L5 IT cells attention
+by a value. The map from values to currents is fitted on calibration sequences alone, and leaves a loss at each stage: in
+L2/3 the squared residual of the attention relative to its square (of the products, where inhibition does not divide these
+by their own sum), in L5 IT that of the products, noise of spike counts included (`cells.membranes.product`). If every
+term is off by an independent relative error whose square has the mean loss1 + loss2, the answer is off by
 
     relative L2 = c_rss sqrt(loss1 + loss2),        c_rss = sqrt(sum t^2) / |answer|.
 
@@ -29,6 +29,8 @@ from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.block import check_problem, project
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.attend import drawn_for
+from cortical_attention.simulation.calibrate import divided_by_own_sum
+from cortical_attention.simulation.settings import Settings
 from cortical_attention.trials.calibration import sequences_of
 from cortical_attention.trials.systems import SYSTEMS
 
@@ -59,7 +61,7 @@ class Forecast(NamedTuple):
         return self.cancellation * float(np.sqrt(sum(self.losses)))
 
 
-def forecast(case, form, counted, kernel="elu+1", normalised=True, tokens=True):
+def forecast(case, form, counted, kernel="elu+1", normaliser="pi", tokens=True):
     """Relative L2 error that is expected of a block in a form with two-compartment cells, without running a network.
 
     Parameters
@@ -73,8 +75,8 @@ def forecast(case, form, counted, kernel="elu+1", normalised=True, tokens=True):
     counted : Quantity (s)
         Cells per value times the window.
     kernel : str
-    normalised : bool
-        Whether attention is divided by Z.
+    normaliser : str or None
+        None: attention without division by Z.
     tokens : bool
         Whether c_rss is that of the case's tokens and context (n_token or n_context, d_model), or of the calibration
         sequences alone. The losses never depend on them where the case has calibration sequences.
@@ -90,9 +92,9 @@ def forecast(case, form, counted, kernel="elu+1", normalised=True, tokens=True):
     """
     others = calibration_sequences(case)
     tested = (case.tokens, case.context) if tokens else others
-    how = {"mask": case.mask, "kernel": kernel, "normalised": normalised}
+    how = {"mask": case.mask, "kernel": kernel, "normalised": normaliser is not None}
     return Forecast(
-        cancellation(tested[0], case.block, context=tested[1], **how), losses(case, form, counted, kernel, normalised)
+        cancellation(tested[0], case.block, context=tested[1], **how), losses(case, form, counted, kernel, normaliser)
     )
 
 
@@ -130,7 +132,7 @@ def cancellation(tokens, block, *, context=None, mask=None, **how):
     return float(np.sqrt(squares) / size) if size else np.inf
 
 
-def losses(case, form, counted, kernel="elu+1", normalised=True):
+def losses(case, form, counted, kernel="elu+1", normaliser="pi"):
     """Losses of the two stages on the calibration sequences of a case; arguments as for `forecast`.
 
     Returns
@@ -147,13 +149,15 @@ def losses(case, form, counted, kernel="elu+1", normalised=True):
     fits = [form.of(cell).drive.fit for cell in (SUPERFICIAL, INTRATELENCEPHALIC)]
     if None in fits:
         raise ValueError(f"form '{form.name}' has no L2/3 and L5 IT cells that are fitted to products but needs them")
-    how = {"context": context, "mask": case.mask, "kernel": kernel, "normalised": normalised}
-    attention = linear_attention(tokens, case.block, **how)
+    how = {"context": context, "mask": case.mask, "kernel": kernel}
+    attention = linear_attention(tokens, case.block, **how, normalised=normaliser is not None)
+    plan = SYSTEMS["mask"].wiring(Settings().times(), tokens, **how, normaliser=normaliser, **case.block._asdict())
+    divided = divided_by_own_sum(plan.circuit, "superficial")
     queries, keys, values = project(check_problem(tokens, case.block, context, case.mask))
     pairs = {"basal": queries[..., :, None, :], "apical": keys[..., None, :, :]}
-    gate = 1.0 if case.mask is None else case.mask[..., None].astype(float)
+    pairs["gate"] = np.ones(1) if case.mask is None else case.mask[..., None].astype(float)
     with engine.device("numpy"):  # the surface may be measured, in a run of its own
-        first = fits[0](pairs, {"basal": kernel, "apical": kernel}, False, counted, normalised, gate)
+        first = fits[0](pairs, {"basal": kernel, "apical": kernel}, False, counted, divided)
         second = fits[1]({"basal": values, "apical": attention.kappa}, {}, True, counted)
     return Losses(first.loss, second.loss)
 
@@ -187,9 +191,10 @@ def forecasts_for(cases, options):
     if not _expects(options):
         return [None] * len(cases)
     counted = settings.cells * settings.times().window
-    how = {"kernel": options.kernel, "normalised": options.normaliser is not None}
+    kernel, normaliser = options.kernel, options.normaliser
+    how = {"kernel": kernel, "normalised": normaliser is not None}
     with np.errstate(all="ignore"):  # values that overflow are refused elsewhere
-        lost = losses(cases[0], settings.form, counted, **how)
+        lost = losses(cases[0], settings.form, counted, kernel, normaliser)
         tested = [(each.tokens, each.block, {"context": each.context, "mask": each.mask, **how}) for each in cases]
         found = [Forecast(cancellation(tokens, block, **more), lost).relative_l2 for tokens, block, more in tested]
     return [each if np.isfinite(each) else None for each in found]
