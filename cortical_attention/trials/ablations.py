@@ -60,7 +60,7 @@ class FineSteps(TwoCompartment):
     dynamics = TwoCompartment.dynamics._replace(step=FINE)
 
 
-POINT_VALUES = biophysical(of_values=(Point(), "total"), name="point-values")  # two compartments in L2/3 alone
+POINT_VALUES = biophysical(of_values=(Point(), "total"))  # two compartments in L2/3 alone
 OTHER_CELLS = {  # as real as the cells of the rung, but otherwise
     "shunt of the soma": biophysical(inhibited="soma"),
     "shunt of the dendrite": biophysical(inhibited="dendrite"),
