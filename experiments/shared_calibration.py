@@ -13,7 +13,7 @@ circuits answer the same sequences with the same noise, and none of these is a c
 the median of the ratio, over weight sets and sequences (`readout.mixed`); they hold for the blocks that share the
 calibration. Every tested block is one of these: what a circuit does with a block that it was not set on is not asked.
 
-Run time: two minutes for idealised spikes on two cores, five for adaptive cells, an hour for biophysical ones.
+Run time: eleven minutes for idealised spikes on two cores; longer for adaptive and much longer for biophysical cells.
 """
 
 from functools import partial
