@@ -170,7 +170,7 @@ def draw(rows):
             panel.set_yticks(inside, map(str, inside))
             panel.minorticks_off()
         figure.axes[0].set_ylabel("relative L2, one calibration for all (%)")
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3 * len(forms))
     return figure
 
 
