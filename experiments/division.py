@@ -98,15 +98,13 @@ def modulated(case, weights, inhibited, readout, scale="kappa"):
     weights are divided ("kappa") or not ("products")."""
     values = drives(case)[2]
     seen = calibration_drives(case)
-    mapping = map_product(inhibited.bare, readout, seen.values, getattr(seen, scale), _same, _same, True, COUNTED)
+    mapping = map_product(
+        inhibited.bare, readout, seen.values, getattr(seen, scale), np.positive, np.positive, True, COUNTED
+    )
     on, off = (
         inhibited.rates(0.0, *mapping.currents(sign * values[:, None, :, :], weights[..., None])) for sign in (1, -1)
     )
     return (on - off).sum(axis=2) / float(mapping.unit_rate)
-
-
-def _same(x):
-    return x
 
 
 def errors_of(case, cells, readout):

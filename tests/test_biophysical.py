@@ -221,7 +221,15 @@ def test_calibration_judges_the_table_by_fresh_cells():
 
 @pytest.mark.parametrize(
     ("normaliser", "own"),
-    [("pi", True), ("slow", True), ("factorised", False), ("plausible", False), ("feedforward", False), (None, False)],
+    [
+        ("pi", True),
+        ("slow", True),
+        ("output", True),
+        ("factorised", False),
+        ("plausible", False),
+        ("feedforward", False),
+        (None, False),
+    ],
 )
 def test_which_inhibition_takes_out_what_a_macrocolumn_shares(normaliser, own):
     """That of an interneuron which only the divided cells drive; sisters, whose products are not divided, keep it."""

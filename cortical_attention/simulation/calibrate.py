@@ -327,7 +327,8 @@ def divided_by_own_sum(circuit, name):
     """Whether inhibition divides the cells of a population by the sum over their own macrocolumn, and by nothing else.
 
     A factor that all cells of a macrocolumn share is then without effect. It is so if the population has a port that only
-    interneurons reach which it alone drives, as those of the normalisers `pi` and `slow`.
+    interneurons reach which it alone drives, as those of the normalisers `pi` and `slow`. Those of `output`, a control that
+    is wrong by design, count as well, although it divides by the root of the sum.
 
     Parameters
     ----------

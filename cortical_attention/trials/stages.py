@@ -19,10 +19,6 @@ from cortical_attention.trials.families import calibration_drives, drives
 phi = KERNELS["elu+1"].phi
 
 
-def _same(x):
-    return x
-
-
 class Stage(NamedTuple):
     """Model, read-out and calibration of two-compartment cells.
 
@@ -60,7 +56,9 @@ class Stage(NamedTuple):
     def of_values(self, seen):
         """Mapping of L5 IT cells, whose basal value is signed."""
         drives = seen.values, seen.kappa
-        return map_product(self.surface, self.readout, *drives, _same, _same, True, self.cells * self.window)
+        return map_product(
+            self.surface, self.readout, *drives, np.positive, np.positive, True, self.cells * self.window
+        )
 
     def numbers(self, mapping, basal, apical, seed, report=None):
         """Output of the cells for values at their ports; shapes broadcast."""
