@@ -12,9 +12,10 @@ query ignored, additive) with its 95 per cent interval over seeds (noises; the i
 of at most 0.25, and below uniform attention with the interval; whether it is below the null that ignores the query is
 the result. For the other read-outs: reported, no prediction.
 
-Control: the same cell without its dendrite, whose soma receives both currents and so only sums them before its threshold,
-with all its spikes as the read-out, calibrated in the same way. Medians that it meets too do not show a multiplication.
-Prediction, written before it was run in spikes, and after it had been tried on surfaces alone: bursts are nearer to
+Controls, with all their spikes as the read-out, calibrated in the same way: the same cell without its dendrite, whose soma
+receives both currents and so only sums them before its threshold; and noisy point cells without adaptation, whose expansive
+f-I curve multiplies in part (`cells.membranes.point`). Medians that they meet too do not show that a dendrite multiplies.
+Prediction, written before each was run in spikes, and after it had been tried on surfaces alone: bursts are nearer to
 attention with L2/3 alone, by the interval of the difference; with both stages, either sign is the result.
 
 For the cell of Larkum, Senn & Luescher (2004; `--cell larkum`): its medians are larger, since its spikes depolarise the
@@ -35,6 +36,7 @@ import typer
 from brian2 import pA, second
 
 from cortical_attention.cells.membranes.calcium_spike import CalciumSpike
+from cortical_attention.cells.membranes.point import Point
 from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing, TwoCompartment
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
@@ -49,7 +51,7 @@ from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Prediction, part_of
-from cortical_attention.trials.bursts_figure import CONTROL, LABELS, STAGES, WORDS, draw, median, tables_of
+from cortical_attention.trials.bursts_figure import CONTROLS, LABELS, STAGES, WORDS, draw, median, tables_of
 from cortical_attention.trials.comparison import figures_of, reference_of
 from cortical_attention.trials.families import answer
 from cortical_attention.trials.pictures import nulls_of
@@ -58,7 +60,9 @@ from cortical_attention.trials.stages import Stage, attention, ideal, maps, modu
 
 # Parameters
 CELLS = {"naud": TwoCompartment(), "larkum": CalciumSpike()}
+WITHOUT_DENDRITE = {"sum": Summing, "point": Point}
 INPUTS = "suite", "development"
+READ = "burst,total,sum,point"  # unless others are named
 LARGEST = 16  # tokens
 SECOND = 2**31  # added to a seed for the noise of the second stage
 
@@ -92,19 +96,20 @@ def run(cases, stages, seeds, report=None):
 # Reference
 def judge(rows):
     """The predictions, on the bursts."""
-    bursts, control = ([row for row in rows if row["readout"] == name] for name in ("burst", CONTROL))
-    return [] if not bursts else [*_judge_first(bursts), *_judge_both(bursts), *_judge_control(bursts, control)]
+    bursts = [row for row in rows if row["readout"] == "burst"]
+    beside = [prediction for name in CONTROLS for prediction in _judge_control(bursts, rows, name)]
+    return [] if not bursts else [*_judge_first(bursts), *_judge_both(bursts), *beside]
 
 
-def _judge_control(bursts, control):
-    summed = {_key(row): row["relative_l2"] for row in control}
-    both = [row for row in bursts if _key(row) in summed]  # an interrupted run may have one without the other
+def _judge_control(bursts, rows, name):
+    errors = {_key(row): row["relative_l2"] for row in rows if row["readout"] == name}
+    both = [row for row in bursts if _key(row) in errors]  # an interrupted run may have one without the other
     return [
         _ahead(
-            f"{stage}: an error below that of a cell that sums", [row for row in both if row["stage"] == stage],
-            lambda row: summed[_key(row)],
+            f"{stage}: an error below that of {CONTROLS[name]}", [row for row in both if row["stage"] == stage],
+            lambda row: errors[_key(row)],
         )
-        for stage in STAGES if control
+        for stage in STAGES if errors
     ]  # fmt: skip
 
 
@@ -152,7 +157,7 @@ def _ahead(said, rows, null):
 
 @with_output
 def main(
-    readouts: Annotated[str, typer.Option(help=f"Read-outs, comma-separated: {','.join(LABELS)}.")] = "burst,total,sum",
+    readouts: Annotated[str, typer.Option(help=f"Read-outs, comma-separated: {','.join(LABELS)}.")] = READ,
     inputs: Annotated[str, typer.Option(help="Inputs: suite, or development (for the choice of constants).")] = INPUTS[
         0
     ],
@@ -185,7 +190,8 @@ def main(
         o.within(*limits)
     output.check()
     kind, console = CELLS[cell]._replace(sigma=sigma * pA), output.console
-    read = {name: (kind, name) for name in WORDS} | {CONTROL: (Summing(sigma=sigma * pA), "total")}
+    read = {name: (kind, name) for name in WORDS}
+    read |= {name: (without(sigma=sigma * pA), "total") for name, without in WITHOUT_DENDRITE.items()}
     stages = [Stage(name, *read[name], cells, duration * second) for name in given["readouts"]]
     every = suite_cases() if inputs == INPUTS[0] else development()
     chosen = [case for case in every if max(reference_of(case, "elu+1").attention.kappa.shape) <= tokens]

@@ -10,9 +10,10 @@ so does the leaky, noisy interneuron. Disorder of 30 % averages as one over the 
 and at 40 cells adds at most 9 % in quadrature; measured probabilities of synapses, at 40 cells, leave a median below 25 %.
 Refitting brings back at least half of the squared error by design of affine currents, while the null that ignores the query
 keeps two thirds of its error or more; all together, refitted, the circuit is nearer to attention than that null.
-*Biophysical*: a conductance of the soma, and of the dendrite, each have at least 1.5 times the error of division at the
-terminals, and so has the published synapse. Refitting brings back at least half of the squared error by design of the intact
-circuit.
+*Biophysical* (40 cells, 4 s): a conductance of the soma, and of the dendrite, each have at least 1.5 times the error of
+division at the terminals, and so has the published synapse. Refitting brings back at least half of the squared error by
+design of the intact circuit. Written later, after 1.4 times on three inputs of the suite and before a run of this
+experiment: point cells without dendrites in L2/3 and L5 IT have at least 1.2 times the median error.
 
 Reference: `reference.linear_attention`, on weight sets and held-out sequences of the design of the ladder, 4 tokens, scale 2
 (`trials.design`), each answered twice with independent noise. Every circuit is calibrated on calibration sequences alone.
@@ -22,8 +23,7 @@ cells held while the frozen circuit saw those same calibration sequences, with t
 the cells of the higher-order nucleus. The row "together" has all that go together: division stays at the terminals there,
 since a leaky interneuron is fitted to Z, which a conductance is not; adaptive cells have no conductance that divides.
 
-Run time: half an hour for both forms on two busy cores, with a quarter of the cells of the ladder, for half its time, where
-cells are biophysical.
+Run time: half an hour for both forms on two cores.
 """
 
 from functools import partial
@@ -51,6 +51,7 @@ from cortical_attention.trials.crutches import (
     LEAKY,
     MISSING,
     NULL,
+    POINT_CELLS,
     SOMA,
     SYNAPSE,
     TOGETHER,
@@ -67,7 +68,8 @@ from cortical_attention.trials.protocol import PROTOCOL
 # Parameters
 N_TOKEN, SCALE, N_NOISE = 4, 2, 2
 TICKS = 2, 5, 10, 20, 50, 100  # per cent
-CELLS, DURATION = {"adaptive": 8, "biophysical": 10}, 2.0  # s
+CELLS = {form: PROTOCOL[form]["cells"] for form in VARIANTS}
+DURATION = {form: PROTOCOL[form].get("duration", 2.0) for form in VARIANTS}  # s
 READINGS = "wired", "refitted"
 
 
@@ -96,9 +98,8 @@ def jobs(forms, n_weights, rows=None):
 def options_of(job, given):
     """Options of a network; the null has those of the intact circuit."""
     variant = VARIANTS[job.form][INTACT if job.row == NULL else job.row]
-    options = o.check(
-        form=job.form, cells=CELLS[job.form], duration=DURATION, normaliser=variant.normaliser, record="sample", **given
-    )
+    size = {"cells": CELLS[job.form], "duration": DURATION[job.form]}
+    options = o.check(form=job.form, normaliser=variant.normaliser, record="sample", **size, **given)
     return options._replace(settings=options.settings._replace(form=variant.form))
 
 
@@ -202,7 +203,7 @@ def judge(summaries):
         *_at_least(adaptive, "adaptive", dict.fromkeys((AFFINE, LEAKY), 2.0)),
         *_of_disorder(adaptive),
         *_of_refitting(adaptive),
-        *_at_least(biophysical, "biophysical", dict.fromkeys((SOMA, DENDRITE, SYNAPSE), 1.5)),
+        *_at_least(biophysical, "biophysical", dict.fromkeys((SOMA, DENDRITE, SYNAPSE), 1.5) | {POINT_CELLS: 1.2}),
         *_half_back(biophysical, "biophysical", INTACT),
     ]
 
@@ -293,7 +294,7 @@ def _tables(summaries, failed):
 
 def _table(form, summaries):
     """A line for each row of a form."""
-    how = f"{form} cells, {CELLS[form]} per value, {DURATION:g} s, frozen"
+    how = f"{form} cells, {CELLS[form]} per value, {DURATION[form]:g} s, frozen"
     heads = ("without", "wired", "times intact", "refitted", "settled", "beyond")
     table = Table(
         *(Column(each, no_wrap=True) for each in heads),

@@ -330,57 +330,50 @@ def main(
         o.some_wirings("--wirings", wirings),
         o.some_of("--suite", suite, SUITES),
     ]
-    o.within("--seeds", seeds, 1, 1000)
+    counted = {"seeds": seeds, "weights": weights, "sequences": sequences}
+    for name, value in counted.items():
+        o.within(f"--{name}", value, 1, 1000)
     o.within("--tokens", tokens, 4, LARGEST)
     o.within("--images", images, 1, 360)
-    o.within("--weights", weights, 1, 1000)
-    o.within("--sequences", sequences, 1, 1000)
     mixed.check()
-    given = {
-        "cells": cells,
-        "normaliser": normaliser,
-        "synapses": synapses,
-        "target": target,
-        "precision": precision,
-        "seed": seed,
-    }
+    given = {"cells": cells, "normaliser": normaliser, "synapses": synapses, "target": target}
+    given |= {"precision": precision, "seed": seed}
     console = console_for(json)
     every = jobs(*chosen, tokens, images, weights=weights, sequences=sequences)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")
-    kept = [file_of(job, options_of(job, given), seeds, out) for job in every]
-    check_folder(out, overwrite=(out / "jobs").is_dir())  # one that has a ladder, or nothing
-    if other := sum(map(of_other_code, kept)):
-        console.print(
-            f"notice: {other} of {len(every)} circuits were asked by other code and are asked again", highlight=False
-        )
-    if not all(
-        stored(file, repeats(job, seeds) * len(job.cases), COLUMNS) for file, job in zip(kept, every, strict=True)
-    ):
-        forget("ladder", out)  # the tables of what was there before
+    _make_ready(every, given, seeds, out, console)
     with executor_of(workers) as executor, progress(f"{len(every)} circuits", quiet) as report:
         rows, failed, interrupted = climb(every, given, seeds, out, report, executor)
     summaries = summarise(rows)
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
+    names = list(dict.fromkeys(job.wiring for job in every))
     parameters = {
         "rungs": chosen[0],
-        "wirings": list(dict.fromkeys(job.wiring for job in every)),
+        "wirings": names,
         "suites": chosen[2],
-    }
-    parameters |= {
-        "weights": weights,
-        "sequences": sequences,
+        **counted,
         "tokens": tokens,
         "images": images,
-        "seeds": seeds,
-        **given,
     }
-    content = provenance(sys.argv, parameters, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    content = provenance(sys.argv, parameters | given, {"first": seed}, wall_time_s=time.perf_counter() - start)
     write("ladder", out, result, draw(rows, summaries) if rows else None, content)
     write_csv(rows, COLUMNS, out / "ladder.csv")
     say("ladder", result, table_of(summaries), judge(rows), out, console, json)
     say_more(summaries, console)
     return status_by([row["settled"] for row in rows] or [False], interrupted, failed)
+
+
+def _make_ready(every, given, n_seed, out, console):
+    """Check the folder, say what other code left there, and take away tables that the jobs to come make wrong."""
+    files = [file_of(job, options_of(job, given), n_seed, out) for job in every]
+    check_folder(out, overwrite=(out / "jobs").is_dir())  # one that has a ladder, or nothing
+    if other := sum(map(of_other_code, files)):
+        said = f"notice: {other} of {len(every)} circuits were asked by other code and are asked again"
+        console.print(said, highlight=False)
+    many = [repeats(job, n_seed) * len(job.cases) for job in every]
+    if not all(stored(file, each, COLUMNS) for file, each in zip(files, many, strict=True)):
+        forget("ladder", out)
 
 
 if __name__ == "__main__":

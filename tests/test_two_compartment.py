@@ -329,10 +329,11 @@ def made_up_rows(readout, error, seeds):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("summed", "held"), [(0.3, True), (0.04, False)])
-def test_bursts_are_judged_beside_a_cell_that_sums(summed, held):
+@pytest.mark.parametrize("control", ["sum", "point"])
+@pytest.mark.parametrize(("without", "held"), [(0.3, True), (0.04, False)])
+def test_bursts_are_judged_beside_cells_without_dendrites(control, without, held):
     """By pairs of one case and seed; of an interrupted run by those that are there."""
-    rows = [*made_up_rows("burst", 0.05, range(4)), *made_up_rows("sum", summed, range(3))]
+    rows = [*made_up_rows("burst", 0.05, range(4)), *made_up_rows(control, without, range(3))]
     *others, first, both = bursts.judge(rows)
     assert all(each.held for each in others)
     assert (first.held, both.held) == (held, held)

@@ -12,8 +12,8 @@ from cortical_attention.trials.systems import NULLS
 
 STAGES = "L2/3", "L2/3 and IT"
 WORDS = {"burst": "bursts", "total": "all spikes", "facilitated": "facilitating synapses"}
-CONTROL = "sum"
-LABELS = {**WORDS, CONTROL: "a cell that sums"}
+CONTROLS = {"sum": "a cell that sums", "point": "point cells"}
+LABELS = WORDS | CONTROLS
 
 
 def median(rows, name):

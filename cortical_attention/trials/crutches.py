@@ -9,6 +9,7 @@ import numpy as np
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, biophysical
 from cortical_attention.cells.forms.form import Form
+from cortical_attention.cells.forms.point import POINT
 from cortical_attention.cells.membranes.f_i import with_affine_current
 from cortical_attention.cells.membranes.published_synapse import PublishedSynapse
 from cortical_attention.circuits.plan import Reading
@@ -23,7 +24,7 @@ from cortical_attention.trials.refit import refitted, wired
 
 PT = Reading("pyramidal_tract")
 INTACT, LEAKY, AFFINE, SYNAPSE = "intact", "leaky interneuron", "affine currents", "published synapse"
-SOMA, DENDRITE = "shunt of soma", "shunt of dendrite"
+SOMA, DENDRITE, POINT_CELLS = "shunt of soma", "shunt of dendrite", "point cells"
 MISSING, TOGETHER = "measured synapses", "together"
 NULL = "null: key only"
 
@@ -79,6 +80,7 @@ OTHER_CELLS = {
     SOMA: Variant(biophysical(inhibited="soma")),
     DENDRITE: Variant(biophysical(inhibited="dendrite")),
     SYNAPSE: Variant(PUBLISHED),
+    POINT_CELLS: Variant(POINT),
 }
 VARIANTS = {
     "adaptive": {
