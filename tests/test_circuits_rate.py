@@ -226,3 +226,12 @@ def test_a_run_that_diverges_fails(monkeypatch):
         RunError, match="the simulation diverged: .* holds values that are not finite; try a shorter dt"
     ):
         ask("mask", draw(11, 2), {"dt": 4 * RATE.synapses.tau_slow, "settle": 40 * second, "window": 2 * second})
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_closed_rows_are_counted_with_a_normaliser_that_is_only_near_z(wiring):
+    """Its attention need not sum to one, but a macrocolumn without drive has none: one of three, in both heads."""
+    mask = np.array([[False] * 4, [True] * 4, [True] * 4])
+    answer = ask(wiring, draw(1, 3, 4), mask=mask, normaliser="plausible")
+    assert answer.settled.silent.tolist() == [2, 2]
+    assert not answer.settled.sum_error.any()

@@ -33,8 +33,8 @@ class Settled(NamedTuple):
     drift, drift_tolerance : ndarray
         Distance (L2) between the outputs of the last two quarters of the window, and what it may be.
     sum_error, sum_tolerance : ndarray
-        Distance from one of the attention of the head and token that misses its tolerance most, and that tolerance; 0
-        without normalisation.
+        Distance from one of the attention of the head and token that misses its tolerance most, and that tolerance. The
+        distance is 0 without normalisation, and where the fixed point of the normaliser is not a sum of one.
     silent : ndarray of int
         Macrocolumns without drive: what reaches their L2/3 cells is exactly zero after the kernels, so that their
         attention is zero by definition and is left out of `sum_error`. A small Z is not zero.
@@ -71,8 +71,7 @@ def judge(plan, run, form, cells):
     before, after = (plan.read(plan.output, each) for each in read[2:])
     counted = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
     drift, drift_tolerance = _norm(after - before), np.maximum(_relative(run, form) * _norm(after), counted)
-    sums = _attention_sums(plan, run, form, cells) or [np.zeros((len(drift), 1))] * 3
-    error, tolerance, silent = sums
+    error, tolerance, silent = _attention_sums(plan, run, form, cells)
     with np.errstate(invalid="ignore"):
         missed = np.where(error > 0, error / np.where(error > 0, tolerance, 1), 0)
     worst = np.argmax(missed, axis=1)[:, None]
@@ -216,19 +215,17 @@ def _of_input(plan, values):
 
 
 def _attention_sums(plan, run, form, cells):
-    """Error, tolerance and silence (batch, n) of every head and token, of all layers; None without a normaliser at whose
-    fixed point the sum is one."""
-    if not plan.exact:
-        return None
+    """Error, tolerance and silence (batch, n) of every head and token, of all layers; nothing without a normaliser."""
     layers = list(plan.layers.values()) or [plan.readings()]
     pairs = [(each["attention_sum"], each.get("gain")) for each in layers if "attention_sum" in each]
-    found = [_attention_sum(*pair, plan, run, form, cells) for pair in pairs]
+    found = [_attention_sum(*pair, plan, run, form, cells) for pair in pairs] or [[np.zeros((_n_input(plan), 1))] * 3]
     return [np.concatenate([each.reshape(len(each), -1) for each in one], axis=1) for one in zip(*found, strict=True)]
 
 
 def _attention_sum(total, gain, plan, run, form, cells):
     """Distance from one of the attention of each head and token over the window, its tolerance, and who is silent.
 
+    The distance is zero where the fixed point of the normaliser is not a sum of one (`Plan.exact`).
     In spikes the sum is right to one spike of each cell that is summed, and to the relative error that one spike of the
     interneuron makes in what it divides by; in a form with noise, to what that makes of both.
     """
@@ -239,7 +236,7 @@ def _attention_sum(total, gain, plan, run, form, cells):
     counted = _variance(total, plan, run, form, windows, cells)
     divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
     tolerance = np.maximum(relative, SUMS * np.sqrt(counted + divided**2))
-    return np.where(silent, 0, np.abs(attention - 1)), tolerance, silent
+    return np.where(silent | (not plan.exact), 0, np.abs(attention - 1)), tolerance, silent
 
 
 def _divided(gain, measured, plan, run, form, cells):
