@@ -37,16 +37,18 @@ def test_the_excess_is_that_of_the_sum_over_z_by_g():
 
 
 def test_predictions_can_fail():
-    good = {"form": "adaptive", "held": 1.02, "excess_of_poisson": 0.14, "rate_hz": 20.0}
+    good = {"form": "adaptive", "held": 1.02, "excess_of_poisson": 0.14, "excess_of_exact": -0.04, "rate_hz": 20.0}
     rows = [good | {"cells": 32, "excess": 0.15}, good | {"cells": 128, "excess": 0.07}]
     assert all(each.held for each in shunt_noise.judge(rows))
     spared = [good | {"cells": 32, "excess": 0.01}, good | {"cells": 128, "excess": 0.01, "held": 1.3}]
-    assert [each.held for each in shunt_noise.judge(spared)] == [True, False, False, False, False]
+    assert [each.held for each in shunt_noise.judge(spared)] == [True, False, False, False, False, False]
 
 
 def test_without_recurrent_drives_interneurons_hold_what_the_others_ask_for(monkeypatch):
     """In rates, which do not fluctuate; with the recurrent drives they hold something else."""
     given = {"target": "numpy", "seed": 3}
-    assert shunt_noise.row_of("rate", 1, given)["held"] == pytest.approx(1, rel=1e-6)
+    found = shunt_noise.row_of("rate", 1, given)
+    assert found["held"] == pytest.approx(1, rel=1e-6)
+    assert found["excess_of_exact"] == pytest.approx(0, abs=1e-3)  # of exact Z: attention sums to one
     monkeypatch.setattr(shunt_noise, "OPEN", {})
     assert abs(shunt_noise.row_of("rate", 1, given)["held"] - 1) > 1e-3
