@@ -228,6 +228,14 @@ def test_biophysical_rows_are_held_to_one_and_a_half_times_and_point_cells_to_le
     assert [each.held for each in experiment.judge([intact, *same])] == [False] * 4 + [True]
 
 
+@pytest.mark.parametrize(("error", "held"), [(0.08, True), (0.12, False)])
+def test_point_cells_in_l5_it_are_held_to_a_smaller_error(error, held):
+    rows = [
+        summary(name, each, form="biophysical") for name, each in ((crutches.INTACT, 0.1), (crutches.POINT_IT, error))
+    ]
+    assert experiment.judge(rows)[0].held == held
+
+
 def figures(error, n_case=2):
     """Made-up figures of a network."""
     reading = {

@@ -18,13 +18,15 @@ from cortical_attention.readout.agreement import query_identification, relative_
 from cortical_attention.reference.nulls import key_only_attention
 from cortical_attention.simulation.attend import calibrate, prepare, read, run
 from cortical_attention.simulation.settle import window_values
+from cortical_attention.trials.ablations import POINT_VALUES
 from cortical_attention.trials.comparison import reference_for
 from cortical_attention.trials.disorder import CELLS, disordered, jittered, measured
 from cortical_attention.trials.refit import refitted, wired
 
 PT = Reading("pyramidal_tract")
 INTACT, LEAKY, AFFINE, SYNAPSE = "intact", "leaky interneuron", "affine currents", "published synapse"
-SOMA, DENDRITE, POINT_CELLS = "shunt of soma", "shunt of dendrite", "point cells"
+SOMA, DENDRITE = "shunt of soma", "shunt of dendrite"
+POINT_CELLS, POINT_IT = "point cells", "point cells in L5 IT"
 MISSING, TOGETHER = "measured synapses", "together"
 NULL = "null: key only"
 
@@ -81,6 +83,7 @@ OTHER_CELLS = {
     DENDRITE: Variant(biophysical(inhibited="dendrite")),
     SYNAPSE: Variant(PUBLISHED),
     POINT_CELLS: Variant(POINT),
+    POINT_IT: Variant(POINT_VALUES),
 }
 VARIANTS = {
     "adaptive": {
