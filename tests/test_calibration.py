@@ -187,9 +187,13 @@ def test_what_is_beyond_a_frozen_cell_is_counted_and_fails_only_beyond_a_share(f
         attend("mask", beyond, tame, calibration=frozen, **CASE.block._asdict())
     found = attend("mask", CASE.tokens[None], tame, calibration=frozen, **CASE.block._asdict())
     assert not any(each.beyond.any() for each in found.run.saturated.values())
-    many = np.concatenate([beyond, *[CASE.tokens[None]] * 5])  # one input among others is judged by itself
-    with pytest.raises(RunError, match="core was asked for two spikes"):
-        attend("mask", many, tame, calibration=frozen, **CASE.block._asdict())
+    many = np.concatenate([beyond, *[CASE.tokens[None]] * 5])
+    judged = attend("mask", many, tame, calibration=frozen, **CASE.block._asdict()).settled
+    assert "core was asked for two spikes of one cell" in judged.reason[0]  # one input among others loses itself alone
+    assert not judged.settled[0]
+    assert not any("was asked for" in each for each in judged.reason[1:])
+    with pytest.raises(RunError, match="core was asked for two spikes"):  # nobody judges it
+        run(prepare("mask", many, tame, frozen, **CASE.block._asdict()), beyond=0.1)
 
 
 def test_a_share_beyond_the_limit_is_reported_up_to_that_of_the_limit():

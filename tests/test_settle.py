@@ -41,7 +41,7 @@ def judged(numbers_of):
         name: np.array([np.full((1, *each.shape), numbers_of(name, phase)) for phase in range(plan.protocol.n_phase)])
         for name, each in plan.circuit.populations.items()
     }
-    return judge(plan, SimpleNamespace(values=values, precision="double", dt=1 * ms), RATE, 1)
+    return judge(plan, SimpleNamespace(values=values, precision="double", dt=1 * ms, saturated={}), RATE, 1)
 
 
 def test_still_numbers_are_settled():

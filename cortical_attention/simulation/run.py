@@ -19,26 +19,10 @@ from cortical_attention.simulation.monitors import (
     sampled,
     sent_of,
 )
+from cortical_attention.simulation.saturation import ADVICE, Saturation, refuse_saturation
 from cortical_attention.simulation.signals import signals_of
 from cortical_attention.wiring.network import Construction, wire
 from cortical_attention.wiring.soma import each_cell
-
-ADVICE = {  # of a run that diverged, or whose cells were asked for too much, by whether the step is longer than by default
-    True: ("a shorter dt", "a shorter dt"),
-    False: ("smaller values", "calibration sequences with values as large, more cells per value, or a shorter dt"),
-}  # not a lower unit rate, at which each spike weighs more
-
-
-class Saturation(NamedTuple):
-    """Spikes of a population in the measured windows, for each input: those beyond the limit of its cells, and all."""
-
-    beyond: np.ndarray
-    spikes: np.ndarray
-
-    @property
-    def share(self):
-        """Spikes beyond the limit, as a share of all (n_input,)."""
-        return self.beyond / np.maximum(self.spikes, 1)
 
 
 class Run(NamedTuple):
@@ -125,8 +109,9 @@ def simulate(
         Of the state of cells and synapses. Measured curves of cells are in double precision.
 
     beyond : float, optional
-        Share of the measured spikes of a population that may be beyond the limit of its cells, if that is more than the
-        limit itself allows.
+        Share of the measured spikes of a population that may be beyond the limit of its cells for any input, if that is
+        more than the limit itself allows. Without it a run of several inputs goes on as long as one of them is within the
+        limits, and `simulation.settle.judge` says which are not.
 
     Returns
     -------
@@ -137,9 +122,8 @@ def simulate(
     RecordError
         If a population or variable to record is not there.
     RunError
-        If `dt` exceeds the shortest time constant of the form, a value is not finite, or more than the share `beyond` of
-        the measured spikes of a population is beyond the limit of its cells for any input; of a part (`given`) that is left
-        to `refuse_saturation`.
+        If `dt` exceeds the shortest time constant of the form, a value is not finite, or more of the measured spikes of a
+        population than may be are beyond the limit of its cells; of a part (`given`) that is left to `refuse_saturation`.
     """
     _refuse_long_steps(form, dt)
     start = time.perf_counter()
@@ -169,9 +153,9 @@ def simulate(
         saturated = {}
         if not interrupted:
             _refuse_what_failed(wired, readings, form, dt)
-            saturated = _saturated(wired, monitors, plan.protocol, form)
+            saturated = _saturated(wired, monitors, plan.protocol, form, beyond or 0)
             if whole:
-                refuse_saturation(plan.circuit, saturated, form, dt, beyond)
+                refuse_saturation(plan.circuit, saturated, form, dt, beyond is not None)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
         name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
@@ -291,39 +275,20 @@ def _refuse_what_failed(wired, readings, form, dt):
             raise RunError(f"the simulation diverged: {name} holds values that are not finite; try {advice}")
 
 
-def _saturated(wired, monitors, protocol, form):
-    """Saturation of the populations whose cells have a limit, in the measured windows."""
+def _saturated(wired, monitors, protocol, form, most):
+    """Saturation of the populations whose cells have a limit, in the measured windows; a share of `most` may be beyond
+    it, or more where the limit allows that."""
     first, last = protocol.windows[:, 0], protocol.windows[:, -1] + 1
 
     def counted(name, variable):
         each, n_input = read(monitors, name, variable), wired.concrete[name].shape[0] // protocol.n_memory
         return (each[last] - each[first]).sum(axis=0).reshape(n_input, -1).sum(axis=1)
 
-    limited = [name for name in monitors if form.of(_cell(wired, name)).limit]
-    return {name: Saturation(counted(name, "saturated"), counted(name, "count")) for name in limited}
-
-
-def refuse_saturation(circuit, saturated, form, dt, most=None):
-    """Refuse a run in which too many spikes of a population are beyond the limit of its cells, for any input.
-
-    Parameters
-    ----------
-    circuit : Circuit
-    saturated : dict of str to Saturation
-    form : Form
-    dt : Quantity
-    most : float, optional
-        Share of them that is allowed, if that is more than the limit itself allows.
-
-    Raises
-    ------
-    RunError
-    """
-    for name, each in saturated.items():
-        worst, limit = each.share.argmax(), form.of(circuit.populations[name].cell).limit
-        if each.share[worst] > max(limit.most, most or 0):
-            beyond, spikes, advice = each.beyond[worst], each.spikes[worst], ADVICE[dt > form.dt][1]
-            raise RunError(f"{name} was asked for {limit.sentence}, {beyond} times in {spikes} spikes; try {advice}")
+    limits = {name: form.of(_cell(wired, name)).limit for name in monitors}
+    return {
+        name: Saturation(counted(name, "saturated"), counted(name, "count"), max(limit.most, most))
+        for name, limit in limits.items() if limit
+    }  # fmt: skip
 
 
 def _values(reading, concrete, unit_rate, protocol, form):

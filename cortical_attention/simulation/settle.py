@@ -11,6 +11,7 @@ import numpy as np
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.engine import PRECISIONS
 from cortical_attention.simulation.rule import asked_of, with_exact_inputs
+from cortical_attention.simulation.saturation import beyond_limits
 from cortical_attention.simulation.signals import signals_of
 from cortical_attention.wiring.values import SILENT
 
@@ -81,31 +82,32 @@ def judge(plan, run, form, cells):
         _runs_away(plan, read, form),
         _below_zero(plan, read[3], form, _relative(run, form)),
         _unresolved(plan, run, form, cells),
+        beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
     reason = reasons(found, *ends)
     return found._replace(settled=reason == "", reason=reason)
 
 
-def reasons(found, runs_away, below_zero, unresolved):
+def reasons(found, runs_away, below_zero, unresolved, beyond):
     """Why each input is not settled.
 
     Parameters
     ----------
     found : Settled
-    runs_away, below_zero, unresolved : list of str
-        By input: the populations whose values run away, or are below zero and cannot be, and what spikes do not resolve;
-        empty if nothing.
+    runs_away, below_zero, unresolved, beyond : list of str
+        By input: the populations whose values run away, or are below zero and cannot be, what spikes do not resolve, and
+        which population has too many spikes beyond the limit of its cells; empty if nothing.
 
     Returns
     -------
     ndarray of str, shape (batch,)
         Clauses joined by semicolons; empty where there are none.
     """
-    each = enumerate(zip(runs_away, below_zero, unresolved, strict=True))
+    each = enumerate(zip(runs_away, below_zero, unresolved, beyond, strict=True))
     return np.array(["; ".join(_clauses(found, b, *said)) for b, said in each])
 
 
-def _clauses(found, b, runs_away, below_zero, unresolved):
+def _clauses(found, b, runs_away, below_zero, unresolved, beyond):
     drift, tolerance = found.drift[b], found.drift_tolerance[b]
     clauses = [f"the values of {runs_away} run away"] if runs_away else []
     if np.isposinf(tolerance) and np.isfinite(drift):
@@ -118,7 +120,7 @@ def _clauses(found, b, runs_away, below_zero, unresolved):
         )
     if below_zero:
         clauses.append(f"{below_zero} stands for values below zero, which takes on and off cells (`signed`)")
-    return [*clauses, unresolved] if unresolved else clauses
+    return [*clauses, *filter(None, (unresolved, beyond))]
 
 
 def window_values(run, form, windows):

@@ -19,7 +19,8 @@ from brian2 import Hz, Quantity, second
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.cut import HEAD, cut_initial, cut_units, n_head_of, part, refuse_noise, stages, where
 from cortical_attention.simulation.initial import Initial, initial_state
-from cortical_attention.simulation.run import Run, Saturation, refuse_saturation, simulate, work
+from cortical_attention.simulation.run import Run, simulate, work
+from cortical_attention.simulation.saturation import Saturation, refuse_saturation
 from cortical_attention.simulation.traces import RecordError, request_of
 from cortical_attention.wiring.circuit import Sent
 from cortical_attention.wiring.expand import expand_population
@@ -228,7 +229,8 @@ def _joined_saturation(runs):
     """Saturation of each population over all parts."""
     found = {}
     for name, each in (item for run in runs for item in run.saturated.items()):
-        found[name] = Saturation(*(a + b for a, b in zip(found.get(name, (0, 0)), each, strict=True)))
+        before = found.get(name, Saturation(0, 0, each.most))
+        found[name] = Saturation(before.beyond + each.beyond, before.spikes + each.spikes, each.most)
     return found
 
 
