@@ -84,8 +84,8 @@ def options_of(circuit, seed, target):
 
 
 def answers_of(circuit, seed, target, report=None):
-    """Answers of a circuit to the inputs of a seed, ndarray (N_REPLICA, N_INPUT, n_token, d_model): all replicas side by
-    side in one network, each input with noise and initial states of its own."""
+    """Answers of a circuit to the inputs of a seed, ndarray (N_REPLICA, N_INPUT, n_token, d_model), and how many of them
+    have settled: all replicas side by side in one network, each input with noise and initial states of its own."""
     cases = inputs(seed)
     if circuit == GAIN:
         block = cases[0].block
@@ -93,7 +93,8 @@ def answers_of(circuit, seed, target, report=None):
     answer = ask(cases * N_REPLICA, options_of(circuit, seed, target), report)
     if answer.run.interrupted:
         raise KeyboardInterrupt
-    return answer.output.reshape(N_REPLICA, N_INPUT, *answer.output.shape[1:])
+    output = answer.output.reshape(N_REPLICA, N_INPUT, *answer.output.shape[1:])
+    return output, int(answer.settled.settled.sum())
 
 
 def disturbed(answers, noise, distortion, seed):
@@ -125,11 +126,12 @@ def _norm(answers):
 
 def rows_of(circuit, seed, target, report=None):
     """Rows of one network (list of dict); that of ideal rates is also disturbed."""
-    cases, answers = inputs(seed), answers_of(circuit, seed, target, report)
+    cases, (answers, settled) = inputs(seed), answers_of(circuit, seed, target, report)
     every = {circuit: answers}
     if circuit == BUILT:
         every |= {name: disturbed(answers, *sizes, seed) for name, sizes in DISTURBED.items()}
-    return [{"circuit": name, "seed": seed, **figures_of(cases, each)} for name, each in every.items()]
+    about = {"seed": seed, "settled": settled, "answers": N_REPLICA * N_INPUT}
+    return [{"circuit": name, **about, **figures_of(cases, each)} for name, each in every.items()]
 
 
 def run(jobs, target, report=None, executor=None):
@@ -308,8 +310,8 @@ def _draw_circuit(panel, own, summary):
     panel.tick_params(labelbottom=True)
 
 
-def _tables(summaries):
-    """Verdicts, and the residuals of all families."""
+def _tables(summaries, rows):
+    """Verdicts, the residuals of all families, and a line for each block of which an answer has not settled."""
     verdicts = Table(
         *(Column(name, no_wrap=True) for name in ("circuit", "verdict", "blocks", "residual (bounds)", "noise")),
         title=f"against the best linear attention: verdict of all blocks; number of blocks {'/'.join(VERDICTS)}; "
@@ -324,7 +326,11 @@ def _tables(summaries):
         verdicts.add_row(each["circuit"], each["verdict"], blocks, _bounds(each), per_cent(each["noise"]))
         both = ((each["raw"][name], each["debiased"][name]) for name in FAMILIES)
         residual.add_row(each["circuit"], *("\n".join(map(per_cent, pair)) for pair in both))
-    return Group(verdicts, residual)
+    lines = [
+        f"not settled: {row['circuit']}, block {row['seed']}: {row['answers'] - row['settled']} of {row['answers']} answers"
+        for row in rows if row["settled"] < row["answers"]
+    ]  # fmt: skip
+    return Group(verdicts, residual, *lines)
 
 
 def _bounds(summary):
@@ -362,8 +368,8 @@ def main(
     folder, content = output.folder("best_attention", given), output.provenance(given, {"first": seed})
     result = {"margin": MARGIN, "summaries": summaries, "rows": rows, "failed": failed, "interrupted": interrupted}
     figure = draw(rows) if rows else None
-    output.report("best_attention", folder, result, figure, content, _tables(summaries), judge(rows))
-    return status_by([True], interrupted, failed)
+    output.report("best_attention", folder, result, figure, content, _tables(summaries, rows), judge(rows))
+    return status_by([row["settled"] == row["answers"] for row in rows] or [False], interrupted, failed)
 
 
 if __name__ == "__main__":

@@ -63,33 +63,27 @@ def with_exact_shunt(wiring, z, times, tokens, **block):
 
 
 # Protocol
+def answered(wiring, cases, options, calibration, block, report=None):
+    """Values of a circuit whose wiring may have changed since its calibration, and what was prepared."""
+    prepared = prepare(wiring, stacked(cases)[0], options.settings, calibration, **block)
+    found = run(prepared, report, beyond=BEYOND)
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return window_values(found, options.settings.form, prepared.plan.protocol.windows), prepared
+
+
 def row_of(form, cells, given, report=None):
     """Figures of one form and number of cells per value (dict)."""
-    options = o.check(
-        form=form,
-        cells=cells,
-        normaliser="plausible",
-        synapses="fast",
-        unit_rate=UNIT_RATE,
-        record="sample",
-        **TIMES,
-        **given,
-    )
+    fixed = {"normaliser": "plausible", "synapses": "fast", "unit_rate": UNIT_RATE, "record": "sample", **TIMES}
+    options = o.check(form=form, cells=cells, **fixed, **given)
     cases = side_by_side(given["seed"], N_INPUT, N_TOKEN, scale=SCALE)
     block = {"normaliser": "plausible", "kernel": "elu+1", **cases[0].block._asdict()}
     calibration = calibrate("mask", cases[0].calibration, options.settings, **block)
     z = np.array([reference_for(case, options).attention.normaliser for case in cases])
-
-    def answered(changed, part):
-        """Values of a circuit that is changed after its calibration, and what was prepared."""
-        prepared = prepare(changed, stacked(cases)[0], options.settings, calibration, **block)
-        found = run(prepared, part_of(report, part, 2), beyond=BEYOND)
-        if found.interrupted:
-            raise KeyboardInterrupt
-        return window_values(found, options.settings.form, prepared.plan.protocol.windows), prepared
-
-    values, prepared = answered(partial(without_loops, options.system.wiring), 0)
-    exact, _ = answered(partial(with_exact_shunt, options.system.wiring, z), 1)
+    changes = partial(without_loops, options.system.wiring), partial(with_exact_shunt, options.system.wiring, z)
+    (values, prepared), (exact, _) = (
+        answered(wiring, cases, options, calibration, block, part_of(report, k, 2)) for k, wiring in enumerate(changes)
+    )
     figures = figures_of(values, z, prepared, cells)
     return {"form": form, "cells": cells, **figures, "excess_of_exact": float(np.median(attention_sums(exact)) - 1)}
 

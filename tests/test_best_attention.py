@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from rich.console import Console
 from scipy.stats import t
 
 from cortical_attention.circuits.protocol import RunError
@@ -39,7 +40,7 @@ def row(circuit, seed, linear, paper=0.1):
     raw = {name: np.sqrt(abs(square)) for name, square in squares.items()}
     return {
         "circuit": circuit, "seed": seed, **raw, "debiased_squared": squares, "bounds_squared": bounds, "noise": 0.0,
-        "verdict": best_attention.verdict(bounds), "products": products, "sizes": [1.0] * 12,
+        "verdict": best_attention.verdict(bounds), "products": products, "sizes": [1.0] * 12, "settled": 24, "answers": 24,
     }  # fmt: skip
 
 
@@ -151,10 +152,13 @@ def test_replicas_are_answers_to_the_same_inputs(monkeypatch):
     run = SimpleNamespace(interrupted=False)
 
     def ask(cases, options, report):
-        return SimpleNamespace(run=run, output=np.array([case.tokens.sum(keepdims=True) for case in cases]))
+        settled = SimpleNamespace(settled=np.arange(len(cases)) > 0)
+        output = np.array([case.tokens.sum(keepdims=True) for case in cases])
+        return SimpleNamespace(run=run, output=output, settled=settled)
 
     monkeypatch.setattr(best_attention, "ask", ask)
-    first, second = best_attention.answers_of("adaptive", 3, "numpy")
+    (first, second), settled = best_attention.answers_of("adaptive", 3, "numpy")
+    assert settled == 23  # all but one
     np.testing.assert_array_equal(first.ravel(), [case.tokens.sum() for case in best_attention.inputs(3)])
     np.testing.assert_array_equal(first, second)
     run.interrupted = True
@@ -173,3 +177,11 @@ def test_a_failed_circuit_leaves_the_others(monkeypatch):
     assert [each["seed"] for each in rows] == [0, 2]
     assert failed == {"adaptive, block 1": "no spikes"}
     assert not interrupted
+
+
+def test_answers_that_have_not_settled_are_named():
+    rows = [row("adaptive", 0, 0.0), row("adaptive", 1, 0.0) | {"settled": 22}]
+    console = Console(width=150, record=True)
+    console.print(best_attention._tables(best_attention.summarise(rows), rows))
+    said = [line.strip() for line in console.export_text().splitlines() if "not settled" in line]
+    assert said == ["not settled: adaptive, block 1: 2 of 24 answers"]

@@ -58,13 +58,7 @@ def beyond_limits(circuit, saturated, form, dt):
 def refuse_saturation(circuit, saturated, form, dt, any_input=False):
     """Refuse a run in which every input, or `any_input`, has too many spikes beyond the limit of the cells of a population.
 
-    Parameters
-    ----------
-    circuit : Circuit
-    saturated : dict of str to Saturation
-    form : Form
-    dt : Quantity
-    any_input : bool
+    Arguments are those of `beyond_limits`.
 
     Raises
     ------
