@@ -16,7 +16,7 @@ with interneurons, so that the fluctuation of the shunt makes most of it.
 Reference: Campbell's theorem for the variance of filtered Poisson spikes; the recurrent drives of the interneuron are off
 here, so that nothing corrects the sum.
 
-Run time: ten minutes.
+Run time: a minute on two cores, once compiled.
 """
 
 from functools import partial

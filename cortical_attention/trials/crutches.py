@@ -18,7 +18,7 @@ from cortical_attention.readout.agreement import query_identification, relative_
 from cortical_attention.reference.nulls import key_only_attention
 from cortical_attention.simulation.attend import calibrate, prepare, read, run
 from cortical_attention.simulation.settle import window_values
-from cortical_attention.trials.ablations import POINT_VALUES
+from cortical_attention.trials.ablations import POINT_VALUES, only
 from cortical_attention.trials.comparison import reference_for
 from cortical_attention.trials.disorder import CELLS, disordered, jittered, measured
 from cortical_attention.trials.refit import refitted, wired
@@ -27,6 +27,7 @@ PT = Reading("pyramidal_tract")
 INTACT, LEAKY, AFFINE, SYNAPSE = "intact", "leaky interneuron", "affine currents", "published synapse"
 SOMA, DENDRITE = "shunt of soma", "shunt of dendrite"
 POINT_CELLS, POINT_IT = "point cells", "point cells in L5 IT"
+RULE_SUPERFICIAL, RULE_IT = "L2/3 by rule", "L5 IT by rule"
 MISSING, TOGETHER = "measured synapses", "together"
 NULL = "null: key only"
 
@@ -84,6 +85,8 @@ OTHER_CELLS = {
     SYNAPSE: Variant(PUBLISHED),
     POINT_CELLS: Variant(POINT),
     POINT_IT: Variant(POINT_VALUES),
+    RULE_SUPERFICIAL: Variant(only("intratelencephalic")),
+    RULE_IT: Variant(only("superficial")),
 }
 VARIANTS = {
     "adaptive": {
