@@ -1,9 +1,13 @@
 """Crutches taken away from a frozen circuit: each changes one thing, and the read-out is refitted on other sequences."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from brian2 import Hz, ms, pA, second
 from rich.console import Console
+from scipy.stats import t as student
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
 from cortical_attention.cells.forms.biophysical import BIOPHYSICAL
@@ -196,11 +200,23 @@ def test_each_row_changes_one_thing(form, whole):
         assert len(changed) == expected, name
 
 
+def test_cells_fitted_to_products_do_not_hear_of_the_gate(monkeypatch):
+    """That is what tells the fit that inhibition divides by the sum of a macrocolumn."""
+    heard, found = [], SimpleNamespace(I_s0=0, I_s1=0, I_d0=0, I_d1=0, unit_rate=1 * Hz)
+    form_file = sys.modules["cortical_attention.cells.forms.biophysical"]
+    monkeypatch.setattr(form_file, "fit", lambda *given: heard.append(given[-1]) or found)
+    drives = {port: np.ones((2, 3)) for port in ("basal", "apical", "gate")}
+    population = SimpleNamespace(kernels={}, signed=None)
+    for form in (BIOPHYSICAL, crutches.fitted_to_products(BIOPHYSICAL)):
+        form.of_cell["superficial"].drive.calibrate(population, drives, 1 * second)
+    assert heard == [True, False]
+
+
 # What is said
 def summary(row, wired=0.05, refit=0.04, form="adaptive", squared=None):
     """A made-up summary."""
     both = {}
-    for name, error in (("wired", wired), ("refitted", refit)):
+    for name, error in (("wired", wired), ("outside", wired), ("refitted", refit)):
         both[name] = {"relative_l2": error, "by_design": error, "squared_by_design": error**2}
     return {"form": form, "row": row, **both}
 
@@ -220,12 +236,12 @@ def test_the_predictions_can_fail():
     assert predicted(**bad, **dict.fromkeys(disorder, (0.3, 0.2))) == [False] * 8
 
 
-def test_biophysical_rows_are_held_to_one_and_a_half_times_and_point_cells_to_less():
-    rows = [crutches.SOMA, crutches.DENDRITE, crutches.SYNAPSE, crutches.POINT_CELLS]
+def test_biophysical_rows_are_held_to_one_and_a_half_times_and_other_fits_and_cells_to_less():
+    rows = [crutches.SOMA, crutches.DENDRITE, crutches.SYNAPSE, crutches.POINT_CELLS, crutches.PRODUCTS]
     intact = summary(crutches.INTACT, 0.1, 0.05, form="biophysical")
     worse, same = ([summary(row, error, form="biophysical") for row in rows] for error in (0.2, 0.1))
-    assert [each.held for each in experiment.judge([intact, *worse])] == [True] * 5
-    assert [each.held for each in experiment.judge([intact, *same])] == [False] * 4 + [True]
+    assert [each.held for each in experiment.judge([intact, *worse])] == [True] * 6
+    assert [each.held for each in experiment.judge([intact, *same])] == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize("row", [crutches.POINT_IT, crutches.RULE_IT, crutches.RULE_SUPERFICIAL])
@@ -240,17 +256,36 @@ def figures(error, n_case=2):
     reading = {
         "relative_l2": [[error] * n_case] * 2, "query_identification": [[1.0] * n_case] * 2, "by_design": [error] * n_case,
     }  # fmt: skip
-    return {"wired": reading, "refitted": reading, "penalty": 1.0, "settled": 3, "answers": 4, "beyond": 0.02}
+    return {
+        "wired": reading,
+        "outside": reading,
+        "refitted": reading,
+        "penalty": 1.0,
+        "settled": 3,
+        "answers": 4,
+        "beyond": 0.02,
+    }
 
 
 def test_costs_are_relative_to_the_intact_circuit_on_the_same_sequence():
     rows = [{"form": "adaptive", "row": crutches.INTACT, "weights": k, **figures(0.1 * (k + 1))} for k in (0, 1)]
     rows += [{"form": "adaptive", "row": crutches.AFFINE, "weights": k, **figures(0.3 * (k + 1))} for k in (0, 1)]
     found = experiment.summarise(rows)[1]
-    assert (found["times"], found["refitted_times"]) == pytest.approx((3, 3))
+    assert found["times"] == pytest.approx(3)
     assert found["times_interval"] == pytest.approx([3, 3])
     assert (found["settled"], found["answers"], found["beyond"]) == (6, 8, 0.02)
     assert experiment.summarise(rows[1:])[1]["times"] is None  # of other weights than the intact circuit
+
+
+def test_intervals_are_over_weight_sets():
+    """Sequences of one weight set share its disorder: if they agree and weight sets do not, the interval is as wide."""
+    times = 1.0, 2.0, 4.0
+    rows = [{"form": "adaptive", "row": crutches.INTACT, "weights": k, **figures(0.1, 8)} for k in range(3)]
+    for k, each in enumerate(times):
+        rows.append({"form": "adaptive", "row": crutches.AFFINE, "weights": k, **figures(0.1 * each, 8)})
+    found = experiment.summarise(rows)[1]
+    half = student.ppf(0.975, 2) * np.std(np.log(times), ddof=1) / 3**0.5
+    assert found["times_interval"] == pytest.approx([2 * np.exp(-half), 2 * np.exp(half)])
 
 
 def test_a_network_that_fails_is_said_and_the_rest_goes_on(monkeypatch):

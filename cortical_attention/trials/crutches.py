@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
-from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, biophysical
+from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, PORTS, biophysical
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.forms.point import POINT
 from cortical_attention.cells.membranes.f_i import with_affine_current
@@ -28,6 +28,7 @@ INTACT, LEAKY, AFFINE, SYNAPSE = "intact", "leaky interneuron", "affine currents
 SOMA, DENDRITE = "shunt of soma", "shunt of dendrite"
 POINT_CELLS, POINT_IT = "point cells", "point cells in L5 IT"
 RULE_SUPERFICIAL, RULE_IT = "L2/3 by rule", "L5 IT by rule"
+PRODUCTS = "fitted to products"
 MISSING, TOGETHER = "measured synapses", "together"
 NULL = "null: key only"
 
@@ -78,8 +79,20 @@ def variants(form, disorders, **others):
     }
 
 
+def fitted_to_products(form):
+    """The form whose L2/3 cells are fitted to products where inhibition divides them, too (decision 0027)."""
+    built = form.of_cell["superficial"]
+
+    def calibrate(population, drives, counted):
+        return built.drive.calibrate(population, {port: drives[port] for port in PORTS}, counted)
+
+    of_cell = {**form.of_cell, "superficial": built._replace(drive=built.drive._replace(calibrate=calibrate))}
+    return form._replace(of_cell=of_cell)
+
+
 PUBLISHED = biophysical(cell=PublishedSynapse())
 OTHER_CELLS = {
+    PRODUCTS: Variant(fitted_to_products(BIOPHYSICAL)),
     SOMA: Variant(biophysical(inhibited="soma")),
     DENDRITE: Variant(biophysical(inhibited="dendrite")),
     SYNAPSE: Variant(PUBLISHED),
@@ -199,12 +212,17 @@ def answers_of(cases, options):
 
 
 def figures_of(cases, held, options):
-    """Figures of a circuit as it is wired, and with its read-out refitted on the calibration sequences (dict)."""
+    """Figures of a circuit as it is wired, and with its read-out refitted on the calibration sequences (dict).
+
+    A refitted read-out is applied outside of the network, to what L5 PT cells hold; so is that of `outside`, which has the
+    wired weights and is what refitting is measured against.
+    """
     right, others = answers_of(cases, options)
     before = wired(cases[0].block.W_O)
     fit = refitted(held.others, others, before)
     return {
         "wired": agreement_of(held.output, right),
+        "outside": agreement_of(before.answer(held.tested), right),
         "refitted": agreement_of(fit.answer(held.tested), right),
         "penalty": fit.penalty,
         "settled": int(held.settled.sum()),
@@ -236,7 +254,7 @@ def null_of(cases, options):
     fit = refitted(seen, others, before)
     return {
         name: agreement_of(np.repeat(each.answer(tested)[None], 2, axis=0), right)
-        for name, each in (("wired", before), ("refitted", fit))
+        for name, each in (("wired", before), ("outside", before), ("refitted", fit))
     } | {"penalty": fit.penalty, "settled": len(cases), "answers": len(cases), "beyond": 0.0}
 
 
