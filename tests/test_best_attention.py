@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from brian2 import second
 from matplotlib import pyplot
 from rich.console import Console
 from scipy.stats import t
@@ -157,23 +158,35 @@ def test_replicas_are_answers_to_the_same_inputs(monkeypatch):
         return SimpleNamespace(run=run, output=output, settled=settled)
 
     monkeypatch.setattr(best_attention, "ask", ask)
-    (first, second), settled = best_attention.answers_of("adaptive", 3, "numpy")
+    (first, second), settled = best_attention.answers_of("adaptive", 3, {"target": "numpy"})
     assert settled == 23  # all but one
     np.testing.assert_array_equal(first.ravel(), [case.tokens.sum() for case in best_attention.inputs(3)])
     np.testing.assert_array_equal(first, second)
     run.interrupted = True
     with pytest.raises(KeyboardInterrupt):
-        best_attention.answers_of("adaptive", 3, "numpy")
+        best_attention.answers_of("adaptive", 3, {"target": "numpy"})
+
+
+def test_a_given_time_is_that_of_circuits_with_spikes_alone():
+    """Controls and rungs without a given time keep that of the protocol."""
+    given = {"target": "numpy", "duration": 0.5}
+    long, short = (best_attention.options_of("adaptive", 0, each) for each in (given | {"duration": None}, given))
+    assert [each.settings.times().window / second for each in (long, short)] == [2.0, 0.5]
+    for name in ("rate", "pure gain"):
+        timed, free = (
+            best_attention.options_of(name, 0, each).settings.times() for each in (given, {"target": "numpy"})
+        )
+        assert timed.window == free.window
 
 
 def test_a_failed_circuit_leaves_the_others(monkeypatch):
-    def rows_of(circuit, seed, target, report=None):
+    def rows_of(circuit, seed, given, report=None):
         if seed == 1:
             raise RunError("no spikes")
         return [{"circuit": circuit, "seed": seed}]
 
     monkeypatch.setattr(best_attention, "rows_of", rows_of)
-    rows, failed, interrupted = best_attention.run([("adaptive", k) for k in range(3)], "numpy")
+    rows, failed, interrupted = best_attention.run([("adaptive", k) for k in range(3)], {"target": "numpy"})
     assert [each["seed"] for each in rows] == [0, 2]
     assert failed == {"adaptive, block 1": "no spikes"}
     assert not interrupted

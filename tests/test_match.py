@@ -98,6 +98,15 @@ def test_the_weights_are_those_of_the_training():
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
+def test_the_nearest_example_is_that_of_the_image_alone():
+    """An example that is the very image of the question is nearest, whatever stands in the places of the tag."""
+    drawn = sequences(np.random.default_rng(0), 5, "validation")
+    copied = drawn.context.copy()
+    copied[..., :12] = drawn.tokens[..., :12]
+    assert train_match.nearest_example(drawn._replace(context=copied, tags=drawn.labels)) == 1
+    assert train_match.nearest_example(drawn._replace(context=copied, tags=(drawn.labels + 1) % 4)) == 0
+
+
 def test_training_starts_where_it_says_and_learns():
     drawn = sequences(np.random.default_rng(2), 100, "validation")
     start, short = Block(*train_match.initial(1, 0)), train_match.fit(1, "fitting", n_step=100)
