@@ -367,6 +367,7 @@ def main(
     chosen = () if rungs == "none" else o.some_of("--rungs", rungs, known)
     o.within("--seeds", seeds, 1, 1000)
     options = {"target": target, "duration": duration}
+    o.within("--seed", seed, 0, 2**32 - max(N_CONTROL, seeds))
     o.check(**options, seed=seed)
     output.check()
     jobs = [(each, seed + k) for each in (BUILT, GAIN) for k in range(N_CONTROL)]

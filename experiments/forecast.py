@@ -161,7 +161,9 @@ def agreements_of(rows):
 def warned(rows):
     """How often `compare` would have warned (dict): inputs on which the best null is nearer than the circuit (`worse`), of
     those how many were predicted so (`said`), and how many of the others were (`in_vain`)."""
-    worse, said = (np.array([row[key] > row["best_null"] for row in rows]) for key in ("measured", "predicted"))
+    worse, said = (
+        np.array([row[key] > row["best_null"] for row in rows], dtype=bool) for key in ("measured", "predicted")
+    )
     counts = {"inputs": len(rows), "worse": worse.sum(), "said": (worse & said).sum(), "in_vain": (said & ~worse).sum()}
     return {name: int(count) for name, count in counts.items()}
 

@@ -47,13 +47,15 @@ from cortical_attention.trials.calibration import calibration_for
 from cortical_attention.trials.comparison import figures_of, reference_for
 from cortical_attention.trials.design import DESIGN, design
 from cortical_attention.trials.ladder_figure import draw, say_more, table_of
-from cortical_attention.trials.ladder_folder import file_of, keep, of_other_code, stored
+from cortical_attention.trials.ladder_folder import file_of, has_ladder, keep, of_other_code, stored
 from cortical_attention.trials.ladder_summary import COLUMNS, N_DIGIT, summarise
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.provenance import provenance
 from cortical_attention.trials.systems import SYSTEMS, blaming, system_of
 
-RUNGS = tuple(FORMS)  # from the most ideal cells to the least
+RUNGS = tuple(
+    name for name in FORMS if any(name in each.claims for each in SYSTEMS.values())
+)  # from the most ideal cells
 CLIMBED = "rate,dale,spiking,adaptive,biophysical"  # unless others are named
 SUITES = ("design", "random", "digits")
 LARGEST = 16  # tokens of the suite
@@ -342,8 +344,8 @@ def main(
     every = jobs(*chosen, tokens, images, weights=weights, sequences=sequences)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")
-    _make_ready(every, given, seeds, out, console)
     with executor_of(workers) as executor, progress(f"{len(every)} circuits", quiet) as report:
+        _make_ready(every, given, seeds, out, console)
         rows, failed, interrupted = climb(every, given, seeds, out, report, executor)
     summaries = summarise(rows)
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
@@ -367,7 +369,9 @@ def main(
 def _make_ready(every, given, n_seed, out, console):
     """Check the folder, say what other code left there, and take away tables that the jobs to come make wrong."""
     files = [file_of(job, options_of(job, given), n_seed, out) for job in every]
-    check_folder(out, overwrite=(out / "jobs").is_dir())  # one that has a ladder, or nothing
+    if out.is_dir() and any(out.iterdir()) and not has_ladder(out):
+        raise o.OptionError(f"{out} has other files than those of a ladder; choose another folder with --out")
+    check_folder(out, overwrite=True)
     if other := sum(map(of_other_code, files)):
         said = f"notice: {other} of {len(every)} circuits were asked by other code and are asked again"
         console.print(said, highlight=False)

@@ -373,7 +373,7 @@ def _checked(form, normaliser, synapses, cells, task, weights, sequences):
     tasks = tuple(dict.fromkeys(map(_task, task.split(","))))
     counts = tuple(dict.fromkeys(cells.split(",")))
     for each in counts:
-        if not each.isdecimal():
+        if not each.isdecimal() or len(each) > 9:
             raise o.OptionError(f"--cells is '{each}' but needs to be a whole number")
     forms = tuple(dict.fromkeys(form.split(",")))
     normalisers = o.some_of("--normaliser", normaliser, (*NORMALISERS, IDEAL))

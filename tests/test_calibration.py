@@ -232,6 +232,12 @@ NEGATIVE = json.dumps(
         "rules": {},
     }
 )
+HUGE = NEGATIVE.replace("-1", "1" + 400 * "0")
+RULES = (
+    NEGATIVE.replace("-1", "1")
+    .replace('"rules": {}', '"rules": ["core"]')
+    .replace('"source": null', '"source": "given"')
+)
 
 
 def test_a_calibration_is_read_as_it_was_written(frozen, tmp_path):
@@ -246,7 +252,7 @@ def test_a_calibration_is_read_as_it_was_written(frozen, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"circuit": "mask"}', "\x00", NEGATIVE],
+    ["", "[]", "{}", '{"circuit": "mask"}', "\x00", NEGATIVE, HUGE, RULES],
 )
 def test_damaged_files_are_one_sentence(tmp_path, content):
     path = tmp_path / "calibration.json"
@@ -293,6 +299,8 @@ def test_constants_are_those_of_the_form(frozen, form, constants, sentence):
 
 def test_a_calibration_of_another_circuit_is_refused(frozen):
     block = CASE.block._asdict()
+    with pytest.raises(WiringError, match="has interneurons 'interneuron' but needs to be that of .*, which has none"):
+        prepare("mask", CASE.tokens[None], QUICK, frozen, normaliser=None, **block)
     with pytest.raises(WiringError, match="has no unit rate for key_memory, memory, normaliser but needs one for each"):
         prepare("memory", CASE.tokens[None], QUICK, frozen, **block)
     other = random_case(3, 3, **SIZES | {"n_head": 3})
@@ -323,6 +331,9 @@ def test_commands_make_and_take_a_calibration(tmp_path, monkeypatch):
     again = command("calibrate", "whole.npz", "--out", "frozen.json")
     assert again.exit_code == 2
     assert "exists already" in again.output
+    folder = command("calibrate", "whole.npz", "--out", ".", "--overwrite")
+    assert (folder.exit_code, folder.output.count("\n")) == (2, 1)
+    assert "is no file but needs to be one" in folder.output
     assert command("calibrate", "bare.npz", "--out", "other.json").exit_code == 2
     quick = ["--form", "spiking", "--duration", "0.2", "--target", "numpy", "--calibration", "frozen.json"]
     assert command("compare", "bare.npz", *quick, "--out", "result").exit_code in (0, 1)

@@ -123,6 +123,24 @@ def test_what_other_code_answered_is_asked_again(one, tmp_path, monkeypatch):
     assert all(float(row["relative_l2"]) < 1e-6 for row in table)
 
 
+def test_a_refused_ladder_keeps_its_tables_and_spares_what_is_no_ladder(one, tmp_path):
+    """A folder named jobs makes no ladder of the results of another command."""
+    from tests.command import run
+
+    out = tmp_path / "out"
+    assert run(*words(out)).exit_code == 0
+    before = sorted(path.name for path in out.iterdir())
+    assert run(*words(out), "--seed", "1", "--workers", "-1").exit_code == 2
+    assert sorted(path.name for path in out.iterdir()) == before
+    other = tmp_path / "other"
+    (other / "jobs").mkdir(parents=True)
+    (other / "comparison.json").write_text("{}", encoding="utf-8")
+    refused = run(*words(other))
+    assert refused.exit_code == 2
+    assert "has other files than those of a ladder" in refused.stderr
+    assert (other / "comparison.json").is_file()
+
+
 def test_tables_go_before_a_ladder_goes_on(one, tmp_path, monkeypatch):
     """So that one that is killed has no table beside rows that are not in it."""
     from tests.command import run
@@ -243,7 +261,7 @@ def test_the_interval_covers_what_it_says(n_seed):
     assert held == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 2000))
 
 
-@pytest.mark.parametrize("content", ["", "{", "null", "[]", "[{}]", "[1]", '"x"'])
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", "[{}]", "[1]", '"x"', "[" * 100_000])
 def test_a_damaged_unit_is_run_again(one, climbed, tmp_path, content):
     (file,) = (tmp_path / "jobs").glob("*mask*")
     file.write_text(content, encoding="utf-8")
@@ -273,7 +291,14 @@ def test_a_form_with_measured_cells_has_a_hash(one):
 
 
 @pytest.mark.parametrize(
-    "words", ["ladder --out FILE", "ladder --out FILE/below", "ladder --out TAKEN", "ladder --cells 0"]
+    "words",
+    [
+        "ladder --out FILE",
+        "ladder --out FILE/below",
+        "ladder --out TAKEN",
+        "ladder --cells 0",
+        "ladder --rungs exponential",
+    ],
 )
 def test_bad_input_is_one_sentence(words, tmp_path):
     from tests.command import run
@@ -282,7 +307,7 @@ def test_bad_input_is_one_sentence(words, tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine").write_text("mine", encoding="utf-8")
     given = words.replace("FILE", str(tmp_path / "file")).replace("TAKEN", str(tmp_path / "taken")).split()
-    result = run(*given, "--rungs", "rate,rate")
+    result = run(*given, *([] if "--rungs" in given else ["--rungs", "rate,rate"]))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "mine", "taken"]

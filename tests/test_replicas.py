@@ -9,6 +9,8 @@ import cortical_attention as ca
 from cortical_attention.experiments.match import match_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.simulation.settings import SettingError, Settings
+from cortical_attention.simulation.settle import Settled
+from cortical_attention.trials.comparison import _judged
 from cortical_attention.trials.many import compare_many
 from cortical_attention.trials.options import Options, restored, written
 
@@ -55,6 +57,14 @@ def test_many_cases_keep_their_own_replicas():
     assert [each.index for each in found] == [0, 2, 4]
     assert all(each.report["relative_l2"] < 1e-6 for each in found)
     assert all(each.output.shape == cases[0].tokens.shape for each in found)
+
+
+def test_an_answer_has_settled_if_all_of_its_replicas_have():
+    columns = [True, False], [0.1, 0.2], [1.0, 1.0], [0.1, 0.3], [1.0, 1.0], [0, 1], ["", "silent"]
+    judged = Settled(*map(np.array, columns))
+    assert _judged(judged, 0, 1)["settled"] is True
+    found = _judged(judged, 0, 2)
+    assert (found["settled"], found["drift"], found["reason"]) == (False, 0.2, "replica 1: silent")
 
 
 def test_the_number_of_replicas_is_kept_with_the_result():

@@ -19,6 +19,8 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import map_coordinates
 from scipy.optimize import minimize
 
+from cortical_attention.cells.membranes.membrane import MembraneError
+
 N_POINT = 25  # chosen: points along each axis at which the product is asked for
 STARTS = list(
     product((9, 18, 27, 36, 44, 51, 60), (9, 18, 36, 60), (15, 28, 40, 52, 64, 72, 84), (10, 20, 34, 48, 70))
@@ -113,6 +115,11 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
     y, y_weight = density(apical)
     sent, weight = _reader(surface, readout), np.outer(x_weight, y_weight)
     wanted = np.outer(phi_basal(x), phi_apical(y))
+    if not np.any(weight * wanted):
+        raise MembraneError(
+            "the values that a cell multiplies have products that are all zero in the calibration sequences, but some need "
+            "to differ from zero"
+        )
 
     def found(p):
         """Output for the product, and the variance of its count."""

@@ -8,7 +8,7 @@ import typer
 from cortical_attention.command import options as o
 from cortical_attention.command.tables import console_for
 from cortical_attention.inputs.cases import load
-from cortical_attention.readout.files import exists, made
+from cortical_attention.readout.files import check_file, exists
 from cortical_attention.trials.calibration import calibrate_cases, write_calibration
 
 Cases = Annotated[
@@ -37,10 +37,11 @@ def main(
 ):
     """Set the cells of a circuit on calibration sequences, once, for `compare --calibration`."""
     options = o.check(**locals(), without_reference=True)
+    loaded = [load(case) for case in cases]
     if exists(out) and not overwrite:
         raise o.OptionError(f"{out} exists already; choose another with --out, or add --overwrite")
-    made(out.parent)
-    found = calibrate_cases([load(case) for case in cases], options)
+    check_file(out)
+    found = calibrate_cases(loaded, options)
     write_calibration(found, out)
     n_sequence = len(found.sequences)
     console_for(False).print(f"calibrated on {n_sequence} sequences; written to {out}", highlight=False, soft_wrap=True)

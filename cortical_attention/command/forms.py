@@ -2,14 +2,16 @@
 
 import json
 
+from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command.status import DONE, INTERRUPTED, status_by
 from cortical_attention.command.tables import say_predictions
 from cortical_attention.readout.files import result_folder, write_json
 from cortical_attention.trials.results import open_folder
+from cortical_attention.wiring.expressions import WiringError
 
 
 def in_each_form(experiment, every, output, label, run, write, content):
-    """Run an experiment in each form, until one is interrupted.
+    """Run an experiment in each form, until one is interrupted; a form that fails leaves what the others answered.
 
     Parameters
     ----------
@@ -20,7 +22,7 @@ def in_each_form(experiment, every, output, label, run, write, content):
     label : str
         Of the progress.
     run : callable
-        From options and a progress report to comparisons.
+        Gives comparisons, from options and a progress report, to a list, as they are done.
     write : callable
         Writes the comparisons of a form, with their options, into its folder.
     content : object
@@ -35,27 +37,38 @@ def in_each_form(experiment, every, output, label, run, write, content):
 
     Raises
     ------
-    KeyboardInterrupt
+    KeyboardInterrupt, RunError, WiringError
         If there is no result yet.
     """
     results, status, folder = {}, DONE, None
     for form, options in every.items():
+        done, stopped = [], None
         try:
             with output.progress(f"{label}, {form} form") as report:
-                results[form] = run(options, report)
-        except KeyboardInterrupt:  # between two runs, or in a calibration
+                run(options, report, done)
+        except (KeyboardInterrupt, RunError, WiringError) as error:  # between two runs, or in a calibration
+            stopped = error
+        if not done and not results:
+            raise stopped
+        if done:
             if folder is None:
-                raise
-            return results, INTERRUPTED, folder
-        if folder is None:
-            last = [*every.values()][-1]
-            folder = open_folder(experiment, last, content, output.out, output.overwrite, output.about)
-        settled = [each.report["settled"] for each in results[form]]
-        status = max(status, status_by(settled, results[form][-1].run.interrupted))
-        write(results[form], options, result_folder(experiment, {}, folder / form, True))
+                last = [*every.values()][-1]
+                folder = open_folder(experiment, last, content, output.out, output.overwrite, output.about)
+            results[form] = done
+            write(done, options, result_folder(experiment, {}, folder / form, True))
+        status = max(status, _status(form, done, stopped, output))
         if status == INTERRUPTED:
             break
     return results, status, folder
+
+
+def _status(form, done, stopped, output):
+    """Exit status of a form, from its comparisons and what stopped it; a failure is said."""
+    interrupted = isinstance(stopped, KeyboardInterrupt) or (bool(done) and done[-1].run.interrupted)
+    failed = {form: str(stopped)} if stopped is not None and not interrupted else {}
+    for name, reason in failed.items():
+        output.console.print(f"failed: {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    return status_by([each.report["settled"] for each in done], interrupted, failed)
 
 
 def conclude(experiment, result, show, predictions, status, folder, output):

@@ -197,6 +197,22 @@ def exists(path):
         return path.exists()
 
 
+def check_file(path):
+    """Refuse a file that cannot be written, before what it is to hold is computed; the folder is made if it is not there.
+
+    Raises
+    ------
+    FolderError
+    """
+    if exists(path) and not path.is_file():
+        raise FolderError(f"{path} is no file but needs to be one, or not to be there yet.")
+    made(path.parent)
+    part = _beside(path)
+    with _refusing(f"{path} cannot be written"):
+        part.touch()
+        part.unlink()
+
+
 @contextlib.contextmanager
 def locked(folder, writer="run"):
     """Create a folder and exclude other runs from it until the block ends.
@@ -319,13 +335,18 @@ def replacing(path):
         If the file cannot be written; an earlier file at `path` is then unchanged.
     """
     path = Path(path)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # HALF_WRITTEN
+    part = _beside(path)
     with _refusing(f"{path} cannot be written"):
         try:
             yield part
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _beside(path):
+    """Temporary file beside another (Path)."""
+    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # HALF_WRITTEN
 
 
 @contextlib.contextmanager

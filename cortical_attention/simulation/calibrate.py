@@ -98,6 +98,11 @@ class Calibration(NamedTuple):
             raise WiringError(
                 f"the calibration is that of {self.synapses} synapses but needs to be that of {form.synapses.name} ones"
             )
+        if extra := self.rules.keys() - populations.keys():
+            raise WiringError(
+                f"the calibration has interneurons '{', '.join(sorted(extra))}' but needs to be that of circuit "
+                f"'{plan.circuit.name}', which has none"
+            )
         if missing := populations.keys() - self.unit_rates.keys():
             raise WiringError(
                 f"the calibration of circuit '{self.circuit}' has no unit rate for {', '.join(sorted(missing))} but needs "

@@ -200,7 +200,7 @@ def read_calibration(path: str | Path) -> Calibration:
         why = f"has schema_version {version!r}, which is not {SCHEMA_VERSION},"
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         why = "is damaged or of another kind"
     raise CaseError(f"{path}: {why} but needs to be a calibration.json, of a result folder or of `calibrate --out`")
 
@@ -214,7 +214,7 @@ def _of_text(content):
     if not units or not all(each.size and np.isfinite(each).all() and (each > 0).all() for each in units.values()):
         raise ValueError
     fitted = {name: {each: _quantity(**value) for each, value in given.items()} for name, given in constants.items()}
-    if not all(isinstance(each, str) for given in kernels.values() for each in given.values()):
+    if not all(isinstance(each, str) for one in (rules, *kernels.values()) for each in one.values()):
         raise ValueError
     inputs = {name: {port: _finite(values) for port, values in each.items()} for name, each in given.items()}
     if (

@@ -325,13 +325,13 @@ def describe(answer, reference, options, case, index=0, forecast=None):
     -------
     dict
     """
-    run, form = answer.run, options.settings.form
+    run, form, own = answer.run, options.settings.form, slice(index, index + options.replicas)
     times = options.settings.times()
     phase, n_window, n_settle, _ = phase_of(times)
     return jsonable(
         {
             "schema_version": SCHEMA_VERSION,
-            **_agreement(answer, reference, index),
+            **_agreement(answer, reference, index, options.replicas),
             "relative_l2_by_design": _by_design(answer, reference, index, options.replicas),
             "replicas": options.replicas,
             "nulls": list(reference.nulls),
@@ -341,7 +341,9 @@ def describe(answer, reference, options, case, index=0, forecast=None):
             "peak_rate_hz": {name: float(rate) for name, rate in run.peak_rates.items()}
             if not run.interrupted
             else None,
-            "saturated": {name: each.share[index] for name, each in run.saturated.items() if each.beyond[index]},
+            "saturated": {
+                name: each.share[own].max() for name, each in run.saturated.items() if each.beyond[own].any()
+            },
             "calibration": answer.calibration.source,
             "wiring": options.system.name,
             "form": form.name,
@@ -370,7 +372,7 @@ def _by_design(answer, reference, index, replicas):
     return agreement.relative_l2_by_design(answer.output[index : index + replicas], reference.attention.output)
 
 
-def _agreement(answer, reference, index):
+def _agreement(answer, reference, index, replicas):
     """Errors of the output and of the attention, beside those of the nulls; nothing measured if interrupted."""
     found = {
         **dict.fromkeys(("relative_l2", "cosine", "max_abs", "attention_max_abs")),
@@ -388,8 +390,18 @@ def _agreement(answer, reference, index):
     kappa = None if answer.attention is None else answer.attention[index]
     return found | {
         **figures_of(answer.output[index], kappa, reference),
-        **{name: np.asarray(each)[index].item() for name, each in answer.settled._asdict().items()},
+        **_judged(answer.settled, index, replicas),
     }
+
+
+def _judged(settled, index, replicas):
+    """Whether an answer has settled, and why not: of several replicas that of the first which has not (dict)."""
+    every = range(index, index + replicas)
+    worst = next((k for k in every if not settled.settled[k]), index)
+    found = {name: np.asarray(each)[worst].item() for name, each in settled._asdict().items()}
+    if worst > index and found["reason"]:
+        found["reason"] = f"replica {worst - index}: {found['reason']}"
+    return found
 
 
 def figures_of(output, kappa, reference):

@@ -4,10 +4,13 @@ The hash of the code is not part of the name; it is stored in the file.
 """
 
 import json
+import re
 
 from cortical_attention.readout.files import settings_hash, write_json
 from cortical_attention.readout.provenance import tree
 from cortical_attention.trials.results import content_of
+
+NAMED = re.compile(r"-[0-9a-f]{8}\.json$")  # as `file_of` names a file
 
 
 def file_of(job, options, n_seed, folder):
@@ -35,6 +38,11 @@ def file_of(job, options, n_seed, folder):
     return folder / "jobs" / f"{job.name}-{settings_hash([n_seed, asked, content])}.json"
 
 
+def has_ladder(folder):
+    """Whether a folder has a ladder: its result, or rows of a job under the name that this module gives them."""
+    return (folder / "ladder.json").is_file() or any(map(NAMED.search, map(str, folder.glob("jobs/*.json"))))
+
+
 def keep(file, rows):
     """Write the rows of a job."""
     write_json(file, {"code": tree()["code"], "rows": rows})
@@ -54,16 +62,16 @@ def stored(file, n_row, columns):
     Returns
     -------
     list of dict
-        Empty if there is no file, its content is incomplete or damaged, or it was written by other code.
-
-    Raises
-    ------
-    OSError
-        If a file is there but cannot be read.
+        Empty if there is no file, it cannot be read, its content is incomplete or damaged, or it was written by other code.
     """
     code, rows = _read(file)
     whole = code == tree()["code"] and isinstance(rows, list) and len(rows) == n_row
-    return rows if whole and all(isinstance(row, dict) and tuple(row) == columns for row in rows) else []
+    return rows if whole and all(_is_row(row, columns) for row in rows) else []
+
+
+def _is_row(row, columns):
+    """Whether this is a row of a job, with an error that is a number."""
+    return isinstance(row, dict) and tuple(row) == columns and isinstance(row["relative_l2"], float)
 
 
 def of_other_code(file):
@@ -76,6 +84,6 @@ def _read(file):
     """Code and rows of a file; of one that was written before it said so the code is None."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None, None
     return (content.get("code"), content.get("rows")) if isinstance(content, dict) else (None, content)

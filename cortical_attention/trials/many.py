@@ -7,7 +7,7 @@ from cortical_attention.trials.forecast import forecasts_for
 SIDE_BY_SIDE = 20  # chosen: 20 digits are 300,000 cells
 
 
-def compare_many(cases, options, report=None):
+def compare_many(cases, options, report=None, compared=None):
     """Let a circuit answer cases, and compare each; what was done where it was interrupted.
 
     Parameters
@@ -17,6 +17,8 @@ def compare_many(cases, options, report=None):
     options : Options
     report : callable, optional
         Brian2's progress report.
+    compared : list, optional
+        Is given the comparisons as they are done, so that they outlast an error.
 
     Returns
     -------
@@ -28,7 +30,7 @@ def compare_many(cases, options, report=None):
         As `trials.batch.ask`.
     """
     n = max(SIDE_BY_SIDE // options.replicas, 1)
-    compared, starts = [], range(0, len(cases), n)
+    compared, starts = [] if compared is None else compared, range(0, len(cases), n)
     for place, start in enumerate(starts):
         batch = cases[start : start + n]
         forecasts = forecasts_for(batch, options)
