@@ -10,6 +10,7 @@ from cortical_attention.cells.forms.biophysical import BIOPHYSICAL, LARGEST, bio
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
 from cortical_attention.cells.kernels import phi
+from cortical_attention.cells.membranes.membrane import MembraneError
 from cortical_attention.cells.membranes.product import map_quotient
 from cortical_attention.cells.membranes.two_compartment import Surface, TwoCompartment
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
@@ -250,3 +251,11 @@ def test_blocks_with_masks_of_their_own_are_fitted_with_them(monkeypatch):
     (gate,) = seen
     assert gate.shape[1] == 4
     assert [each.all() for each in gate[0]] == [False, False, True, True]
+
+
+def test_products_that_are_all_zero_are_refused_by_name():
+    """A cell that is never to multiply anything has no currents that suit it."""
+    case = random_case(2, 3, n_head=1, d_model=4, d_key=2, d_value=2)
+    block = case.block._replace(W_V=0 * case.block.W_V)._asdict()
+    with pytest.raises(MembraneError, match="^the cells of 'intratelencephalic' cannot be calibrated: the products of"):
+        calibrate("mask", case.calibration, Settings("point", cells=2, target="numpy"), **block)

@@ -117,8 +117,7 @@ def map_product(surface, readout, basal, apical, phi_basal, phi_apical, signed, 
     wanted = np.outer(phi_basal(x), phi_apical(y))
     if not np.any(weight * wanted):
         raise MembraneError(
-            "the values that a cell multiplies have products that are all zero in the calibration sequences, but some need "
-            "to differ from zero"
+            "the products of its two inputs are zero in all calibration sequences, but some need to differ from zero"
         )
 
     def found(p):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Hz, get_dimensions
 
+from cortical_attention.cells.membranes.membrane import MembraneError
 from cortical_attention.simulation.released import released
 from cortical_attention.wiring.expressions import WiringError, parse
 from cortical_attention.wiring.values import unit_rate_for
@@ -289,7 +290,10 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
             drives = {port: _joined([drive_at(*pilot, name, port) for pilot in pilots]) for port in drive.ports}
             if divided_by_own_sum(circuit, name):
                 drives["gate"] = _joined([_gate(plan, name) for plan, _ in pilots])
-            constants[name], unit = drive.calibrate(population, drives, counted)
+            try:
+                constants[name], unit = drive.calibrate(population, drives, counted)
+            except MembraneError as error:
+                raise MembraneError(f"the cells of '{name}' cannot be calibrated: {error}") from error
             units[name] = np.asarray(unit / Hz)
         ceiling = form.of(population.cell).ceiling
         if population.cell.starts_at_ceiling and "start" in population.cell.ports and ceiling is not None:
