@@ -30,7 +30,7 @@ place ("outside"). Disorder is drawn anew for every weight set; intervals are ov
 that go together: division stays at the terminals there, since a leaky interneuron is fitted to Z, which a conductance is
 not; adaptive cells have no conductance that divides.
 
-Run time: three quarters of an hour for both forms on two cores.
+Run time: an hour for both forms on two cores.
 """
 
 from functools import partial

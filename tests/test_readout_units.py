@@ -7,6 +7,7 @@ from brian2 import Hz, Quantity, amp, ms, mV, nS, second, siemens, volt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.units import magnitude, shown_in, to_quantities, value_and_unit
 
 times = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=20)
@@ -64,3 +65,10 @@ def test_json_form_keeps_value_and_unit():
     assert value_and_unit(10 * nS) == {"value": 10e-9, "unit": "S"}
     assert value_and_unit([1, 2] * Hz) == {"value": [1.0, 2.0], "unit": "Hz"}
     assert value_and_unit(Quantity(3.0)) == 3.0  # Brian2 would say "rad"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.0105, "1.05 %"), (-0.0105, "-1.05 %"), (-2e-6, "-2.0e-06")]
+)
+def test_fractions_are_shown_in_per_cent_on_both_sides_of_zero(value, text):
+    assert per_cent(value) == text

@@ -31,7 +31,7 @@ def per_cent(value):
     """A fraction as text (str) in per cent, below 1e-4 in powers of ten; a dash for None."""
     if value is None:
         return "-"
-    return f"{100 * value:.2f} %" if value >= 1e-4 else f"{value:.1e}"
+    return f"{100 * value:.2f} %" if abs(value) >= 1e-4 else f"{value:.1e}"
 
 
 def whole_per_cent(value):
