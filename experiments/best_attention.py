@@ -355,7 +355,10 @@ def main(
         int, typer.Option(help="Number of local processes that run circuits side by side; 0: this one alone.")
     ] = 0,
     duration: Annotated[
-        float | None, typer.Option(help="Measured time of circuits with spikes (s); by default that of each rung.")
+        float | None,
+        typer.Option(
+            help="Measured time of circuits with spikes (s).", show_default="that of each rung in the protocol"
+        ),
     ] = None,
     target: o.Target = "auto",
     seed: o.Seed = 0,

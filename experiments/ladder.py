@@ -38,7 +38,7 @@ from cortical_attention.inputs.digits import digit_cases, predict
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.readout import mixed
 from cortical_attention.readout.agreement import relative_l2_by_design
-from cortical_attention.readout.files import check_folder, forget
+from cortical_attention.readout.files import check_folder, forget, others
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.simulation.attend import prepare, read
 from cortical_attention.simulation.attend import run as run_prepared
@@ -369,9 +369,9 @@ def main(
 def _make_ready(every, given, n_seed, out, console):
     """Check the folder, say what other code left there, and take away tables that the jobs to come make wrong."""
     files = [file_of(job, options_of(job, given), n_seed, out) for job in every]
-    if out.is_dir() and any(out.iterdir()) and not has_ladder(out):
-        raise o.OptionError(f"{out} has other files than those of a ladder; choose another folder with --out")
     check_folder(out, overwrite=True)
+    if out.is_dir() and others(out) and not has_ladder(out):
+        raise o.OptionError(f"{out} has other files than those of a ladder; choose another folder with --out")
     if other := sum(map(of_other_code, files)):
         said = f"notice: {other} of {len(every)} circuits were asked by other code and are asked again"
         console.print(said, highlight=False)

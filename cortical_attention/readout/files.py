@@ -112,13 +112,13 @@ def check_writable(out=None, overwrite=False):
         existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path())
         if not existing.is_dir():
             raise FolderError(f"{folder} cannot be a result folder: {existing} is not a folder.")
-        if out is not None and existing == folder and not overwrite and _others(folder) and not _unfinished(folder):
+        if out is not None and existing == folder and not overwrite and others(folder) and not _unfinished(folder):
             raise FolderError(f"{folder} holds files already; choose another folder, or add --overwrite.")
         with tempfile.TemporaryFile(dir=existing):
             pass
 
 
-def _others(folder):
+def others(folder):
     """Contents of a folder without the lock."""
     return [path.name for path in folder.iterdir() if path.name != LOCK]
 
@@ -130,7 +130,7 @@ def _unfinished(folder):
     except (OSError, ValueError):
         return False
     known = {name.partition("/")[0] for name in (*RESULT_FILES, *names_of(NAMED))}
-    return new and all(name in known or HALF_WRITTEN.fullmatch(name) for name in _others(folder))
+    return new and all(name in known or HALF_WRITTEN.fullmatch(name) for name in others(folder))
 
 
 def result_folder(experiment, settings, out=None, overwrite=False, about=()):
@@ -251,7 +251,7 @@ def locked(folder, writer="run"):
                 done = True
             finally:
                 with contextlib.suppress(OSError):
-                    if done or not (_others(folder) and _unfinished(folder)):
+                    if done or not (others(folder) and _unfinished(folder)):
                         (folder / LOCK).unlink()  # before the lock is let go of
     finally:
         with contextlib.suppress(OSError):  # as soon as one is not empty
@@ -276,7 +276,7 @@ def _lock(folder):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 stack.pop_all()
                 with contextlib.suppress(OSError):  # of a full disk results say more
-                    if not _others(folder):
+                    if not others(folder):
                         path.write_text(NEW, encoding="utf-8")
                 return file, True
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
