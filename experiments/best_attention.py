@@ -22,12 +22,11 @@ nearer to the best linear attention than to the paper's. Written before a run wi
 inside after half a second as well, where their noise alone is above the margin.
 
 Found: the controls as predicted. Adaptive cells are inside on 8 of 8 blocks, and most of their raw residual is noise.
-Biophysical cells are outside with all blocks together; of 8 blocks 5 are outside and 3 undecided. Their residual by design
-is larger than predicted.
+Biophysical cells are outside on 8 of 8 blocks: their residual by design is larger than predicted.
 
 Reference: Granier & Senn (2025), Algorithm 1; `trials.families`. Inputs with one block, side by side in one network.
 
-Run time: one minute for the controls; then 15 seconds per block for adaptive cells, and three minutes for biophysical ones.
+Run time: one minute for the controls; then 15 seconds per block for adaptive cells, and two minutes for biophysical ones.
 """
 
 from functools import partial
