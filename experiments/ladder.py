@@ -55,7 +55,7 @@ from cortical_attention.trials.systems import SYSTEMS, blaming, system_of
 
 RUNGS = tuple(
     name for name in FORMS if any(name in each.claims for each in SYSTEMS.values())
-)  # from the most ideal cells
+)  # from the most ideal cells to the least
 CLIMBED = "rate,dale,spiking,adaptive,biophysical"  # unless others are named
 SUITES = ("design", "random", "digits")
 LARGEST = 16  # tokens of the suite
