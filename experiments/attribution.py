@@ -82,7 +82,9 @@ def measure(case, rung, network, given, n_seed, report=None):
     options = options._replace(settings=settings, on_input=network.on_input)
     calibration = calibration_for(case.tokens[None], None, block_of(case, options), options, sequences_of(case))
     if network.exact:
-        normaliser = gains(case, n_seed) if "shunt" in network.exact else None
+        normaliser = None
+        if "shunt" in network.exact:
+            normaliser, calibration = gains(case, n_seed), calibration and calibration.without_interneurons()
         options = options._replace(wiring=exactly(network.exact, normaliser))
     answer = ask([case] * n_seed, options, report, calibration)
     if answer.output is None:

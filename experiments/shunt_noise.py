@@ -80,9 +80,12 @@ def row_of(form, cells, given, report=None):
     block = {"normaliser": "plausible", "kernel": "elu+1", **cases[0].block._asdict()}
     calibration = calibrate("mask", cases[0].calibration, options.settings, **block)
     z = np.array([reference_for(case, options).attention.normaliser for case in cases])
-    changes = partial(without_loops, options.system.wiring), partial(with_exact_shunt, options.system.wiring, z)
+    changes = (
+        (partial(without_loops, options.system.wiring), calibration),
+        (partial(with_exact_shunt, options.system.wiring, z), calibration.without_interneurons()),
+    )
     (values, prepared), (exact, _) = (
-        answered(wiring, cases, options, calibration, block, part_of(report, k, 2)) for k, wiring in enumerate(changes)
+        answered(wiring, cases, options, held, block, part_of(report, k, 2)) for k, (wiring, held) in enumerate(changes)
     )
     figures = figures_of(values, z, prepared, cells)
     return {"form": form, "cells": cells, **figures, "excess_of_exact": float(np.median(attention_sums(exact)) - 1)}

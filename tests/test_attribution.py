@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cortical_attention.cells.forms.rate import RATE
+from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.experiments import attribution, averaging
 from cortical_attention.experiments.attribution import INTERACTION, judge, row
 from cortical_attention.trials.ablations import BELOW, ON_INPUT, OTHER_CELLS, RUNGS, WHOLE, Idealised
@@ -115,6 +116,13 @@ def test_exact_numbers_in_rates_give_the_answer_of_the_circuit(exact):
     found = attribution.measure(case, "rate", Idealised(RATE, exact=exact), {"target": "numpy"}, 1)
     assert found.settled
     assert np.sqrt(found.errors.max()) < 1e-6
+
+
+def test_an_exact_shunt_takes_a_calibration_of_the_circuit_without_interneurons():
+    case = attribution.suite_cases()[0]
+    found = attribution.measure(case, "spiking", Idealised(SPIKING, exact=("shunt",)), {"target": "numpy"}, 1)
+    assert found.settled
+    assert np.sqrt(found.errors.max()) < 0.03  # at one cell per value, as with interneurons
 
 
 @pytest.mark.parametrize("slope", [-0.5, 0.0])

@@ -71,6 +71,12 @@ class Calibration(NamedTuple):
         """Whether any of some sequences (batch, n_token, d_model), and their contexts, is among those of the calibration."""
         return not set(self.sequences).isdisjoint(digests(tokens, context))
 
+    def without_interneurons(self):
+        """Calibration of the same circuit whose cells are divided by given values, in place of inhibition."""
+        return self._replace(
+            rules={}, unit_rates={name: each for name, each in self.unit_rates.items() if name not in self.rules}
+        )
+
     def set(self, plan, form):
         """Plan with these constants, and unit rates for its batch.
 

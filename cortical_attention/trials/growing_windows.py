@@ -129,6 +129,7 @@ def _network(setting, inputs):
         return idealised(mask_wiring(times, tokens, **block), setting.exact, normaliser)
 
     calibration = calibrate(mask_wiring, inputs.calibration, settings, **inputs.block._asdict())
+    calibration = calibration.without_interneurons() if "shunt" in setting.exact else calibration
     prepared = prepare(wiring, inputs.tokens, settings, calibration, **inputs.block._asdict())
     units = {
         name: prepared.unit_rates[name] * setting.units.get(name, 1.0) for name in prepared.plan.circuit.populations

@@ -58,6 +58,7 @@ def measure(cases, options, ideal=False, report=None):
     calibration = calibrate(options.system, sequences, settings, context=contexts, **block)
     references = [reference_for(case, options) for case in cases]
     wiring = partial(_shown, options.system.wiring, _normalisers(cases, references, options) if ideal else None)
+    calibration = calibration.without_interneurons() if ideal else calibration
     prepared = prepare(wiring, tokens, settings, calibration, context=context, **block)
     found = run(prepared, report, beyond=BEYOND)
     if found.interrupted:
