@@ -41,7 +41,7 @@ from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, INTERRUPTED, script
-from cortical_attention.command.tables import say_predictions
+from cortical_attention.command.tables import say_predictions, say_written
 from cortical_attention.inputs.suite import cases as suite_cases
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.factors import factors
@@ -211,7 +211,7 @@ def main(
         console.print(table)
     if cell == "naud":
         say_predictions("bursts", judge(rows), console)
-    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    say_written(folder, console, interrupted)
     return INTERRUPTED if interrupted else DONE
 
 

@@ -37,7 +37,7 @@ from cortical_attention.cells.membranes.point import Point
 from cortical_attention.cells.membranes.two_compartment import TwoCompartment, surface
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
-from cortical_attention.command.status import DONE, script
+from cortical_attention.command.status import DONE, INTERRUPTED, script
 from cortical_attention.inputs.digits import digit_cases
 from cortical_attention.inputs.match import match_cases
 from cortical_attention.inputs.suite import cases as suite_cases
@@ -106,9 +106,8 @@ def groups(inputs, sequences):
     return [(name, cases) for name in inputs for cases in found[name]()]
 
 
-def run(names, cells, every, report=None):
-    """A row for each input and pair of cells: errors of both stages, and of each with the other ideal (list of dict)."""
-    rows = []
+def run(names, cells, every, rows, report=None):
+    """Append a row (dict) for each input and pair of cells: errors of both stages, and of each with the other ideal."""
     for place, (name, cases) in enumerate(every):
         fits = {kind: maps(cases[0], cells.fitted[kind], cells.fitted[kind]) for kind in cells.fitted}
         spanned = {pair: min(spans(cases[0], cells, fits, *pair)) for pair in names}
@@ -117,7 +116,6 @@ def run(names, cells, every, report=None):
         part = part_of(report, place, len(every))
         if part:
             part(0 * second, 1.0, 0 * second, 0 * second)
-    return rows
 
 
 def rows_of(case, names, cells, fits):
@@ -285,18 +283,24 @@ def main(
     every = groups(chosen, sequences)
     names = ROWS if controls else [row for row in ROWS if row[0] not in CONTROLS]
     kinds = list(dict.fromkeys(kind for row in names for kind in row))
-    with output.progress(f"{len(kinds)} kinds of cells") as report:
-        cells = measured(kinds, part_of(report, 0, 3))
-        rows = run(names, cells, every, part_of(report, 1, 3))
-        verified = simulated(cells, part_of(report, 2, 3))
+    rows, verified, interrupted = [], {}, False
+    try:
+        with output.progress(f"{len(kinds)} kinds of cells") as report:
+            cells = measured(kinds, part_of(report, 0, 3))
+            run(names, cells, every, rows, part_of(report, 1, 3))
+            verified = simulated(cells, part_of(report, 2, 3))
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        interrupted = True
     given = {"inputs": chosen, "sequences": sequences, "controls": controls}
     summaries, folder = summarise(rows), output.folder("multipliers", given)
-    result = {"rows": summaries, "answers": rows, "verified": verified, "failed": {}, "interrupted": False}
+    result = {"rows": summaries, "answers": rows, "verified": verified, "failed": {}, "interrupted": interrupted}
     content = output.provenance(given, {"surfaces": [0, SEED]})
     output.report(
         "multipliers", folder, result, draw(summaries), content, table_of(summaries), judge(summaries, verified)
     )
-    return DONE
+    return INTERRUPTED if interrupted else DONE
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ calibration. Every tested block is one of these: what a circuit does with a bloc
 Run time: eleven minutes for idealised spikes on two cores; longer for adaptive and much longer for biophysical cells.
 """
 
-from functools import partial
+from functools import cache, partial
+from itertools import product
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -47,23 +48,24 @@ MEASURES = "relative_l2", "query_identification"
 
 
 class Job(NamedTuple):
-    """All blocks of a size and scale, in cells of one form."""
+    """A weight set of a size and scale, in cells of one form."""
 
     form: str
     tokens: int
     scale: int
+    weights: int
 
     @property
     def name(self):
         """Name in messages."""
-        return f"{self.form}, n{self.tokens} scale {self.scale}"
+        return f"{self.form}, n{self.tokens} scale {self.scale}, weight set {self.weights}"
 
 
 # Protocol
-def jobs(forms, tokens):
-    """Every form at every size, up to a number of tokens, and scale (list of Job)."""
+def jobs(forms, tokens, weights):
+    """Every form at every size, up to a number of tokens, every scale and weight set (list of Job)."""
     sizes = [n for n in DESIGN["tokens"] if n <= tokens]
-    return [Job(form, n, scale) for form in forms for n in sizes for scale in DESIGN["scales"]]
+    return [Job(*each) for each in product(forms, sizes, DESIGN["scales"], range(weights))]
 
 
 def options_of(form, given):
@@ -73,25 +75,27 @@ def options_of(form, given):
     return o.check(form=form, cells=cells, duration=duration, record="sample", **given)
 
 
+@cache
+def shared_by(form, tokens, scale, weights, given):
+    """Calibration on the sequences of all weight sets; `given` as a tuple of pairs."""
+    blocks = [drawn(tokens, scale, k, 1) for k in range(weights)]
+    return calibrate_cases([block.cases[0] for block in blocks], options_of(form, dict(given)))
+
+
 def rows_of(job, given, weights, sequences, report=None):
-    """Answers of both circuits to every sequence of every weight set of a job (list of dict)."""
-    options = options_of(job.form, given)
-    blocks = [drawn(job.tokens, job.scale, k, sequences) for k in range(weights)]
-    shared = calibrate_cases([block.cases[0] for block in blocks], options)
-    rows = []
-    for block in blocks:
-        references = [reference_for(case, options) for case in block.cases]
-        for name, calibration in ((OWN, None), (SHARED, shared)):
-            answer = ask(block.cases, options, report, calibration)
-            if answer.output is None:
-                raise KeyboardInterrupt
-            about = {"form": job.form, "setting": block.setting, "weights": block.weights, "calibration": name}
-            for k, (case, reference) in enumerate(zip(block.cases, references, strict=True)):
-                figures = figures_of(answer.output[k], None, reference)
-                settled = bool(answer.settled.settled[k])
-                rows.append(
-                    {**about, "case": case.name, **{each: figures[each] for each in MEASURES}, "settled": settled}
-                )
+    """Answers of both circuits to every sequence of a job's weight set (list of dict)."""
+    options, block = options_of(job.form, given), drawn(job.tokens, job.scale, job.weights, sequences)
+    shared = shared_by(job.form, job.tokens, job.scale, weights, tuple(given.items()))
+    references, rows = [reference_for(case, options) for case in block.cases], []
+    for name, calibration in ((OWN, None), (SHARED, shared)):
+        answer = ask(block.cases, options, report, calibration)
+        if answer.output is None:
+            raise KeyboardInterrupt
+        about = {"form": job.form, "setting": block.setting, "weights": block.weights, "calibration": name}
+        for k, (case, reference) in enumerate(zip(block.cases, references, strict=True)):
+            figures = figures_of(answer.output[k], None, reference)
+            measured = {each: figures[each] for each in MEASURES}
+            rows.append({**about, "case": case.name, **measured, "settled": bool(answer.settled.settled[k])})
     return rows
 
 
@@ -215,9 +219,9 @@ def main(
     given = {"normaliser": normaliser, "synapses": synapses, "target": target, "seed": seed}
     o.check(**given)
     output.check()
-    every = jobs(forms, tokens)
+    every = jobs(forms, tokens, weights)
     asked = [(job, partial(rows_of, job, given, weights, sequences)) for job in every]
-    with executor_of(workers) as executor, output.progress(f"{len(every)} settings") as report:
+    with executor_of(workers) as executor, output.progress(f"{len(every)} circuits of each kind") as report:
         swept = collected(asked, report, executor)
     rows = [row for job in every if job in swept.done for row in swept.done[job]]
     parameters = given | {"form": forms, "weights": weights, "sequences": sequences, "tokens": tokens}

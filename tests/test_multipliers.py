@@ -1,5 +1,8 @@
 """Which cell multiplies: fits, and errors of both stages, on surfaces that are known."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from brian2 import second
@@ -8,6 +11,7 @@ from cortical_attention.cells.membranes.two_compartment import Surface, TwoCompa
 from cortical_attention.experiments import multipliers
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.trials.stages import Stage
+from tests.command import run as command
 
 CASE = random_case(5, 3, n_head=1, d_model=6, d_key=3, d_value=3, scale=2.0)
 PAIR = ("exact", "exact")
@@ -38,7 +42,9 @@ def cells_with(rates):
 
 def error(rates):
     """Row of the case for cells with a table."""
-    (row,) = multipliers.run([PAIR], cells_with(rates), [("suite", [CASE])])
+    rows = []
+    multipliers.run([PAIR], cells_with(rates), [("suite", [CASE])], rows)
+    (row,) = rows
     return row
 
 
@@ -76,3 +82,22 @@ def test_a_summary_has_the_narrowest_fit():
     rows = [row("suite", "a", "b", k / 10, 0.1, 0.1, span=k) | {"case": str(k)} for k in (3.0, 1.0, 2.0)]
     (found,) = multipliers.summarise(rows)
     assert (found["both"], found["span"], found["n"]) == (pytest.approx(0.2), 1.0, 3)
+
+
+def test_an_interrupt_leaves_the_rows_that_are_done(monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(multipliers, "ROWS", [PAIR])
+    monkeypatch.setattr(multipliers, "groups", lambda *_: [("suite", [CASE])])
+    monkeypatch.setattr(multipliers, "measured", lambda *_: cells_with(lambda x, y: x * y / 1e4))
+    monkeypatch.setattr(multipliers, "simulated", interrupted)
+    found = command("multipliers", "--out", "result")
+    assert found.exit_code == 130
+    assert "interrupted; what was computed until then is written" in found.output
+    result = json.loads(Path("result/multipliers.json").read_text())
+    assert (result["interrupted"], len(result["answers"]), result["verified"]) == (True, 1, {})
+    monkeypatch.setattr(multipliers, "measured", interrupted)
+    assert command("multipliers", "--out", "none").exit_code == 130
+    assert not Path("none").exists()

@@ -80,10 +80,10 @@ def test_too_long_a_step_is_not_settled(monkeypatch):
     assert not answer.settled.settled.any()
 
 
-def ask_spikes(**scales):
+def ask_spikes(settle=1.5 * second, window=500 * ms, **scales):
     """The spiking form, in half a second."""
     tokens, block = draw(**scales)
-    settings = Settings(SPIKING, settle=1.5 * second, window=500 * ms, target="numpy")
+    settings = Settings(SPIKING, settle=settle, window=window, target="numpy")
     answer = attend("mask", tokens, settings, **block._asdict())
     return answer, relative_l2(answer.output, linear_attention(tokens, block).output) if answer.output.any() else None
 
@@ -99,6 +99,14 @@ def test_an_answer_that_spikes_do_not_resolve_is_not_settled():
     assert error < 0.1
     nothing, _ = ask_spikes(W_O=0)
     assert nothing.settled.settled.all()
+
+
+@pytest.mark.parametrize("window", [300 * ms, 2 * second])
+def test_a_window_that_begins_before_the_answer_is_there_is_not_settled(window):
+    """Also where its later quarters agree, and where few spikes hide a drift as large as the answer."""
+    answer, error = ask_spikes(settle=200 * ms, window=window)
+    assert error > 0.04
+    assert not answer.settled.settled.any()
 
 
 def test_a_population_that_is_driven_and_sends_nothing_is_named():

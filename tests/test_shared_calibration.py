@@ -58,7 +58,7 @@ def test_both_circuits_answer_the_same_sequences(monkeypatch):
     asked = experiment.ask
     monkeypatch.setattr(experiment, "options_of", brief)
     monkeypatch.setattr(experiment, "ask", spy)
-    rows = experiment.rows_of(experiment.Job("spiking", 4, 2), {}, 2, 1)
+    rows = [row for k in (0, 1) for row in experiment.rows_of(experiment.Job("spiking", 4, 2, k), {}, 2, 1)]
     assert [(row["weights"], row["calibration"]) for row in rows] == [
         (k, name) for k in (0, 1) for name in (OWN, SHARED)
     ]

@@ -4,7 +4,7 @@ import json
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command.status import DONE, INTERRUPTED, status_by
-from cortical_attention.command.tables import say_predictions
+from cortical_attention.command.tables import say_predictions, say_written
 from cortical_attention.readout.files import result_folder, write_json
 from cortical_attention.trials.results import open_folder
 from cortical_attention.wiring.expressions import WiringError
@@ -96,7 +96,5 @@ def conclude(experiment, result, show, predictions, status, folder, output):
         print(json.dumps(result))
     show(output.console)
     say_predictions(experiment, predictions, output.console)
-    if status == INTERRUPTED:
-        output.console.print("interrupted; what was computed until then is written", highlight=False)
-    output.console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    say_written(folder, output.console, status == INTERRUPTED)
     return status

@@ -60,7 +60,7 @@ def print_comparison(compared, folder, console, as_json):
         console.print(f"wiring '{report['wiring']}' has no reference: nothing is compared", highlight=False)
     for sentence in judgement(report):
         console.print(sentence, highlight=False)
-    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    say_written(folder, console)
 
 
 SOURCES = {
@@ -139,6 +139,11 @@ def say(experiment, result, table, predictions, folder, console, as_json):
     say_predictions(experiment, predictions, console)
     for label, sentence in result.get("failed", {}).items():
         console.print(f"failed: {label}: {sentence}", highlight=False)
-    if result["interrupted"]:
+    say_written(folder, console, result["interrupted"])
+
+
+def say_written(folder, console, interrupted=False):
+    """Print where the result is, and whether it is a part of what was asked."""
+    if interrupted:
         console.print("interrupted; what was computed until then is written", highlight=False)
     console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)

@@ -32,7 +32,8 @@ class Settled(NamedTuple):
     ----------
     settled : ndarray of bool
     drift, drift_tolerance : ndarray
-        Distance (L2) between the outputs of the last two quarters of the window, and what it may be.
+        Distance (L2) of the output in the last quarter of the window from that in the quarter before, and what it may be;
+        in spikes, whose answer is a mean over the window, from that in the farthest of all quarters.
     sum_error, sum_tolerance : ndarray
         Distance from one of the attention of the head and token that misses its tolerance most, and that tolerance. The
         distance is 0 without normalisation, and where the fixed point of the normaliser is not a sum of one.
@@ -69,9 +70,10 @@ def judge(plan, run, form, cells):
     """
     quarters = np.array_split(plan.protocol.windows, 4, axis=1)
     read = [window_values(run, form, quarter) for quarter in quarters]
-    before, after = (plan.read(plan.output, each) for each in read[2:])
+    *before, after = (plan.read(plan.output, each) for each in read[0 if form.spikes else 2 :])
     counted = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
-    drift, drift_tolerance = _norm(after - before), np.maximum(_relative(run, form) * _norm(after), counted)
+    drift = np.max([_norm(after - each) for each in before], axis=0)
+    drift_tolerance = np.maximum(_relative(run, form) * _norm(after), counted)
     error, tolerance, silent = _attention_sums(plan, run, form, cells)
     with np.errstate(invalid="ignore"):
         missed = np.where(error > 0, error / np.where(error > 0, tolerance, 1), 0)
@@ -81,7 +83,7 @@ def judge(plan, run, form, cells):
     ends = (
         _runs_away(plan, read, form),
         _below_zero(plan, read[3], form, _relative(run, form)),
-        _unresolved(plan, run, form, cells),
+        _unresolved(plan, run, form, cells, counted),
         beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
     reason = reasons(found, *ends)
@@ -259,12 +261,12 @@ def _without_drive(total, gain, plan, run, measured):
     return plan.read(total, measured | {total.population: undivided}) == 0
 
 
-def _unresolved(plan, run, form, cells):
+def _unresolved(plan, run, form, cells, counted):
     """By input: what spikes do not resolve, though there is something to be told; empty if they do, and in rates.
 
     An answer is resolved if its norm is more than `SPIKES` times what counting would make of zeros (so that counting costs
-    less than a sixth of it), and a population if it sends any spike in the window. Where the rule of the cells asks for
-    exactly zero, silence is the right answer.
+    less than a sixth of it) and exceeds `counted`, the drift that its spikes could hide; a population if it sends any spike
+    in the window. Where the rule of the cells asks for exactly zero, silence is the right answer.
     """
     found = [""] * _n_input(plan)
     if not form.spikes:
@@ -281,7 +283,8 @@ def _unresolved(plan, run, form, cells):
         for b in np.flatnonzero(driven & mute):
             found[b] = f"{name} is driven but sends no spike: raise its unit rate or the window"
     answer = plan.read(plan.output, measured)
-    norm, resolution = _norm(answer), SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2)))
+    norm = _norm(answer)
+    resolution = np.maximum(SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2))), counted)
     asked = asked_of(plan, exact, plan.output.population, windows, run.unit_rates)
     driven = asked is not None and (_of_input(plan, asked) != 0).any(axis=1)
     for b in np.flatnonzero((norm <= resolution) & driven):
