@@ -10,7 +10,8 @@ and after a change; with a summing, leaky interneuron at most 7 %. Adaptive cell
 250 ms and identify nine queries of ten.
 
 Reference: `reference.linear_attention`; beside the circuit the best null, and a circuit whose L2/3 cells are divided by
-the Z of the algebra (`ideal`): in the steady state the floor that dendrites and spikes leave. A query is identified if the
+the Z of the algebra (`ideal`): in the steady state the floor that dendrites and spikes leave. Intervals (95 %) are over
+weight sets, or over the sequences of the trained block. A query is identified if the
 answer is nearest to the algebra's answer to that query (chance: one in n).
 
 Run time: half a minute for each setting of idealised spikes; ten minutes for 100 biophysical cells per value.
@@ -34,6 +35,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
 from cortical_attention.inputs.match import answered, match_cases
 from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.batch import Prediction, collected, side_by_side
 from cortical_attention.trials.onset import HALVES, IDEAL, SLOTS, WINDOW, figures_of, measure
@@ -168,6 +170,7 @@ def _summary(setting, rows):
         "relative_l2_p90": high,
         "inputs": errors.shape[1],
         "weights": len(rows),
+        "intervals": {name: intervals_of(rows, name) for name in ("relative_l2", *shares)},
     }
     null = float(np.median(np.concatenate([row["best_null"] for row in rows])))
     saturated = max(row["saturated_share"] for row in rows)
@@ -180,6 +183,18 @@ def _summary(setting, rows):
         "best_null": null,
         "saturated_share": saturated,
     }
+
+
+def intervals_of(rows, name):
+    """Confidence interval in each window, of the geometric mean of errors or the mean of a share: over weight sets, or over
+    the sequences of a single one (list of (low, high), or of None)."""
+    values, weights = np.concatenate([row[name] for row in rows], axis=1), [row["weights"] for row in rows]
+    clusters = np.repeat(weights, values.shape[1] // len(rows)) if len(rows) > 1 else range(values.shape[1])
+    if name == "relative_l2":
+        found = [cluster_interval(each, clusters, **PROTOCOL["intervals"]) for each in np.log(values)]
+        return [each and tuple(np.exp(each).tolist()) for each in found]
+    found = [cluster_interval(each, clusters, **PROTOCOL["intervals"]) for each in values]
+    return [each and tuple(np.clip(each, 0, 1).tolist()) for each in found]
 
 
 def judge(summaries):
@@ -215,9 +230,11 @@ def _predictions(asked, summary):
     }
     for name, words in bounds.items():
         if name in asked:
-            measured = summary["query_identification" if name == "identified" else name][window]
+            figure = "query_identification" if name == "identified" else name
+            measured, interval = summary[figure][window], summary["intervals"][figure][window]
             held = measured <= asked[name] if name == "relative_l2" else measured >= asked[name]
-            yield Prediction(f"{where}, {when}: {words} {per_cent(asked[name])}", per_cent(measured), held)
+            said = per_cent(measured) + (f" ({' to '.join(map(per_cent, interval))})" if interval else "")
+            yield Prediction(f"{where}, {when}: {words} {per_cent(asked[name])}", said, held)
 
 
 # Figure

@@ -86,6 +86,7 @@ def summary(**more):
         "cells": 32,
         "task": "scale 2",
         "half": "onset",
+        "intervals": {name: [(0.005, 1.0)] * 5 for name in good},
     }
     return {**setting, **good, **more}
 
@@ -98,6 +99,22 @@ def test_thresholds_bear_on_their_settings_alone_and_can_be_missed():
     adaptive = summary(form="adaptive", cells=100, query_identification=[0.5] * 5)
     assert [each.held for each in onset.judge([adaptive])] == [True, False]
     assert [each.held for each in onset.judge([summary(task="match", same_answer=[0.9] * 5)])] == [False]
+
+
+def test_intervals_are_over_weight_sets_or_over_the_sequences_of_a_single_one():
+    """Errors that differ between sequences alone leave no width over weight sets."""
+    errors = [[0.01, 0.04]]
+    rows = [{"weights": k, "relative_l2": errors, "query_identification": [[0.5, 1.0]]} for k in range(3)]
+    assert onset.intervals_of(rows, "relative_l2") == [pytest.approx((0.02, 0.02))]
+    assert onset.intervals_of(rows, "query_identification") == [pytest.approx((0.75, 0.75))]
+    ((low, high),) = onset.intervals_of(rows[:1], "relative_l2")
+    assert low < 0.01 < 0.04 < high
+    assert onset.intervals_of(rows[:1], "query_identification") == [(0.0, 1.0)]  # a share has bounds
+    rows[0] = {**rows[0], "relative_l2": [[0.02, 0.08]]}
+    ((low, high),) = onset.intervals_of(rows, "relative_l2")
+    assert low < 0.02 < high
+    (said, _) = (each.measured for each in onset.judge([summary()]))
+    assert said == "1.00 % (0.50 % to 100.00 %)"
 
 
 def test_the_command_writes_its_result(tmp_path):
