@@ -27,8 +27,8 @@ the rung minus that of the rung without the property, as a mean with an interval
 remainder. The exact shunt takes Z from the rate form of the circuit.
 
 Run time: on one core with `--target cpp`, two minutes for the spiking rung, once compiled; a quarter of an hour for the
-adaptive one; half an hour per input for the biophysical one with three seeds (`--cases`). The prediction holds for the
-spiking rung, and for the biophysical one except for the shunt of the soma, which at scale 3 does as well as division.
+adaptive one; five minutes per input for the biophysical one with three seeds (`--cases`). Of frozen circuits the prediction
+holds for the spiking rung; predictions that failed for the others are in decision 0018.
 """
 
 from typing import Annotated, NamedTuple
