@@ -7,7 +7,10 @@ Prediction: the error is proportional to the jitter of the weights (slope 1 of t
 per value if a tenth of the synapses exists (slope -1), and with the measured probabilities of Campagnola et al. (2022) and
 40 cells per value stays below 25 per cent in the median. Without disorder it is that of the rate form. Missing cells cost
 less than missing synapses of the same share, since normalisation rescales the remainder. (Written before any run except for
-the slope of -1: in a pilot one cell represented all P of the target, and the slope was -1/2.)
+the slope of -1: in a pilot one cell represented all P of the target, and the slope was -1/2.) Added after prototypes of
+other code, before the run: with a jitter of 5 per cent in one projection at a time, each of the three that carry values and
+their sum (matrix to L5 IT, L5 IT to L5 PT, L5 PT to the higher-order nucleus) costs more than each of the other five, and
+the root of the sum of squares of all eight is that of jitter everywhere, within a fifth.
 
 Reference: `reference.linear_attention`, on the inputs with 4 and 8 tokens at scale 2 of `inputs.suite`. Rates are ideal, so
 that disorder is the only source of error. P cells per value, each of whose P x P synapses onto another value exists with
@@ -46,7 +49,17 @@ from cortical_attention.trials.disorder import disordered as disorder
 # Parameters
 CASES = "self_n4_scale2", "self_n8_scale2"
 TIMES = Times(1 * second, 0.5 * second, 0.25 * second, RATE.dt)
+VALUES = (
+    "matrix -> intratelencephalic.basal", "intratelencephalic -> pyramidal_tract.soma",
+    "pyramidal_tract -> higher_order.soma",
+)  # fmt: skip
+OTHERS = (
+    "core -> superficial.basal", "matrix -> superficial.apical", "superficial -> intratelencephalic.apical",
+    "superficial -> interneuron.pool", "interneuron -> superficial.shunt",
+)  # fmt: skip
+JITTER = 0.05  # of a single projection
 KINDS = {
+    "projection": (*VALUES, *OTHERS),
     "jitter": (0.02, 0.05, 0.1, 0.2, 0.4),
     "probability": (0.8, 0.4, 0.2, 0.1, 0.05),
     "cells": (5, 20, 80, 320),
@@ -68,6 +81,7 @@ def disordered(plan, kind, level, draw):
     if kind == "missing":
         return _with_missing(plan, level, draw)
     factor = {
+        "projection": lambda name, size: jittered(draw, JITTER * (name == level), 1, size),
         "jitter": lambda name, size: jittered(draw, level, 1, size),
         "probability": lambda name, size: existing(draw, CELLS, level, size),
         "cells": lambda name, size: existing(draw, level, 0.1, size),
@@ -90,7 +104,8 @@ def _with_missing(plan, share, draw):
 def measures_of(case, kind, level, seed, target="numpy", report=None):
     """Relative L2 of the answer of a disordered circuit, and the share of queries that it identifies (dict)."""
     plan = mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
-    plan = disordered(plan, kind, level, np.random.default_rng([seed, int(1e6 * level)]))
+    place = KINDS[kind].index(level) if kind == "projection" else int(1e6 * level)
+    plan = disordered(plan, kind, level, np.random.default_rng([seed, place]))
     run = simulate(plan, RATE, rate_units(plan), dt=TIMES.dt, target=target, record="sample", report=report)
     if run.interrupted:
         raise KeyboardInterrupt
@@ -134,6 +149,9 @@ def judge(rows):
     jitter, cells = (slope_of_log_log(list(found[kind]), list(found[kind].values())) for kind in ("jitter", "cells"))
     measured, none = found["measured"][CELLS], max(row["relative_l2"] for row in rows if row["kind"] == "none")
     missing, absent = found["missing"][0.8], found["probability"][0.2]
+    single = found["projection"]
+    least, most = min(single[name] for name in VALUES), max(single[name] for name in OTHERS)
+    together = float(np.linalg.norm(list(single.values()))) / found["jitter"][JITTER]
     return [
         Prediction("no disorder: below 1e-6", number(none), none < 1e-6),
         Prediction("slope of the error against jitter: 1, within 0.2", number(jitter), abs(jitter - 1) < 0.2),
@@ -142,6 +160,14 @@ def judge(rows):
         Prediction(
             "80 % of cells missing cost less than 80 % of synapses", f"{per_cent(missing)}, {per_cent(absent)}",
             missing < absent,
+        ),
+        Prediction(
+            "jitter where values and their sum are sent costs more than elsewhere", f"{per_cent(least)}, {per_cent(most)}",
+            least > most,
+        ),
+        Prediction(
+            "single projections add in quadrature to jitter everywhere, within a fifth", f"{together:.2f} times",
+            abs(together - 1) < 0.2,
         ),
     ]  # fmt: skip
 
@@ -169,7 +195,7 @@ def draw(rows):
 
 def _table(rows):
     table = Table(
-        Column("disorder", no_wrap=True), "level", "median error", "largest", "queries identified",
+        Column("disorder", no_wrap=True), Column("level", no_wrap=True), "median error", "largest", "queries identified",
         title="disorder in ideal rates",
     )  # fmt: skip
     for kind in KINDS:
@@ -177,7 +203,13 @@ def _table(rows):
             own = [row for row in rows if (row["kind"], row["level"]) == (kind, level)]
             largest = max(row["relative_l2"] for row in own)
             identified = float(np.mean([row["query_identification"] for row in own]))
-            table.add_row(kind, f"{level:g}", per_cent(median), per_cent(largest), whole_per_cent(identified))
+            table.add_row(
+                kind,
+                level if isinstance(level, str) else f"{level:g}",
+                per_cent(median),
+                per_cent(largest),
+                whole_per_cent(identified),
+            )
     return table
 
 

@@ -209,7 +209,37 @@ def error(kind, level, exponent):
     """A made-up error of a kind of disorder."""
     if kind == "none":
         return 1e-9
+    if kind == "projection":
+        return 0.05 if level in robustness.VALUES else 0.02
     return 0.1 * (level**exponent if kind == "jitter" else level**-exponent)
+
+
+def test_single_projections_are_ranked_and_added():
+    """A made-up error of all jitter that is the root of the sum of squares holds; half of it (control) does not."""
+    for factor, held in ((1.0, True), (0.5, False)):
+        whole = factor * np.linalg.norm([error("projection", name, 0) for name in robustness.KINDS["projection"]])
+        rows = [
+            {"kind": kind, "level": level, "case": "a", "seed": 0,
+             "relative_l2": whole if (kind, level) == ("jitter", robustness.JITTER) else error(kind, level, 1.0)}
+            for kind, levels in robustness.KINDS.items() for level in levels
+        ]  # fmt: skip
+        assert [each.held for each in robustness.judge(rows)[-2:]] == [True, held]
+        turned = [{**row, "relative_l2": 0.01} if row["level"] in robustness.VALUES else row for row in rows]
+        assert not robustness.judge(turned)[-2].held
+
+
+def test_jitter_of_one_projection_leaves_the_others_alone():
+    case = side_by_side(0, 1, 3, **TINY)[0]
+    plan = robustness.mask_wiring(robustness.TIMES, case.tokens[None], **case.block._asdict())
+    for name in robustness.KINDS["projection"]:
+        found = robustness.disordered(plan, "projection", name, np.random.default_rng(0))
+        changed = {
+            f"{new.source} -> {new.target}"
+            for old, new in zip(robustness.disordered(plan, "none", 0, None).circuit.projections,
+                                found.circuit.projections, strict=True)
+            if not np.array_equal(old.weights, new.weights)
+        }  # fmt: skip
+        assert changed == {name}
 
 
 def test_calibration_judges_the_table_by_fresh_cells():
