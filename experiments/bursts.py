@@ -102,15 +102,26 @@ def judge(rows):
 
 
 def _judge_control(bursts, rows, name):
+    """Whether bursts are nearer than a control, with L2/3 alone."""
+    errors, own = _beside(bursts, rows, name, STAGES[0])
+    said = f"{STAGES[0]}: an error below that of {CONTROLS[name]}"
+    return [_ahead(said, own, lambda row: errors[_key(row)])] if own else []
+
+
+def differences(rows):
+    """Sentences on how much nearer bursts are than each control with both stages, where either sign is the result."""
+    bursts = [row for row in rows if row["readout"] == "burst"]
+    for name, words in CONTROLS.items():
+        errors, own = _beside(bursts, rows, name, STAGES[1])
+        interval = _interval(own, lambda row, errors=errors: errors[_key(row)]) if own else None
+        if interval is not None:
+            yield f"{STAGES[1]}: the error is below that of {words} by {_words(interval)} (interval over seeds)"
+
+
+def _beside(bursts, rows, name, stage):
+    """Errors of a control by `_key`, and the rows of bursts that stand beside one; an interrupted run may lack some."""
     errors = {_key(row): row["relative_l2"] for row in rows if row["readout"] == name}
-    both = [row for row in bursts if _key(row) in errors]  # an interrupted run may have one without the other
-    return [
-        _ahead(
-            f"{stage}: an error below that of {CONTROLS[name]}", [row for row in both if row["stage"] == stage],
-            lambda row: errors[_key(row)],
-        )
-        for stage in STAGES if errors
-    ]  # fmt: skip
+    return errors, [row for row in bursts if row["stage"] == stage and _key(row) in errors]
 
 
 def _key(row):
@@ -149,10 +160,19 @@ def _judge_both(rows):
 
 def _ahead(said, rows, null):
     """Whether the error is below that of a null, by an interval over seeds above 0."""
-    ahead = [null(row) - row["relative_l2"] for row in rows]
-    interval = cluster_interval(ahead, [row["seed"] for row in rows], **PROTOCOL["intervals"])
-    found = "needs two seeds" if interval is None else " to ".join(number(each) for each in interval)
+    interval = _interval(rows, null)
+    found = "needs two seeds" if interval is None else _words(interval)
     return Prediction(f"{said}, by an interval over seeds above 0", found, interval is not None and interval[0] > 0)
+
+
+def _interval(rows, null):
+    """Interval over seeds of how much the error is below that of a null; None with one seed."""
+    ahead = [null(row) - row["relative_l2"] for row in rows]
+    return cluster_interval(ahead, [row["seed"] for row in rows], **PROTOCOL["intervals"])
+
+
+def _words(interval):
+    return " to ".join(number(each) for each in interval)
 
 
 @with_output
@@ -211,6 +231,8 @@ def main(
         console.print(table)
     if cell == "naud":
         say_predictions("bursts", judge(rows), console)
+        for sentence in differences(rows):
+            console.print(sentence, highlight=False)
     say_written(folder, console, interrupted)
     return INTERRUPTED if interrupted else DONE
 

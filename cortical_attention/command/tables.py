@@ -14,7 +14,7 @@ from cortical_attention.trials.batch import SCHEMA_VERSION
 
 DISCUSSION = "docs/decisions/0018-predictions-that-failed.md"
 DISCUSSED = (
-    "attribution", "averaging", "best_attention", "bursts", "crutches", "division", "error_over_time", "ladder",
+    "attribution", "averaging", "best_attention", "crutches", "division", "error_over_time", "ladder",
     "multipliers", "onset", "physiology", "robustness", "shunt_noise",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
