@@ -18,6 +18,7 @@ from cortical_attention.wiring.values import SILENT
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
+EARLY = 1.5  # chosen: the first half of a window may be off by so much more, since the mean shares it with the rest
 GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
     1e-100,
@@ -33,7 +34,8 @@ class Settled(NamedTuple):
     settled : ndarray of bool
     drift, drift_tolerance : ndarray
         Distance (L2) of the output in the last quarter of the window from that in the quarter before, and what it may be;
-        in spikes, whose answer is a mean over the window, from that in the farthest of all quarters.
+        in spikes, whose answer is a mean over the window, also from that in the first two quarters, which may differ by
+        `EARLY` times as much if the circuit had the settling time of its form.
     sum_error, sum_tolerance : ndarray
         Distance from one of the attention of the head and token that misses its tolerance most, and that tolerance. The
         distance is 0 without normalisation, and where the fixed point of the normaliser is not a sum of one.
@@ -72,8 +74,7 @@ def judge(plan, run, form, cells):
     read = [window_values(run, form, quarter) for quarter in quarters]
     *before, after = (plan.read(plan.output, each) for each in read[0 if form.spikes else 2 :])
     counted = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
-    drift = np.max([_norm(after - each) for each in before], axis=0)
-    drift_tolerance = np.maximum(_relative(run, form) * _norm(after), counted)
+    drift, drift_tolerance = _drift(before, after, np.maximum(_relative(run, form) * _norm(after), counted), plan, form)
     error, tolerance, silent = _attention_sums(plan, run, form, cells)
     with np.errstate(invalid="ignore"):
         missed = np.where(error > 0, error / np.where(error > 0, tolerance, 1), 0)
@@ -146,6 +147,23 @@ def window_values(run, form, windows):
         If the run was interrupted before the last of these phases.
     """
     return {name: signals_of(form).within(values, windows) for name, values in run.values.items()}
+
+
+def _drift(before, after, tolerance, plan, form):
+    """Drift and its tolerance (batch,), from the outputs of quarters: that before the last one, unless an earlier one is
+    farther from the last than it may be."""
+    *early, last = (_norm(after - each) for each in before)
+    if not early:
+        return last, tolerance
+    early, allowed = np.max(early, axis=0), tolerance * (EARLY if _had_time(plan.protocol, form) else 1)
+    moved = ~(early <= allowed)
+    return np.where(moved, early, last), np.where(moved, allowed, tolerance)
+
+
+def _had_time(protocol, form):
+    """Whether every window begins as long after what came before it as the form takes to settle."""
+    spans = [each.stop - each.start for each in protocol.epochs if each.name == "settle"]
+    return min(spans, default=0) >= float(form.settle) - float(protocol.phase)
 
 
 def _norm(values):
