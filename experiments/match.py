@@ -183,6 +183,7 @@ def draw_curves(results, drawn):
         for k, (form, compared) in enumerate(results.items()):
             curves = curves_of(compared, drawn)
             if curves:
+                left.set_title(f"answers read for {curves[0][0]:.2g} s each", fontsize="medium")
                 left.plot(curves[0], curves[1], "o-", color=CYCLE[k], label=f"{form} form")
                 right.plot(curves[0], curves[2], "o-", color=CYCLE[k])
         compared = next(iter(results.values()))
@@ -200,6 +201,9 @@ def draw_curves(results, drawn):
     return figure
 
 
+BY_DESIGN = "relative L2 by design, median"  # a row of the table where there are replicas
+
+
 def _print(result, results, console):
     table = Table("", *(f"{form} form" for form in result), title="images matched by example")
     rows = {
@@ -210,18 +214,23 @@ def _print(result, results, console):
         "the algebra's answer": lambda each: per_cent(each["same_answer"]),
         "attention on the right examples": lambda each: number(each["attention_on_match"]),
         "relative L2, median": lambda each: per_cent(each["relative_l2"]),
-        "relative L2 by design, median": lambda each: per_cent(each["relative_l2_by_design"]),
+        BY_DESIGN: lambda each: per_cent(each["relative_l2_by_design"]),
         "relative L2, largest": lambda each: per_cent(each["relative_l2_largest"]),
         "skill over the best null, median": lambda each: number(each["skill"]),
         "queries identified": lambda each: per_cent(each["query_identification"]),
         "settled": lambda each: f"{each['settled']} of {each['sequences']}",
         "wall time (s)": lambda each: number(each["wall_s"]),
     }
+    if all(each["relative_l2_by_design"] is None for each in result.values()):
+        del rows[BY_DESIGN]
     for name, cell in rows.items():
         table.add_row(name, *(cell(each) for each in result.values()))
     console.print(table)
     for form, compared in results.items():
         console.print(f"{form} form, first sequence: {'; '.join(judgement(compared[0].report))}", highlight=False)
+        for k, each in enumerate(compared[1:], 2):
+            if not each.report["settled"]:
+                console.print(f"{form} form, sequence {k}: {'; '.join(judgement(each.report))}", highlight=False)
 
 
 def _write(compared, options, case, drawn, folder):

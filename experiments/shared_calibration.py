@@ -1,7 +1,7 @@
 """One calibration for many blocks: what it costs beside one for each.
 
-Question: the currents and unit rates of a circuit are set on calibration sequences of its own block. How much larger is its
-error if they are set once for all the blocks of a size and sharpness, on the sequences of all of them?
+Question: how much larger is the error of a circuit whose currents and unit rates are set once for all the blocks of a
+size and sharpness, on calibration sequences of all of them, than that of a circuit that is set on those of its own block?
 
 Prediction: written before the run, after a static model of other code that left 6.2, 7.4 and 10.2 per cent at scales 1,
 2 and 3 with one map for all blocks. The median ratio of both errors, over the sizes and scales that run, is at most

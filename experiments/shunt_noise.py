@@ -1,7 +1,7 @@
 """Why a leaky normaliser needs more cells where cells are noisy: division by an inhibition that fluctuates.
 
 Question: a summing interneuron without an integrator (`--normaliser plausible`) divides idealised spikes well and adaptive
-cells badly. Do its cells miss the value that their drives ask for, or does the division?
+cells badly: do its cells miss the value that their drives ask for, or does the division?
 
 Prediction: written after a first run on other weights. The interneurons hold what their drives ask for, within 10 %, in both
 forms. But L2/3 cells divide by the momentary shunt, whose mean reciprocal exceeds the reciprocal of its mean by the square

@@ -147,7 +147,7 @@ def _number(value):
 def _draw_error_over_time(panel, times, errors, null_errors, rounding):
     times = np.empty(0) if times is None else magnitude(times, "s")
     errors = _positive("error over time", errors, times.size)
-    panel.set(xlabel="measured time (s)", ylabel="relative L2", title="Error over time")
+    panel.set(xlabel="measured time (s)", ylabel="relative L2", title="Error of the mean until then")
     if not np.isfinite(errors).any():
         panel.text(
             0.5, 0.5, "no error above zero", transform=panel.transAxes, ha="center", va="center", color="#555555"
