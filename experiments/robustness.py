@@ -230,7 +230,7 @@ def main(
     given = {"seeds": seeds, "target": target, "seed": seed}
     folder, swept = output.folder("robustness", given), Swept({}, {}, interrupted)
     content = output.provenance(given, {"first": seed})
-    figure = draw(rows) if rows else None
+    figure = draw(rows) if any(row["kind"] in AXES for row in rows) else None
     output.report("robustness", folder, swept.result(rows), figure, content, _table(rows), judge(rows))
     return status_of(swept, [])
 

@@ -84,7 +84,7 @@ def judge(plan, run, form, cells):
     ends = (
         _runs_away(plan, read, form),
         _below_zero(plan, read[3], form, _relative(run, form)),
-        _unresolved(plan, run, form, cells, counted),
+        _unresolved(plan, run, form, cells, 0 if _had_time(plan.protocol, form) else counted),
         beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
     reason = reasons(found, *ends)
@@ -279,11 +279,11 @@ def _without_drive(total, gain, plan, run, measured):
     return plan.read(total, measured | {total.population: undivided}) == 0
 
 
-def _unresolved(plan, run, form, cells, counted):
+def _unresolved(plan, run, form, cells, hidden):
     """By input: what spikes do not resolve, though there is something to be told; empty if they do, and in rates.
 
     An answer is resolved if its norm is more than `SPIKES` times what counting would make of zeros (so that counting costs
-    less than a sixth of it) and exceeds `counted`, the drift that its spikes could hide; a population if it sends any spike
+    less than a sixth of it) and exceeds `hidden`, a drift that its spikes would not show; a population if it sends any spike
     in the window. Where the rule of the cells asks for exactly zero, silence is the right answer.
     """
     found = [""] * _n_input(plan)
@@ -302,7 +302,7 @@ def _unresolved(plan, run, form, cells, counted):
             found[b] = f"{name} is driven but sends no spike: raise its unit rate or the window"
     answer = plan.read(plan.output, measured)
     norm = _norm(answer)
-    resolution = np.maximum(SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2))), counted)
+    resolution = np.maximum(SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2))), hidden)
     asked = asked_of(plan, exact, plan.output.population, windows, run.unit_rates)
     driven = asked is not None and (_of_input(plan, asked) != 0).any(axis=1)
     for b in np.flatnonzero((norm <= resolution) & driven):
