@@ -121,7 +121,7 @@ def _fitted(frame):
     formula, sd = "y ~ 0 + setting", dict.fromkeys(("weights", "sequences", "noise"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a variance that is estimated as zero lies at the end of its range
-        if not names:
+        if not names or n_weights == frame["setting"].nunique():  # nothing to tell weight sets from settings by
             fit = _statsmodels().ols(formula, frame).fit()
             return fit.params.to_numpy(), fit.cov_params().to_numpy(), sd
         inner = {"sequence": "0 + C(sequence)"} if len(names) == 2 else None
