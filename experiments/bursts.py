@@ -216,15 +216,17 @@ def main(
     every = suite_cases() if inputs == INPUTS[0] else development()
     chosen = [case for case in every if max(reference_of(case, "elu+1").attention.kappa.shape) <= tokens]
     with output.progress("two-compartment cells") as report:
+        surface = Stage("", kind, "burst", 1, second).surface
         rows, interrupted = run(chosen, stages, range(seed, seed + seeds), report)
-    folder, surface = output.folder("bursts", given), Stage("", kind, "burst", 1, second).surface
+    if not rows:
+        raise KeyboardInterrupt
+    folder = output.folder("bursts", given)
     parts = {name: factors(surface.rates[name]) for name in READOUTS}
     result = jsonable({"schema_version": 1, "cell": parts, "rows": rows, "interrupted": interrupted})
     write_json(folder / "bursts.json", result)
     content = output.provenance(given, {"first": seed})
     write_json(folder / "run.json", content)
-    if rows:
-        save(draw(surface, rows), folder / "bursts.png")
+    save(draw(surface, rows), folder / "bursts.png")
     if output.json:
         print(json.dumps(result))
     for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):

@@ -183,8 +183,9 @@ def draw_curves(results, drawn):
         for k, (form, compared) in enumerate(results.items()):
             curves = curves_of(compared, drawn)
             if curves:
-                left.set_title(f"answers read for {curves[0][0]:.2g} s each", fontsize="medium")
-                left.plot(curves[0], curves[1], "o-", color=CYCLE[k], label=f"{form} form")
+                left.plot(
+                    curves[0], curves[1], "o-", color=CYCLE[k], label=f"{form} form, in phases of {curves[0][0]:.3g} s"
+                )
                 right.plot(curves[0], curves[2], "o-", color=CYCLE[k])
         compared = next(iter(results.values()))
         null = min(

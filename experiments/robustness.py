@@ -195,7 +195,7 @@ def draw(rows):
 
 def _table(rows):
     table = Table(
-        Column("disorder", no_wrap=True), Column("level", no_wrap=True), "median error", "largest", "queries identified",
+        Column("disorder", no_wrap=True), "level", "median error", "largest", "queries identified",
         title="disorder in ideal rates",
     )  # fmt: skip
     for kind in KINDS:

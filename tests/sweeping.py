@@ -66,15 +66,8 @@ class Sweeps:
     def start(self, *words, root=ROOT):
         """A sweep, running, of the code below a folder."""
         Path("tiny.py").write_text(TINY, encoding="utf-8")
-        command = [
-            sys.executable,
-            "-c",
-            DRIVER,
-            "sweep",
-            "tiny",
-            "--quiet",
-            *map(str, words),
-        ]  # no progress, however slow
+        quiet = "--quiet"  # a slow machine prints what a fast one does
+        command = [sys.executable, "-c", DRIVER, "sweep", "tiny", quiet, *map(str, words)]
         environment = os.environ | {"PYTHONPATH": str(root)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.processes.append(subprocess.Popen(command, env=environment, **pipes))

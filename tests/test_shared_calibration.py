@@ -42,6 +42,13 @@ def test_the_ratio_is_that_of_the_same_sequence(times, held):
     assert prediction.held == held
 
 
+def test_an_interrupted_run_with_one_weight_set_is_summarised_without_an_interval():
+    rows = [row for row in rows_with(1.1) if row["weights"] == 0 and row["setting"] == "n4 scale 1"]
+    for each in experiment.summarise(rows):
+        assert each["times_interval"] == [None, None]
+    assert not any(each.held for each in experiment.judge(experiment.summarise(rows)))
+
+
 def test_both_circuits_answer_the_same_sequences(monkeypatch):
     """On a window of a fifth of a second: the calibrations differ, since the second block asks for other rates."""
     seen = []
