@@ -232,7 +232,7 @@ def main(
     for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):
         console.print(table)
     if cell == "naud":
-        say_predictions("bursts", judge(rows), console)
+        say_predictions("bursts", judge(rows), console, interrupted)
         for sentence in differences(rows):
             console.print(sentence, highlight=False)
     say_written(folder, console, interrupted)

@@ -233,8 +233,9 @@ def _predictions(asked, summary):
             figure = "query_identification" if name == "identified" else name
             measured, interval = summary[figure][window], summary["intervals"][figure][window]
             held = measured <= asked[name] if name == "relative_l2" else measured >= asked[name]
-            said = per_cent(measured) + (f" ({' to '.join(map(per_cent, interval))})" if interval else "")
-            yield Prediction(f"{where}, {when}: {words} {per_cent(asked[name])}", said, held)
+            over = "weight sets" if summary["weights"] > 1 else "sequences"
+            said = f" ({' to '.join(map(per_cent, interval))} over {over})" if interval else ""
+            yield Prediction(f"{where}, {when}: {words} {per_cent(asked[name])}", per_cent(measured) + said, held)
 
 
 # Figure
@@ -315,7 +316,7 @@ def _tables(summaries):
 
 def _table(group, summaries):
     table = Table(
-        Column("normaliser", no_wrap=True), "cells", Column("after", no_wrap=True), *map(str, STARTS), "kappa", "queries",
+        Column("normaliser", no_wrap=True), "cells", Column("after", no_wrap=True), *map(str, STARTS), "kappa", "query",
         "beyond",
         title=f"{group[0]} cells, {group[1]} synapses, {group[2]}: median relative L2 (%) in windows of {LENGTH} ms, from "
         f"(ms); best null {100 * summaries[0]['best_null']:.1f}; in the last window relative L2 of the attention and "

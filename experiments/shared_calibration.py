@@ -31,7 +31,7 @@ from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
 from cortical_attention.readout import mixed
-from cortical_attention.readout.formats import number, per_cent, whole_per_cent
+from cortical_attention.readout.formats import number
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.batch import Prediction, ask, collected
 from cortical_attention.trials.calibration import calibrate_cases
@@ -182,12 +182,12 @@ def draw(rows):
 def _table(summaries):
     table = Table(
         *(Column(name, no_wrap=True) for name in ("form", "setting", "own", "shared", "times (95 %)", "settled")),
-        title="one calibration for each block, and one for all: median relative L2 / queries identified",
+        title="one calibration for each block, and one for all: median relative L2 / queries identified (%)",
         box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True,
     )  # fmt: skip
     for each in summaries:
         both = [each[name] for name in (OWN, SHARED)]
-        shown = (f"{per_cent(one['relative_l2'])} / {whole_per_cent(one['query_identification'])}" for one in both)
+        shown = (f"{100 * one['relative_l2']:.2f} / {100 * one['query_identification']:.0f}" for one in both)
         settled, answers = (sum(one[key] for one in both) for key in ("settled", "answers"))
         table.add_row(each["form"], each["setting"], *shown, _times(each), f"{settled}/{answers}")
     return table

@@ -22,7 +22,7 @@ FIELDS = AGREEMENT | {"schema_version", "settled", "peak_rate_hz", "form", "wiri
 RUN_FILES = {"case.npz", "calibration.json", "run.json", "recording.h5", "raster.png"}  # written before a run is judged
 ARRAYS = ("output.npy", "attention.npy", "reference.npy", "reference_attention.npy")
 BRIEF = ("--target", "numpy", "--settle", "0.02", "--duration", "0.04")  # does not settle
-QUICK = ("--target", "numpy", "--settle", "1.5", "--duration", "0.1")  # settles
+QUICK = ("--target", "numpy", "--settle", "1.7", "--duration", "0.1")  # settles
 PATIENCE = 300  # s; chosen: that long, a process of a test does not take on any machine unless it hangs
 NUMBERS = ("--duration", "--settle", "--dt", "--unit-rate")
 

@@ -1,5 +1,6 @@
 """Interrupted is what somebody stopped, however short the steps are; and whatever somebody stopped, on every target."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -76,15 +77,19 @@ def test_a_stop_between_two_steps_is_an_interruption():
 
 
 @needs_compiler
-def test_a_compiled_program_that_is_stopped_was_interrupted(monkeypatch):
-    """The signal reaches the program alone, which ends as if it were done."""
+@pytest.mark.parametrize("alone", ["program", "python"])
+def test_a_compiled_program_that_is_stopped_was_interrupted(alone, monkeypatch):
+    """The signal reaches the program alone, which ends as if it were done, or Python alone, which passes it on."""
+    start = subprocess.Popen
 
-    def call(command, **more):
-        program = subprocess.Popen(command, **more)
-        threading.Timer(0.5, program.send_signal, [signal.SIGINT]).start()
-        return program.wait()
+    def popen(command, **more):
+        program = start(command, **more)
+        if command == ["./main", *command[1:]]:
+            to = program.pid if alone == "program" else os.getpid()
+            threading.Timer(0.5, os.kill, [to, signal.SIGINT]).start()
+        return program
 
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     interrupted, t_stop, readings, _ = step(1000 * second, 1 * ms, "cpp", n_cell=5000)
     assert interrupted is True
     assert 0 < t_stop < 2000

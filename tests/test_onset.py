@@ -86,6 +86,7 @@ def summary(**more):
         "cells": 32,
         "task": "scale 2",
         "half": "onset",
+        "weights": 5,
         "intervals": {name: [(0.005, 1.0)] * 5 for name in good},
     }
     return {**setting, **good, **more}
@@ -114,7 +115,9 @@ def test_intervals_are_over_weight_sets_or_over_the_sequences_of_a_single_one():
     ((low, high),) = onset.intervals_of(rows, "relative_l2")
     assert low < 0.02 < high
     (said, _) = (each.measured for each in onset.judge([summary()]))
-    assert said == "1.00 % (0.50 % to 100.00 %)"
+    (one, _) = (each.measured for each in onset.judge([summary(weights=1)]))
+    assert one.endswith("over sequences)")
+    assert said == "1.00 % (0.50 % to 100.00 % over weight sets)"
 
 
 def test_the_command_writes_its_result(tmp_path):

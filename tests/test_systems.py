@@ -25,7 +25,7 @@ from tests.command import AGREEMENT, BRIEF, QUICK, RUN_FILES, check_refused, sav
 from tests.command import run as command
 
 SMALL = {"n_head": 1, "d_model": 3, "d_key": 2, "d_value": 2}
-SHORT = {"target": "numpy", "settle": 1.5, "duration": 0.1}  # as QUICK
+SHORT = {"target": "numpy", "settle": 1.7, "duration": 0.1}  # as QUICK
 
 
 @pytest.fixture(autouse=True)

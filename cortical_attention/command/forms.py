@@ -95,6 +95,6 @@ def conclude(experiment, result, show, predictions, status, folder, output):
     if output.json:
         print(json.dumps(result))
     show(output.console)
-    say_predictions(experiment, predictions, output.console)
+    say_predictions(experiment, predictions, output.console, status == INTERRUPTED)
     say_written(folder, output.console, status == INTERRUPTED)
     return status

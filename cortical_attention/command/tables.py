@@ -122,8 +122,12 @@ def _advice(report):
     return f"; the largest value of the case is {largest:.2g}: smaller values may settle"
 
 
-def say_predictions(experiment, predictions, console):
-    """Print every prediction of an experiment beside its measurement, and where those that are missed are discussed."""
+def say_predictions(experiment, predictions, console, interrupted=False):
+    """Print every prediction of an experiment beside its measurement, and where those that are missed are discussed; of an
+    interrupted one that they were not judged, since they are about all of its inputs."""
+    if interrupted and predictions:
+        console.print("predictions are about all inputs and were not judged", highlight=False)
+        return
     for each in predictions:
         verdict = "held" if each.held else "missed"
         console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
@@ -136,7 +140,7 @@ def say(experiment, result, table, predictions, folder, console, as_json):
     if as_json:
         print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
     console.print(table)
-    say_predictions(experiment, predictions, console)
+    say_predictions(experiment, predictions, console, result["interrupted"])
     for label, sentence in result.get("failed", {}).items():
         console.print(f"failed: {label}: {sentence}", highlight=False)
     say_written(folder, console, result["interrupted"])

@@ -10,11 +10,13 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
+from unittest import mock
 
 import brian2
 from brian2 import Network, get_logger
@@ -149,7 +151,8 @@ class Compiled(CPPStandaloneDevice):
     def run(self, *arguments, **options):
         """Run the program."""
         try:
-            super().run(*arguments, **options)
+            with mock.patch.object(subprocess, "call", _call):
+                super().run(*arguments, **options)
         except PermissionError as error:
             raise RunError(
                 f"the target cpp failed: its program cannot be run in {self.project_dir}; set TMPDIR to a folder in which "
@@ -159,6 +162,19 @@ class Compiled(CPPStandaloneDevice):
             if Network._globally_stopped:  # before the program had taken hold of the interruption
                 raise KeyboardInterrupt from error
             raise RunError("the target cpp failed: its program was compiled, but the run failed") from error
+
+
+def _call(command, **options):
+    """Exit status of a command, as `subprocess.call`; an interruption that reaches this process alone is passed on to it."""
+    passed = False
+    with subprocess.Popen(command, **options) as program:
+        while program.poll() is None:
+            if Network._globally_stopped and not passed:
+                program.send_signal(signal.SIGINT)
+                passed = True
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(0.1)
+    return program.returncode
 
 
 def tested():

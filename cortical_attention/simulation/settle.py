@@ -18,6 +18,7 @@ from cortical_attention.wiring.values import SILENT
 RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
+RIPPLE = 5e-3  # chosen: the ripple of synaptic currents biases a product by 0.1 to 0.2 %, however long the window
 EARLY = 1.5  # chosen: the first half of a window may be off by so much more, since the mean shares it with the rest
 GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
@@ -74,6 +75,9 @@ def judge(plan, run, form, cells):
     read = [window_values(run, form, quarter) for quarter in quarters]
     *before, after = (plan.read(plan.output, each) for each in read[0 if form.spikes else 2 :])
     counted = _largest_norm(2 * _variance(plan.output, plan, run, form, quarters[3], cells))
+    # the less time there was, the less of a drift may be hidden by spikes
+    lacking = _short_of_time(plan.protocol, form)
+    hidden = SPIKES * lacking * counted if lacking else 0
     drift, drift_tolerance = _drift(before, after, np.maximum(_relative(run, form) * _norm(after), counted), plan, form)
     error, tolerance, silent = _attention_sums(plan, run, form, cells)
     with np.errstate(invalid="ignore"):
@@ -84,7 +88,7 @@ def judge(plan, run, form, cells):
     ends = (
         _runs_away(plan, read, form),
         _below_zero(plan, read[3], form, _relative(run, form)),
-        _unresolved(plan, run, form, cells, 0 if _had_time(plan.protocol, form) else counted),
+        _unresolved(plan, run, form, cells, hidden),
         beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
     reason = reasons(found, *ends)
@@ -155,15 +159,16 @@ def _drift(before, after, tolerance, plan, form):
     *early, last = (_norm(after - each) for each in before)
     if not early:
         return last, tolerance
-    early, allowed = np.max(early, axis=0), tolerance * (EARLY if _had_time(plan.protocol, form) else 1)
+    early, allowed = np.max(early, axis=0), tolerance * (1 if _short_of_time(plan.protocol, form) else EARLY)
     moved = ~(early <= allowed)
     return np.where(moved, early, last), np.where(moved, allowed, tolerance)
 
 
-def _had_time(protocol, form):
-    """Whether every window begins as long after what came before it as the form takes to settle."""
+def _short_of_time(protocol, form):
+    """Share of the settling time of the form that the shortest time before a window lacks."""
     spans = [each.stop - each.start for each in protocol.epochs if each.name == "settle"]
-    return min(spans, default=0) >= float(form.settle) - float(protocol.phase)
+    missing = float(form.settle) - min(spans, default=0)
+    return missing / float(form.settle) if missing > float(protocol.phase) else 0
 
 
 def _norm(values):
@@ -189,16 +194,19 @@ def _largest_norm(variance):
 def _variance(reading, plan, run, form, windows, cells):
     """Variance of a reading of the values over windows: by counting, or, where cells are not regular, from how much it
     changes from one pair of phases to the next (half of the mean square of successive differences, von Neumann 1941).
-    Pairs, since slow synapses make a phase resemble the one before."""
+    Pairs, since slow synapses make a phase resemble the one before; and of the later half alone where the circuit had less
+    than the settling time of its form, since what is still on its way is no noise."""
     if not form.spikes:
         return np.zeros_like(plan.read(reading, window_values(run, form, windows)))
     if form.regular:
         return plan.read(reading, spike_variance(plan, run, windows, cells))
-    every = plan.protocol.windows
-    pairs = [
-        plan.read(reading, window_values(run, form, every[:, [k, k + 1]])) for k in range(0, every.shape[1] - 1, 2)
-    ]
-    return np.mean(np.diff(np.array(pairs), axis=0) ** 2, axis=0) / windows.shape[1]
+    every, together = plan.protocol.windows, 2
+    if _short_of_time(plan.protocol, form):
+        every = every[:, every.shape[1] // 2 :]
+        together = min(2, every.shape[1] // 2)
+    starts = range(0, every.shape[1] - together + 1, together)
+    means = [plan.read(reading, window_values(run, form, every[:, k : k + together])) for k in starts]
+    return np.mean(np.diff(np.array(means), axis=0) ** 2, axis=0) * together / 2 / windows.shape[1]
 
 
 def _runs_away(plan, read, form):
@@ -249,15 +257,18 @@ def _attention_sum(total, gain, plan, run, form, cells):
 
     The distance is zero where the fixed point of the normaliser is not a sum of one (`Plan.exact`).
     In spikes the sum is right to one spike of each cell that is summed, and to the relative error that one spike of the
-    interneuron makes in what it divides by; in a form with noise, to what that makes of both.
+    interneuron makes in what it divides by, and to `RIPPLE`; in a form with noise, to what that makes of both, which a head
+    and token alone tells from few differences, so that it is taken to be no less than on average over all of them.
     """
     windows = plan.protocol.windows
     measured, relative = window_values(run, form, windows), _relative(run, form)
     attention = plan.read(total, measured)
     silent = _without_drive(total, gain, plan, run, measured) & (attention <= relative)
     counted = _variance(total, plan, run, form, windows, cells)
+    if not form.regular:
+        counted = np.maximum(counted, counted.mean(axis=(-2, -1), keepdims=True))
     divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
-    tolerance = np.maximum(relative, SUMS * np.sqrt(counted + divided**2))
+    tolerance = np.maximum(RIPPLE if form.spikes else relative, SUMS * np.sqrt(counted + divided**2))
     return np.where(silent | (not plan.exact), 0, np.abs(attention - 1)), tolerance, silent
 
 
@@ -283,8 +294,8 @@ def _unresolved(plan, run, form, cells, hidden):
     """By input: what spikes do not resolve, though there is something to be told; empty if they do, and in rates.
 
     An answer is resolved if its norm is more than `SPIKES` times what counting would make of zeros (so that counting costs
-    less than a sixth of it) and exceeds `hidden`, a drift that its spikes would not show; a population if it sends any spike
-    in the window. Where the rule of the cells asks for exactly zero, silence is the right answer.
+    less than a sixth of it) and exceeds `hidden`, what its spikes would not show of its drift; a population if it sends any
+    spike in the window. Where the rule of the cells asks for exactly zero, silence is the right answer.
     """
     found = [""] * _n_input(plan)
     if not form.spikes:
@@ -302,13 +313,19 @@ def _unresolved(plan, run, form, cells, hidden):
             found[b] = f"{name} is driven but sends no spike: raise its unit rate or the window"
     answer = plan.read(plan.output, measured)
     norm = _norm(answer)
+    hidden = np.broadcast_to(hidden, norm.shape)
     resolution = np.maximum(SPIKES * np.sqrt(_of_nothing(plan, run, form, cells).sum(axis=(1, 2))), hidden)
     asked = asked_of(plan, exact, plan.output.population, windows, run.unit_rates)
     driven = asked is not None and (_of_input(plan, asked) != 0).any(axis=1)
     for b in np.flatnonzero((norm <= resolution) & driven):
+        when, what = (
+            ("with so short a settling time ", "the settling time")
+            if hidden[b] == resolution[b]
+            else ("", "its unit rate")
+        )
         found[b] = (
-            f"the answer is {norm[b]:.2g}, and the spikes of {plan.output.population} resolve {resolution[b]:.2g}: "
-            "raise its unit rate or the window"
+            f"the answer is {norm[b]:.2g}, and {when}the spikes of {plan.output.population} resolve {resolution[b]:.2g}: "
+            f"raise {what} or the window"
         )
     return found
 
