@@ -146,7 +146,9 @@ def _slope(rows, figure, words, name, expected):
 def draw(rows, form):
     """Error against time, a line for each case and number of cells."""
     names, expected = list(dict.fromkeys(row["case"] for row in rows)), SLOPES[form]["seconds"]
-    largest = 1.2 * max(row["relative_l2"] for row in rows)
+    every = [row["relative_l2"] for row in rows]
+    frame = 0.8 * min(every), 1.3 * max(every)
+    inside = [each for each in TICKS if frame[0] <= each <= frame[1]]
     with style():
         figure = new_figure(4.2, width=10.0)
         for panel, case in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
@@ -159,14 +161,19 @@ def draw(rows, form):
                     label=f"{cells} {'cell' if cells == 1 else 'cells'} per value",
                     **look,
                 )
-            falling = largest * (np.array(SECONDS) / SECONDS[0]) ** expected
+            long = [row for row in rows if (row["case"], row["write"]) == (case, LONG)]
+            if long:
+                shown = [row["seconds"] for row in long], [row["relative_l2"] for row in long]
+                label = f"{long[0]['cells']} cell, {LONG:g} s of writing"
+                panel.plot(*shown, "--", label=label, color=CYCLE[0], marker=MARKERS[0], fillstyle="none")
+            falling = max(errors) * (np.array(SECONDS) / SECONDS[0]) ** expected
             panel.plot(SECONDS, falling, ":", color="#777777", label="1 / T" if expected == -1 else "1 / sqrt(T)")
-            panel.set(xscale="log", yscale="log", xlabel="measured time (s)", title=case)
+            panel.set(xscale="log", yscale="log", ylim=frame, xlabel="measured time (s)", title=case)
             panel.set_xticks(SECONDS, [f"{each:g}" for each in SECONDS], minor=False)
             panel.minorticks_off()
-            panel.set_yticks(TICKS, [f"{100 * each:g} %" for each in TICKS])
+            panel.set_yticks(inside, [f"{100 * each:g} %" for each in inside])
         figure.axes[0].set_ylabel("relative L2 error")
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure
 
 
