@@ -26,7 +26,7 @@ from benchmarks.figures import QUANTITIES, curves
 from benchmarks.point import FORMS, Size
 from cortical_attention.readout.files import replacing
 from cortical_attention.readout.provenance import git_state, processor, versions
-from cortical_attention.trials.systems import SYSTEMS
+from cortical_attention.trials.systems import LINEAR
 
 BASE = Size(n=33, d=16, head=1, batch=1)
 SIZES = {"n": (8, 16, 33, 66, 132), "d": (8, 16, 32, 64), "head": (1, 2, 4), "batch": (1, 2, 4)}
@@ -132,7 +132,7 @@ def table_of(lines):
 def main(
     out: Annotated[Path, typer.Option(help="JSON file; the figure lies beside it.")],
     axes: Annotated[str, typer.Option(help="Sizes that are varied, with commas between.")] = ",".join(SIZES),
-    wirings: Annotated[str, typer.Option(help="mask, memory.")] = ",".join(SYSTEMS),
+    wirings: Annotated[str, typer.Option(help="mask, memory.")] = ",".join(LINEAR),
     forms: Annotated[str, typer.Option(help="rate, spiking.")] = ",".join(FORMS),
     largest: Annotated[int, typer.Option(help="Largest number of tokens.")] = HIGHEST,
     rounds: Annotated[int, typer.Option(help="Runs of each size, of which the fastest is kept.")] = 1,
@@ -141,7 +141,7 @@ def main(
     out.parent.mkdir(parents=True, exist_ok=True)
     console, found, more = Console(), [], git_state(Path(__file__).parent)
     asked = axes.split(","), wirings.split(","), forms.split(",")
-    for names, known in zip(asked, (SIZES, SYSTEMS, FORMS), strict=True):
+    for names, known in zip(asked, (SIZES, LINEAR, FORMS), strict=True):
         if not set(names) <= set(known):
             raise typer.BadParameter(f"choose from {', '.join(known)}")
     with tempfile.TemporaryDirectory() as cache:

@@ -63,17 +63,17 @@ def mask_wiring(
     the macrocolumn is silent and its output zero.
     """
     tokens, context = shown(tokens, tokens if context is None else context, mask)
-    sizes = _sizes(W_Q, W_V, tokens, context)
+    sizes = sizes_of(W_Q, W_V, tokens, context)
     gate = None if mask is None else np.asarray(mask, dtype=float)[None, None, :, :, None]
     superficial = Population(
         "superficial", SUPERFICIAL, axes_of(sizes, "head", "token", "context", "key"),
         kernels={"basal": kernel, "apical": kernel},
-        inputs=given(basal=_on_grid(b_Q), apical=_on_grid(b_K), gate=gate),
+        inputs=given(basal=on_grid(b_Q), apical=on_grid(b_K), gate=gate),
     )  # fmt: skip
-    protocol = _protocol(times)
-    populations = {**_nuclei(sizes, tokens, context), **_layer_5(sizes, b_V), "superficial": superficial}
+    protocol = protocol_of(times)
+    populations = {**nuclei(sizes, tokens, context), **layer_5(sizes, b_V), "superficial": superficial}
     projections = [
-        *_key_and_query("superficial", W_Q, W_K),
+        *key_and_query("superficial", W_Q, W_K),
         Projection("matrix", "intratelencephalic.basal", "jm, hvm -> hijv", W_V),  # layer 5a
         _attention_to_value(A),
         Projection("intratelencephalic", "pyramidal_tract.soma", "hijv -> hiv", like_signs=True),
@@ -95,7 +95,7 @@ ATTENTION = Reading("superficial", sum=("key",))  # kappa, as the L2/3 cells car
 ATTENTION_SUM = Reading("superficial", sum=("context", "key"))
 
 
-def _sizes(W_Q, W_V, tokens, context):
+def sizes_of(W_Q, W_V, tokens, context):
     """Axes by kind."""
     n_head, d_key, d_model = W_Q.shape
     return {
@@ -108,7 +108,7 @@ def _sizes(W_Q, W_V, tokens, context):
     }
 
 
-def _nuclei(sizes, tokens, context):
+def nuclei(sizes, tokens, context):
     """First-order nuclei, which represent the sequences, and the higher-order nucleus, which represents the answer."""
     return named(
         Population("core", CORE, axes_of(sizes, "token", "model"), signed="soma", inputs={"soma": tokens}),
@@ -117,22 +117,22 @@ def _nuclei(sizes, tokens, context):
     )
 
 
-def _layer_5(sizes, b_V):
+def layer_5(sizes, b_V):
     """L5 IT cells, which represent attention-modulated values, and L5 PT cells, which sum them."""
     grid = axes_of(sizes, "head", "token", "context", "value")
-    inputs = given(basal=_on_grid(b_V))
+    inputs = given(basal=on_grid(b_V))
     return named(
         Population("intratelencephalic", INTRATELENCEPHALIC, grid, signed="basal", inputs=inputs),
         Population("pyramidal_tract", PYRAMIDAL_TRACT, axes_of(sizes, "head", "token", "value"), signed="soma"),
     )
 
 
-def _on_grid(bias):
+def on_grid(bias):
     """Bias per head and component, repeated for every input, macrocolumn and microcolumn."""
     return None if bias is None else bias[None, :, None, None, :]
 
 
-def _key_and_query(target, W_Q, W_K):
+def key_and_query(target, W_Q, W_K):
     """Core projection to layers 3 and 4, dense and focused; matrix projection to layer 1, diffuse."""
     return [
         Projection("core", f"{target}.basal", "im, hkm -> hijk", W_Q),
@@ -161,7 +161,7 @@ def _divided(sizes, superficial, biases, W_Q, W_K, mask, n_phase):
         letters={"superficial": "hijk"},
         axes=axes_of(sizes, "head", "token", "key"),
         component="hik",
-        drives=tuple(_key_and_query("superficial", W_Q, W_K)),
+        drives=tuple(key_and_query("superficial", W_Q, W_K)),
         query=Projection("core", "{}.basal", "im, hkm -> hik", W_Q),
         biases=given(basal=None if bias is None else bias[None, :, None, :]),
         keys=_open(Projection("keys", "{}", "hjk -> hik"), mask),
@@ -179,7 +179,7 @@ def _open(projection, mask):
     return projection._replace(expression="hjk, ij -> hik", weights=np.asarray(mask, dtype=float))
 
 
-def _protocol(times):
+def protocol_of(times):
     """One window, after settling."""
     phase, n_window, n_settle, _ = phase_of(times)
     return Protocol(phase, n_settle + n_window, np.arange(n_settle, n_settle + n_window)[None])

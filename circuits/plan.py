@@ -47,6 +47,9 @@ class Plan(NamedTuple):
         None without normalisation.
     exact : bool
         Whether that sum is one at the fixed point: a normaliser that leaks comes near it only.
+    restless : bool
+        Whether the ripple of synapses moves what cells stand for from one moment to the next, as noise does: so it is where
+        a dendrite is exponential in what spikes bring. Spike counts then vary by more than one.
     layers : dict of str to dict of str to Reading
         Of a stack: readings by name of layer and by the names above.
     """
@@ -59,6 +62,7 @@ class Plan(NamedTuple):
     attention_sum: Reading | None = None
     gain: Reading | None = None
     exact: bool = True
+    restless: bool = False
     layers: dict = {}
 
     def read(self, reading, values):

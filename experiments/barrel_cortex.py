@@ -35,7 +35,7 @@ from cortical_attention.trials.comparison import compare, plan_of
 from cortical_attention.trials.pictures import NULLS_TITLE, null_series, nulls_of
 from cortical_attention.trials.results import content_of, open_folder
 from cortical_attention.trials.results import write as write_comparison
-from cortical_attention.trials.systems import NULLS, SYSTEMS
+from cortical_attention.trials.systems import LINEAR, NULLS, SYSTEMS
 
 SIZE = 33  # whiskers, and so barrels, of a mouse: Granier & Senn (2025), section 5
 LARGEST = PATCH**2  # components of a patch
@@ -145,7 +145,7 @@ def memory_mb():
 
 @with_output
 def main(
-    wirings: Annotated[str, typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}.")] = ",".join(SYSTEMS),
+    wirings: Annotated[str, typer.Option(help=f"Wirings, comma-separated: {','.join(SYSTEMS)}.")] = ",".join(LINEAR),
     forms: Annotated[str, typer.Option(help="Forms, comma-separated: rate,spiking.")] = ",".join(FORMS),
     size: Annotated[
         int, typer.Option(help="Number of tokens, and of components of a token, a key and a value.")

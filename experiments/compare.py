@@ -1,12 +1,13 @@
 """Simulate a circuit on an attention block of your own, and compare it with the algebra.
 
-Question: given the tokens and weights of an attention block, does the circuit compute linear attention, and what
-is the distance between linear and softmax attention on them?
+Question: given the tokens and weights of an attention block, does the circuit compute linear attention, or, with
+`--attention softmax`, softmax attention, and what is the distance between the two on them?
 
 Prediction: in the rate form the relative L2 error is below 1e-6. In the spiking form it is a few tenths of a per cent to
 2.5 per cent after two seconds, because each count is correct to one spike.
 
-Reference: Granier & Senn (2025), Algorithm 1; the block of the case in `reference.linear_attention`.
+Reference: Granier & Senn (2025), Algorithm 1; the block of the case in `reference.linear_attention` or
+`reference.softmax_attention`.
 
 Run time: seconds in the rate form; ten seconds to a few minutes in spikes.
 """
@@ -36,6 +37,7 @@ CASE = (
 def main(
     case: Annotated[Path, typer.Argument(help=CASE)],
     wiring: o.Wiring = "mask",
+    attention: o.Attention = None,
     form: o.Form = "rate",
     kernel: o.Kernel = "elu+1",
     unnormalised: o.Unnormalised = False,
@@ -60,20 +62,24 @@ def main(
     workers: o.Workers = 0,
     scheduler: o.Scheduler = None,
 ):
-    """Compare a circuit with its algebra, linear attention, on a case."""
+    """Compare a circuit with its algebra, linear or softmax attention, on a case."""
     options = o.check(**locals(), without_reference=True)
     loaded = load(case)
     for notice in loaded.notices:
         output.console.print(f"notice: {notice}", highlight=False)
     if plan:
         planned = plan_of(loaded, options) | {"forecast_relative_l2": foresee(loaded, options, output.console)}
-        return print_plans({f"{wiring} wiring, {form} form": planned}, output.console, output.json)
+        return print_plans({f"{options.system.name} wiring, {form} form": planned}, output.console, output.json)
     output.check()
     reference = reference_for(loaded, options)
     forecast = foresee(loaded, options, output.console)
-    with executor_of(workers, scheduler) as executor, output.progress(f"{wiring} wiring, {form} form") as report:
+    title, about = (
+        f"{options.system.name} wiring, {form} form",
+        (output.about[0], options.system.name, *output.about[2:]),
+    )
+    with executor_of(workers, scheduler) as executor, output.progress(title) as report:
         presented = present(loaded, options, report, executor)
-    folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite, output.about)
+    folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite, about)
     with keeping(folder):
         write_run(presented, options, loaded, folder)
         compared = held(presented, reference, loaded, options, forecast)

@@ -31,7 +31,7 @@ from cortical_attention.trials.batch import Prediction, ask, ask_in_turn, run_js
 from cortical_attention.trials.comparison import describe, reference_of
 from cortical_attention.trials.pictures import NULLS_TITLE, dots, null_series, nulls_of
 from cortical_attention.trials.results import content_of, open_folder
-from cortical_attention.trials.systems import NULLS, SYSTEMS, kernels
+from cortical_attention.trials.systems import LINEAR, NULLS, kernels
 
 # Parameters. Few tokens: the memory wiring hears them one after another. Scale 2: attention far from uniform.
 N_TOKEN, N_CONTEXT = 4, 6
@@ -54,7 +54,7 @@ class Condition(NamedTuple):
 
 
 # Circuits
-def circuits(wirings=tuple(SYSTEMS)):
+def circuits(wirings=LINEAR):
     """All circuits of the experiment."""
     return [Condition(wiring, kernel, kind) for wiring in wirings for kernel in kernels() for kind in ("self", "cross")]
 

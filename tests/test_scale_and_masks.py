@@ -9,7 +9,7 @@ from cortical_attention.circuits.plan import shown
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.simulation.attend import Settings, attend
-from cortical_attention.trials.systems import SYSTEMS
+from cortical_attention.trials.systems import LINEAR, SYSTEMS
 
 OPEN = np.array([[1, 1, 1, 0], [0, 1, 1, 0], [1, 0, 1, 0]], dtype=bool)
 CASE = random_case(0, 3, 4, scale=1.0)
@@ -30,7 +30,7 @@ def ask(wiring, case, form, brief=True, **block):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("wiring", SYSTEMS)
+@pytest.mark.parametrize("wiring", LINEAR)
 def test_a_kernel_that_overflows_there_has_no_effect(wiring):
     reference = linear_attention(CASE.tokens, CASE.block, context=CASE.context, mask=OPEN, kernel="exp").output
     found = ask(wiring, drawn(1e4), "rate", kernel="exp").output[0]

@@ -12,14 +12,13 @@ from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form as FormType
 from cortical_attention.cells.synapses import DEFAULT, SYNAPSES, with_synapses
-from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.simulation.engine import PRECISIONS, TARGETS, compiler
 from cortical_attention.simulation.settings import WINDOW, Settings
 from cortical_attention.simulation.traces import WORDS
 from cortical_attention.trials.calibration import read_calibration
 from cortical_attention.trials.loading import loaded
 from cortical_attention.trials.options import MAX_REPLICAS, Options
-from cortical_attention.trials.systems import SYSTEMS, kernels, system_of
+from cortical_attention.trials.systems import ATTENTIONS, SYSTEMS, kernels, system_of
 from cortical_attention.wiring.expressions import WiringError
 
 
@@ -51,6 +50,13 @@ OUT = "Result folder, reserved before the run."
 _ABOUT = ", ".join(f"{each.name} ({each.about})" for each in SYSTEMS.values())
 Wiring = Annotated[str, typer.Option(help=f"Wiring of the circuit: {_ABOUT}, {OWN}.")]
 Form = Annotated[str, typer.Option(help=f"Form of the cells: {', '.join(FORMS)}, {OWN}.")]
+Attention = Annotated[
+    str | None,
+    typer.Option(
+        help="Attention that the circuit computes: linear or softmax, which has a wiring of its own.",
+        show_default="that of the wiring",
+    ),
+]
 Kernel = Annotated[str, typer.Option(help=f"Kernel phi of the dendrites: {', '.join(kernels())}.")]
 Unnormalised = Annotated[bool, typer.Option("--unnormalised", help="Attention without division by Z.")]
 Normaliser = Annotated[
@@ -58,7 +64,7 @@ Normaliser = Annotated[
     typer.Option(
         help="Inhibitory circuit that divides by Z: pi (recurrent, done with the dendrites), factorised (feed-forward), "
         "plausible (summing and leaky: comes near Z), slow (recurrent, over four lags), feedforward (sister cells), or "
-        "output (wrong by design)."
+        "output (wrong by design). For softmax attention pi and slow subtract log Z, and divisive divides by Z."
     ),
 ]
 Synapses = Annotated[
@@ -148,9 +154,9 @@ class OptionError(ValueError):
 
 
 def check(
-    *, wiring="mask", form="rate", kernel="elu+1", unnormalised=False, normaliser="pi", synapses=DEFAULT, dendrites="shared",
-    cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", precision="double", seed=0,
-    record="default", calibration=None, calibrate_on_input=False, replicas=1, without_reference=False,
+    *, wiring="mask", attention=None, form="rate", kernel="elu+1", unnormalised=False, normaliser="pi", synapses=DEFAULT,
+    dendrites="shared", cells=1, duration=None, settle=None, dt=None, unit_rate=100.0, target="auto", precision="double",
+    seed=0, record="default", calibration=None, calibrate_on_input=False, replicas=1, without_reference=False,
     **others,
 ):  # fmt: skip
     """Check the values of the command line; `others` are ignored.
@@ -168,10 +174,14 @@ def check(
     OptionError
         For an unknown word, or a number out of range.
     """
-    checked_wiring(wiring, without_reference)
+    wiring = with_attention(wiring, attention)
+    system = checked_wiring(wiring, without_reference)
     form = checked_form(form)
     _check_kernel(kernel)
-    one_of("--normaliser", normaliser, NORMALISERS)
+    one_of("--normaliser", normaliser, system.normalisers)
+    if system.attention == "softmax" and (unnormalised or kernel != "elu+1"):
+        name, why = ("--unnormalised", "a division") if unnormalised else ("--kernel", "no kernel")
+        raise OptionError(f"{name} does not go with wiring '{system.name}': softmax attention has {why}")
     one_of("--synapses", synapses, SYNAPSES)
     form = with_synapses(form, synapses)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
@@ -256,6 +266,25 @@ def checked_wiring(wiring, without_reference=False, option="--wiring"):
     if system.reference is None and not without_reference:
         raise OptionError(f"{option} is '{system.name}' but needs to be a System with a reference; compare takes any")
     return system
+
+
+def with_attention(wiring, attention):
+    """Wiring of an attention: as given, or its sister for softmax attention in the place of the mask wiring.
+
+    Raises
+    ------
+    OptionError
+        If the wiring is of another attention.
+    """
+    if attention is None:
+        return wiring
+    one_of("--attention", attention, ATTENTIONS)
+    if attention == "softmax" and wiring == "mask":
+        return "softmax"
+    own = checked_wiring(wiring, without_reference=True)
+    if own.attention != attention:
+        raise OptionError(f"--attention is '{attention}' but wiring '{own.name}' is of {own.attention} attention")
+    return wiring
 
 
 def checked_form(form):

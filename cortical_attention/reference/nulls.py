@@ -8,7 +8,14 @@ errors and the rule for Z_i = 0 are those of `linear_attention`.
 
 import numpy as np
 
-from cortical_attention.reference.attention import Attention, close, linear_attention, read_out, share
+from cortical_attention.reference.attention import (
+    Attention,
+    close,
+    linear_attention,
+    read_out,
+    share,
+    softmax_attention,
+)
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
 
@@ -61,6 +68,14 @@ def additive_attention(
     problem, query, key, value = _features(tokens, block, context, mask, kernel)
     weight = close(query.sum(axis=-1)[..., :, None] + key.sum(axis=-1)[..., None, :], problem.mask)
     return read_out(weight, value, problem.block.W_O, normalised)
+
+
+def key_only_softmax(tokens, block: Block, *, context=None, mask=None) -> Attention:
+    """The key without the query in softmax attention: q_i is replaced by its mean over the tokens of the sequence."""
+    problem = check_problem(tokens, block, context, mask)
+    query = project(problem)[0].mean(axis=-2)
+    blind = block._replace(W_Q=np.zeros_like(block.W_Q), b_Q=query)
+    return softmax_attention(tokens, blind, context=context, mask=mask)
 
 
 def rounding(

@@ -288,7 +288,12 @@ def calibration_of(pilots, form, counted, bound=UNIT_RATE):
     circuit, inputs = pilots[0][0].circuit, fitted(pilots)
     if not form.spikes:
         return ideal(pilots[0][0], form)._replace(inputs=inputs)
-    every, constants = [unit_rates(*pilot, form, bound) for pilot in pilots], {}
+    raised = {
+        name: each["tonic"] - circuit.populations[name].cell.ports["tonic"]
+        for name, each in inputs.items()
+        if "tonic" in each
+    }
+    every, constants = [unit_rates(*pilot, form, bound, raised) for pilot in pilots], {}
     units = {name: np.min([each[name] for each in every], axis=0) for name in every[0]}
     for name, population in circuit.populations.items():
         drive = form.of(population.cell).drive
@@ -389,7 +394,7 @@ def _joined(drives):
     return np.concatenate(drives, axis=1) if np.ndim(drives[0]) > 1 else drives[0]
 
 
-def unit_rates(plan, run, form, bound=UNIT_RATE):
+def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
     """Unit rate of each population, so that the largest value it carries for any input of a run comes near the ceiling.
 
     Interneurons of each head have their own, since what divides one head may be hundreds of times what divides another, and
@@ -404,6 +409,8 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
         Its membranes say the highest rate that a cell is asked for.
     bound : Quantity
         Upper bound for the nuclei.
+    raised : dict of str to ndarray, optional
+        Of interneurons with a tonic rate: how much higher it is than in this run, by head.
 
     Returns
     -------
@@ -415,7 +422,7 @@ def unit_rates(plan, run, form, bound=UNIT_RATE):
     for name, population in circuit.populations.items():
         divides = population.cell.role == "divisive"
         if divides:
-            peaks[name] = _by_head(np.abs(run.values[name][last]), population)
+            peaks[name] = _by_head(np.abs(run.values[name][last] + (raised or {}).get(name, 0.0)), population)
         drives = population.inputs and population.cell.role == "relay"
         if drives or (population.cell.variable and not divides):  # a memory may shrink again
             peaks[name] = np.abs(run.values[name]).max()

@@ -19,6 +19,9 @@ RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
 RIPPLE = 5e-3  # chosen: the ripple of synaptic currents biases a product by 0.1 to 0.2 %, however long the window
+RESTLESS = (
+    5e-2  # chosen: sums that ripple moves are held by an integrator, and were right to 4 % in all runs that had settled
+)
 EARLY = 1.5  # chosen: the first half of a window may be off by so much more, since the mean shares it with the rest
 GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
@@ -199,7 +202,10 @@ def _variance(reading, plan, run, form, windows, cells):
     if not form.spikes:
         return np.zeros_like(plan.read(reading, window_values(run, form, windows)))
     if form.regular:
-        return plan.read(reading, spike_variance(plan, run, windows, cells))
+        counted = plan.read(reading, spike_variance(plan, run, windows, cells))
+        return (
+            np.maximum(counted, _of_ripple(reading, plan, run, form) / windows.shape[1]) if plan.restless else counted
+        )
     every, together = plan.protocol.windows, 2
     if _short_of_time(plan.protocol, form):
         every = every[:, every.shape[1] // 2 :]
@@ -207,6 +213,13 @@ def _variance(reading, plan, run, form, windows, cells):
     starts = range(0, every.shape[1] - together + 1, together)
     means = [plan.read(reading, window_values(run, form, every[:, k : k + together])) for k in starts]
     return np.mean(np.diff(np.array(means), axis=0) ** 2, axis=0) * together / 2 / windows.shape[1]
+
+
+def _of_ripple(reading, plan, run, form):
+    """Variance of a reading from phase to phase: a sixth of the mean square of second differences, which leave out what
+    changes steadily."""
+    phases = [plan.read(reading, window_values(run, form, each[:, None])) for each in plan.protocol.windows.T]
+    return np.mean(np.diff(np.array(phases), n=2, axis=0) ** 2, axis=0) / 6
 
 
 def _runs_away(plan, read, form):
@@ -265,10 +278,13 @@ def _attention_sum(total, gain, plan, run, form, cells):
     attention = plan.read(total, measured)
     silent = _without_drive(total, gain, plan, run, measured) & (attention <= relative)
     counted = _variance(total, plan, run, form, windows, cells)
-    if not form.regular:
+    if plan.restless or not form.regular:
         counted = np.maximum(counted, counted.mean(axis=(-2, -1), keepdims=True))
     divided = 0 if gain is None else _divided(gain, measured, plan, run, form, cells)
     tolerance = np.maximum(RIPPLE if form.spikes else relative, SUMS * np.sqrt(counted + divided**2))
+    if plan.restless and form.spikes and form.regular:
+        one_spike_each = SUMS * np.sqrt(plan.read(total, spike_variance(plan, run, windows, cells)))
+        tolerance = np.minimum(tolerance, np.maximum(RESTLESS, one_spike_each))
     return np.where(silent | (not plan.exact), 0, np.abs(attention - 1)), tolerance, silent
 
 

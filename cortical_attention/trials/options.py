@@ -9,7 +9,6 @@ from brian2 import Hz, Quantity, second
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form
 from cortical_attention.cells.synapses import with_synapses
-from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation.calibrate import Calibration
 from cortical_attention.simulation.settings import SettingError, Settings
@@ -77,12 +76,15 @@ class Options(NamedTuple):
         ------
         SettingError, RecordError, WiringError
         """
-        _ = self.system
+        system = self.system
         if self.kernel not in kernels():
             raise SettingError(f"kernel is {self.kernel!r} but needs to be one of {', '.join(kernels())}")
-        if self.normaliser not in (*NORMALISERS, None):
-            known = ", ".join(NORMALISERS)
-            raise SettingError(f"normaliser is {self.normaliser!r} but needs to be None or one of {known}")
+        without = (None,) if system.attention == "linear" else ()
+        if self.normaliser not in (*system.normalisers, *without):
+            known = ", ".join(system.normalisers)
+            raise SettingError(
+                f"normaliser is {self.normaliser!r} but needs to be {'None or ' * len(without)}one of {known}"
+            )
         if not isinstance(self.replicas, Integral) or not 1 <= self.replicas <= MAX_REPLICAS:
             raise SettingError(f"replicas is {self.replicas!r} but needs to be a whole number of 1 to {MAX_REPLICAS}")
         return self._replace(settings=self.settings._replace(form=_form(self.settings.form)).checked())

@@ -11,15 +11,33 @@ from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
+from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.circuits.plan import Plan
 from cortical_attention.circuits.protocol import RunError
+from cortical_attention.circuits.softmax import INTERNEURONS, softmax_wiring
 from cortical_attention.reference import kernels as of_algebra
-from cortical_attention.reference.attention import linear_attention
-from cortical_attention.reference.nulls import additive_attention, key_only_attention, uniform_attention
+from cortical_attention.reference.attention import linear_attention, softmax_attention
+from cortical_attention.reference.nulls import (
+    additive_attention,
+    key_only_attention,
+    key_only_softmax,
+    uniform_attention,
+)
 from cortical_attention.trials.loading import loaded, one_line
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.wiring.expressions import WiringError
 
+
+def _softmax(tokens, block, *, kernel=None, normalised=True, **given):
+    """Softmax attention, which has neither kernel nor a form without division, called as the other references."""
+    return softmax_attention(tokens, block, **given)
+
+
+def _key_only_softmax(tokens, block, *, kernel=None, normalised=True, **given):
+    return key_only_softmax(tokens, block, **given)
+
+
+ATTENTIONS = "linear", "softmax"
 NULLS = {"uniform": uniform_attention, "key_only": key_only_attention, "additive": additive_attention}
 
 
@@ -42,6 +60,10 @@ class System(NamedTuple):
         was predicted. Registration alone claims nothing.
     about : str
         The wiring in a few words, for the help.
+    attention : {"linear", "softmax"}
+        Which attention the reference is.
+    normalisers : tuple of str
+        Names of the inhibitory circuits that the wiring takes.
     """
 
     name: str
@@ -50,6 +72,8 @@ class System(NamedTuple):
     nulls: dict = {}
     claims: dict = {}
     about: str = ""
+    attention: str = "linear"
+    normalisers: tuple = tuple(NORMALISERS)
 
 
 def _asked(*forms):
@@ -78,7 +102,20 @@ SYSTEMS = _by_name(
         _asked("rate", "dale", "spiking", "adaptive"),
         "tokens one by one",
     ),
+    System(
+        "softmax",
+        softmax_wiring,
+        _softmax,
+        {"uniform": uniform_attention, "key_only": _key_only_softmax, "linear": linear_attention},
+        {},
+        "n x n microcolumns, softmax attention",
+        "softmax",
+        tuple(INTERNEURONS),
+    ),
 )
+
+
+LINEAR = tuple(name for name, system in SYSTEMS.items() if system.attention == "linear")
 
 
 def kernels():

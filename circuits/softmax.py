@@ -1,0 +1,97 @@
+"""Softmax attention: the mask wiring's sister, in which inhibition subtracts log Z in the tufts of L5.
+
+higher-order nucleus        x~_i = sum_h W_O vt_i
+        ^ W_O
+L5 PT          vt_i = sum_j y_ij                       one set per macrocolumn i
+        ^
+L5 IT          y_ij = exp(s_ij - log Z_i) v_j          basal: W_V from matrix; apical: score; subtracted: log Z
+normaliser     kappa_ij = exp(s_ij - log Z_i)          one more L5 IT cell per microcolumn, of the constant value 1
+interneuron    log Z_i                                 one per macrocolumn: pools the normalisers, inhibits the tufts
+        ^ sum over k
+L2/3           k_jk q_ik / sqrt(d_key)                 signed; basal: W_Q from core; apical: W_K from matrix
+------------------------------------------------------------------
+core (tokens), matrix (tokens; the context in cross-attention)
+
+The paper would pool the apical activity of L5 cells itself, and calls softmax hard to implement. The normaliser reads that
+activity out with a cell of the same type, so that no dendrite has an axon. The circuit is ours.
+"""
+
+import numpy as np
+
+from cortical_attention.cells.interneuron import PROPORTIONAL
+from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
+from cortical_attention.cells.subtractive_interneuron import INTEGRATING, SUBTRACTIVE
+from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.cells.tuft import TUFTED
+from cortical_attention.circuits.mask import OUTPUT, key_and_query, layer_5, nuclei, on_grid, protocol_of, sizes_of
+from cortical_attention.circuits.plan import Plan, Reading, axes_of, given, named, shown
+from cortical_attention.wiring.circuit import Circuit, Population, Projection
+from cortical_attention.wiring.expressions import WiringError
+
+INTERNEURONS = {"pi": SUBTRACTIVE, "slow": INTEGRATING, "divisive": PROPORTIONAL}
+ATTENTION = Reading("normaliser")
+ATTENTION_SUM = Reading("normaliser", sum=("context",))
+
+
+def softmax_wiring(
+    times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel=None,
+    normaliser="pi",
+):  # fmt: skip
+    """Circuit and protocol of softmax attention.
+
+    Parameters
+    ----------
+    times, tokens, W_Q, W_K, W_V, W_O, context, b_Q, b_K, b_V, mask
+        As in `circuits.mask.mask_wiring`.
+    kernel : str, optional
+        Not used: keys and queries are multiplied as they are.
+    normaliser : {"pi", "slow", "divisive"}
+        Interneuron that subtracts log Z, with a proportional term or without; or one that divides exponential tufts by Z.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    WiringError
+        For another normaliser, or none: without division there is no softmax.
+    """
+    if normaliser not in INTERNEURONS:
+        raise WiringError(f"normaliser is {normaliser!r} but softmax attention needs one of {', '.join(INTERNEURONS)}")
+    tokens, context = shown(tokens, tokens if context is None else context, mask)
+    sizes, protocol, scale = sizes_of(W_Q, W_V, tokens, context), protocol_of(times), 1 / np.sqrt(W_Q.shape[1])
+    superficial = Population(
+        "superficial", SUPERFICIAL, axes_of(sizes, "head", "token", "context", "key"), signed="basal",
+        inputs=given(basal=on_grid(None if b_Q is None else scale * np.asarray(b_Q)), apical=on_grid(b_K)),
+    )  # fmt: skip
+    populations = {**nuclei(sizes, tokens, context), **layer_5(sizes, b_V), "superficial": superficial}
+    populations |= _tufts(populations["intratelencephalic"], sizes, mask, normaliser)
+    populations |= named(Population("interneuron", INTERNEURONS[normaliser], axes_of(sizes, "head", "token")))
+    port = "shunt" if normaliser == "divisive" else "subtracted"
+    projections = [
+        *key_and_query("superficial", scale * W_Q, W_K),
+        Projection("matrix", "intratelencephalic.basal", "jm, hvm -> hijv", W_V),
+        Projection("superficial", "intratelencephalic.apical", "hijk -> hijv"),
+        Projection("superficial", "normaliser.apical", "hijk -> hij"),
+        Projection("normaliser", "interneuron.pool", "hij -> hi"),
+        Projection("interneuron", f"intratelencephalic.{port}", "hi -> hijv"),
+        Projection("interneuron", f"normaliser.{port}", "hi -> hij"),
+        Projection("intratelencephalic", "pyramidal_tract.soma", "hijv -> hiv", like_signs=True),
+        Projection("pyramidal_tract", "higher_order.soma", "hiv, hmv -> im", W_O),
+    ]
+    circuit = Circuit("softmax", populations, tuple(projections))
+    return Plan(circuit, protocol, len(tokens), OUTPUT, ATTENTION, ATTENTION_SUM, restless=True)
+
+
+def _tufts(modulated, sizes, mask, normaliser):
+    """L5 IT cells (Population) whose tufts hold the attention, and those beside them that read it out."""
+    divisive = normaliser == "divisive"
+    gate = None if mask is None else np.asarray(mask, dtype=float)[None, None]
+    tuft = {"cell": INTRATELENCEPHALIC, "kernels": {"apical": "exp"}} if divisive else {"cell": TUFTED}
+    reads = given(basal=np.ones((1, 1, 1, 1)), gate=gate)
+    wide = {} if gate is None else {"gate": gate[..., None]}
+    return named(
+        modulated._replace(**tuft, inputs=modulated.inputs | wide),
+        Population("normaliser", axes=axes_of(sizes, "head", "token", "context"), inputs=reads, **tuft),
+    )

@@ -1,0 +1,179 @@
+"""The softmax wiring: the algebra of softmax attention in rates and spikes, its controls, and how it is asked for."""
+
+import json
+
+import numpy as np
+import pytest
+from brian2 import second
+
+from cortical_attention.cells.tuft import steady_rate, tufted
+from cortical_attention.circuits import softmax
+from cortical_attention.circuits.softmax import softmax_wiring
+from cortical_attention.command import options as o
+from cortical_attention.inputs.suite import cases
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.reference.attention import linear_attention, softmax_attention
+from cortical_attention.reference.block import Block
+from cortical_attention.reference.nulls import key_only_softmax
+from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.trials.systems import SYSTEMS
+from tests.command import check_refused, run, saved
+
+CASES = {case.name: case for case in cases()}
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def ask(name="self_n4_scale2", form="rate", case=None, normaliser="pi", wiring=softmax_wiring, **settings):
+    """Answer to a case of the suite, and its softmax attention."""
+    case = case or CASES[name]
+    context = None if case.context is None else case.context[None]
+    settings = Settings(form, target="numpy", record="sample", **settings)
+    block = case.block._asdict() | {"normaliser": normaliser}
+    answer = attend(wiring, case.tokens[None], settings, context=context, mask=case.mask, **block)
+    return answer, softmax_attention(case.tokens, case.block, context=case.context, mask=case.mask)
+
+
+def error(answer, reference):
+    return relative_l2(answer.output[0], reference.output)
+
+
+# Rates
+@pytest.mark.parametrize("name", CASES)
+def test_rates_are_softmax_and_linear_attention_is_not(name):
+    answer, reference = ask(name)
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert error(answer, reference) <= 1e-6
+    assert relative_l2(answer.attention[0], reference.kappa) <= 1e-6
+    case = CASES[name]
+    assert relative_l2(linear_attention(case.tokens, case.block, context=case.context).output, reference.output) >= 0.4
+
+
+@pytest.mark.parametrize("normaliser", ["slow", "divisive"])
+@pytest.mark.parametrize("form", ["rate", "dale"])
+def test_the_other_interneurons_and_dales_law(form, normaliser):
+    answer, reference = ask("self_n4_scale1", form, normaliser=normaliser)
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert error(answer, reference) <= 1e-6
+
+
+def test_masks_biases_and_batches():
+    rng = np.random.default_rng(3)
+    sizes = {
+        "W_Q": (2, 3, 4),
+        "W_K": (2, 3, 4),
+        "W_V": (2, 2, 4),
+        "W_O": (2, 4, 2),
+        "b_Q": (2, 3),
+        "b_K": (2, 3),
+        "b_V": (2, 2),
+    }
+    block = Block(**{name: rng.normal(size=size) for name, size in sizes.items()})
+    tokens, context = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4))
+    mask = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0]], dtype=bool)
+    answer = attend(softmax_wiring, tokens, Settings(target="numpy"), context=context, mask=mask, **block._asdict())
+    reference = softmax_attention(tokens, block, context=context, mask=mask)
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert relative_l2(answer.output, reference.output) <= 1e-6
+    assert (answer.attention[:, :, ~mask] == 0).all()
+
+
+def test_a_closed_row_is_silent():
+    case = CASES["self_n4_scale1"]
+    mask = np.ones((4, 4), dtype=bool)
+    mask[1] = False
+    answer, reference = ask(case=case._replace(mask=mask))
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert not answer.output[0, 1].any()
+    assert error(answer, reference) <= 1e-6
+
+
+# Negative controls
+def test_without_subtraction_it_is_not_softmax(monkeypatch):
+    """Weight zero from the interneuron: the sum of attention is anything."""
+    whole = softmax.Projection
+
+    def cut(source, *more, **named):
+        return whole(source, *more, *[0.0] * (source == "interneuron"), **named)
+
+    monkeypatch.setattr(softmax, "Projection", cut)
+    answer, reference = ask()
+    assert not answer.settled.settled.any()
+    assert error(answer, reference) > 0.5
+
+
+def test_a_tuft_that_saturates_at_one_creeps(monkeypatch):
+    """One saturated winner makes the sum one but for the others: the loop has nearly no drive from below."""
+    monkeypatch.setattr(softmax, "TUFTED", tufted(cap=1.0))
+    answer, reference = ask("self_n4_scale3", settle=1 * second)
+    assert not answer.settled.settled.any()
+    answer, reference = ask("self_n4_scale3", normaliser="slow", settle=1 * second)
+    assert error(answer, reference) > 1e-6
+
+
+# Spikes
+@pytest.mark.parametrize(
+    ("name", "cells", "largest"),
+    [("self_n4_scale1", 4, 0.01), ("self_n4_scale2", 4, 0.01), ("self_n4_scale3", 4, 0.02)],
+)
+def test_spikes_are_softmax(name, cells, largest):
+    answer, reference = ask(name, "spiking", cells=cells)
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert error(answer, reference) <= largest
+
+
+def test_a_slow_interneuron_that_is_still_on_its_way_has_not_settled():
+    """log Z up to 14.6: the sum of one macrocolumn is half of what it should be, and its ripple hides no drift."""
+    answer, reference = ask("self_n4_scale3", "spiking", normaliser="slow", cells=4)
+    assert error(answer, reference) > 0.1
+    assert not answer.settled.settled.any()
+
+
+# Cells, nulls and the command
+def test_the_tuft():
+    below, above = steady_rate(1.0, 2.0, -1.0, 3.5), steady_rate(1.0, 2.0, 9.0, 3.5)
+    assert (below, above) == (pytest.approx(2 * np.exp(-1.5)), 6.0)
+    assert steady_rate(1.0, 1.0, 0.5, tonic=0.0) == 1.5
+
+
+def test_the_null_ignores_the_query():
+    case = CASES["self_n4_scale2"]
+    kappa = key_only_softmax(case.tokens, case.block).kappa
+    assert np.allclose(kappa, kappa[:, :1])
+    assert np.allclose(kappa.sum(axis=-1), 1)
+
+
+def test_compare_with_softmax_attention():
+    done = run("compare", saved(), "--attention", "softmax", "--target", "numpy", "--out", "result", "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["attention"], report["wiring"], report["kernel"]) == ("softmax", "softmax", None)
+    assert report["nulls"] == ["uniform", "key_only", "linear"]
+    assert report["relative_l2"] <= 1e-6
+    assert report["softmax_relative_l2"] is None
+    linear = json.loads(run("compare", saved(), "--target", "numpy", "--out", "other", "--json").stdout)
+    assert linear["attention"] == "linear"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--attention hard", "--attention is 'hard' but needs to be one of linear, softmax"),
+        ("--attention softmax --wiring memory", "but wiring 'memory' is of linear attention"),
+        ("--attention linear --wiring softmax", "but wiring 'softmax' is of softmax attention"),
+        ("--attention softmax --kernel relu", "--kernel does not go with wiring 'softmax'"),
+        ("--attention softmax --unnormalised", "--unnormalised does not go with wiring 'softmax'"),
+        ("--attention softmax --normaliser output", "but needs to be one of pi, slow, divisive"),
+        ("--normaliser divisive", "--normaliser is 'divisive' but needs to be one of pi"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words, said):
+    check_refused("compare", saved(), *words.split(), names=said)
+
+
+def test_it_is_registered():
+    assert o.check(attention="softmax").system is SYSTEMS["softmax"]
+    assert o.check(attention="linear").system is SYSTEMS["mask"]
