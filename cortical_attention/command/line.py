@@ -37,6 +37,7 @@ EXPERIMENTS = (
     "forecast",
     "best_attention",
     "division",
+    "random_features",
     "robustness",
     "barrel_cortex",
     "physiology",
