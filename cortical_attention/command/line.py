@@ -37,6 +37,8 @@ EXPERIMENTS = (
     "forecast",
     "best_attention",
     "division",
+    "softmax",
+    "which_curve",
     "random_features",
     "robustness",
     "barrel_cortex",

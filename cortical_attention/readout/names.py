@@ -20,11 +20,12 @@ EXPORTS = ("recording.nix", "recording.nwb")
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
     "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division", "robustness",
-    "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "random_features",
+    "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "softmax", "which_curve",
+    "random_features",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
-PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory"))
+PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory", "softmax"))
 OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
