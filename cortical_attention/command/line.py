@@ -40,6 +40,7 @@ EXPERIMENTS = (
     "softmax",
     "which_curve",
     "random_features",
+    "transformer",
     "robustness",
     "barrel_cortex",
     "physiology",
