@@ -94,7 +94,15 @@ def stack(*plans, into=("core.soma", "matrix.soma"), residual=False):
     circuit = join(circuits, projections, name=" on ".join(plan.circuit.name for plan in reversed(plans)))
     layers = {f"layer_{k + 1}": _readings_of(plan, f"layer_{k + 1}_") for k, plan in enumerate(plans)}
     exact = all(plan.exact for plan in plans)
-    return Plan(circuit, protocol, plans[0].batch, **layers[f"layer_{len(plans)}"], exact=exact, layers=layers)
+    return Plan(
+        circuit,
+        protocol,
+        plans[0].batch,
+        **layers[f"layer_{len(plans)}"],
+        exact=exact,
+        layers=layers,
+        restless=any(plan.restless for plan in plans),
+    )
 
 
 def _refuse_what_does_not_fit(plans):

@@ -121,19 +121,16 @@ def judge(rows, form):
 
 
 def _of_writing(rows):
-    """The prediction of long writing, where there is any."""
-    (short, long), last = (
-        [
-            row["by_noise"] for row in rows
-            if (row["write"], row["seconds"], row["cells"]) == (write, SECONDS[-1], CELLS["spiking"][0])
-        ]
-        for write in (SHORT, LONG)
-    ), SECONDS[-1]  # fmt: skip
-    if not long:
+    """The prediction of long writing, where there is any: about the median of the ratios of the inputs."""
+    last = [row for row in rows if (row["seconds"], row["cells"]) == (SECONDS[-1], CELLS["spiking"][0])]
+    short, long = ({row["case"]: row["by_noise"] for row in last if row["write"] == write} for write in (SHORT, LONG))
+    ratios = [long[case] / short[case] for case in long if short.get(case)]
+    if not ratios:
         return []
-    ratio = float(np.median(long) / np.median(short))
-    said = f"not by design after {last:g} s with {LONG:g} s of writing over that with {SHORT:g} s: at most 0.5"
-    return [Prediction(said, number(ratio), ratio <= 0.5)]
+    times = f"after {SECONDS[-1]:g} s with {LONG:g} s of writing over that with {SHORT:g} s"
+    said = f"not by design {times}: a median of at most 0.5"
+    shown = ", ".join(number(each, 2) for each in ratios)
+    return [Prediction(said, f"{number(np.median(ratios))} ({shown})", bool(np.median(ratios) <= 0.5))]
 
 
 def _slope(rows, figure, words, name, expected):

@@ -5,8 +5,8 @@ on sentences: how far is each head from the algebra, and how far the sentence em
 
 Prediction: written before the first run of all heads, after two layers of a sentence had been run. In rates every head is
 within 1e-5 of softmax attention, and the cosine of the sentence embedding with that of the model at least 1 - 1e-9; linear
-attention on the same queries, keys and values is off by more than 50 per cent in the median head. Spikes are reported: the
-prediction that the median head is at most 2.5 per cent off and the cosine at least 0.999 is of other code.
+attention on the same queries, keys and values is off by more than 50 per cent in the median head. Spikes are reported,
+without a prediction.
 
 Reference: `reference.softmax_attention` on the stream that the circuit itself leaves; the forward pass of
 `inputs.transformer` (Wang et al. 2020). Circuits are calibrated on streams of other sentences.
@@ -14,6 +14,7 @@ Reference: `reference.softmax_attention` on the stream that the circuit itself l
 Run time: two minutes for a sentence in rates; in spikes twenty.
 """
 
+from itertools import cycle
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ from cortical_attention.trials.batch import Prediction, Swept, ask, part_of
 # Parameters
 N_CALIBRATION = 4  # sequences, each of the tokens of other sentences
 PT = Reading("pyramidal_tract")
-LARGEST, COSINE = {"rate": 1e-5, "spiking": 0.025}, {"rate": 1 - 1e-9, "spiking": 0.999}
+LARGEST, COSINE = 1e-5, 1 - 1e-9
 
 
 class Heads(NamedTuple):
@@ -56,13 +57,13 @@ def n_heads(model):
 
 def calibration_streams(model, sentences, n_token):
     """Streams before each layer of tokens of other sentences, (n_layer + 1, N_CALIBRATION, n_token, d_model)."""
-    others = (text for pair in SENTENCE_PAIRS for text in pair if text not in sentences)
+    others = cycle(text for pair in SENTENCE_PAIRS for text in pair if text not in sentences)
     found = []
     for _ in range(N_CALIBRATION):
         streams = model_of.hidden_states(model, next(others))
         while streams.shape[1] < n_token:
             streams = np.concatenate([streams, model_of.hidden_states(model, next(others))], axis=1)
-        found.append(streams[:, :n_token])
+        found.append(np.concatenate([streams[:, : n_token - 1], streams[:, -1:]], axis=1))  # the last is a mark
     return np.stack(found, axis=1)
 
 
@@ -130,18 +131,16 @@ def of_heads(figures):
 
 
 def judge(rows, form):
-    """The predictions of a form."""
-    if not rows or form not in LARGEST:
+    """The predictions, which are about all heads in rates."""
+    every = [each for row in rows for layer in row["head_relative_l2"] for each in layer]
+    if form != "rate" or not every or None in every:
         return []
-    off = [of_heads(row["head_relative_l2"]) for row in rows]
-    measured = max(each.max() for each in off) if form == "rate" else float(np.median(np.concatenate(off)))
-    said = "every head" if form == "rate" else "the median head"
     linear = float(np.median(np.concatenate([of_heads(row["linear_relative_l2"]) for row in rows])))
     cosine = min(row["cosine"] for row in rows)
     shown = f"1 - {1 - cosine:.1e}"
     return [
-        Prediction(f"{said}: at most {number(LARGEST[form])}", number(measured), measured <= LARGEST[form]),
-        Prediction(f"cosine of a sentence: at least {number(COSINE[form], 10)}", shown, cosine >= COSINE[form]),
+        Prediction(f"every head: at most {number(LARGEST)}", number(max(every)), max(every) <= LARGEST),
+        Prediction(f"cosine of a sentence: at least {number(COSINE, 10)}", shown, cosine >= COSINE),
         Prediction("linear attention, the median head: off by more than 50 %", per_cent(linear), linear > 0.5),
     ]
 

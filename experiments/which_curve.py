@@ -35,7 +35,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.attention import linear_attention, softmax_attention
@@ -47,7 +47,7 @@ from cortical_attention.trials.systems import SYSTEMS, System
 
 # Parameters
 N_TOKEN, SCALES = 8, (1, 2, 3)
-GAINS = tuple(np.round(np.geomspace(0.25, 8, 16), 3))
+GAINS = tuple(np.round(np.geomspace(0.03, 8, 25), 4))
 UNITS = 2.0, 5.0, 10.0, 20.0, 40.0  # Hz, for an attention of one
 SPAN = np.linspace(-12, 6, 37)  # in units of the score: where a table is read for the circuit
 LARGEST, EXACT = 0.2, 1e-6
@@ -245,7 +245,8 @@ def draw(summaries):
 def _table(summaries, circuit_rows):
     scales = sorted({each["scale"] for each in summaries})
     table = Table(
-        Column("curve", no_wrap=True), *(f"scale {scale}" for scale in scales), "gain one", "circuit from its algebra",
+        Column("curve", no_wrap=True), *(f"scale {scale}" for scale in scales), "gain one", "gains fitted",
+        "circuit from its algebra",
         "settled",
         title="relative L2 from softmax (%), gain fitted to calibration sequences (95 %)",
     )  # fmt: skip
@@ -260,7 +261,8 @@ def _table(summaries, circuit_rows):
         ends = (
             (f"{ran[name]['from_algebra']:.1e}", "yes" if ran[name]["settled"] else "no") if name in ran else ("-", "-")
         )
-        table.add_row(name, *shown, plain, *ends)
+        gains = " / ".join(number(each["gain"], 2) for each in own.values())
+        table.add_row(name, *shown, plain, gains, *ends)
     return table
 
 

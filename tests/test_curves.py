@@ -105,6 +105,15 @@ def test_predictions_about_softmax_can_be_missed():
     assert not any(each.held for each in softmax.judge(controls))
 
 
+def test_an_input_that_failed_misses_its_prediction():
+    jobs = [softmax.Job(case, softmax.WHOLE, "rate") for case in softmax.suite_cases()[:2]]
+    (said, _) = softmax.judge([row()], jobs)
+    assert (said.held, said.measured) == (False, "1.0e-09, 1 of 2 settled")
+    wrong = [softmax.Job(job.case, softmax.WRONG[0], "spiking") for job in jobs]
+    (control,) = softmax.judge([row(circuit=softmax.WRONG[0], form="spiking", relative_l2=2.0)], wrong)
+    assert (control.held, control.measured) == (False, "200.00 % (1 of 2 inputs)")
+
+
 def test_the_experiment_writes_its_result(monkeypatch):
     few = [case for case in softmax.suite_cases() if case.name in softmax.CONTROLLED]
     monkeypatch.setattr(softmax, "suite_cases", lambda: few)

@@ -9,6 +9,7 @@ from brian2 import second
 from cortical_attention.cells.tuft import steady_rate, tufted
 from cortical_attention.circuits import softmax
 from cortical_attention.circuits.softmax import softmax_wiring
+from cortical_attention.circuits.stack import stack
 from cortical_attention.command import options as o
 from cortical_attention.inputs.suite import cases
 from cortical_attention.readout.agreement import relative_l2
@@ -81,6 +82,21 @@ def test_masks_biases_and_batches():
     assert (answer.attention[:, :, ~mask] == 0).all()
 
 
+def test_two_layers_are_softmax_twice():
+    rng = np.random.default_rng(0)
+    blocks = [Block(*(rng.normal(size=(1, 4, 4)) for _ in range(4))) for _ in range(2)]
+
+    def two(times, tokens):
+        return stack(*(softmax_wiring(times, tokens, *block[:4]) for block in blocks))
+
+    tokens = rng.normal(size=(1, 4, 4))
+    answer = attend(two, tokens, Settings(target="numpy"))
+    assert answer.plan.restless
+    assert answer.settled.settled.all(), answer.settled.reason
+    first = softmax_attention(tokens, blocks[0]).output
+    assert relative_l2(answer.output, softmax_attention(first, blocks[1]).output) <= 1e-6
+
+
 def test_a_closed_row_is_silent():
     case = CASES["self_n4_scale1"]
     mask = np.ones((4, 4), dtype=bool)
@@ -89,6 +105,19 @@ def test_a_closed_row_is_silent():
     assert answer.settled.settled.all(), answer.settled.reason
     assert not answer.output[0, 1].any()
     assert error(answer, reference) <= 1e-6
+
+
+def test_a_closed_row_sets_no_unit_rate():
+    """Nothing holds the interneuron of a macrocolumn without open microcolumns while the circuit is calibrated."""
+    case = CASES["self_n4_scale1"]
+    mask = np.ones((4, 4), dtype=bool)
+    mask[1] = False
+    closed, reference = ask(form="spiking", case=case._replace(mask=mask), cells=4)
+    opened, _ = ask(form="spiking", case=case, cells=4)
+    units = [float(np.min(each.run.unit_rates["interneuron"])) for each in (closed, opened)]
+    assert units[0] == pytest.approx(units[1], rel=0.25)
+    assert closed.settled.settled.all(), closed.settled.reason
+    assert error(closed, reference) <= 0.01
 
 
 # Negative controls

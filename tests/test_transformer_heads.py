@@ -74,20 +74,26 @@ def test_circuits_are_calibrated_on_other_sentences(monkeypatch):
         (("one one one one one one one",), "tokens, with the marks of its ends, but needs at most"),
         (("one", "--layers", "7"), "--layers is '7' but needs numbers from 0 to 2"),
         (("one", "--heads", "a"), "--heads is 'a' but needs numbers from 0 to 1"),
-        (("one", "--form", "biophysical"), "tufted intratelencephalic"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(words, said):
-    status = 1 if "biophysical" in words else 2
-    check_refused("transformer", *words, names=said, status=status) if status == 2 else None
-    if status == 1:
-        done = run("transformer", *words)
-        assert done.exit_code in (1, 2)
-        assert said in done.stderr
+    check_refused("transformer", *words, names=said)
+
+
+def test_a_form_without_such_cells_is_refused():
+    check_refused("transformer", "one", "--form", "biophysical", names="tufted intratelencephalic", status=2)
+
+
+def test_calibration_goes_on_when_the_other_sentences_are_used_up(monkeypatch):
+    monkeypatch.setattr(transformer, "SENTENCE_PAIRS", [("one", "two")])
+    streams = transformer.calibration_streams(transformer.model_of.load_model(), ["three"], 6)
+    assert streams.shape == (4, transformer.N_CALIBRATION, 6, 8)
 
 
 def test_predictions_can_be_missed():
-    row = {"head_relative_l2": [[1e-9, None]], "linear_relative_l2": [[0.9, 0.8]], "cosine": 1.0}
+    row = {"head_relative_l2": [[1e-9, 1e-8]], "linear_relative_l2": [[0.9, 0.8]], "cosine": 1.0}
     assert all(each.held for each in transformer.judge([row], "rate"))
     missed = row | {"head_relative_l2": [[1e-3]], "linear_relative_l2": [[0.1]], "cosine": 0.9}
     assert not any(each.held for each in transformer.judge([missed], "rate"))
+    assert transformer.judge([row | {"head_relative_l2": [[1e-9, None]]}], "rate") == []  # a part of the heads
+    assert transformer.judge([row], "spiking") == []

@@ -5,14 +5,17 @@ firing rate of cells is described. Each of them is one at zero.
 """
 
 from collections.abc import Callable
+from math import erfc
 
 import numpy as np
-from scipy.special import erfc
 
 from cortical_attention.reference.attention import Attention, read_out
 from cortical_attention.reference.block import Block, check_problem, project
 
 HALVINGS = 80  # of an interval of some tens: beyond the resolution of a float
+
+
+_erfc = np.frompyfunc(erfc, 1, 1)
 
 
 def _power(exponent: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -23,7 +26,7 @@ CURVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exponential": lambda x: np.maximum(x, 0) + np.exp(np.minimum(x, 0)),
     "softplus": lambda x: np.logaddexp(0, x) / np.log(2),
     "logistic": lambda x: 2 / (1 + np.exp(-x)),
-    "noisy threshold": lambda x: erfc(-x / np.sqrt(2)),
+    "noisy threshold": lambda x: _erfc(-x / np.sqrt(2)).astype(float),
     "fourth power": _power(4),
     "square": _power(2),
     "rectifier": lambda x: np.maximum(1 + x, 0),

@@ -422,7 +422,11 @@ def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
     for name, population in circuit.populations.items():
         divides = population.cell.role == "divisive"
         if divides:
-            peaks[name] = _by_head(np.abs(run.values[name][last] + (raised or {}).get(name, 0.0)), population)
+            held = run.values[name][last]
+            tonic = (raised or {}).get(
+                name
+            )  # what is then below zero is of closed macrocolumns, where nothing holds it
+            peaks[name] = _by_head(np.abs(held) if tonic is None else np.clip(held + tonic, 0, None), population)
         drives = population.inputs and population.cell.role == "relay"
         if drives or (population.cell.variable and not divides):  # a memory may shrink again
             peaks[name] = np.abs(run.values[name]).max()
