@@ -47,7 +47,7 @@ from cortical_attention.trials.systems import SYSTEMS, System
 
 # Parameters
 N_TOKEN, SCALES = 8, (1, 2, 3)
-GAINS = tuple(np.round(np.geomspace(0.03, 8, 25), 4))
+GAINS = tuple(2.0 ** np.arange(-5, 3.25, 0.25))
 UNITS = 2.0, 5.0, 10.0, 20.0, 40.0  # Hz, for an attention of one
 SPAN = np.linspace(-12, 6, 37)  # in units of the score: where a table is read for the circuit
 LARGEST, EXACT = 0.2, 1e-6
