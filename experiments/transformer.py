@@ -216,11 +216,11 @@ def main(
     }
     given["seed"] = seed
     o.check(attention="softmax", **given)
+    output.check()
     model = model_of.load_model()
     chosen = _some("--layers", layers, len(model.layers)), _some("--heads", heads, n_heads(model))
     for sentence in sentences:
         model_of.word_pieces(model, sentence)  # what it is not is refused before the first run
-    output.check()
     rows, interrupted = [], False
     with output.progress(f"{len(sentences)} sentences, {form} form") as report:
         try:

@@ -220,7 +220,7 @@ def test_a_folder_that_another_run_writes_to_is_refused_before_anything_runs(nam
     """Of every experiment, with and without --overwrite."""
     monkeypatch.setattr("brian2.Network.run", lambda *_, **__: pytest.fail("was simulated"))
     words = [name, *([saved(targets=np.ones((2, 3)))] if name in ("compare", "gradients") else [])]
-    words += ["multihead"] if name == "sweep" else []
+    words += {"sweep": ["multihead"], "transformer": ["a sentence"]}.get(name, [])
     with locked(Path("same")):
         for more in [[]] if name in ("ladder", "sweep") else [[], ["--overwrite"]]:
             check_refused(*words, "--out", "same", *more, names="same is being written to by another")

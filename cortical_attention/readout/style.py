@@ -10,6 +10,7 @@ LAYER_COLOURS = {
     "L4": "#999933",
     "L5 IT": "#009E73",
     "L5 PT": "#CC79A7",
+    "L5 interneuron": "#661100",
     "reticular nucleus": "#56B4E9",
     "thalamus": "#E69F00",
     "higher-order thalamus": "#000000",
