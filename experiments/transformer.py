@@ -68,7 +68,10 @@ def calibration_streams(model, sentences, n_token):
 
 
 def answer_layer(case, heads, given, report=None):
-    """Heads of a layer (Heads): in rates side by side in one network, in spikes one after another."""
+    """Heads of a layer (Heads): in rates side by side in one network, in spikes one after another.
+
+    A head in spikes is read at its own higher-order nucleus; heads in rates share that, and are told apart at L5 PT.
+    """
     right = softmax_heads(case)
     found = Heads(right.copy(), [None] * len(right), [None] * len(right))
     options = o.check(attention="softmax", record="sample", **given)
@@ -80,15 +83,18 @@ def answer_layer(case, heads, given, report=None):
         answer = ask([case._replace(block=block)], options, report)
         if answer.run.interrupted:
             raise KeyboardInterrupt
-        windows = answer.plan.protocol.windows
-        values = answer.plan.read(PT, window_values(answer.run, options.settings.form, windows))[0]
-        whole = np.einsum("hmv,hiv->him", block.W_O, values)
-        if len(group) == 1:
-            whole = answer.output  # as the higher-order nucleus represents it
+        outputs = answer.output if options.settings.form.spikes else heads_at_layer_5(answer, options, block)
         for k, head in enumerate(group):
-            found.output[head] = whole[k]
+            found.output[head] = outputs[k]
             found.settled[head], found.reason[head] = bool(answer.settled.settled[0]), str(answer.settled.reason[0])
     return found
+
+
+def heads_at_layer_5(answer, options, block):
+    """Output of each head, (n_head, n_token, d_model), from what L5 PT cells stand for."""
+    windows = answer.plan.protocol.windows
+    values = answer.plan.read(PT, window_values(answer.run, options.settings.form, windows))[0]
+    return np.einsum("hmv,hiv->him", block.W_O, values)
 
 
 def softmax_heads(case):
@@ -103,6 +109,7 @@ def answer_sentence(model, sentence, sentences, layers, heads, given, report=Non
     residual, linear, settled, reasons = ([[None] * n_heads(model) for _ in range(n_layer)] for _ in range(4))
 
     def attend(layer, case):
+        """Output of a layer with its heads replaced."""
         right = softmax_heads(case)
         for head, each in enumerate(model_of.single_heads(case)):
             linear[layer][head] = relative_l2(linear_attention(each.tokens, each.block).output, right[head])
@@ -122,6 +129,20 @@ def answer_sentence(model, sentence, sentences, layers, heads, given, report=Non
         "sentence": sentence, "n_token": n_token, "cosine": float(embedding @ exact), "head_relative_l2": residual,
         "linear_relative_l2": linear, "settled": settled, "reasons": reasons,
     }  # fmt: skip
+
+
+def answer_sentences(model, sentences, layers, heads, given, report=None):
+    """What `answer_sentence` gives for each, until interrupted (list of dict), and whether that happened."""
+    rows = []
+    try:
+        for k, sentence in enumerate(sentences):
+            part = part_of(report, k, len(sentences))
+            rows.append(answer_sentence(model, sentence, sentences, layers, heads, given, part))
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        return rows, True
+    return rows, False
 
 
 # Reference
@@ -206,31 +227,16 @@ def main(
     output: Output,
 ):
     """Let circuits answer for the heads of a trained transformer."""
-    given = {
-        "form": form,
-        "cells": cells,
-        "unit_rate": unit_rate,
-        "settle": settle,
-        "duration": duration,
-        "target": target,
-    }
-    given["seed"] = seed
+    given = {"form": form, "cells": cells, "unit_rate": unit_rate, "settle": settle, "duration": duration}
+    given |= {"target": target, "seed": seed}
     o.check(attention="softmax", **given)
     output.check()
     model = model_of.load_model()
     chosen = _some("--layers", layers, len(model.layers)), _some("--heads", heads, n_heads(model))
     for sentence in sentences:
         model_of.word_pieces(model, sentence)  # what it is not is refused before the first run
-    rows, interrupted = [], False
     with output.progress(f"{len(sentences)} sentences, {form} form") as report:
-        try:
-            for k, sentence in enumerate(sentences):
-                part = part_of(report, k, len(sentences))
-                rows.append(answer_sentence(model, sentence, sentences, *chosen, given, part))
-        except KeyboardInterrupt:
-            if not rows:
-                raise
-            interrupted = True
+        rows, interrupted = answer_sentences(model, sentences, *chosen, given, report)
     parameters = {"sentences": sentences, "layers": layers, "heads": heads, **given}
     folder, content = output.folder("transformer", parameters), output.provenance(parameters, {"phases": seed})
     names = "head_relative_l2", "linear_relative_l2", "settled", "n_token"

@@ -179,9 +179,7 @@ def check(
     form = checked_form(form)
     _check_kernel(kernel)
     one_of("--normaliser", normaliser, system.normalisers)
-    if system.attention == "softmax" and (unnormalised or kernel != "elu+1"):
-        name, why = ("--unnormalised", "a division") if unnormalised else ("--kernel", "no kernel")
-        raise OptionError(f"{name} does not go with wiring '{system.name}': softmax attention has {why}")
+    _check_softmax(system, kernel, unnormalised)
     one_of("--synapses", synapses, SYNAPSES)
     form = with_synapses(form, synapses)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
@@ -314,6 +312,14 @@ def _check_kernel(kernel):
         known = ", ".join(kernels())
         raise OptionError(f"--kernel is '{kernel}', which the algebra does not have, but needs to be one of {known}")
     one_of("--kernel", kernel, kernels())
+
+
+def _check_softmax(system, kernel, unnormalised):
+    """Refuse for softmax attention what only linear attention has (OptionError)."""
+    if system.attention == "softmax" and unnormalised:
+        raise OptionError(f"--unnormalised does not go with wiring '{system.name}': softmax attention is divided by Z")
+    if system.attention == "softmax" and kernel != "elu+1":
+        raise OptionError(f"--kernel does not go with wiring '{system.name}': softmax attention has no kernel")
 
 
 def _check_times(times, form):

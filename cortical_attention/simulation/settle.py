@@ -19,10 +19,10 @@ RELATIVE = 1e-6  # rate form: the agreement with the algebra that is asked of it
 SPIKES = 6.0  # spiking form: standard deviations of the squared distance, whose size is itself judged from few spikes
 SUMS = 4.0  # the same for the worst of many sums: one of a thousand independent ones exceeds it in 6 % of runs
 RIPPLE = 5e-3  # chosen: the ripple of synaptic currents biases a product by 0.1 to 0.2 %, however long the window
-OF_EXPONENTIALS = (
-    3e-2  # the same where dendrites are exponential; chosen: sums were off by up to 1.7 % with 4 cells per value
+OF_EXPONENTIALS = 3e-2  # the same where dendrites are exponential; chosen: three times what `experiments.softmax` finds
+RESTLESS = (
+    2.0  # chosen: how far ripple may then move an answer, as a factor of counting; 1.3 times in `experiments.softmax`
 )
-RESTLESS = 2.0  # chosen: how much more than by counting ripple may then move an answer; drifts were up to 1.4 times it
 EARLY = 1.5  # chosen: the first half of a window may be off by so much more, since the mean shares it with the rest
 GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
