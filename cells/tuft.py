@@ -1,5 +1,4 @@
-"""Intratelencephalic (L5a) pyramidal cell with an exponential tuft: exp(apical + tonic - subtracted) times
-basal drive.
+"""Intratelencephalic (L5a) pyramidal cell with an exponential tuft: basal drive times exp(apical + tonic - subtracted).
 
 The tuft is exponential below threshold and linear above it, as elu+1 is, and saturates at `CAP`. In softmax attention the
 apical dendrite hears the score of a key and a query, and inhibition subtracts log Z from it, so that a fixed point is never
