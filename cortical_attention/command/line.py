@@ -41,6 +41,7 @@ EXPERIMENTS = (
     "which_curve",
     "random_features",
     "transformer",
+    "systems",
     "robustness",
     "barrel_cortex",
     "physiology",

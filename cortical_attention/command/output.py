@@ -57,10 +57,11 @@ class Output(NamedTuple):
         """Content of run.json."""
         return provenance(sys.argv, parameters, seeds, wall_time_s=time.perf_counter() - self.start)
 
-    def report(self, experiment, folder, result, figure, content, table, predictions):
-        """Write the result, its figure (or None) and run.json of such `content`; print table and predictions."""
+    def report(self, experiment, folder, result, figure, content, table, predictions, as_json=None):
+        """Write the result, its figure (or None) and run.json of such `content`; print table and predictions, and with
+        --json the result, or `as_json` in its place."""
         write(experiment, folder, result, figure, content)
-        say(experiment, result, table, predictions, folder, self.console, self.json)
+        say(experiment, result, table, predictions, folder, self.console, self.json, as_json)
 
 
 NAMING = ("case", "wiring", "form")  # options that the default folder is named after, where a command has them

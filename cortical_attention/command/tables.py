@@ -135,10 +135,11 @@ def say_predictions(experiment, predictions, console, interrupted=False):
         console.print(f"missed predictions are discussed in {DISCUSSION}", highlight=False, soft_wrap=True)
 
 
-def say(experiment, result, table, predictions, folder, console, as_json):
-    """Print the result of an experiment as JSON if requested, its table, and every prediction beside its measurement."""
+def say(experiment, result, table, predictions, folder, console, as_json, instead=None):
+    """Print the result of an experiment as JSON if requested, or `instead` of it; its table, and every prediction beside its
+    measurement."""
     if as_json:
-        print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result})))
+        print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result} if instead is None else instead)))
     console.print(table)
     say_predictions(experiment, predictions, console, result["interrupted"])
     for label, sentence in result.get("failed", {}).items():
