@@ -29,9 +29,12 @@ from cortical_attention.reference.attention import Block, softmax_attention
 __all__ = [
     "Attend",
     "Encoder",
+    "first_stream",
     "hidden_states",
     "layer_case",
+    "in_own_units",
     "load_model",
+    "next_stream",
     "pooled",
     "sentence_embedding",
     "single_heads",
@@ -83,10 +86,15 @@ def hidden_states(model: Encoder, sentence: str, attend: Attend = softmax_of_lay
         For a sentence that is not a str, is empty, or has more tokens than the model takes; and for an answer of `attend`
         that has another shape or entries that are not finite.
     """
-    states = [_embedded(model, _encoded(model, sentence).ids)]
+    states = [first_stream(model, sentence)]
     for layer in range(len(model.layers)):
-        states.append(_after(model, layer, states[-1], attend))
+        states.append(next_stream(model, layer, states[-1], attend))
     return np.stack(states)
+
+
+def first_stream(model: Encoder, sentence: str) -> np.ndarray:
+    """Stream of tokens before the first layer, (n_token, d_model); errors are those of :func:`hidden_states`."""
+    return _embedded(model, _encoded(model, sentence).ids)
 
 
 def sentence_embedding(model: Encoder, sentence: str, attend: Attend = softmax_of_layer) -> np.ndarray:
@@ -132,6 +140,24 @@ def layer_case(model: Encoder, layer: int, stream: np.ndarray) -> Case:
     return case._replace(notices=("b_O: is left out; the layer adds it to every row of the output",))
 
 
+def in_own_units(case: Case, unit: np.ndarray) -> Case:
+    """The same attention with each component of the stream in a unit of its own, as cells of different range represent it.
+
+    The stream of a trained transformer has a few components that are much larger than all others; cells whose spikes stand
+    for one amount in all components would have few spikes for most of them.
+
+    Parameters
+    ----------
+    case : Case
+        Self-attention; its calibration sequences are rescaled too.
+    unit : ndarray, (d_model,)
+        Positive. Tokens are divided by it, and W_Q, W_K and W_V multiplied.
+    """
+    weights = {name: getattr(case.block, name) * unit for name in ("W_Q", "W_K", "W_V")}
+    calibration = None if case.calibration is None else case.calibration / unit
+    return case._replace(tokens=case.tokens / unit, block=case.block._replace(**weights), calibration=calibration)
+
+
 def single_heads(case: Case) -> list[Case]:
     """A case for each head of a case. The sum of their outputs is the output of the case, so heads may be answered apart."""
     blocks = [
@@ -164,8 +190,8 @@ def _embedded(model: Encoder, ids: list[int]) -> np.ndarray:
     return _normalised(model.words[ids].astype(float) + model.places[: len(ids)], model.norm, model.epsilon)
 
 
-def _after(model: Encoder, layer: int, stream: np.ndarray, attend: Attend) -> np.ndarray:
-    """Stream after a layer, (n_token, d_model)."""
+def next_stream(model: Encoder, layer: int, stream: np.ndarray, attend: Attend = softmax_of_layer) -> np.ndarray:
+    """Stream after a layer, (n_token, d_model), from the stream before it; parameters as in :func:`hidden_states`."""
     weights = model.layers[layer]
     answer = _answer(attend, layer, layer_case(model, layer, stream))
     attended = _normalised(stream + answer + weights.b_O, weights.norm_1, model.epsilon)

@@ -30,6 +30,7 @@ OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
     "ladder": ("ladder.csv",),
+    "transformer": ("words.png",),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
     "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
     "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),
