@@ -2,9 +2,9 @@
 
 dX/dt = load (soma - X) / tau_load + follow (soma - X) / tau_state,    value X
 
-While `load` is one, X takes on the drive of the soma at once; while both gates are closed it stays where it is; while `follow`
-is one, X follows the drive with a time constant of its own. That a relay cell holds a value without a leak is by rule: in
-cortex and thalamus it would take a loop through layer 6.
+While `load` is one, X takes on the drive of the soma at once; while both gates are closed it stays where it is; while
+`follow` is one, X follows the drive with a time constant of its own. That a relay cell holds a value without a leak is by
+rule: in cortex and thalamus it would take a loop through layer 6.
 """
 
 from brian2 import ms, second

@@ -12,12 +12,12 @@ That one update of the network of Ramsauer et al. (2020) is softmax attention to
 (2025) mention it in passing, and the dossier against which this project was begun rests its best counterargument on it. The
 circuit and its protocol are ours.
 
-Without `T` the circuit makes one step. With it, the cue is loaded into core during the first part of the settling time, while
-L5 IT cells are closed, so that the higher-order nucleus is silent and inhibition finds log Z. In the second part the cue is
-gone, core holds it, and L5 IT cells open: the higher-order nucleus represents one step. From then on core follows the
-higher-order nucleus with the time constant T, and the loop goes to a fixed point of the update. It does so only where core is
-slower than inhibition: near a pattern p, which has beta |p|^2 = b, inhibition that integrates pool - 1 over tau_g with a
-proportional term k_p needs T > (b - 1 - k_p) tau_g, which `reference.hopfield` derives and `experiments.hopfield` measures.
+Without `T` the circuit makes one step. With it, the cue is loaded into core during the first part of the settling time,
+while L5 IT cells are closed, so that the higher-order nucleus is silent and inhibition finds log Z. In the second part the
+cue is gone, core holds it, and L5 IT cells open: the higher-order nucleus represents one step. From then on core follows
+the higher-order nucleus with the time constant T, and the loop goes to a fixed point of the update. It does so only where
+core is slower than inhibition: near a pattern p, with b = beta |p|^2, inhibition that integrates pool - 1 over tau_g and has
+a proportional term k_p needs T > (b - 1 - k_p) tau_g, as `experiments.hopfield` measures.
 
 A projection from a higher-order to a first-order nucleus stands for the path through the cortex between them, its layer 6
 included.
@@ -29,7 +29,9 @@ from cortical_attention.cells.holding_relay import HOLDING_CORE
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.wiring.circuit import Projection
 
-PART = 1 / 8  # of the settling time, for loading and for holding each; chosen: a second of the eight that T = 0.5 s takes
+PART = (
+    1 / 8
+)  # of the settling time, for loading and for holding each; chosen: a second of the eight that T = 0.5 s takes
 
 
 def hopfield_wiring(times, tokens, *, context, beta, T=None, normaliser="pi"):
@@ -71,9 +73,7 @@ def _iterated(plan, T):
     core, gated = populations["core"], populations["intratelencephalic"]
     soma = _rows(load, core) * core.inputs["soma"]
     gates = {"load": _rows(load, core), "follow": _rows(~(load | hold), core)}
-    populations["core"] = core._replace(
-        cell=HOLDING_CORE, inputs={"soma": soma} | gates, parameters={"tau_state": T}
-    )
+    populations["core"] = core._replace(cell=HOLDING_CORE, inputs={"soma": soma} | gates, parameters={"tau_state": T})
     populations["intratelencephalic"] = gated._replace(inputs=gated.inputs | {"gate": _rows(~load, gated)})
     back = Projection("higher_order", "core.soma", "im -> im")
     circuit = plan.circuit._replace(

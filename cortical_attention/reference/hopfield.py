@@ -1,7 +1,8 @@
 """Modern Hopfield networks: one update, the fixed point, what it takes to retrieve, and how slow the state has to be.
 
-Ramsauer et al. (2020, Hopfield Networks is All You Need): x' = sum_j softmax_j(beta x . p_j) p_j, whose fixed points lie near
-one pattern, near the mean of several, or near the mean of all. States have shape (..., n_cue, d), patterns (..., n_pattern, d).
+Ramsauer et al. (2020, Hopfield Networks is All You Need): x' = sum_j softmax_j(beta x . p_j) p_j, whose fixed points lie
+near one pattern, near the mean of several, or near the mean of all. States have shape (..., n_cue, d), patterns
+(..., n_pattern, d).
 """
 
 import numpy as np
@@ -39,7 +40,7 @@ def fixed_point(state, patterns, beta):
 
 
 def retrieval_error(state, wanted):
-    """Distance of each state from the pattern that it should have retrieved, relative to that pattern's norm (..., n_cue)."""
+    """Distance of each state from the pattern that it should have retrieved, over the norm of that pattern (..., n_cue)."""
     return np.linalg.norm(state - wanted, axis=-1) / np.linalg.norm(wanted, axis=-1)
 
 
@@ -47,8 +48,8 @@ def critical_beta(n_pattern):
     """Smallest beta at which n orthonormal patterns are fixed points of their own, beside the mean of all.
 
     With weight w on one pattern and the rest spread evenly, w = softmax requires
-    beta = log((n - 1) w / (1 - w)) / (w - (1 - w) / (n - 1)), whose least value over 1/n < w < 1 is the critical beta; below it
-    the mean of all is the only fixed point of this shape. Derived here.
+    beta = log((n - 1) w / (1 - w)) / (w - (1 - w) / (n - 1)), whose least value over 1/n < w < 1 is the critical beta; below
+    it the mean of all is the only fixed point of this shape. Derived here.
 
     Raises
     ------
@@ -93,8 +94,8 @@ def least_time_constant_with_lags(b, tau_g, k_p=0.0, path=(), loop=()):
     inhibition.
 
     With H and G the products of 1 / (1 + s tau) over the path and the loop, a perturbation exp(s t) of the state obeys
-    (1 + s T) (1 + (k_p + 1 / (s tau_g)) G) = b H. On the imaginary axis s = i w the real part of b H / (1 + ...) is one, and the
-    imaginary part is w T: the largest such T is returned, zero if there is none.
+    (1 + s T) (1 + (k_p + 1 / (s tau_g)) G) = b H. On the imaginary axis s = i w the real part of b H / (1 + ...) is one, and
+    the imaginary part is w T: the largest such T is returned, zero if there is none.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ def potentiated(state, patterns, beta, largest, spread=None, subtracted=False):
 
     so that scores count over a range of log(largest). Divided by their sum, strengths are attention, whose largest weight is
     at most largest / (largest + n - 1) however large beta is. With `subtracted` inhibition takes away what rested synapses
-    would bring, so that max(m_j - 1, 0) takes the place of m_j. The model is ours, Ellwood's is one of spines and spike trains.
+    would bring, so that max(m_j - 1, 0) takes the place of m_j. The model is ours; Ellwood's is of spines and spike trains.
 
     Parameters
     ----------
