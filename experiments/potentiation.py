@@ -1,8 +1,8 @@
 """How strong do synapses have to become until a cue retrieves its pattern?
 
 Question: the dossier calls it the weakest link between Hopfield networks and cortex that patterns have to be written into
-synapses, and cites Ellwood (2024), who does it by short-term Hebbian potentiation, which is to make synapses eight times as
-strong. By which factor do synapses have to become stronger until cues retrieve their patterns, from 4, 16 and 64 of them?
+synapses, and cites Ellwood (2024), who does it by short-term Hebbian potentiation, eightfold as the dossier has it. By which
+factor do synapses have to become stronger until cues retrieve their patterns, from 4, 16 and 64 of them?
 
 Prediction: written before the first run. A cue is off by half of a pattern's norm and counts as retrieved if at most half of
 that is left, 0.25. The best of n patterns has at most p / (p + n - 1) of the weight, p being the potentiation, so that 16
@@ -18,7 +18,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
@@ -26,7 +26,7 @@ from cortical_attention.command.status import DONE, script
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.hopfield import potentiated, retrieval_error, update
-from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.batch import Prediction, Swept
 from cortical_attention.trials.examples.hopfield import drawn
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -121,18 +121,18 @@ def draw(rows):
 
 
 def _table(rows):
-    shown = 1.5, 2, 4, 8, 16, 64
+    shown = 2, 4, 8, 16, 64
     table = Table(
-        "patterns", "what rested synapses bring", *(f"{p:g}" for p in shown), "no largest", "retrieved from",
+        "patterns", Column("rested synapses", no_wrap=True), *(f"{p:g}" for p in shown), "no largest", "retrieved from",
         title="retrieval error by the largest potentiation (95 %)",
     )  # fmt: skip
     by, enough = {(row["patterns"], row["rule"], row["potentiation"]): row for row in rows}, needed(rows)
     for n in SIZES:
         for rule in SPREADS:
-            own = [by[n, rule, p] for p in shown] + [by[n, "no largest", None]]
+            own, without = (by[n, rule, p] for p in shown), by[n, "no largest", None]["error"]
             errors = ("{:.2f} ({:.2f} to {:.2f})".format(row["error"], *row["interval"]) for row in own)
             least = enough[rule, n]
-            table.add_row(str(n), rule, *errors, "none" if least is None else f"{least:g}")
+            table.add_row(str(n), rule, *errors, f"{without:.3f}", "none" if least is None else f"{least:g}")
     return table
 
 
@@ -151,7 +151,8 @@ def main(
     output.check()
     rows, parameters = rows_of(draws, seed), {"draws": draws, "seed": seed}
     folder, content = output.folder("potentiation", parameters), output.provenance(parameters, {"patterns": seed})
-    result = {"rows": rows, "needed": [[*key, least] for key, least in needed(rows).items()]}
+    enough = [{"rule": rule, "patterns": n, "potentiation": least} for (rule, n), least in needed(rows).items()]
+    result = Swept({}, {}, False).result(rows, needed=enough)
     output.report("potentiation", folder, result, draw(rows), content, _table(rows), judge(rows))
     return DONE
 

@@ -39,6 +39,18 @@ def fixed_point(state, patterns, beta):
     raise RuntimeError(f"the update still moves after {N_STEP} steps")
 
 
+def contraction(state, patterns, beta):
+    """Share of a small deviation from a fixed point that one update leaves at most, (..., n_cue).
+
+    The largest eigenvalue of the Jacobian, beta times the covariance of the patterns under attention. The continuous loop,
+    with inhibition at once, loses a deviation with the time constant T / (1 - contraction).
+    """
+    attention = weights(state, patterns, beta)
+    mean = attention @ patterns
+    square = np.einsum("...ij,...ja,...jb->...iab", attention, patterns, patterns)
+    return beta * np.linalg.eigvalsh(square - mean[..., :, None] * mean[..., None, :])[..., -1]
+
+
 def retrieval_error(state, wanted):
     """Distance of each state from the pattern that it should have retrieved, over the norm of that pattern (..., n_cue)."""
     return np.linalg.norm(state - wanted, axis=-1) / np.linalg.norm(wanted, axis=-1)
