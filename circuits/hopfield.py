@@ -8,9 +8,9 @@ core (the state x), matrix (the patterns p_j)                             |
         ^                                                                 |
         +------------- iterated: T dx/dt = F(x) - x <---------------------+
 
-That one update of the network of Ramsauer et al. (2020) is softmax attention to the patterns is their result; Granier & Senn
-(2025) mention it in passing, and the dossier against which this project was begun rests its best counterargument on it. The
-circuit and its protocol are ours.
+That one update of the network is softmax attention to the patterns is a result of Ramsauer et al. (2020). Granier & Senn
+(2025) name Hopfield networks of the hippocampus as a link between brains and transformers, and leave it there. The circuit
+and its protocol are ours.
 
 Without `T` the circuit makes one step. With it, the cue is loaded into core during the first part of the settling time,
 while L5 IT cells are closed, so that the higher-order nucleus is silent and inhibition finds log Z. In the second part the

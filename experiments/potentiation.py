@@ -1,8 +1,8 @@
 """How strong do synapses have to become until a cue retrieves its pattern?
 
-Question: the dossier calls it the weakest link between Hopfield networks and cortex that patterns have to be written into
-synapses, and cites Ellwood (2024), who does it by short-term Hebbian potentiation, eightfold as the dossier has it. By which
-factor do synapses have to become stronger until cues retrieve their patterns, from 4, 16 and 64 of them?
+Question: that a cortex performs attention because it is an associative memory is as strong as its weakest link, the writing
+of patterns into synapses. Ellwood (2024) does it by short-term Hebbian potentiation, which is said to have to be eightfold.
+By which factor do synapses have to become stronger until cues retrieve their patterns, from 4, 16 and 64 of them?
 
 Prediction: written before the first run. A cue is off by half of a pattern's norm and counts as retrieved if at most half of
 that is left, 0.25. The best of n patterns has at most p / (p + n - 1) of the weight, p being the potentiation, so that 16
@@ -112,7 +112,7 @@ def draw(rows):
                 panel.fill_between(places, *ends, color=CYCLE[k], alpha=0.2)
             panel.axhline(RETRIEVED, color="#777777", linestyle=":", label="half of the cue's error")
             panel.axvline(8, color="#777777", linestyle="--", label="eightfold")
-            panel.set(xscale="log", xlabel="largest potentiation of a synapse", title=f"{n} patterns", ylim=(0, None))
+            panel.set(xscale="log", xlabel="largest potentiation of a synapse", title=f"{n} patterns", ylim=(0, 1.1))
             panel.set_xticks((2, 8, 32, 128, 512), (2, 8, 32, 128, 512))
             panel.minorticks_off()
         panels[0].set_ylabel("retrieval error, of a pattern's norm")
