@@ -6,10 +6,10 @@ near one pattern, near the mean of several, or near the mean of all. States have
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 N_STEP = 10_000  # chosen: convergence is linear, and slow only within 1e-3 of a critical beta
 STILL = 1e-14
+N_THIRD = 100  # of an interval of one: beyond the resolution of a float
 
 
 def weights(state, patterns, beta):
@@ -74,8 +74,11 @@ def critical_beta(n_pattern):
     def beta_of(w):
         return np.log((n_pattern - 1) * w / (1 - w)) / (w - (1 - w) / (n_pattern - 1))
 
-    low = (1 + 1e-3) / n_pattern  # beta is finite there, and larger than at its least
-    return float(minimize_scalar(beta_of, bounds=(low, 1 - 1e-12), method="bounded", options={"xatol": 1e-10}).fun)
+    low, high = (1 + 1e-3) / n_pattern, 1 - 1e-12  # beta falls from n at w = 1/n, and then rises without bound
+    for _ in range(N_THIRD):
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, right) if beta_of(left) < beta_of(right) else (left, high)
+    return float(beta_of((low + high) / 2))
 
 
 def least_time_constant(b, tau_g, k_p=0.0):
