@@ -42,6 +42,8 @@ EXPERIMENTS = (
     "random_features",
     "transformer",
     "systems",
+    "hopfield",
+    "potentiation",
     "robustness",
     "barrel_cortex",
     "physiology",
