@@ -1,0 +1,106 @@
+"""Attention in the hippocampal formation: CA3 compares what two pathways bring, CA1 modulates a third by it.
+
+    d_j      = max(W_dg x_j - theta, 0)                         dentate gyrus: an expansion, and few active cells
+    s_ijk    = phi(W_pp x_i)_k phi(W_mf d_j)_k / Z_i            CA3: perforant path of the cue, mossy fibres of what is stored
+    kappa_ij = sum_k s_ijk,   Z_i with sum_j kappa_ij = 1
+    y_i      = sum_j kappa_ij W_ec3 x_j                         CA1: layer 3 of entorhinal cortex, modulated by CA3
+
+Granier & Senn (2025, section 6) suggest the roles of CA3 and CA1 in words; the formulas, and the threshold, are ours.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cortical_attention.reference.attention import share
+from cortical_attention.reference.kernels import kernel_named
+
+
+class Recalled(NamedTuple):
+    """What the hippocampus recalls.
+
+    Attributes
+    ----------
+    output : array, (..., n_token, d_value)
+        y_i.
+    kappa : array, (..., n_token, n_context)
+        0 in a row with Z_i = 0.
+    code : array, (..., n_context, n_granule)
+        d_j.
+    """
+
+    output: np.ndarray
+    kappa: np.ndarray
+    code: np.ndarray
+
+
+def thresholded(drive, theta):
+    """Granule cells above a threshold: max(drive - theta, 0) (ndarray, shape of `drive`)."""
+    return np.maximum(np.asarray(drive, dtype=float) - theta, 0)
+
+
+def winners(drive, k):
+    """The k most active granule cells of each pattern, as they are, and zeros: a code that is exactly as sparse.
+
+    Parameters
+    ----------
+    drive : array, (..., n_granule)
+    k : int
+
+    Returns
+    -------
+    array
+        Cells with a negative drive are never among them.
+    """
+    drive = np.asarray(drive, dtype=float)
+    least = np.partition(drive, -k, axis=-1)[..., -k, None]
+    return np.where(drive >= least, np.maximum(drive, 0), 0.0)
+
+
+def recall(cues, stored, W_pp, W_mf, W_dg, W_ec3, theta=0.0, *, kernel: str = "relu", sparse=thresholded) -> Recalled:
+    """Attention of cues to what is stored.
+
+    Parameters
+    ----------
+    cues : array, (..., n_token, d_model)
+        x_i of the perforant path.
+    stored : array, (..., n_context, d_model)
+        x_j.
+    W_pp : array, (d_key, d_model)
+    W_mf : array, (d_key, n_granule)
+    W_dg : array, (n_granule, d_model)
+    W_ec3 : array, (d_value, d_model)
+    theta : float, or int where `sparse` is `winners`
+    kernel : str
+        A name in `KERNELS`.
+    sparse : callable
+        From the drives of granule cells and `theta` to their values.
+
+    Returns
+    -------
+    Recalled
+
+    Raises
+    ------
+    ValueError
+        If the kernel is unknown.
+    """
+    phi = kernel_named(kernel).phi
+    cues, stored = np.asarray(cues, dtype=float), np.asarray(stored, dtype=float)
+    code = sparse(stored @ W_dg.T, theta)
+    weight = phi(cues @ W_pp.T) @ phi(code @ W_mf.T).swapaxes(-1, -2)
+    kappa = share(weight, weight.sum(axis=-1, keepdims=True))
+    return Recalled(kappa @ (stored @ W_ec3.T), kappa, code)
+
+
+def blind_to_the_cue(cues, stored, *weights, **more) -> Recalled:
+    """The null in which every cue is the mean cue: keys without queries."""
+    cues = np.asarray(cues, dtype=float)
+    return recall(np.broadcast_to(cues.mean(axis=-2, keepdims=True), cues.shape), stored, *weights, **more)
+
+
+def evenly(cues, stored, W_ec3):
+    """The null that recalls the mean of all items (ndarray, (..., n_token, d_value))."""
+    values = np.asarray(stored, dtype=float) @ np.asarray(W_ec3).T
+    shape = (*values.shape[:-2], np.shape(cues)[-2], values.shape[-1])
+    return np.broadcast_to(values.mean(axis=-2, keepdims=True), shape)
