@@ -4,17 +4,18 @@ entorhinal_5            y_i = sum_j y_ij                              what is re
         ^
 ca1                     y_ij = kappa_ij * W_ec3 x_j                   basal: entorhinal_3; apical: CA3
         ^ sum over k
-ca3                     s_ijk = phi(W_pp x_i)_k phi(W_mf d_j)_k / Z_i   basal: perforant path; apical: mossy fibres
+ca3                     s_ijk = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i   basal: perforant path; apical: mossy fibres
         |^                               ^
 interneuron Z_i         granule          d_j = max(W_dg x_j - theta, 0)
                                          ^ W_dg: many cells, few of them active
 ----------------------------------------------------------------------------
 entorhinal_2 (cues i), entorhinal_2_stored (j), entorhinal_3 (stored, j)
 
-Granier & Senn (2025, section 6): CA3 hears layer 2 of entorhinal cortex directly and by way of the dentate gyrus, and computes
-attention as the similarity of the two; CA1 hears CA3, and layer 3 of entorhinal cortex directly. Ours are the formulas, the
-threshold by which the dentate gyrus is sparse (a tonic inhibition, alike for all of its cells), that of the perforant path,
-and the axes: each pair of a cue and a stored pattern has CA3 and CA1 cells of its own, as microcolumns of cortex have.
+Granier & Senn (2025, section 6): CA3 hears layer 2 of entorhinal cortex directly and by way of the dentate gyrus, and
+computes attention as the similarity of the two; CA1 hears CA3, and layer 3 of entorhinal cortex directly. Ours are the
+formulas, the threshold by which the dentate gyrus is sparse (a tonic inhibition, alike for all of its cells), that of the
+perforant path, and the axes: each pair of a cue and a stored pattern has CA3 and CA1 cells of its own, as microcolumns of
+cortex have.
 """
 
 import numpy as np
@@ -77,7 +78,9 @@ def hippocampus_wiring(
         "key": len(W_pp), "value": len(W_ec3),
     }  # fmt: skip
     circuit = Circuit(
-        "hippocampus", _populations(sizes, tokens, context, theta, theta_pp, kernel), _projections(W_pp, W_mf, W_dg, W_ec3)
+        "hippocampus",
+        _populations(sizes, tokens, context, theta, theta_pp, kernel),
+        _projections(W_pp, W_mf, W_dg, W_ec3),
     )
     attention, total = Reading("ca3", sum=("key",)), Reading("ca3", sum=("context", "key"))
     return Plan(

@@ -9,9 +9,9 @@ L5 IT   exp(s + b - log Z) v        L5 IT        (m / Z) v                 L5 IT
   ^ apical      ^ apical              ^ apical                               ^
 L2/3 s_ij     L6b b_ij              L6b m / Z <-> interneuron of L6        L2/3  <- gains - L6b gamma_i
 
-Granier & Senn (2025, section 6) name the roles, after Zolnik et al. (2024): cells of layer 6b end where matrix thalamus does,
-in layers 1 and 5a, act as a volume knob, and could replace or supplement superficial cells as an attention mask. How they
-do it is ours. What drives layer 6b comes from outside, and does not depend on the tokens.
+Granier & Senn (2025, section 6) name the roles, after Zolnik et al. (2024): cells of layer 6b end where matrix thalamus
+does, in layers 1 and 5a, act as a volume knob, and could replace or supplement superficial cells as an attention mask. How
+they do it is ours. What drives layer 6b comes from outside, and does not depend on the tokens.
 """
 
 import numpy as np

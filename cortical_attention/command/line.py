@@ -42,6 +42,8 @@ EXPERIMENTS = (
     "random_features",
     "transformer",
     "systems",
+    "layer_6b",
+    "hippocampus",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -1,11 +1,12 @@
 """Attention in the hippocampal formation: CA3 compares what two pathways bring, CA1 modulates a third by it.
 
-    d_j      = max(W_dg x_j - theta, 0)                         dentate gyrus: an expansion, and few active cells
-    s_ijk    = phi(W_pp x_i)_k phi(W_mf d_j)_k / Z_i            CA3: perforant path of the cue, mossy fibres of what is stored
+    d_j      = max(W_dg x_j - theta, 0)                            dentate gyrus: an expansion, and few active cells
+    s_ijk    = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i    CA3: perforant path, and mossy fibres
     kappa_ij = sum_k s_ijk,   Z_i with sum_j kappa_ij = 1
-    y_i      = sum_j kappa_ij W_ec3 x_j                         CA1: layer 3 of entorhinal cortex, modulated by CA3
+    y_i      = sum_j kappa_ij W_ec3 x_j                            CA1: layer 3 of entorhinal cortex, modulated by CA3
 
-Granier & Senn (2025, section 6) suggest the roles of CA3 and CA1 in words; the formulas, and the threshold, are ours.
+The cue is x_i, what is stored x_j. Granier & Senn (2025, section 6) suggest the roles of CA3 and CA1 in words; the
+formulas and the thresholds are ours.
 """
 
 from typing import NamedTuple
@@ -57,7 +58,9 @@ def winners(drive, k):
     return np.where(drive >= least, np.maximum(drive, 0), 0.0)
 
 
-def recall(cues, stored, W_pp, W_mf, W_dg, W_ec3, theta=0.0, *, kernel: str = "relu", sparse=thresholded) -> Recalled:
+def recall(
+    cues, stored, W_pp, W_mf, W_dg, W_ec3, *, theta=0.0, theta_pp=0.0, kernel: str = "relu", sparse=thresholded
+) -> Recalled:
     """Attention of cues to what is stored.
 
     Parameters
@@ -71,6 +74,8 @@ def recall(cues, stored, W_pp, W_mf, W_dg, W_ec3, theta=0.0, *, kernel: str = "r
     W_dg : array, (n_granule, d_model)
     W_ec3 : array, (d_value, d_model)
     theta : float, or int where `sparse` is `winners`
+    theta_pp : float
+        Threshold of what the perforant path brings to CA3.
     kernel : str
         A name in `KERNELS`.
     sparse : callable
@@ -88,7 +93,7 @@ def recall(cues, stored, W_pp, W_mf, W_dg, W_ec3, theta=0.0, *, kernel: str = "r
     phi = kernel_named(kernel).phi
     cues, stored = np.asarray(cues, dtype=float), np.asarray(stored, dtype=float)
     code = sparse(stored @ W_dg.T, theta)
-    weight = phi(cues @ W_pp.T) @ phi(code @ W_mf.T).swapaxes(-1, -2)
+    weight = phi(cues @ W_pp.T - theta_pp) @ phi(code @ W_mf.T).swapaxes(-1, -2)
     kappa = share(weight, weight.sum(axis=-1, keepdims=True))
     return Recalled(kappa @ (stored @ W_ec3.T), kappa, code)
 

@@ -1,7 +1,7 @@
 """Layer 6b in three roles: a bias of the score, a map of gains without keys and queries, and a volume knob.
 
-Granier & Senn (2025, section 6) name the roles: layer 6b may supplement or replace superficial cells as an attention mask, and
-acts as a volume knob on cortico-thalamic loops (after Zolnik et al. 2024). They give no formulas; these are ours.
+Granier & Senn (2025, section 6) name the roles: layer 6b may supplement or replace superficial cells as an attention mask,
+and acts as a volume knob on cortico-thalamic loops (after Zolnik et al. 2024). They give no formulas; these are ours.
 
 With s_ij = k_j.q_i / sqrt(d_key), a bias b_ij, gains m_ij >= 0 and a knob gamma_i >= 0 of each macrocolumn:
 

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-FILES = ("attention",)
+FILES = ("attention", "layer_6b", "hippocampus")
 
 
 def every_example():
