@@ -4,7 +4,7 @@ entorhinal_5            y_i = sum_j y_ij                              what is re
         ^
 ca1                     y_ij = kappa_ij * W_ec3 x_j                   basal: entorhinal_3; apical: CA3
         ^ sum over k
-ca3                     s_ijk = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i   basal: perforant path; apical: mossy fibres
+ca3                     s_ijk = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i   basal: perforant path; apical: granule
         |^                               ^
 interneuron Z_i         granule          d_j = max(W_dg x_j - theta, 0)
                                          ^ W_dg: many cells, few of them active

@@ -106,17 +106,18 @@ def _distances(panel, maps):
     """Distance from attention of layer 6b in the place of L2/3, and of nulls: a dot an input, a bar for the median."""
     names = list(dict.fromkeys(row["map"] for row in maps))
     for k, attention in enumerate(dict.fromkeys(row["attention"] for row in maps)):
+        colour = CYCLE[2 * k]  # those of the two knobs
         for place, name in enumerate(names):
             own = [
                 row["from_attention"] for row in maps
                 if (row["map"], row["attention"]) == (name, attention) and row["form"] != "spiking"
             ]  # fmt: skip
             y = place + 0.36 * (k - 0.5) + np.linspace(-0.1, 0.1, len(own))
-            panel.plot(own, y, linestyle="", marker=MARKERS[k], markersize=3, color=CYCLE[k], alpha=0.5)
+            panel.plot(own, y, linestyle="", marker=MARKERS[k], markersize=3, color=colour, alpha=0.5)
             if own:
                 ends = [y.min() - 0.06, y.max() + 0.06]
                 label = f"from {attention} attention" if place == 0 else None
-                panel.plot([np.median(own)] * 2, ends, color=CYCLE[k], linewidth=3, label=label)
+                panel.plot([np.median(own)] * 2, ends, color=colour, linewidth=3, label=label)
     panel.set(xlabel="relative L2 from attention", xlim=(0, None))
     panel.set_yticks(range(len(names)), names)
     panel.invert_yaxis()
