@@ -90,18 +90,33 @@ def recall(
     ValueError
         If the kernel is unknown.
     """
+    return _weighed(*_features(cues, stored, W_pp, W_mf, W_dg, theta, theta_pp, kernel, sparse), stored, W_ec3)
+
+
+def blind_to_the_cue(
+    cues, stored, W_pp, W_mf, W_dg, W_ec3, *, theta=0.0, theta_pp=0.0, kernel: str = "relu", sparse=thresholded
+) -> Recalled:
+    """The null of keys without queries: CA3 hears the mean over all cues of what the perforant path brings.
+
+    Parameters and errors are those of `recall`.
+    """
+    query, key, code = _features(cues, stored, W_pp, W_mf, W_dg, theta, theta_pp, kernel, sparse)
+    query = np.broadcast_to(query.mean(axis=-2, keepdims=True), query.shape)
+    return _weighed(query, key, code, stored, W_ec3)
+
+
+def _features(cues, stored, W_pp, W_mf, W_dg, theta, theta_pp, kernel, sparse):
+    """What the two pathways bring to CA3, after its kernel, and the code of the dentate gyrus."""
     phi = kernel_named(kernel).phi
-    cues, stored = np.asarray(cues, dtype=float), np.asarray(stored, dtype=float)
-    code = sparse(stored @ W_dg.T, theta)
-    weight = phi(cues @ W_pp.T - theta_pp) @ phi(code @ W_mf.T).swapaxes(-1, -2)
+    code = sparse(np.asarray(stored, dtype=float) @ W_dg.T, theta)
+    return phi(np.asarray(cues, dtype=float) @ W_pp.T - theta_pp), phi(code @ W_mf.T), code
+
+
+def _weighed(query, key, code, stored, W_ec3):
+    """What CA1 passes on, by the similarity of two patterns in CA3."""
+    weight = query @ key.swapaxes(-1, -2)
     kappa = share(weight, weight.sum(axis=-1, keepdims=True))
-    return Recalled(kappa @ (stored @ W_ec3.T), kappa, code)
-
-
-def blind_to_the_cue(cues, stored, *weights, **more) -> Recalled:
-    """The null in which every cue is the mean cue: keys without queries."""
-    cues = np.asarray(cues, dtype=float)
-    return recall(np.broadcast_to(cues.mean(axis=-2, keepdims=True), cues.shape), stored, *weights, **more)
+    return Recalled(kappa @ (np.asarray(stored, dtype=float) @ W_ec3.T), kappa, code)
 
 
 def evenly(cues, stored, W_ec3):
