@@ -3,8 +3,8 @@
 Pyramidal cells of CA3 multiply and are divided as superficial cells of cortex are, those of CA1 multiply as
 intratelencephalic cells do. Ports keep the names of those rules, but not their places: mossy fibres end in stratum lucidum
 of CA3 and the perforant path beyond, in stratum lacunosum-moleculare; in CA1 axons of CA3 end in stratum radiatum, and
-those of layer 3 of entorhinal cortex in stratum lacunosum-moleculare (reviewed in Kesner & Rolls 2015, which Granier &
-Senn 2025 cite). So the value reaches the tuft in CA1, and attention the dendrites below it, other than in layer 5.
+those of layer 3 of entorhinal cortex in stratum lacunosum-moleculare (textbook anatomy; no source was read for it). So the
+value reaches the tuft in CA1, and attention the dendrites below it, other than in layer 5.
 """
 
 from cortical_attention.cells.cell import CellType

@@ -1,7 +1,9 @@
 """Cell of layer 6b: represents its drive, divided where it is inhibited.
 
-Axons of these cells end in layers 1 and 5a, as those of the matrix thalamus do, and in the higher-order thalamus (Zolnik et
-al. 2024, of which the abstract was read). What drives them comes from outside a circuit: orexin, and other areas of cortex.
+Axons of these cells end in layers 1 and 5a, as those of matrix thalamus do, and in thalamus (Granier & Senn 2025, section
+6, after Zolnik et al. 2024, which was not read). What drives them comes from outside a circuit: of these cells it is known
+that orexin excites them, and that they hear other areas of cortex (both as Meijer et al., eLife preprint 106992, review
+it).
 """
 
 from cortical_attention.cells.cell import CellType

@@ -21,6 +21,7 @@ mean.
 Run time: four minutes.
 """
 
+from collections import Counter
 from functools import partial
 from typing import Annotated
 
@@ -166,9 +167,12 @@ def null_rows(case):
     return rows
 
 
-def judge(knobs, maps):
-    """The predictions (list of Prediction)."""
-    found = [_exact([row for row in (*knobs, *maps) if row["form"] == form], form) for form in CLAIMS]
+def judge(knobs, maps, failed=None):
+    """The predictions (list of Prediction); `failed` has the number of circuits that failed by form."""
+    found, failed = [], failed or {}
+    for form in CLAIMS:
+        own = [row for row in (*knobs, *maps) if row["form"] == form]
+        found += [_exact(own, form, failed.get(form, 0))] if own or form in failed else []
     rates = [row for row in knobs if row["form"] == "rate"]
     for knob, power in POWERS.items():
         own = [abs(row["beta"] / (1 + row["gamma"]) ** power - 1) for row in rates if row["circuit"] == knob]
@@ -184,12 +188,12 @@ def judge(knobs, maps):
     return [*found, *_falsified(ratios(maps))]
 
 
-def _exact(rows, form):
+def _exact(rows, form, n_failed):
     """The prediction about circuits and their algebra in one form."""
-    claim, off = CLAIMS[form], [row["from_algebra"] for row in rows]
+    claim, off = CLAIMS[form], max((row["from_algebra"] for row in rows), default=np.inf)
     settled = sum(row["settled"] for row in rows)
-    measured = f"{per_cent(max(off, default=np.nan))}, {settled} of {len(rows)} settled"
-    held = bool(off) and max(off) <= claim and settled == len(rows)
+    measured = f"{per_cent(off)}, {settled} of {len(rows)} settled, {n_failed} circuits failed"
+    held = off <= claim and settled == len(rows) and not n_failed
     return Prediction(f"{form}: within {per_cent(claim)} of the algebra, settled", measured, held)
 
 
@@ -238,13 +242,14 @@ def main(
         for (form, k, *key), answer in swept.done.items() if len(key) == 2
     ]  # fmt: skip
     weighed += [row for case in cases for row in null_rows(case)]
+    failed = Counter(form for form, *_ in swept.failed)
     swept = swept._replace(failed={", ".join(map(str, label)): said for label, said in swept.failed.items()})
     parameters = {"inputs": inputs, "spiking": spiking, "target": target, "seed": seed}
     folder, content = output.folder("layer_6b", parameters), output.provenance(parameters, {"first": seed})
     output.report(
         "layer_6b", folder, swept.result(knobs, maps=weighed), draw(knobs, weighed, POWERS.values(), N_TOKEN), content,
         tables(knobs, weighed),
-        judge(knobs, weighed),
+        judge(knobs, weighed, failed),
     )  # fmt: skip
     return status_of(swept, [row["settled"] for row in (*knobs, *weighed) if "settled" in row])
 
