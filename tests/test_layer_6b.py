@@ -193,6 +193,7 @@ def test_the_experiment_writes_its_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(experiment, "random_case", lambda seed, n, name: random_case(seed, n, 1, d_key=2, name=name))
     monkeypatch.setattr(experiment, "GAMMAS", (0.0, 1.0))
+    monkeypatch.setattr(experiment, "N_TOKEN", 3)
     done = run("layer_6b", "--inputs", 2, "--spiking", 0, "--target", "numpy", "--out", "result", "--json")
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "result/layer_6b.json").read_text())

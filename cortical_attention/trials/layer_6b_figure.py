@@ -99,7 +99,7 @@ def _curve(panel, rows, field, k, knob):
         panel.plot(gammas, median, color=CYCLE[k], marker=MARKERS[k], label=knob)
     if spikes:
         x, y = zip(*((row["gamma"], row[field]) for row in spikes), strict=True)
-        panel.plot(x, y, color="#000000", marker="x", linestyle="", label="single inputs in spikes" if k == 0 else None)
+        panel.plot(x, y, color=CYCLE[k], marker="x", linestyle="", label="single inputs in spikes" if k == 0 else None)
 
 
 def _distances(panel, maps):
