@@ -14,6 +14,7 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.layer_6b import (
+    nearest_temperature,
     replaced_attention,
     supplemented_attention,
     turned_up_linear,
@@ -153,7 +154,7 @@ def test_the_cells():
 # Experiment
 def test_the_nearest_temperature_is_found():
     beta = turned_up_softmax(CASE.tokens, CASE.block, np.full((1, 1), 2.7), power=1).output
-    found, off = experiment.temperature(beta, CASE)
+    found, off = nearest_temperature(beta, CASE.tokens, CASE.block)
     assert (found, off) == (pytest.approx(3.7, rel=1e-4), pytest.approx(0, abs=1e-4))
     assert experiment.attended(np.array([[0.25] * 4, [1, 0, 0, 0]])) == pytest.approx(2.5)
 

@@ -15,10 +15,13 @@ uniform (a factor of zero) into that of the rectifier (a factor without bound), 
 """
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from cortical_attention.reference.attention import Attention, close, read_out
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
+
+BETAS = np.geomspace(0.01, 50, 60)  # where the nearest inverse temperature is looked for
 
 
 def supplemented_attention(tokens, block: Block, bias, *, context=None, mask=None) -> Attention:
@@ -129,6 +132,33 @@ def turned_up_linear(tokens, block: Block, gamma, *, context=None, mask=None, ke
     keys = phi(factor[..., None] * key[..., None, :, :])  # a copy of every key in each macrocolumn
     weight = np.einsum("...ik,...ijk->...ij", phi(factor * query), keys)
     return read_out(close(weight, problem.mask), value, problem.block.W_O, normalised=True)
+
+
+def nearest_temperature(output, tokens, block: Block) -> tuple[float, float]:
+    """The inverse temperature at which softmax attention comes nearest to an answer.
+
+    Parameters
+    ----------
+    output : array, (n_token, d_model)
+    tokens, block
+        As in `linear_attention`.
+
+    Returns
+    -------
+    beta : float
+        Between the ends of `BETAS`.
+    off : float
+        Relative L2 of the answer from softmax attention at beta.
+    """
+
+    def off(log_beta):
+        right = turned_up_softmax(tokens, block, np.full((1, 1), np.exp(log_beta) - 1), power=1.0).output
+        return np.linalg.norm(output - right) / np.linalg.norm(right)
+
+    nearest = int(np.clip(np.argmin([off(each) for each in np.log(BETAS)]), 1, len(BETAS) - 2))
+    bounds = tuple(np.log(BETAS[[nearest - 1, nearest + 1]]))
+    found = minimize_scalar(off, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    return float(np.exp(found.x)), float(found.fun)
 
 
 def _softmax(score, value, problem):
