@@ -15,13 +15,16 @@ uniform (a factor of zero) into that of the rectifier (a factor without bound), 
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from cortical_attention.reference.attention import Attention, close, read_out
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
 
-BETAS = np.geomspace(0.01, 50, 60)  # where the nearest inverse temperature is looked for
+BETAS = 0.01, 50.0  # between which the nearest inverse temperature is looked for
+N_TRIED, N_ROUND = (
+    61,
+    7,
+)  # each round tries as many between the neighbours of the best one: to 1e-9 of the first interval
 
 
 def supplemented_attention(tokens, block: Block, bias, *, context=None, mask=None) -> Attention:
@@ -155,10 +158,12 @@ def nearest_temperature(output, tokens, block: Block) -> tuple[float, float]:
         right = turned_up_softmax(tokens, block, np.full((1, 1), np.exp(log_beta) - 1), power=1.0).output
         return np.linalg.norm(output - right) / np.linalg.norm(right)
 
-    nearest = int(np.clip(np.argmin([off(each) for each in np.log(BETAS)]), 1, len(BETAS) - 2))
-    bounds = tuple(np.log(BETAS[[nearest - 1, nearest + 1]]))
-    found = minimize_scalar(off, bounds=bounds, method="bounded", options={"xatol": 1e-9})
-    return float(np.exp(found.x)), float(found.fun)
+    low, high = np.log(BETAS)
+    for _ in range(N_ROUND):
+        tried = np.linspace(low, high, N_TRIED)
+        best = int(np.argmin([off(each) for each in tried]))
+        low, high = tried[max(best - 1, 0)], tried[min(best + 1, N_TRIED - 1)]
+    return float(np.exp(tried[best])), float(off(tried[best]))
 
 
 def _softmax(score, value, problem):
