@@ -10,6 +10,7 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.interneuron import POOLING
 from cortical_attention.cells.intratelencephalic import INTRATELENCEPHALIC
+from cortical_attention.cells.layer_6b import LAYER_6B
 from cortical_attention.cells.pyramidal_tract import PYRAMIDAL_TRACT
 from cortical_attention.cells.relay import CORE, HIGHER_ORDER, MATRIX
 from cortical_attention.cells.superficial import SUPERFICIAL
@@ -26,6 +27,7 @@ RETICULAR = CORE._replace(name="reticular", layer="reticular nucleus", transmitt
 CELLS = {
     "core": CORE, "matrix": MATRIX, "higher_order": HIGHER_ORDER, "superficial": SUPERFICIAL, "it": INTRATELENCEPHALIC,
     "pt": PYRAMIDAL_TRACT, "interneuron": POOLING, "reticular": RETICULAR,
+    "layer_6b": LAYER_6B,
 }  # fmt: skip
 
 
@@ -47,6 +49,7 @@ BROKEN = {
     "PT spares its driver": [circuit("pt -> core.soma", "core -> superficial.basal")],
     "core to layers 3 and 4": [circuit("core -> superficial.apical")],
     "matrix to layers 1 and 5a": [circuit("matrix -> superficial.basal")],
+    "layer 6b to layers 1 and 5a": [circuit("layer_6b -> superficial.basal")],
     "local inhibition": [circuit(("interneuron", "superficial.shunt", "hi -> hj"))],
 }
 
@@ -68,6 +71,8 @@ def test_a_circuit_that_breaks_a_rule_is_refused_by_name_unless_it_says_why(rule
         circuit(
             "it -> pt.soma", "pt -> higher_order.soma", "core -> superficial.basal", "matrix -> superficial.apical"
         ),
+        circuit("layer_6b -> it.apical"),
+        circuit("layer_6b -> it.basal"),
         circuit("matrix -> it.basal", "interneuron -> superficial.shunt", "superficial -> interneuron.pool"),
         circuit("pt -> core.soma", "core -> superficial.basal", "pt -> it.basal", weights=0.0),  # no synapse is there
     ],

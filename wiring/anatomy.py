@@ -76,6 +76,14 @@ def _thalamic_layers(nucleus):
     return broken
 
 
+def _layers_of_6b(circuit, projection):
+    source, target = circuit.ends(projection)
+    site = target.cell.sites.get(projection.target.partition(".")[2])
+    if source.cell.layer != "L6b" or site is None or site in LAYERS_OF["matrix"]:
+        return None
+    return f"axons of {source.name} cells end where those of matrix thalamus do, but this port lies in {site}"
+
+
 def _local(circuit, projection):
     source, target = circuit.ends(projection)
     expression = parse(projection.expression)
@@ -97,6 +105,7 @@ RULES = {
     ),
     "core to layers 3 and 4": Rule("core thalamus reaches layers 3 and 4", _thalamic_layers("core")),
     "matrix to layers 1 and 5a": Rule("matrix thalamus reaches layers 1 and 5a", _thalamic_layers("matrix")),
+    "layer 6b to layers 1 and 5a": Rule("layer 6b reaches the layers that matrix thalamus reaches", _layers_of_6b),
     "local inhibition": Rule("cortical inhibition stays in its macrocolumn and area", _local),
 }
 

@@ -44,6 +44,8 @@ EXPERIMENTS = (
     "systems",
     "hopfield",
     "potentiation",
+    "layer_6b",
+    "hippocampus",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -11,10 +11,20 @@ LAYER_COLOURS = {
     "L5 IT": "#009E73",
     "L5 PT": "#CC79A7",
     "L5 interneuron": "#661100",
+    "L6b": "#AA4466",
+    "L6 interneuron": "#774411",
     "reticular nucleus": "#56B4E9",
     "thalamus": "#E69F00",
     "higher-order thalamus": "#000000",
-}  # every layer of `cells`, from the surface of the cortex down to the thalamus, the order in which layers are drawn
+    "EC5": "#777711",
+    "CA1": "#117733",
+    "CA3": "#4477AA",
+    "CA3 interneuron": "#EE7733",
+    "dentate gyrus": "#6699CC",
+    "EC2": "#DDAA33",
+    "EC3": "#BB5566",
+}  # every layer of `cells`, from the surface of the cortex down to the thalamus, the order in which layers are drawn;
+# of the hippocampal formation from the answer to the input
 OTHER_COLOURS = ("#882255", "#44AA99", "#332288", "#DDCC77", "#AA4499")  # of other layers; Tol 2021, muted
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

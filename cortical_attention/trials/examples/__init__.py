@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-FILES = ("attention", "hopfield")
+FILES = ("attention", "hopfield", "layer_6b", "hippocampus")
 
 
 def every_example():
