@@ -26,6 +26,7 @@ import numpy as np
 
 from cortical_attention.cells.slow_tract import SLOW_TRACT
 from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.circuits.plan import named
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.circuits.stack import SAME, join
 from cortical_attention.wiring.circuit import Projection
@@ -73,23 +74,29 @@ def areas_wiring(
     no_core, no_output = np.zeros((*W_21.shape[:2], W_Q.shape[2])), np.zeros((len(W_V2), W_Q.shape[2], W_V2.shape[1]))
     second = WIRINGS[attention](times, tokens, no_core, W_K2, W_V2, no_output, context=context)
     scale = 1 / np.sqrt(W_21.shape[1]) if attention == "softmax" else 1.0
-    areas = {"area_1": first.circuit, "area_2": _asked(second.circuit, slow)}
+    asked = without(second.circuit, "core", "higher_order")._replace(breaks=BREAKS)
+    if slow:
+        cells = asked.populations["pyramidal_tract"]._replace(cell=SLOW_TRACT)
+        asked = asked._replace(populations=asked.populations | named(cells))
+    areas = {"area_1": first.circuit, "area_2": asked}
     circuit = join(areas, _between(scale * W_21, W_K12, W_V12), name=f"two areas of {attention} attention")
-    read = {
-        prefix: {name: each.prefixed(f"{prefix}_") for name, each in plan.readings().items()}
-        for prefix, plan in {"area_1": first, "area_2": second._replace(output=None)}.items()
-    }
+    read = readings_of({"area_1": first, "area_2": second._replace(output=None)})
     return first._replace(circuit=circuit, **read["area_1"], layers=read)
 
 
-def _asked(circuit, slow):
-    """Area that is asked by another area instead of the core nucleus, and drives no nucleus (Circuit)."""
-    gone = {"core", "higher_order"}
-    populations = {name: each for name, each in circuit.populations.items() if name not in gone}
-    if slow:
-        populations["pyramidal_tract"] = populations["pyramidal_tract"]._replace(cell=SLOW_TRACT)
-    kept = [each for each in circuit.projections if not gone & {each.source, each.target.partition(".")[0]}]
-    return circuit._replace(populations=populations, projections=tuple(kept), breaks=BREAKS)
+def without(circuit, *names):
+    """Circuit without some of its populations and their projections."""
+    populations = {name: each for name, each in circuit.populations.items() if name not in names}
+    kept = [each for each in circuit.projections if not {each.source, each.target.partition(".")[0]} & set(names)]
+    return circuit._replace(populations=populations, projections=tuple(kept))
+
+
+def readings_of(plans):
+    """Readings of areas that are joined: by prefix and name (dict of dict of Reading)."""
+    return {
+        prefix: {name: each.prefixed(f"{prefix}_") for name, each in plan.readings().items()}
+        for prefix, plan in plans.items()
+    }
 
 
 def _between(W_21, W_K12, W_V12):
