@@ -11,7 +11,7 @@ from cortical_attention.reference.attention import share
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
 
-STEPS, HALF = 10_000, 0.5
+STEPS, LONGEST, REST = (0.5, 0.1, 0.02), 500, 1e-13  # parts of a step, time in whole steps, and the last step
 
 
 class Coupling(NamedTuple):
@@ -121,7 +121,7 @@ def coupled_areas(tokens, block: Block, coupling: Coupling, *, context=None, att
     """Fixed point of two areas, the second of which feeds back to the first (Granier & Senn 2025, figure 4b).
 
     u_i = sum_j kappa(k_j, q_i) v_j with k_j = W_K x_j + W_K12 f_j and v_j = W_V x_j + W_V12 f_j;
-    f_i = sum_a kappa(W_K2 y_a, W_21 u_i) W_V2 y_a. Found by repeated half steps of f towards the right side of the last.
+    f_i = sum_a kappa(W_K2 y_a, W_21 u_i) W_V2 y_a. Found by repeated steps of f towards the right side of the last, from 0.
 
     Parameters
     ----------
@@ -154,19 +154,22 @@ def coupled_areas(tokens, block: Block, coupling: Coupling, *, context=None, att
     def second(u):
         return attended(u @ np.swapaxes(coupling.W_21, -1, -2), key_2, value_2, attention)
 
-    f = second(first(np.zeros((*query.shape[:-1], value_2.shape[-1]))))
-    for _ in range(STEPS):
-        step = second(first(f)) - f
-        f = f + HALF * step
-        if np.abs(step).max() <= 1e-14 * np.abs(f).max():
-            break
+    f = _fixed_point(lambda f: second(first(f)), np.zeros((*query.shape[:-1], value_2.shape[-1])))
     u = first(f)
     residual = float(np.abs(second(u) - f).max())
-    if not residual <= 1e-9 * np.abs(f).max():
-        raise ValueError(
-            f"no fixed point of the two areas is found: after {STEPS} steps the residual is {residual:.1g}"
-        )
     return Coupled(_mixed(u, problem.block.W_O), u, f, residual)
+
+
+def _fixed_point(answer, f):
+    """f with f = answer(f), by repeated steps towards the right side; shorter ones where longer ones do not come to rest."""
+    for part in STEPS:
+        found = f
+        for _ in range(int(LONGEST / part)):
+            step = answer(found) - found
+            if np.abs(step).max() <= REST * np.abs(found).max():
+                return found
+            found = found + part * step
+    raise ValueError(f"no fixed point of the two areas is found: the last step is {np.abs(step).max():.1g}")
 
 
 def asked_memory(tokens, block: Block, coupling: Coupling, *, context):

@@ -16,7 +16,7 @@ from cortical_attention.reference.nulls import key_only_attention, key_only_soft
 from cortical_attention.trials.example import Example
 from cortical_attention.wiring.circuit import Projection
 
-SEED = 11
+SEED = 12
 SIZES = {"n_head": 2, "d_model": 12, "d_key": 6, "d_value": 6, "scale": 2.0}
 N_TOKEN = 5
 FEEDBACK = "area_2_pyramidal_tract"
@@ -35,26 +35,29 @@ def examples():
     ]
 
 
-def drawn(seed, gain=1.0, n_context=None):
+def drawn(seed, gain=1.0, n_context=None, strong=True):
     """A random case, and random weights of area 2 and between the areas.
 
     Parameters
     ----------
     seed : int
     gain : float
-        Factor of the feedback to keys; half of it that of the feedback to values.
+        Factor of the feedback.
     n_context : int, optional
         Length of a sequence of area 2 alone.
+    strong : bool
+        Whether area 2 is asked and answers at twice the usual size, and feeds back less to values and more to keys. In
+        linear attention queries and keys do little otherwise, and so does feedback to keys.
 
     Returns
     -------
     Case, Coupling
-        Entries of a weight ~ N(0, 1 / fan-in), those that make queries and keys times the scale of the case.
+        Entries of a weight ~ N(0, 1 / fan-in), times a factor: those that make queries and keys times the scale.
     """
     case, scale = random_case(seed, N_TOKEN, n_context, **SIZES), SIZES["scale"]
     rng = np.random.default_rng([seed, 2])
     sizes = (6, 6), (6, 12), (6, 12), (6, 6), (6, 6)
-    factors = scale, scale, 1.0, gain, 0.5 * gain
+    factors = (2 * scale, scale, 2.0, 2 * gain, gain / 4) if strong else (scale, scale, 1.0, gain, gain / 2)
     weights = (
         factor * rng.standard_normal((SIZES["n_head"], *size)) / np.sqrt(size[1])
         for factor, size in zip(factors, sizes, strict=True)
@@ -65,7 +68,7 @@ def drawn(seed, gain=1.0, n_context=None):
 # Feedback
 def feedback(seed, gain=1.0, attention="linear"):
     """Two areas, the second of which feeds back to the first (Example)."""
-    case, coupling = drawn(seed, gain)
+    case, coupling = drawn(seed, gain, strong=attention == "linear")
     answer = partial(coupled_areas, case.tokens, case.block, attention=attention)
     none, zero = {"W_K12": None, "W_V12": None}, np.zeros_like(coupling.W_21)
     nulls = {
