@@ -142,22 +142,49 @@ def coupled_areas(tokens, block: Block, coupling: Coupling, *, context=None, att
     ValueError
         If a shape does not fit, or no fixed point is found.
     """
-    problem = check_problem(tokens, block)
-    query, key, value = project(problem)
+    first, second = _areas(tokens, block, coupling, context, attention)
+    f = _fixed_point(lambda f: second(first(f)), second(first(0.0)))
+    u = first(f)
+    return Coupled(_mixed(u, np.asarray(block.W_O, dtype=float)), u, f, float(np.abs(second(u) - f).max()))
+
+
+def answer_to(second, tokens, block: Block, coupling: Coupling, *, context=None, attention="linear"):
+    """What area 2 answers when it feeds `second` back to area 1: `second` itself, at a fixed point.
+
+    Parameters
+    ----------
+    second : array, (..., n_head, n_token, d_value_2)
+        f.
+    tokens, block, coupling, context, attention
+        As in `coupled_areas`.
+
+    Returns
+    -------
+    ndarray, shape (..., n_head, n_token, d_value_2)
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    """
+    first, answer = _areas(tokens, block, coupling, context, attention)
+    return answer(first(second))
+
+
+def _areas(tokens, block, coupling, context, attention):
+    """u as a function of f, and f as a function of u."""
+    query, key, value = project(check_problem(tokens, block))
     sequence = np.asarray(tokens if context is None else context, dtype=float)[..., None, :, :]
     key_2, value_2 = (sequence @ np.swapaxes(W, -1, -2) for W in (coupling.W_K2, coupling.W_V2))
 
     def first(f):
-        back = (0.0 if W is None else f @ np.swapaxes(W, -1, -2) for W in (coupling.W_K12, coupling.W_V12))
-        return attended(query, *(each + more for each, more in zip((key, value), back, strict=True)), attention)
+        back = [0.0 if W is None or np.ndim(f) == 0 else f @ np.swapaxes(W, -1, -2) for W in coupling[3:]]
+        return attended(query, key + back[0], value + back[1], attention)
 
     def second(u):
         return attended(u @ np.swapaxes(coupling.W_21, -1, -2), key_2, value_2, attention)
 
-    f = _fixed_point(lambda f: second(first(f)), np.zeros((*query.shape[:-1], value_2.shape[-1])))
-    u = first(f)
-    residual = float(np.abs(second(u) - f).max())
-    return Coupled(_mixed(u, problem.block.W_O), u, f, residual)
+    return first, second
 
 
 def _fixed_point(answer, f):

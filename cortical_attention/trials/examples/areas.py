@@ -18,10 +18,10 @@ from cortical_attention.wiring.circuit import Projection
 
 SEED = 12
 SIZES = {"n_head": 2, "d_model": 12, "d_key": 6, "d_value": 6, "scale": 2.0}
-N_TOKEN = 5
+N_TOKEN, N_CALIBRATION = 5, 48  # chosen: largest values of the loop vary more from input to input than those of an area
 FEEDBACK = "area_2_pyramidal_tract"
-SLOW = {"rate": {"settle": 8 * second}, "dale": {"settle": 8 * second}, "spiking": {"settle": 8 * second, "cells": 4}}
-"""Settings of two areas of softmax attention: their feedback is slow, and takes its time."""
+LOOP = {"settle": 3 * second}  # of linear attention in rates, of which feedback makes a loop
+SETTLE = {"rate": 12 * second, "dale": 12 * second, "spiking": 6 * second}  # of softmax attention, with slow feedback
 
 
 def examples():
@@ -90,9 +90,11 @@ def feedback(seed, gain=1.0, attention="linear"):
         _weights(case) | coupling._asdict() | {"attention": attention, "slow": slow},
         answer(coupling).output[None],
         {name: answer(coupling._replace(**each)).output[None] for name, each in nulls.items()},
-        case.calibration,
+        np.random.default_rng([seed, 4]).standard_normal((N_CALIBRATION, *case.tokens.shape)),
         controls=controls | ({"fast feedback": _fast} if slow else {}),
-        settings=SLOW if slow else {},
+        settings={form: {"settle": settle} for form, settle in SETTLE.items()}
+        if slow
+        else {"rate": LOOP, "dale": LOOP},
     )
 
 
