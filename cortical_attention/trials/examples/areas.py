@@ -20,7 +20,7 @@ SEED = 12
 SIZES = {"n_head": 2, "d_model": 12, "d_key": 6, "d_value": 6, "scale": 2.0}
 N_TOKEN, N_CALIBRATION = 5, 48  # chosen: largest values of the loop vary more from input to input than those of an area
 FEEDBACK = "area_2_pyramidal_tract"
-LOOP = {"settle": 3 * second}  # of linear attention in rates, of which feedback makes a loop
+LOOP = {"settle": 6 * second}  # of linear attention in rates, of which feedback makes a loop
 SETTLE = {"rate": 12 * second, "dale": 12 * second, "spiking": 6 * second}  # of softmax attention, with slow feedback
 
 
