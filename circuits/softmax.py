@@ -35,7 +35,7 @@ ATTENTION_SUM = Reading("normaliser", sum=("context",))
 
 def softmax_wiring(
     times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel=None,
-    normaliser="pi",
+    normaliser="pi", A=None,
 ):  # fmt: skip
     """Circuit and protocol of softmax attention.
 
@@ -47,10 +47,14 @@ def softmax_wiring(
         Not used: keys and queries are multiplied as they are.
     normaliser : {"pi", "slow", "divisive"}
         Interneuron that subtracts log Z, with a proportional term or without; or one that divides exponential tufts by Z.
+    A : ndarray, shape (d_value, d_key), optional
+        Weights from L2/3 to the tufts of L5; None: ones. Each component of the value then has attention of its own,
+        kappa_ijv = exp(sum_k A_vk q_k k_k / sqrt(d_key)) / Z_iv, and a normaliser and an interneuron for it.
 
     Returns
     -------
     Plan
+        With A no attention is read, since there is one for each component of the value.
 
     Raises
     ------
@@ -66,32 +70,36 @@ def softmax_wiring(
         inputs=given(basal=on_grid(None if b_Q is None else scale * np.asarray(b_Q)), apical=on_grid(b_K)),
     )  # fmt: skip
     populations = {**nuclei(sizes, tokens, context), **layer_5(sizes, b_V), "superficial": superficial}
-    populations |= _tufts(populations["intratelencephalic"], sizes, mask, normaliser)
-    populations |= named(Population("interneuron", INTERNEURONS[normaliser], axes_of(sizes, "head", "token")))
+    own, v = ((), "") if A is None else (("value",), "v")
+    populations |= _tufts(populations["intratelencephalic"], sizes, mask, normaliser, own)
+    populations |= named(Population("interneuron", INTERNEURONS[normaliser], axes_of(sizes, "head", "token", *own)))
+    score, weights = ("hijk", 1.0) if A is None else ("hijk, vk", A)
     port = "shunt" if normaliser == "divisive" else "subtracted"
     projections = [
         *key_and_query("superficial", scale * W_Q, W_K),
         Projection("matrix", "intratelencephalic.basal", "jm, hvm -> hijv", W_V),
-        Projection("superficial", "intratelencephalic.apical", "hijk -> hijv"),
-        Projection("superficial", "normaliser.apical", "hijk -> hij"),
-        Projection("normaliser", "interneuron.pool", "hij -> hi"),
-        Projection("interneuron", f"intratelencephalic.{port}", "hi -> hijv"),
-        Projection("interneuron", f"normaliser.{port}", "hi -> hij"),
+        Projection("superficial", "intratelencephalic.apical", f"{score} -> hijv", weights),
+        Projection("superficial", "normaliser.apical", f"{score} -> hij{v}", weights),
+        Projection("normaliser", "interneuron.pool", f"hij{v} -> hi{v}"),
+        Projection("interneuron", f"intratelencephalic.{port}", f"hi{v} -> hijv"),
+        Projection("interneuron", f"normaliser.{port}", f"hi{v} -> hij{v}"),
         Projection("intratelencephalic", "pyramidal_tract.soma", "hijv -> hiv", like_signs=True),
         Projection("pyramidal_tract", "higher_order.soma", "hiv, hmv -> im", W_O),
     ]
     circuit = Circuit("softmax", populations, tuple(projections))
-    return Plan(circuit, protocol, len(tokens), OUTPUT, ATTENTION, ATTENTION_SUM, restless=True)
+    attention = ATTENTION if A is None else None
+    return Plan(circuit, protocol, len(tokens), OUTPUT, attention, ATTENTION_SUM, restless=True)
 
 
-def _tufts(modulated, sizes, mask, normaliser):
-    """L5 IT cells (Population) whose tufts hold the attention, and those beside them that read it out."""
+def _tufts(modulated, sizes, mask, normaliser, own):
+    """L5 IT cells (Population) whose tufts hold the attention, and those beside them that read it out; `own` has the axis of
+    the value where each of its components has attention of its own."""
     divisive = normaliser == "divisive"
     gate = None if mask is None else np.asarray(mask, dtype=float)[None, None]
     tuft = {"cell": INTRATELENCEPHALIC, "kernels": {"apical": "exp"}} if divisive else {"cell": TUFTED}
-    reads = given(basal=np.ones((1, 1, 1, 1)), gate=gate)
     wide = {} if gate is None else {"gate": gate[..., None]}
+    reads = given(basal=np.ones((1,) * (4 + len(own)))) | (wide if own else given(gate=gate))
     return named(
         modulated._replace(**tuft, inputs=modulated.inputs | wide),
-        Population("normaliser", axes=axes_of(sizes, "head", "token", "context"), inputs=reads, **tuft),
+        Population("normaliser", axes=axes_of(sizes, "head", "token", "context", *own), inputs=reads, **tuft),
     )

@@ -46,6 +46,7 @@ EXPERIMENTS = (
     "potentiation",
     "layer_6b",
     "hippocampus",
+    "areas",
     "robustness",
     "barrel_cortex",
     "physiology",
