@@ -29,13 +29,14 @@ from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from cortical_attention.wiring.expressions import WiringError
 
 INTERNEURONS = {"pi": SUBTRACTIVE, "slow": INTEGRATING, "divisive": PROPORTIONAL}
+SIGNS = np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])  # of the query and of the key, by quadrant
 ATTENTION = Reading("normaliser")
 ATTENTION_SUM = Reading("normaliser", sum=("context",))
 
 
 def softmax_wiring(
     times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel=None,
-    normaliser="pi",
+    normaliser="pi", quadrants=False,
 ):  # fmt: skip
     """Circuit and protocol of softmax attention.
 
@@ -47,6 +48,9 @@ def softmax_wiring(
         Not used: keys and queries are multiplied as they are.
     normaliser : {"pi", "slow", "divisive"}
         Interneuron that subtracts log Z, with a proportional term or without; or one that divides exponential tufts by Z.
+    quadrants : bool
+        Whether a product of a component of key and query is carried by four L2/3 cells, each of which multiplies two
+        rectified drives, one for each pair of signs, instead of by an on and an off cell.
 
     Returns
     -------
@@ -61,19 +65,15 @@ def softmax_wiring(
         raise WiringError(f"normaliser is {normaliser!r} but softmax attention needs one of {', '.join(INTERNEURONS)}")
     tokens, context = shown(tokens, tokens if context is None else context, mask)
     sizes, protocol, scale = sizes_of(W_Q, W_V, tokens, context), protocol_of(times), 1 / np.sqrt(W_Q.shape[1])
-    superficial = Population(
-        "superficial", SUPERFICIAL, axes_of(sizes, "head", "token", "context", "key"), signed="basal",
-        inputs=given(basal=on_grid(None if b_Q is None else scale * np.asarray(b_Q)), apical=on_grid(b_K)),
-    )  # fmt: skip
+    b_Q = None if b_Q is None else scale * np.asarray(b_Q)
+    superficial, scores = (_quadrants if quadrants else _pairs)(sizes, scale * W_Q, W_K, b_Q, b_K)
     populations = {**nuclei(sizes, tokens, context), **layer_5(sizes, b_V), "superficial": superficial}
     populations |= _tufts(populations["intratelencephalic"], sizes, mask, normaliser)
     populations |= named(Population("interneuron", INTERNEURONS[normaliser], axes_of(sizes, "head", "token")))
     port = "shunt" if normaliser == "divisive" else "subtracted"
     projections = [
-        *key_and_query("superficial", scale * W_Q, W_K),
+        *scores,
         Projection("matrix", "intratelencephalic.basal", "jm, hvm -> hijv", W_V),
-        Projection("superficial", "intratelencephalic.apical", "hijk -> hijv"),
-        Projection("superficial", "normaliser.apical", "hijk -> hij"),
         Projection("normaliser", "interneuron.pool", "hij -> hi"),
         Projection("interneuron", f"intratelencephalic.{port}", "hi -> hijv"),
         Projection("interneuron", f"normaliser.{port}", "hi -> hij"),
@@ -82,6 +82,39 @@ def softmax_wiring(
     ]
     circuit = Circuit("softmax", populations, tuple(projections))
     return Plan(circuit, protocol, len(tokens), OUTPUT, ATTENTION, ATTENTION_SUM, restless=True)
+
+
+def _pairs(sizes, W_Q, W_K, b_Q, b_K):
+    """L2/3 cells (Population) that carry a product and its sign, and projections to and from them (list)."""
+    superficial = Population(
+        "superficial", SUPERFICIAL, axes_of(sizes, "head", "token", "context", "key"), signed="basal",
+        inputs=given(basal=on_grid(b_Q), apical=on_grid(b_K)),
+    )  # fmt: skip
+    return superficial, [
+        *key_and_query("superficial", W_Q, W_K),
+        Projection("superficial", "intratelencephalic.apical", "hijk -> hijv"),
+        Projection("superficial", "normaliser.apical", "hijk -> hij"),
+    ]
+
+
+def _quadrants(sizes, W_Q, W_K, b_Q, b_K):
+    """As `_pairs`, of L2/3 cells that multiply what is above zero; the tufts add the signs of the products."""
+    (query, key), sizes = SIGNS.T[..., None, None], {**sizes, "quadrant": len(SIGNS)}
+    superficial = Population(
+        "superficial", SUPERFICIAL, axes_of(sizes, "head", "token", "context", "quadrant", "key"),
+        {"basal": "relu", "apical": "relu"}, inputs=given(basal=_by_sign(query, b_Q), apical=_by_sign(key, b_K)),
+    )  # fmt: skip
+    return superficial, [
+        Projection("core", "superficial.basal", "im, hakm -> hijak", query * W_Q[:, None]),
+        Projection("matrix", "superficial.apical", "jm, hakm -> hijak", key * W_K[:, None]),
+        Projection("superficial", "intratelencephalic.apical", "hijak, a -> hijv", SIGNS.prod(axis=1)),
+        Projection("superficial", "normaliser.apical", "hijak, a -> hij", SIGNS.prod(axis=1)),
+    ]
+
+
+def _by_sign(sign, bias):
+    """Bias per head and component with the signs of a quadrant, for every input and microcolumn; None without."""
+    return None if bias is None else (sign[..., 0] * np.asarray(bias)[:, None])[None, :, None, None]
 
 
 def _tufts(modulated, sizes, mask, normaliser):

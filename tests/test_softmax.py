@@ -1,6 +1,7 @@
 """The softmax wiring: the algebra of softmax attention in rates and spikes, its controls, and how it is asked for."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from cortical_attention.circuits import softmax
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.circuits.stack import stack
 from cortical_attention.command import options as o
-from cortical_attention.inputs.suite import cases
+from cortical_attention.inputs.suite import cases, random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.nulls import key_only_softmax
 from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.trials.examples.attention import without_signs
 from cortical_attention.trials.systems import SYSTEMS
 from tests.command import check_refused, run, saved
 
@@ -80,6 +82,24 @@ def test_masks_biases_and_batches():
     assert answer.settled.settled.all(), answer.settled.reason
     assert relative_l2(answer.output, reference.output) <= 1e-6
     assert (answer.attention[:, :, ~mask] == 0).all()
+
+
+@pytest.mark.parametrize(("form", "largest"), [("rate", 1e-6), ("dale", 1e-6), ("spiking", 0.01)])
+def test_four_quadrants_are_an_on_off_pair(form, largest):
+    case = random_case(2, 4, n_head=1, d_model=4, d_key=3, d_value=2, scale=2)._replace(mask=np.tri(4, dtype=bool))
+    rng = np.random.default_rng(1)
+    biases = {name: rng.normal(size=getattr(case.block, f"W_{name[2]}").shape[:2]) for name in ("b_Q", "b_K", "b_V")}
+    case = case._replace(block=case.block._replace(**biases))
+    answer, reference = ask(form=form, case=case, wiring=partial(softmax_wiring, quadrants=True), cells=4)
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert not answer.plan.circuit.populations["superficial"].signed
+    assert error(answer, reference) <= largest
+
+
+def test_quadrants_without_signs_are_not_a_score():
+    case = CASES["self_n4_scale2"]
+    answer, reference = ask(case=case, wiring=without_signs)
+    assert error(answer, reference) > 0.5
 
 
 def test_two_layers_are_softmax_twice():
