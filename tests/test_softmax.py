@@ -12,6 +12,7 @@ from cortical_attention.circuits import softmax
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.circuits.stack import stack
 from cortical_attention.command import options as o
+from cortical_attention.experiments import robustness
 from cortical_attention.inputs.suite import cases, random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention, softmax_attention
@@ -179,6 +180,41 @@ def test_a_slow_interneuron_that_is_still_on_its_way_has_not_settled():
     answer, reference = ask("self_n4_scale3", "spiking", normaliser="slow", cells=4)
     assert error(answer, reference) > 0.1
     assert not answer.settled.settled.any()
+
+
+# Disorder
+def test_disorder_of_one_projection_disturbs_softmax_and_its_absence_does_not():
+    case = random_case(2, 4, n_head=1, d_model=4, d_key=3, d_value=2, scale=2)
+    none, some = (
+        robustness.measures_of(case, *each, 0, attention="softmax")["relative_l2"]
+        for each in (("none", 0), ("projection", robustness.SUBTRACTION))
+    )
+    assert none < 1e-6 < 1e-2 < some
+
+
+def test_every_projection_of_the_wiring_can_be_disturbed_alone():
+    case = CASES["self_n4_scale1"]
+    plan = softmax_wiring(robustness.TIMES, case.tokens[None], **case.block._asdict())
+    assert {each.name for each in plan.circuit.projections} == set(robustness.PROJECTIONS["softmax"])
+
+
+def test_predictions_about_disorder_of_softmax_can_be_missed():
+    def judged(copies, jitter, costliest):
+        ratio = {"copies": copies, "jitter": jitter}
+        rows = [
+            {
+                "attention": attention, "kind": kind, "level": level, "case": "a", "seed": 0,
+                "relative_l2": 1e-9 if kind == "none" else 0.1 * (ratio.get(kind, 1) if attention == "softmax" else 1)
+                + (level == costliest),
+            }
+            for attention in robustness.PROJECTIONS
+            for kind, levels in robustness.levels_of(attention).items()
+            for level in levels
+        ]  # fmt: skip
+        return [each.held for each in robustness.judge(rows) if each.predicted.startswith("softmax")]
+
+    assert judged(2, 5, robustness.SUBTRACTION) == [True] * 4
+    assert judged(4, 2, "core -> superficial.basal") == [True, False, False, False]
 
 
 # Cells, nulls and the command
