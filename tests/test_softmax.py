@@ -1,12 +1,14 @@
 """The softmax wiring: the algebra of softmax attention in rates and spikes, its controls, and how it is asked for."""
 
 import json
+import re
 from functools import partial
 
 import numpy as np
 import pytest
 from brian2 import second
 
+from cortical_attention.cells.subtractive_interneuron import INTEGRATING, SUBTRACTIVE, lags_from
 from cortical_attention.cells.tuft import steady_rate, tufted
 from cortical_attention.circuits import softmax
 from cortical_attention.circuits.softmax import softmax_wiring
@@ -180,6 +182,23 @@ def test_a_slow_interneuron_that_is_still_on_its_way_has_not_settled():
     answer, reference = ask("self_n4_scale3", "spiking", normaliser="slow", cells=4)
     assert error(answer, reference) > 0.1
     assert not answer.settled.settled.any()
+    (said,) = answer.settled.reason
+    (needed,) = re.findall(r"need ([0-9.]+) s to settle, at least, and had 2\)", said)
+    longer, _ = ask("self_n4_scale3", "spiking", normaliser="slow", cells=4, settle=float(needed) * second)
+    assert longer.settled.settled.all(), longer.settled.reason
+    assert error(longer, reference) < error(answer, reference) / 5
+
+
+@pytest.mark.parametrize(("start", "log_z"), [(8.0, 1.0), (0.0, 6.0)])
+def test_the_time_to_settle_follows_from_how_far_log_z_is_from_the_start(start, log_z):
+    """The loop as an ordinary differential equation, with a pool that follows at once: one tuft, of cap 3."""
+    held, lags, step = start, 0.0, 0.01
+    while abs(held - log_z) > 1:  # near there it decays exponentially
+        pool = min(np.exp(min(log_z - held, 0)) + max(log_z - held, 0), 3.0)
+        held, lags = held + step * (pool - 1) / SUBTRACTIVE.parameters["lags"], lags + step
+    found = lags_from(start, log_z)
+    assert lags <= found <= lags + 1.5
+    assert lags_from(start, log_z, INTEGRATING.parameters) == 4 * found
 
 
 # Disorder
