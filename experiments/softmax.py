@@ -15,7 +15,7 @@ Added before the run in which these controls were first asked: L2/3 cells that h
 of each change their gain alone, and are as far off as the null that does so in the algebra, within a thousandth of its error
 in rates and a twentieth in spikes. A prototype that subtracted at a slow port (100 ms) was underdamped and 7.4 per cent off
 in spikes. It is not expected here: near its fixed point the loop
-tau_g s (1 + tau_port s)(1 + tau_pool s) + 1 + k_p tau_g s = 0 is damped by about 0.55 with the proportional term and 0.74
+tau_g s (1 + tau_port s)(1 + tau_pool s) + 1 + k_p tau_g s = 0 is damped by about 0.5 with the proportional term and 0.7
 without. At a slow port the circuit keeps the bounds above in rates and in spikes; with the slow interneuron as well it
 has settled at scale 2 and is off by at most 2 per cent.
 
