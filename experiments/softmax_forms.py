@@ -112,23 +112,28 @@ def medians(done):
 
 
 # Reference
-def judge(rows, summaries):
-    """The predictions about the forms that ran."""
+def judge(rows, summaries, n_input=None):
+    """The predictions about the forms that ran; of `n_input` inputs, so that one that failed misses them (None: all ran)."""
     found = []
     for form in dict.fromkeys(row["form"] for row in rows):
         own = [row for row in rows if row["form"] == form]
-        off = [row["relative_l2"] for row in own]
-        shares = [row["relative_l2"] / row["best_null"] for row in own]
-        if form == "spiking":
-            most = SETTLED[form]
-            found.append(Prediction(f"{form}: at most {per_cent(most)}", per_cent(max(off)), max(off) <= most))
-        else:
-            held = min(off) > LEAST_NOISE
-            found.append(Prediction(f"{form}: more than {per_cent(LEAST_NOISE)}", per_cent(min(off)), held))
-            most = SETTLED[form]
-            said = f"{form}: less than {whole_per_cent(most)} of the best null"
-            found.append(Prediction(said, whole_per_cent(max(shares)), max(shares) < most))
+        failed = n_input is not None and len(own) < n_input
+        shown = f" ({len(own)} of {n_input} inputs)" if failed else ""
+        for said, measured, held in _steadily(form, own):
+            found.append(Prediction(f"{form}: {said}", measured + shown, held and not failed))
     return found + [each for one in summaries if one["attention"] == "softmax" for each in _at_onset(one)]
+
+
+def _steadily(form, rows):
+    """The predictions about one form in the steady state: in words, measured, and whether they hold."""
+    off, most = [row["relative_l2"] for row in rows], SETTLED[form]
+    if form == "spiking":
+        return [(f"at most {per_cent(most)}", per_cent(max(off)), max(off) <= most)]
+    share = max(row["relative_l2"] / row["best_null"] for row in rows)
+    return [
+        (f"more than {per_cent(LEAST_NOISE)}", per_cent(min(off)), min(off) > LEAST_NOISE),
+        (f"less than {whole_per_cent(most)} of the best null", whole_per_cent(share), share < most),
+    ]
 
 
 def _at_onset(summary):
@@ -221,7 +226,7 @@ def main(
     folder, content = output.folder("softmax_forms", parameters), output.provenance(parameters, {"first": seed})
     result, figure = swept.result(rows, summaries=summaries), draw(summaries) if summaries else None
     tables = Group(_steady_table(rows), _onset_table(summaries))
-    output.report("softmax_forms", folder, result, figure, content, tables, judge(rows, summaries))
+    output.report("softmax_forms", folder, result, figure, content, tables, judge(rows, summaries, len(names)))
     return status_by([True], swept.interrupted, swept.failed)
 
 

@@ -30,10 +30,10 @@ def test_rates_end_at_softmax_attention_to_the_tokens_that_are_shown():
     assert min(stale["relative_l2"][-1]) > 0.1
 
 
-def judged(off, late, first=0.9, form="adaptive"):
+def judged(off, late, first=0.9, form="adaptive", n_input=None):
     row = {"form": form, "relative_l2": off, "best_null": 0.6}
     summary = {"form": form, "attention": "softmax", "half": "onset", "relative_l2": [first, late], "best_null": 0.6}
-    return [each.held for each in softmax_forms.judge([row], [summary, summary | {"attention": "linear"}])]
+    return [each.held for each in softmax_forms.judge([row], [summary, summary | {"attention": "linear"}], n_input)]
 
 
 def test_predictions_can_be_missed():
@@ -42,6 +42,7 @@ def test_predictions_can_be_missed():
     assert judged(0.4, 0.2) == [True, False, True, True]
     assert judged(0.01, 0.05, form="spiking") == [True] * 3
     assert judged(0.03, 0.05, form="spiking") == [False, True, True]
+    assert judged(0.01, 0.05, form="spiking", n_input=2) == [False, True, True]
 
 
 def test_the_command_writes_its_result(monkeypatch):
