@@ -14,7 +14,7 @@ import numpy as np
 
 from cortical_attention.cells.cell import DRIVEN, GABA, CellType
 from cortical_attention.cells.interneuron import PARAMETERS, PROPORTIONAL, SOURCES
-from cortical_attention.cells.tuft import TONIC, least_tonic
+from cortical_attention.cells.tuft import CAP, TONIC, least_tonic
 
 STATE = "dI/dt = gate * (clip(pool, 0, pool_max) - 1{}) / (lags * tau_loop) + (1 - gate) * (start - I) / tau_start : 1"
 RESPONSE = "I + tonic + gate * k_p * (clip(pool, 0, p_max) - 1)"
@@ -65,6 +65,30 @@ INTEGRATING = SUBTRACTIVE._replace(  # over four lags, without the proportional 
     parameters=PARAMETERS_OF | {"lags": PARAMETERS["lags"]},
     sources=SUBTRACTIVE.sources | {"lags": SOURCES["lags"]},
 )
+
+
+def lags_from(start, log_normaliser, parameters=SUBTRACTIVE.parameters, cap=CAP):
+    """Time in which the interneuron comes from its initial value to log Z, in lags of the loop (`Form.tau_loop`).
+
+    Far from its fixed point its slope is bounded: above it the pool is nearly zero, so that I falls by one for each
+    integration time of `lags` lags; below it the pool is at most `pool_max`, or the cap of a single tuft where one token
+    outweighs all others, so that I rises by min(pool_max, cap) - 1. From near there it still has to settle.
+
+    Parameters
+    ----------
+    start, log_normaliser : float or ndarray
+        Shapes broadcast.
+    parameters : dict
+        `lags` and `pool_max` of the cell type.
+    cap : float
+        Of the tufts.
+
+    Returns
+    -------
+    float or ndarray
+    """
+    up = np.clip(log_normaliser - start, 0, None) / (min(parameters["pool_max"], cap) - 1)
+    return parameters["lags"] * (up + np.clip(start - log_normaliser, 0, None))
 
 
 def steady_rate(unit_rate, log_normaliser, tonic=TONIC):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from cortical_attention.experiments import barrel_cortex
 from cortical_attention.inputs.photograph import photograph_tokens
 from cortical_attention.simulation import engine
 from tests.command import run
@@ -30,6 +31,27 @@ def test_area_answers(tmp_path):
         assert 0 < row["wall_per_biological_s"] < row["wall_s"]
     assert (out / "barrel_cortex.png").stat().st_size > 10_000
     assert np.load(out / "rate-mask" / "output.npy").shape == (3, 3)
+
+
+def test_softmax_attention_runs_beside_linear_attention(tmp_path):
+    words = ["--size", "3", "--wirings", "mask,softmax", "--forms", "rate", "--target", "numpy", "--quiet", "--json"]
+    done = run("barrel_cortex", *words, "--out", str(tmp_path / "area"))
+    assert done.exit_code == 0, done.stderr
+    linear, softmax = json.loads(done.stdout)["rows"]
+    assert max(linear["relative_l2"], softmax["relative_l2"]) < 1e-6
+    assert linear["linear_relative_l2"] is None
+    assert softmax["linear_relative_l2"] > 0.1
+
+
+def test_a_slow_softmax_misses_its_prediction():
+    def judged(taken):
+        row = {"form": "spiking", "relative_l2": 0.015, "wall_per_biological_s": 0.1}
+        linear = row | {"wiring": "mask", "attention": "linear"}
+        softmax = row | {"wiring": "softmax", "attention": "softmax", "wall_per_biological_s": taken}
+        return [each.held for each in barrel_cortex.judge([linear, softmax])]
+
+    assert judged(0.19) == [False, True, True, True]
+    assert judged(0.21) == [False, True, False, True]
 
 
 def test_plan_runs_nothing(tmp_path):

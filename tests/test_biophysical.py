@@ -198,7 +198,8 @@ def test_robustness_reads_slopes():
     """Made-up errors with the predicted slopes hold; a flat error (control) does not."""
     for exponent, held in ((1.0, True), (0.0, False)):
         rows = [
-            {"kind": kind, "level": level, "case": "a", "seed": 0, "relative_l2": error(kind, level, exponent)}
+            {"attention": "linear", "kind": kind, "level": level, "case": "a", "seed": 0,
+             "relative_l2": error(kind, level, exponent)}
             for kind, levels in robustness.KINDS.items() for level in levels
         ]  # fmt: skip
         assert robustness.judge(rows)[1].held == held
@@ -219,7 +220,7 @@ def test_single_projections_are_ranked_and_added():
     for factor, held in ((1.0, True), (0.5, False)):
         whole = factor * np.linalg.norm([error("projection", name, 0) for name in robustness.KINDS["projection"]])
         rows = [
-            {"kind": kind, "level": level, "case": "a", "seed": 0,
+            {"attention": "linear", "kind": kind, "level": level, "case": "a", "seed": 0,
              "relative_l2": whole if (kind, level) == ("jitter", robustness.JITTER) else error(kind, level, 1.0)}
             for kind, levels in robustness.KINDS.items() for level in levels
         ]  # fmt: skip
@@ -230,7 +231,7 @@ def test_single_projections_are_ranked_and_added():
 
 def test_jitter_of_one_projection_leaves_the_others_alone():
     case = side_by_side(0, 1, 3, **TINY)[0]
-    plan = robustness.mask_wiring(robustness.TIMES, case.tokens[None], **case.block._asdict())
+    plan = mask_wiring(robustness.TIMES, case.tokens[None], **case.block._asdict())
     for name in robustness.KINDS["projection"]:
         found = robustness.disordered(plan, "projection", name, np.random.default_rng(0))
         changed = {

@@ -103,6 +103,11 @@ def test_predictions_about_softmax_can_be_missed():
         assert not all(each.held for each in softmax.judge([row(**wrong)]))
     controls = [row(circuit=name, relative_l2=0.3) for name in softmax.WRONG]
     assert not any(each.held for each in softmax.judge(controls))
+    gains = [row(circuit=name, uniform_relative_l2=0.5, key_only_relative_l2=0.5) for name in softmax.NULL_OF]
+    slow = [row(circuit=softmax.BOTH_SLOW, form="spiking", scale=2, settled=False, relative_l2=0.01)]
+    assert not any(each.held for each in softmax.judge([*gains, *slow, row(circuit=softmax.SLOW_PORT, settled=False)]))
+    (held,) = softmax.judge([row(circuit=next(iter(softmax.NULL_OF)), uniform_relative_l2=1e-9)])
+    assert held.held
 
 
 def test_an_input_that_failed_misses_its_prediction():

@@ -1,22 +1,27 @@
 """The softmax wiring: the algebra of softmax attention in rates and spikes, its controls, and how it is asked for."""
 
 import json
+import re
+from functools import partial
 
 import numpy as np
 import pytest
 from brian2 import second
 
+from cortical_attention.cells.subtractive_interneuron import INTEGRATING, SUBTRACTIVE, lags_from
 from cortical_attention.cells.tuft import steady_rate, tufted
 from cortical_attention.circuits import softmax
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.circuits.stack import stack
 from cortical_attention.command import options as o
-from cortical_attention.inputs.suite import cases
+from cortical_attention.experiments import robustness
+from cortical_attention.inputs.suite import cases, random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.nulls import key_only_softmax
 from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.trials.examples.attention import without_signs
 from cortical_attention.trials.systems import SYSTEMS
 from tests.command import check_refused, run, saved
 
@@ -80,6 +85,24 @@ def test_masks_biases_and_batches():
     assert answer.settled.settled.all(), answer.settled.reason
     assert relative_l2(answer.output, reference.output) <= 1e-6
     assert (answer.attention[:, :, ~mask] == 0).all()
+
+
+@pytest.mark.parametrize(("form", "largest"), [("rate", 1e-6), ("dale", 1e-6), ("spiking", 0.01)])
+def test_four_quadrants_are_an_on_off_pair(form, largest):
+    case = random_case(2, 4, n_head=1, d_model=4, d_key=3, d_value=2, scale=2)._replace(mask=np.tri(4, dtype=bool))
+    rng = np.random.default_rng(1)
+    biases = {name: rng.normal(size=getattr(case.block, f"W_{name[2]}").shape[:2]) for name in ("b_Q", "b_K", "b_V")}
+    case = case._replace(block=case.block._replace(**biases))
+    answer, reference = ask(form=form, case=case, wiring=partial(softmax_wiring, quadrants=True), cells=4)
+    assert answer.settled.settled.all(), answer.settled.reason
+    assert not answer.plan.circuit.populations["superficial"].signed
+    assert error(answer, reference) <= largest
+
+
+def test_quadrants_without_signs_are_not_a_score():
+    case = CASES["self_n4_scale2"]
+    answer, reference = ask(case=case, wiring=without_signs)
+    assert error(answer, reference) > 0.5
 
 
 def test_two_layers_are_softmax_twice():
@@ -159,6 +182,58 @@ def test_a_slow_interneuron_that_is_still_on_its_way_has_not_settled():
     answer, reference = ask("self_n4_scale3", "spiking", normaliser="slow", cells=4)
     assert error(answer, reference) > 0.1
     assert not answer.settled.settled.any()
+    (said,) = answer.settled.reason
+    (needed,) = re.findall(r"need ([0-9.]+) s to settle, at least, and had 2\)", said)
+    longer, _ = ask("self_n4_scale3", "spiking", normaliser="slow", cells=4, settle=float(needed) * second)
+    assert longer.settled.settled.all(), longer.settled.reason
+    assert error(longer, reference) < error(answer, reference) / 5
+
+
+@pytest.mark.parametrize(("start", "log_z"), [(8.0, 1.0), (0.0, 6.0)])
+def test_the_time_to_settle_follows_from_how_far_log_z_is_from_the_start(start, log_z):
+    """The loop as an ordinary differential equation, with a pool that follows at once: one tuft, of cap 3."""
+    held, lags, step = start, 0.0, 0.01
+    while abs(held - log_z) > 1:  # near there it decays exponentially
+        pool = min(np.exp(min(log_z - held, 0)) + max(log_z - held, 0), 3.0)
+        held, lags = held + step * (pool - 1) / SUBTRACTIVE.parameters["lags"], lags + step
+    found = lags_from(start, log_z)
+    assert lags <= found <= lags + 1.5
+    assert lags_from(start, log_z, INTEGRATING.parameters) == 4 * found
+
+
+# Disorder
+def test_disorder_of_one_projection_disturbs_softmax_and_its_absence_does_not():
+    case = random_case(2, 4, n_head=1, d_model=4, d_key=3, d_value=2, scale=2)
+    none, some = (
+        robustness.measures_of(case, *each, 0, attention="softmax")["relative_l2"]
+        for each in (("none", 0), ("projection", robustness.SUBTRACTION))
+    )
+    assert none < 1e-6 < 1e-2 < some
+
+
+def test_every_projection_of_the_wiring_can_be_disturbed_alone():
+    case = CASES["self_n4_scale1"]
+    plan = softmax_wiring(robustness.TIMES, case.tokens[None], **case.block._asdict())
+    assert {each.name for each in plan.circuit.projections} == set(robustness.PROJECTIONS["softmax"])
+
+
+def test_predictions_about_disorder_of_softmax_can_be_missed():
+    def judged(copies, jitter, costliest):
+        ratio = {"copies": copies, "jitter": jitter}
+        rows = [
+            {
+                "attention": attention, "kind": kind, "level": level, "case": "a", "seed": 0,
+                "relative_l2": 1e-9 if kind == "none" else 0.1 * (ratio.get(kind, 1) if attention == "softmax" else 1)
+                + (level == costliest),
+            }
+            for attention in robustness.PROJECTIONS
+            for kind, levels in robustness.levels_of(attention).items()
+            for level in levels
+        ]  # fmt: skip
+        return [each.held for each in robustness.judge(rows) if each.predicted.startswith("softmax")]
+
+    assert judged(2, 5, robustness.SUBTRACTION) == [True] * 4
+    assert judged(4, 2, "core -> superficial.basal") == [True, False, False, False]
 
 
 # Cells, nulls and the command

@@ -38,6 +38,7 @@ EXPERIMENTS = (
     "best_attention",
     "division",
     "softmax",
+    "softmax_forms",
     "which_curve",
     "random_features",
     "transformer",

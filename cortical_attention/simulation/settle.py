@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cortical_attention.cells.subtractive_interneuron import lags_from
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.engine import PRECISIONS
 from cortical_attention.simulation.rule import asked_of, with_exact_inputs
@@ -24,6 +25,7 @@ RESTLESS = (
     2.0  # chosen: how far ripple may then move an answer, as a factor of counting; 1.3 times in `experiments.softmax`
 )
 EARLY = 1.5  # chosen: the first half of a window may be off by so much more, since the mean shares it with the rest
+LAST_LAGS = 12.0  # chosen: in which a loop of interneurons settles from nearby, to exp(-12)
 GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
     1e-100,
@@ -95,30 +97,31 @@ def judge(plan, run, form, cells):
         _unresolved(plan, run, form, cells, hidden),
         beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
-    reason = reasons(found, *ends)
+    reason = reasons(found, *ends, _on_its_way(plan, read[3], form))
     return found._replace(settled=reason == "", reason=reason)
 
 
-def reasons(found, runs_away, below_zero, unresolved, beyond):
+def reasons(found, runs_away, below_zero, unresolved, beyond, on_its_way):
     """Why each input is not settled.
 
     Parameters
     ----------
     found : Settled
-    runs_away, below_zero, unresolved, beyond : list of str
-        By input: the populations whose values run away, or are below zero and cannot be, what spikes do not resolve, and
-        which population has too many spikes beyond the limit of its cells; empty if nothing.
+    runs_away, below_zero, unresolved, beyond, on_its_way : list of str
+        By input: the populations whose values run away, or are below zero and cannot be, what spikes do not resolve,
+        which population has too many spikes beyond the limit of its cells, and which interneurons had too little time;
+        empty if nothing.
 
     Returns
     -------
     ndarray of str, shape (batch,)
         Clauses joined by semicolons; empty where there are none.
     """
-    each = enumerate(zip(runs_away, below_zero, unresolved, beyond, strict=True))
+    each = enumerate(zip(runs_away, below_zero, unresolved, beyond, on_its_way, strict=True))
     return np.array(["; ".join(_clauses(found, b, *said)) for b, said in each])
 
 
-def _clauses(found, b, runs_away, below_zero, unresolved, beyond):
+def _clauses(found, b, runs_away, below_zero, unresolved, beyond, on_its_way):
     drift, tolerance = found.drift[b], found.drift_tolerance[b]
     clauses = [f"the values of {runs_away} run away"] if runs_away else []
     if np.isposinf(tolerance) and np.isfinite(drift):
@@ -128,6 +131,7 @@ def _clauses(found, b, runs_away, below_zero, unresolved, beyond):
     if not found.sum_error[b] <= found.sum_tolerance[b]:
         clauses.append(
             f"attention misses a sum of one by {found.sum_error[b]:.2g}, tolerance {found.sum_tolerance[b]:.2g}"
+            + on_its_way
         )
     if below_zero:
         clauses.append(f"{below_zero} stands for values below zero, which takes on and off cells (`signed`)")
@@ -238,6 +242,23 @@ def _below_zero(plan, measured, form, relative):
         for b in np.flatnonzero(values.min(axis=1) < -least):
             found[b].append(name)
     return [", ".join(names) for names in found]
+
+
+def _on_its_way(plan, measured, form):
+    """By input: that subtractive interneurons had too little time for the way from their initial value to where they are
+    at the end of the window, and how much they need; empty if not."""
+    spans = [each.stop - each.start for each in plan.protocol.epochs if each.name == "settle"]
+    needed = np.zeros(_n_input(plan))
+    for name, each in plan.circuit.populations.items():
+        if {"start", "tonic"} <= each.cell.ports.keys():
+            start, tonic = (each.inputs.get(port, each.cell.ports[port]) for port in ("start", "tonic"))
+            lags = lags_from(start, measured[name] - tonic, each.cell.parameters) + LAST_LAGS
+            needed = np.maximum(needed, float(form.tau_loop) * _of_input(plan, lags).max(axis=1))
+    had = min(spans, default=0)
+    return [
+        f" (its interneurons need {each:.2g} s to settle, at least, and had {had:.2g})" if each > had else ""
+        for each in needed
+    ]
 
 
 def _n_input(plan):

@@ -5,6 +5,7 @@ import numpy as np
 from cortical_attention.wiring.expressions import parse
 
 LEAST = 0.1  # of a shunt; a cell without any inhibition would have no bound
+LOST = "superficial", "intratelencephalic", "normaliser"  # the normaliser of softmax attention is an L5 IT cell
 CELLS = 40  # per value, as biophysical cells have
 MEASURED = {  # found of probed, mouse V1: Campagnola et al. 2022 (L2/3 to L5 IT: 0 of 14, taken as one of 15)
     "superficial -> intratelencephalic.apical": 1 / 15,
@@ -47,6 +48,28 @@ def existing(draw, cells, probability, size):
 def measured(draw, cells, name, size):
     """Remaining weight of a projection by name, with the measured probability of a synapse where there is one."""
     return existing(draw, cells, MEASURED.get(name, 1.0), size)
+
+
+def with_missing(plan, share, cells, draw):
+    """Plan in which a share of the L2/3 and L5 IT cells is gone, by the gate of each value.
+
+    Parameters
+    ----------
+    plan : Plan
+    share : float
+    cells : int
+        Cells per value before any was lost.
+    draw : numpy.random.Generator
+
+    Returns
+    -------
+    Plan
+    """
+    populations = dict(plan.circuit.populations)
+    for name in (each for each in LOST if each in populations):
+        left = draw.binomial(cells, 1 - share, populations[name].shape) / cells
+        populations[name] = populations[name]._replace(inputs={**populations[name].inputs, "gate": left[None]})
+    return plan._replace(circuit=plan.circuit._replace(populations=populations))
 
 
 def disordered(plan, factor):

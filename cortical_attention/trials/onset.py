@@ -97,7 +97,8 @@ def _moved_on(values):
 def _answers(plan, found, form, slot):
     """Output and attention in the windows of a slot."""
     values = window_values(found, form, SLOTS.windows(slot, WINDOW))
-    return values[plan.output.population], values[plan.attention.population].sum(axis=-1)
+    attention = values[plan.attention.population]  # whose last axis is that of the sum, where there is one
+    return values[plan.output.population], attention.sum(axis=-1) if plan.attention.sum else attention
 
 
 def figures_of(outputs, attention, references):

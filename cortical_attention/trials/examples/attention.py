@@ -6,6 +6,7 @@ import numpy as np
 
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
+from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.inputs.suite import cases
 from cortical_attention.trials.example import Example
 from cortical_attention.trials.systems import SYSTEMS
@@ -16,6 +17,7 @@ ABOUT = {
     "memory": "linear attention, tokens written to a memory one by one (after version 3 of the paper)",
     "softmax": "softmax attention by inhibition that subtracts log Z (ours)",
 }
+IN_QUADRANTS = "softmax attention in four quadrants"
 CONTROLS = {
     "mask": {"without division": partial(mask_wiring, normaliser=None)},
     "memory": {"without division": partial(memory_wiring, normaliser=None)},
@@ -23,10 +25,27 @@ CONTROLS = {
 }
 
 
+def without_signs(*given, **block):
+    """L2/3 cells of four quadrants that all excite the tufts."""
+    plan = softmax_wiring(*given, quadrants=True, **block)
+    changed = [
+        each._replace(weights=np.abs(each.weights)) if each.source == "superficial" else each
+        for each in plan.circuit.projections
+    ]
+    return plan._replace(circuit=plan.circuit._replace(projections=tuple(changed)))
+
+
 def examples():
-    """Linear attention in both wirings, and softmax attention (list of Example)."""
+    """Linear attention in both wirings, and softmax attention with pairs and with quadrants (list of Example)."""
     (case,) = (each for each in cases() if each.name == CASE)
-    return [_example(SYSTEMS[name], case) for name in ABOUT]
+    found = [_example(SYSTEMS[name], case) for name in ABOUT]
+    quadrants = found[-1]._replace(
+        system=IN_QUADRANTS,
+        about="the same, with L2/3 cells that multiply two rectified drives, four for each component (ours)",
+        wiring=partial(softmax_wiring, quadrants=True),
+        controls={"all quadrants excite": without_signs},
+    )
+    return [*found, quadrants]
 
 
 def _example(system, case):
