@@ -42,6 +42,7 @@ EXPERIMENTS = (
     "random_features",
     "transformer",
     "systems",
+    "block",
     "robustness",
     "barrel_cortex",
     "physiology",

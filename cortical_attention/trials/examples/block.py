@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from brian2 import second
 
 from cortical_attention.circuits.block import WIRINGS, block_wiring
 from cortical_attention.inputs.transformer_weights import Layer, Norm
@@ -12,6 +13,7 @@ from cortical_attention.trials.example import Example
 
 SEED, N_CALIBRATION = 20, 16
 N_TOKEN, D_MODEL, N_HEAD, D_HIDDEN, DEPTH = 5, 8, 2, 16, 2
+CELLS = 4  # per value in spikes
 D_KEY = D_MODEL // N_HEAD
 SCALE = 1.5  # of W_Q and W_K: scores of softmax attention then have a standard deviation of about two
 NULLS = {
@@ -47,7 +49,7 @@ def example(attention, depth=DEPTH):
         nulls,
         calibration,
         controls=CONTROLS,
-        settings={"spiking": {"cells": 4}},
+        settings=dict.fromkeys(("rate", "dale"), {"settle": 1 * second}) | {"spiking": {"cells": CELLS}},
     )
 
 
