@@ -13,7 +13,6 @@ from cortical_attention.trials.example import Example
 
 SEED, N_CALIBRATION = 20, 16
 N_TOKEN, D_MODEL, N_HEAD, D_HIDDEN, DEPTH = 5, 8, 2, 16, 2
-CELLS = 4  # per value in spikes
 D_KEY = D_MODEL // N_HEAD
 SCALE = 1.5  # of W_Q and W_K: scores of softmax attention then have a standard deviation of about two
 NULLS = {
@@ -49,7 +48,7 @@ def example(attention, depth=DEPTH):
         nulls,
         calibration,
         controls=CONTROLS,
-        settings=dict.fromkeys(("rate", "dale"), {"settle": 1 * second}) | {"spiking": {"cells": CELLS}},
+        settings=dict.fromkeys(("rate", "dale"), {"settle": 1 * second}),
     )
 
 
