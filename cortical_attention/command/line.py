@@ -48,6 +48,7 @@ EXPERIMENTS = (
     "layer_6b",
     "hippocampus",
     "areas",
+    "block",
     "robustness",
     "barrel_cortex",
     "physiology",

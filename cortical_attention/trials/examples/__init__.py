@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-FILES = ("attention", "hopfield", "layer_6b", "hippocampus", "areas")
+FILES = ("attention", "hopfield", "layer_6b", "hippocampus", "areas", "block")
 
 
 def every_example():
