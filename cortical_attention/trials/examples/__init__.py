@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-FILES = ("attention",)
+FILES = ("attention", "waves", "delta")
 
 
 def every_example():
