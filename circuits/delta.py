@@ -19,8 +19,6 @@ error: keys with |phi|^2 of a few, and writes that are long against the lag, are
 The paper adds keys and values up; the delta rule is that of Schlag, Irie & Schmidhuber (2021), the circuit is ours.
 """
 
-import numpy as np
-
 from cortical_attention.cells.sensory import KEY
 from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.circuits.memory import memory_wiring

@@ -97,7 +97,7 @@ class Protocol(NamedTuple):
 
     @property
     def instants(self):
-        """Phases at whose ends rates are looked at one by one (ndarray of int): the last of each window, or the last cycle."""
+        """Phases at whose ends rates are looked at one by one: the last of each window, or the last cycle (ndarray)."""
         return self.windows[:, -1] if not self.cycle else self.windows[0, -self.cycle :]
 
     def presented(self, values):

@@ -35,7 +35,8 @@ from cortical_attention.circuits.protocol import Protocol
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.wiring.expressions import WiringError
 
-PER_CYCLE = 25  # chosen: phases of a cycle, at most; steps of a cosine then lose 0.3 % of it, which `kept` counts
+PER_CYCLE = 25  # chosen: phases of a cycle, at least; a cosine in such steps loses 0.3 %, which `kept` counts
+LONGEST = 2 * ms  # chosen: phases of slower waves are no longer, so that the mean over samples is the mean over a cycle
 LEAST = 8  # chosen: with fewer phases a cycle is no cosine any more
 FAST = SUPERFICIAL._replace(fast=("basal", "apical", "shunt"))
 
@@ -98,7 +99,7 @@ def kept(lags, cycle, phase, dt):
 
 
 def waves_wiring(
-    times, tokens, W_Q, W_K, W_V, W_O, *, token_phase, context_phase=None, carrier=10 * Hz, lags=lags_of(RATE),
+    times, tokens, W_Q, W_K, W_V, W_O, *, token_phase, context_phase=None, carrier=10 * Hz, lags=None,
     context=None, b_V=None, mask=None,
 ):  # fmt: skip
     """Circuit and protocol of softmax attention with a travelling wave.
@@ -107,14 +108,14 @@ def waves_wiring(
     ----------
     times, tokens, W_Q, W_K, W_V, W_O, context, b_V, mask
         As in `circuits.mask.mask_wiring`. Queries and keys have no biases, which would not take part in the wave.
-    token_phase : ndarray, shape (n_token,)
+    token_phase : ndarray, shape (n_token,) or (batch, n_token)
         Phase of the wave at each macrocolumn, theta_i (rad).
-    context_phase : ndarray, shape (n_context,), optional
+    context_phase : ndarray, shape (n_context,) or (batch, n_context), optional
         theta_j of each context token; None: that of the tokens.
     carrier : Quantity (Hz)
         Frequency of the wave, rounded so that a cycle is a whole number of phases.
-    lags : Lags
-        Of the form in which the circuit runs.
+    lags : Lags, optional
+        Of the form in which the circuit runs (`lags_of`); None: the rate form.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def waves_wiring(
     context_phase = token_phase if context_phase is None else context_phase
     _check_phases(token_phase, context_phase, tokens, tokens if context is None else context)
     protocol = protocol_of(times, carrier)
-    left = kept(lags, protocol.cycle, protocol.phase, times.dt)
+    left = kept(lags_of(RATE) if lags is None else lags, protocol.cycle, protocol.phase, times.dt)
     plan = softmax_wiring(times, tokens, W_Q / left, W_K / left, W_V, W_O, context=context, b_V=b_V, mask=mask)
     populations = {name: _slow_or_fast(each) for name, each in plan.circuit.populations.items()}
     populations["values"] = populations["matrix"]._replace(name="values")
@@ -151,7 +152,7 @@ def protocol_of(times, carrier):
         If a cycle is shorter than `LEAST` time steps.
     """
     period = 1 / carrier
-    phase = max(1, round(float(period / times.dt) / PER_CYCLE)) * times.dt
+    phase = max(1, round(float(min(period / PER_CYCLE, LONGEST) / times.dt))) * times.dt
     cycle = round(float(period / phase))
     if cycle < LEAST:
         raise WiringError(
@@ -166,14 +167,15 @@ def protocol_of(times, carrier):
 
 def _check_phases(token_phase, context_phase, tokens, context):
     for name, phases, of in (("token_phase", token_phase, tokens), ("context_phase", context_phase, context)):
-        if np.shape(phases) != of.shape[1:2]:
-            raise WiringError(f"{name} has shape {np.shape(phases)} but needs {of.shape[1:2]}, a phase for each token")
+        if np.shape(phases) not in (of.shape[1:2], of.shape[:2]):
+            needs = f"{of.shape[1:2]} or {of.shape[:2]}"
+            raise WiringError(f"{name} has shape {np.shape(phases)} but needs {needs}, a phase for each token")
 
 
 def _carried(population, phases, protocol):
     """Nucleus whose input is multiplied by the wave."""
     turns = 2 * np.pi * np.arange(protocol.n_phase) / protocol.cycle
-    wave = np.cos(turns[:, None, None, None] + phases[:, None])
+    wave = np.cos(turns[:, None, None, None] + phases[..., None])
     return population._replace(inputs={"soma": wave * population.inputs["soma"]})
 
 

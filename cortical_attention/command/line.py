@@ -42,6 +42,8 @@ EXPERIMENTS = (
     "random_features",
     "transformer",
     "systems",
+    "waves",
+    "memory_rules",
     "robustness",
     "barrel_cortex",
     "physiology",

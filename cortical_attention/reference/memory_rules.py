@@ -16,7 +16,7 @@ def share_of_sum(size):
 
 
 def share_of_delta(size):
-    """Share of an error that the delta rule writes, 1 / |phi|^2: the memory then answers with the value. 0 for a zero key."""
+    """Share of an error that the delta rule writes, 1 / |phi|^2, or 0 for a zero key: the memory then answers the value."""
     size = np.asarray(size, dtype=float)
     return np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
 
