@@ -36,7 +36,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.suite import N_CALIBRATION, random_case
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.attention import linear_attention, softmax_attention
@@ -100,11 +100,12 @@ def drawn(seed, k):
 
 
 @cache
-def calibrated(seed, k, form):
+def calibrated(seed, k, form, causal):
     """Calibration of the circuit of one set of weights on its last sequences, with a forward wave of 10 Hz."""
     case = drawn(seed, k)
     sequences = case.calibration[-N_CALIBRATED:]
-    return calibrate(waves_wiring, sequences, Settings(form), token_phase=THETA, **given_of(case))
+    mask = CAUSAL if causal else None
+    return calibrate(waves_wiring, sequences, Settings(form), token_phase=THETA, mask=mask, **given_of(case))
 
 
 def given_of(case):
@@ -118,8 +119,9 @@ def ask(seed, k, sequences, waves, carrier, report=None, wiring=waves_wiring, fo
     tokens, block = case.calibration[:sequences], given_of(case)
     phases = [np.repeat([each[side] for each in waves], len(tokens), axis=0) for side in (0, 1)]
     return attend(
-        wiring, np.tile(tokens, (len(waves), 1, 1)), Settings(form, record="sample"), report, calibrated(seed, k, form.name),
-        token_phase=phases[0], context_phase=phases[1], carrier=carrier * Hz, lags=lags_of(form), mask=mask, **block,
+        wiring, np.tile(tokens, (len(waves), 1, 1)), Settings(form, record="sample"), report,
+        calibrated(seed, k, form.name, mask is not None), token_phase=phases[0], context_phase=phases[1],
+        carrier=carrier * Hz, lags=lags_of(form), mask=mask, **block,
     )  # fmt: skip
 
 
@@ -132,12 +134,13 @@ def rows_of(label, answer, seed, sequences):
     right = wave_attention(tokens, case.block, THETA, mask=mask).output
     names = list(waves_of(seed)) if wave == "waves" else [wave]
     settled = answer.settled.settled.reshape(len(names), -1)
+    reasons = answer.settled.reason.reshape(len(names), -1)
     outputs = answer.output.reshape(len(names), *right.shape)
     nulls = {name: relative_l2(each, right) for name, each in nulls_of(case, tokens, mask).items()}
     return [
         {"wave": name, "carrier": carrier, "weights": k, "relative_l2": relative_l2(output, right),
-         "settled": bool(done.all()), "nulls": nulls}
-        for name, output, done in zip(names, outputs, settled, strict=True)
+         "settled": bool(done.all()), "reason": "; ".join(filter(None, why)), "nulls": nulls}
+        for name, output, done, why in zip(names, outputs, settled, reasons, strict=True)
     ]  # fmt: skip
 
 
@@ -211,6 +214,8 @@ def draw(summaries):
             bars = np.clip([shown - ends[0], ends[1] - shown], 0, None)
             x = np.array([each["carrier"] for each in own]) * (1 + 0.015 * (k - 3))  # side by side
             look = {"color": CYCLE[k % len(CYCLE)], "marker": MARKERS[k % len(MARKERS)]}
+            if k >= len(CYCLE):
+                look["markerfacecolor"] = "white"
             panel.errorbar(x, shown, yerr=bars, label=wave, linestyle="-" if len(own) > 1 else "", **look)
         null = min(each["best_null"] for each in summaries)
         panel.axhline(null, color="#777777", linestyle=":", label="nearest null")
@@ -227,20 +232,13 @@ def draw(summaries):
 
 def _table(summaries):
     table = Table(
-        Column("wave", no_wrap=True), "carrier", "relative L2", "interval", "best null", "settled",
-        title="residual from the algebra of the forward wave: median over sets of weights (95 % of the geometric mean)",
+        Column("wave", no_wrap=True), Column("Hz", justify="right"), "relative L2", "interval", "best null", "settled",
+        title="residual from the algebra of the forward wave (%): median over sets of weights, 95 % of the geometric mean",
     )  # fmt: skip
     for each in summaries:
-        ends = " to ".join(map(per_cent, each["interval"])) if each["interval"] else "-"
-        settled = "yes" if each["settled"] else "no"
-        table.add_row(
-            each["wave"],
-            f"{each['carrier']} Hz",
-            per_cent(each["relative_l2"]),
-            ends,
-            per_cent(each["best_null"]),
-            settled,
-        )
+        value, null = (number(100 * each[name], 2) for name in ("relative_l2", "best_null"))
+        ends = " to ".join(number(100 * end, 2) for end in each["interval"] or ()) or "-"
+        table.add_row(each["wave"], str(each["carrier"]), value, ends, null, "yes" if each["settled"] else "no")
     return table
 
 
