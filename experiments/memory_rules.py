@@ -25,7 +25,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from brian2 import second
-from rich.table import Table
+from rich.table import Column, Table
 
 from cortical_attention.circuits.delta import delta_wiring
 from cortical_attention.command import options as o
@@ -112,7 +112,7 @@ def tokens_of(keys, values):
     return np.concatenate([keys, values], axis=-1)
 
 
-def ask(draws, n, seed, rule, twice=False, report=None):
+def ask(draws, n, seed, rule, report=None, twice=False):
     """Answer of a circuit to n keys, each written once, or twice with another value before."""
     block, keys, values = pairs(draws, n, seed)
     context = tokens_of(keys, values[:, 1])
@@ -131,7 +131,7 @@ def jobs_of(draws, seed, spikes):
     if spikes:
         found["spikes", "delta", 1.0] = partial(_write, one, "spiking", 1.0)
     found |= {("capacity", "delta", n): partial(ask, draws, n, seed, "delta") for n in N_SMALL}
-    found |= {("twice", rule, N_TWICE): partial(ask, draws, N_TWICE, seed, rule, True) for rule in RULES[:2]}
+    found |= {("twice", rule, N_TWICE): partial(ask, draws, N_TWICE, seed, rule, twice=True) for rule in RULES[:2]}
     return found
 
 
@@ -211,8 +211,10 @@ def draw(rows, ran):
 
 
 def _tables(rows, ran):
-    table = Table("what", "rule", "keys, or write", "value", "interval, or ideal", "settled",
-                  title="loss with keys written once; relative L2 of keys written twice, and of circuits")  # fmt: skip
+    columns = (Column(name, no_wrap=True) for name in ("what", "rule", "keys", "value", "beside it", "settled"))
+    table = Table(
+        *columns, title="loss (capacity), or relative L2 (all else); beside it 95 %, the ideal, or the sum rule"
+    )
     for row in rows:
         ends = " to ".join(map(number, row["interval"])) if row["interval"] else "-"
         table.add_row(row["part"], row["rule"], str(row["keys"]), number(row["value"]), ends, "-")
@@ -221,7 +223,7 @@ def _tables(rows, ran):
     for row in ran:
         timed = row["part"].endswith(("write", "spikes"))
         at, value = (f"{row['at']:g} s", per_cent(row["value"])) if timed else (str(row["at"]), number(row["value"]))
-        ideal = f"sum rule {per_cent(row['ideal'])}" if timed else f"ideal {number(row['ideal'])}"
+        ideal = f"sum {per_cent(row['ideal'])}" if timed else f"ideal {number(row['ideal'])}"
         table.add_row(row["part"], row["rule"], at, value, ideal, "yes" if row["settled"] else "no")
     return table
 

@@ -113,6 +113,8 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     ]
     capacity = {(row["rule"], row["keys"]): row["value"] for row in result["rows"] if row["part"] == "capacity"}
     assert capacity["delta", 200] < capacity["sum", 200]
+    once = next(each for each in result["circuits"] if each["part"] == "circuit, capacity")
+    assert once["value"] == pytest.approx(once["ideal"], abs=0.02)
 
 
 def test_predictions_can_be_missed():
