@@ -56,6 +56,9 @@ class CellType(NamedTuple):
         Ports that calibration sets: all of them where there is a `stand_in`, any of them elsewhere.
     stand_in : CellType or None
         Cell that takes its place during calibration; None: itself.
+    own_tau : dict of str to Quantity
+        By port, the time constant of its dendrite (s) in every form, in the place of that of the form. `sources` gives the
+        source of that of port P under the name tau_P.
     """
 
     name: str
@@ -78,6 +81,7 @@ class CellType(NamedTuple):
     fit: Callable | None = None
     fitted: tuple = ()
     stand_in: "CellType | None" = None
+    own_tau: dict = {}
 
 
 def in_the_middle(values, drives):

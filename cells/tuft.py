@@ -5,17 +5,21 @@ apical dendrite hears the score of a key and a query, and inhibition subtracts l
 above threshold, where the tuft would not be exponential. A tonic drive of the apical dendrite, set by calibration, keeps
 what is subtracted above zero, since the rate of an interneuron cannot be negative.
 
+In `AVERAGING` cells the apical dendrite is slow in every form, so that a tuft hears the mean of a score that oscillates.
+
 Granier & Senn (2025) leave softmax out; this cell is ours. Of apical tufts of L5 cells it is known that weak input decays on
 its way and strong input starts a plateau (Larkum, Zhu & Sakmann 1999), an expansive curve; that it is exponential is chosen.
 """
 
 import numpy as np
+from brian2 import ms
 
 from cortical_attention.cells.cell import CellType
 
 CAP = 3.0  # chosen: with a cap of one the sum exceeds one only while several cells saturate, and the loop creeps
 TONIC = 3.0  # where nothing was calibrated; chosen: log Z is above -3 in all inputs of the suite
 MARGIN = 3.0  # chosen: other inputs may have a log Z of so much less than the least of the calibration sequences
+TAU_APICAL = 100 * ms
 ABOVE = "apical + tonic - subtracted"
 RULE = f"gate * basal * clip(clip({ABOVE}, 0, inf) + exp(clip({ABOVE}, -inf, 0)), 0, {{}})"
 
@@ -70,6 +74,11 @@ def tufted(cap=CAP):
 
 
 TUFTED = tufted()
+AVERAGING = TUFTED._replace(
+    name="averaging tufted intratelencephalic",
+    own_tau={"apical": TAU_APICAL},
+    sources={"tau_apical": "chosen: the length of a plateau in the tuft, and a cycle of alpha waves (10 Hz)"},
+)
 
 
 def steady_rate(unit_rate, basal, apical, subtracted=0.0, gate=1.0, cap=CAP, tonic=TONIC):

@@ -65,6 +65,9 @@ class Protocol(NamedTuple):
         the batch axis.
     n_memory : int
         Number of memories per input on the batch axis.
+    cycle : int
+        Phases of one cycle of an input that never stands still, such as a wave: then rates too are read as means over a
+        window, whose quarters are whole cycles. 0: what is read stands still, and rates are read at the end of a window.
     """
 
     phase: object
@@ -73,6 +76,7 @@ class Protocol(NamedTuple):
     token_of: np.ndarray | None = None
     memory_of: np.ndarray | None = None
     n_memory: int = 1
+    cycle: int = 0
 
     @property
     def duration(self):
@@ -90,6 +94,11 @@ class Protocol(NamedTuple):
             found.append(Epoch("window", start, stop, token))
             before = stop
         return tuple(found)
+
+    @property
+    def instants(self):
+        """Phases at whose ends rates are looked at one by one: the last of each window, or the last cycle (ndarray)."""
+        return self.windows[:, -1] if not self.cycle else self.windows[0, -self.cycle :]
 
     def presented(self, values):
         """Values by token, each from its own window and memory.

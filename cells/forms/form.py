@@ -85,7 +85,7 @@ class Synapses(NamedTuple):
 
     def tau(self, cell, port):
         """Time constant (Quantity, s) of the dendrite at a port of a cell type."""
-        return getattr(self, self.tau_name(cell, port))
+        return cell.own_tau.get(port, getattr(self, self.tau_name(cell, port)))
 
     def tau_name(self, cell, port):
         """Which of the time constants it is: `tau_slow`, `tau_fast` or `tau_pool`."""

@@ -49,6 +49,8 @@ EXPERIMENTS = (
     "hippocampus",
     "areas",
     "block",
+    "waves",
+    "memory_rules",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -323,7 +323,7 @@ def fitted(pilots):
     for name, population in circuit.populations.items():
         cell = population.cell
         if cell.fit is not None:
-            values = _joined([_shown(plan, run.values[name][plan.protocol.windows[:, -1]]) for plan, run in pilots])
+            values = _joined([_shown(plan, run.values[name][plan.protocol.instants]) for plan, run in pilots])
             drives = {port: _drive_of_all(pilots, name, port, values.shape) for port in _reached(circuit, name)}
             by_head = {port: _samples_by_head(each, population) for port, each in drives.items()}
             fits = cell.fit(_samples_by_head(values, population), by_head)
@@ -417,7 +417,7 @@ def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
     dict of str to ndarray (Hz)
         As `Calibration.unit_rates`.
     """
-    circuit, last = plan.circuit, plan.protocol.windows[:, -1]
+    circuit, last = plan.circuit, plan.protocol.instants
     peaks = {name: np.abs(values[last]).max() for name, values in run.values.items()}
     for name, population in circuit.populations.items():
         divides = population.cell.role == "divisive"
@@ -459,7 +459,8 @@ def _highest(cell, form):
 
 
 def drive_at(plan, run, name, port):
-    """Values that reach a port at the end of each query window, in a run of the rate form, before its kernel.
+    """Values that reach a port at the end of each query window (`Protocol.instants`), in a run of the rate form, before its
+    kernel.
 
     Parameters
     ----------
@@ -487,7 +488,7 @@ def drive_at(plan, run, name, port):
         raise WiringError(
             f"population '{name}': a {population.cell.name} cell has no port '{port}' to be calibrated at"
         )
-    last, total = plan.protocol.windows[:, -1], population.inputs.get(port, 0.0)
+    last, total = plan.protocol.instants, population.inputs.get(port, 0.0)
     for projection in plan.circuit.projections:
         if projection.target == f"{name}.{port}":
             source = projection.source

@@ -55,6 +55,8 @@ class Run(NamedTuple):
         Of the state of cells and synapses.
     saturated : dict of str to Saturation
         Of the populations whose cells have a limit; empty if interrupted.
+    cycle : int
+        As in the protocol (`circuits.protocol.Protocol`).
     """
 
     records: tuple
@@ -75,6 +77,7 @@ class Run(NamedTuple):
     sent: dict = {}
     precision: str = "double"
     saturated: dict = {}
+    cycle: int = 0
 
 
 def simulate(
@@ -166,7 +169,7 @@ def simulate(
     epochs, seeds = _until(plan.protocol.epochs, t_stop), form.seeds(seed)
     return Run(
         records, values, peaks, unit_rates, t_stop, dt, epochs, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
-        stepping, sent, precision, saturated,
+        stepping, sent, precision, saturated, plan.protocol.cycle,
     )  # fmt: skip
 
 

@@ -139,7 +139,8 @@ def _clauses(found, b, runs_away, below_zero, unresolved, beyond, on_its_way):
 
 
 def window_values(run, form, windows):
-    """Values of every population in each window: the mean over its phases in a form with spikes, the last phase in rates.
+    """Values of every population in each window: the mean over its phases in a form with spikes; the last phase in rates,
+    or the mean where inputs never stand still (`Protocol.cycle`).
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def window_values(run, form, windows):
     IndexError
         If the run was interrupted before the last of these phases.
     """
-    return {name: signals_of(form).within(values, windows) for name, values in run.values.items()}
+    return {name: signals_of(form).within(values, windows, run.cycle) for name, values in run.values.items()}
 
 
 def _drift(before, after, tolerance, plan, form):

@@ -37,9 +37,9 @@ class Rates:
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_rate(reading[1:] * Hz, unit_rate)
 
-    def within(self, values, windows):
-        """Values (n_window, ...) at the end of each window, of values (n_phase, ...)."""
-        return values[windows[:, -1]]
+    def within(self, values, windows, cycle=0):
+        """Values (n_window, ...) at the end of each window, of values (n_phase, ...); means over it, if there is a cycle."""
+        return values[windows].mean(axis=1) if cycle else values[windows[:, -1]]
 
     def mean(self, reading, protocol, n_input):
         """Mean rate (Hz) over all cells of each input (n_input,), at the ends of the windows."""
@@ -80,7 +80,7 @@ class Spikes:
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_count(np.diff(reading, axis=0), unit_rate, phase)
 
-    def within(self, values, windows):
+    def within(self, values, windows, cycle=0):
         """Mean values (n_window, ...) over each window, of values (n_phase, ...)."""
         return values[windows].mean(axis=1)
 

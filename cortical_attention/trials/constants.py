@@ -62,8 +62,10 @@ def _of_dendrites(kind, form):
     """Constants of the dendrites of a cell type."""
     synapses = form.synapses
     for port in kind.reached:
-        name, place = synapses.tau_name(kind.cell, port), f"{kind.cell.name}.{port}"
-        yield _row(name, synapses.tau(kind.cell, port), synapses.sources.get(name), "dendrite", place)
+        own, place = port in kind.cell.own_tau, f"{kind.cell.name}.{port}"
+        name = f"tau_{port}" if own else synapses.tau_name(kind.cell, port)
+        source = (kind.cell.sources if own else synapses.sources).get(name)
+        yield _row(name, synapses.tau(kind.cell, port), source, "dendrite", place)
         if synapses.saturates(port):
             yield _row("conductance", synapses.conductance, synapses.sources.get("conductance"), "dendrite", place)
         yield from _used(synapses, synapses.dendrite, "dendrite", place)

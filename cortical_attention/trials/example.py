@@ -45,6 +45,8 @@ class Example(NamedTuple):
         By form, settings in the place of the defaults (`simulation.settings.Settings`).
     claims : dict of str to float
         By form, the largest relative L2 that was predicted, in the place of `CLAIMS`.
+    blocks : dict of str to dict
+        By form, arguments of the wiring in the place of those of the block: what depends on time constants.
     """
 
     system: str
@@ -59,6 +61,7 @@ class Example(NamedTuple):
     controls: dict = {}
     settings: dict = {}
     claims: dict = {}
+    blocks: dict = {}
 
     def claim(self, form):
         """Largest relative L2 that was predicted in a form (float)."""
@@ -90,11 +93,10 @@ def answer(example, form, wiring=None, report=None, **settings) -> Answer:
     """
     wiring = example.wiring if wiring is None else wiring
     chosen = Settings(form=form, **{"record": "sample"} | example.settings.get(form, {}) | settings)
-    calibration = None
+    calibration, block = None, example.block | example.blocks.get(form, {})
     if chosen.checked().form.spikes:
-        block = example.block | example.calibration_block
-        calibration = calibrate(wiring, example.calibration, chosen, **block)
-    return attend(wiring, example.tokens, chosen, report, calibration, **example.block)
+        calibration = calibrate(wiring, example.calibration, chosen, **block | example.calibration_block)
+    return attend(wiring, example.tokens, chosen, report, calibration, **block)
 
 
 def best_null(example):
