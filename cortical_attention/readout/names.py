@@ -19,8 +19,10 @@ EXPORTS = ("recording.nix", "recording.nwb")
 """Files that `export` writes beside a result; they go when it is overwritten."""
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
-    "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division", "robustness",
-    "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "softmax", "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus", "areas", "softmax_forms", "block", "waves", "memory_rules",
+    "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division",
+    "robustness", "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "softmax",
+    "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus",
+    "areas", "softmax_forms", "block", "waves", "memory_rules",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
