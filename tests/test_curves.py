@@ -120,7 +120,7 @@ def test_an_input_that_failed_misses_its_prediction():
 
 
 def test_the_experiment_writes_its_result(monkeypatch):
-    few = [case for case in softmax.suite_cases() if case.name in softmax.CONTROLLED]
+    few = [case for case in softmax.suite_cases() if case.name == softmax.CONTROLLED[-1]]
     monkeypatch.setattr(softmax, "suite_cases", lambda: few)
     done = run("softmax", "--forms", "rate", "--target", "numpy", "--out", "result", "--json")
     assert done.exit_code == 0, done.stderr
