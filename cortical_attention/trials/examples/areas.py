@@ -115,7 +115,7 @@ CONTROLS = {
     "feedback to macrocolumns": partial(_rewired, basal=False),
     "fast feedback": _fast,
 }
-"""Areas that are wired otherwise. In linear attention feedback to macrocolumns is off by little, and nothing there is slow."""
+"""Areas that are wired otherwise; in linear attention feedback to macrocolumns is off by little, and nothing is slow."""
 
 
 # Cross-attention
