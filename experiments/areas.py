@@ -36,7 +36,7 @@ from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.areas import answer_to
 from cortical_attention.trials.batch import Prediction, ask_in_turn
 from cortical_attention.trials.example import answer, best_null, error_of
-from cortical_attention.trials.examples.areas import drawn, feedback
+from cortical_attention.trials.examples.areas import CONTROLS, drawn, feedback
 from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
@@ -81,7 +81,7 @@ def ask(job, report, **given):
         example = feedback(job.draw, job.gain, job.attention)
     except ValueError as error:  # the algebra has no fixed point that steps would find
         raise RunError(str(error)) from error
-    wiring = example.controls.get("fast feedback" if job.circuit == FAST else job.circuit)
+    wiring = CONTROLS.get("fast feedback" if job.circuit == FAST else job.circuit)
     return answer(example, job.form, wiring, report, **given)
 
 
@@ -203,7 +203,8 @@ def draw(rows):
             look = {"color": CYCLE[k], "marker": MARKERS[k], "linestyle": "", "label": f"{circuit}, {form}"}
             places = [row["gain"] * 1.06 ** (k - 1.5) for row in own]
             left.plot(places, [row["relative_l2"] for row in own], **look)
-            right.plot(places, [row["time_s"] for row in own], **look)
+            if form != "spiking":  # whose answer in a single phase is too noisy to tell
+                right.plot(places, [row["time_s"] for row in own], **look)
         moved = [row for row in rows if row["circuit"] == LOOP and row["form"] == "rate" and row["gain"] > 0]
         left.plot(
             [row["gain"] for row in moved], [row["moved"] for row in moved], "_", color="#777777", markersize=12,
@@ -229,10 +230,14 @@ def _table(summaries):
         ends = "" if each["interval"] is None else " ({:.1e} to {:.1e})".format(*each["interval"])
         table.add_row(
             each["circuit"], each["form"], f"{each['gain']:g}", f"{each['relative_l2']:.1e}{ends}",
-            f"{each['residual']:.1e}", per_cent(each["moved"]), f"{each['time_s']:.2f} s",
+            f"{each['residual']:.1e}", per_cent(each["moved"]), _time(each),
             f"{each['settled']} of {each['draws']}",
         )  # fmt: skip
     return table
+
+
+def _time(summary):
+    return "-" if summary["form"] == "spiking" else f"{summary['time_s']:.2f} s"
 
 
 @with_output

@@ -150,7 +150,7 @@ def test_slow_feedback_lets_softmax_attention_come_to_rest():
 @pytest.mark.parametrize("control", ["feedback as a query", "feedback to macrocolumns"])
 def test_feedback_wired_otherwise_misses(control):
     example = examples.feedback(examples.SEED)
-    off = answer(example, "rate", example.controls[control], target="numpy", settle=1 * second)
+    off = answer(example, "rate", examples.CONTROLS[control], target="numpy", settle=1 * second)
     assert error_of(example, off.output) > 0.003
     assert best_null(example)[1] > 0.03
 

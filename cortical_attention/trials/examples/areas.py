@@ -77,10 +77,6 @@ def feedback(seed, gain=1.0, attention="linear"):
         "feedback to keys alone": {"W_V12": None},
         "feedback to values alone": {"W_K12": None},
     }
-    controls = {
-        "feedback as a query": partial(_rewired, basal=True),
-        "feedback to macrocolumns": partial(_rewired, basal=False),
-    }
     slow = attention == "softmax"
     return Example(
         "feedback between areas" + " of softmax attention" * slow,
@@ -91,7 +87,7 @@ def feedback(seed, gain=1.0, attention="linear"):
         answer(coupling).output[None],
         {name: answer(coupling._replace(**each)).output[None] for name, each in nulls.items()},
         np.random.default_rng([seed, 4]).standard_normal((N_CALIBRATION, *case.tokens.shape)),
-        controls=controls | ({"fast feedback": _fast} if slow else {}),
+        controls=CONTROLS if slow else {"feedback as a query": CONTROLS["feedback as a query"]},
         settings={form: {"settle": settle} for form, settle in SETTLE.items()}
         if slow
         else {"rate": LOOP, "dale": LOOP},
@@ -112,6 +108,14 @@ def _rewired(*given, basal, **block):
 
 def _fast(*given, **block):
     return areas_wiring(*given, **block | {"slow": False})
+
+
+CONTROLS = {
+    "feedback as a query": partial(_rewired, basal=True),
+    "feedback to macrocolumns": partial(_rewired, basal=False),
+    "fast feedback": _fast,
+}
+"""Areas that are wired otherwise; in linear attention feedback to macrocolumns is off by little, and nothing is slow."""
 
 
 # Cross-attention
