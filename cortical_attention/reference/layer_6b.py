@@ -11,7 +11,7 @@ knob         kappa_ij = exp((1 + gamma_i)^2 s_ij) / sum_j exp((1 + gamma_i)^2 s_
              kappa_ij = phi((1 + gamma_i) k_j).phi((1 + gamma_i) q_i) / sum_j (the same)               in linear attention
 
 The knob of softmax attention is its inverse temperature. That of linear attention is not: with elu+1, attention turns from
-uniform (a factor of zero) into that of the rectifier (a factor without bound), and gets no sharper than that.
+uniform (a factor of zero) into that of the rectifier (a factor without bound), where it ends.
 """
 
 import numpy as np
@@ -21,10 +21,7 @@ from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
 
 BETAS = 0.01, 50.0  # between which the nearest inverse temperature is looked for
-N_TRIED, N_ROUND = (
-    61,
-    7,
-)  # each round tries as many between the neighbours of the best one: to 1e-9 of the first interval
+N_TRIED, N_ROUND = 61, 7  # of a round, which searches between the neighbours of the best one: to 1e-9 of the interval
 
 
 def supplemented_attention(tokens, block: Block, bias, *, context=None, mask=None) -> Attention:
