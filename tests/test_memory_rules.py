@@ -104,7 +104,7 @@ def test_another_rule_is_refused():
 # Experiment
 def test_the_command_writes_its_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, value in {"N_SMALL": (2,), "N_TWICE": 1, "WRITES": (0.25,)}.items():
+    for name, value in {"N_SMALL": (2,), "N_TWICE": 2, "WRITES": (0.25,)}.items():
         monkeypatch.setattr(experiment, name, value)
     done = run("memory_rules", "--draws", 2, "--inputs", 1, "--no-spikes", "--out", "result")
     assert done.exit_code == 0, done.output
