@@ -43,7 +43,7 @@ def judged(numbers_of):
         name: np.array([np.full((1, *each.shape), numbers_of(name, phase)) for phase in range(plan.protocol.n_phase)])
         for name, each in plan.circuit.populations.items()
     }
-    return judge(plan, SimpleNamespace(values=values, precision="double", dt=1 * ms, saturated={}), RATE, 1)
+    return judge(plan, SimpleNamespace(values=values, precision="double", dt=1 * ms, saturated={}, cycle=0), RATE, 1)
 
 
 def test_still_numbers_are_settled():
@@ -128,7 +128,7 @@ def irregular(values, settle):
     still = {name: np.ones((plan.protocol.n_phase, 1, *each.shape)) for name, each in plan.circuit.populations.items()}
     still["higher_order"][plan.protocol.windows[0]] = values
     rates = {name: np.array([1.0]) * Hz for name in still}
-    run = SimpleNamespace(values=still, precision="double", dt=1 * ms, saturated={}, unit_rates=rates)
+    run = SimpleNamespace(values=still, precision="double", dt=1 * ms, saturated={}, cycle=0, unit_rates=rates)
     return judge(plan, run, ADAPTIVE, 1)
 
 

@@ -87,7 +87,7 @@ def test_a_relay_takes_half_of_the_drive_under_dales_law():
     t = np.arange(100 * 20)
     x = np.cos(2 * np.pi * t / 100)
     on, off = np.clip(x, 0, None), np.clip(-x, 0, None)
-    drive = on - lfilter([1 / 5], [1, -4 / 5], off)
+    drive = on - lfilter([0, 1 / 5], [1, -4 / 5], off)  # a step of Euler is late by one
     amplitude = 2 * abs(np.mean(drive[-100:] * np.exp(-2j * np.pi * t[:100] / 100)))
     assert with_relay / without == pytest.approx(amplitude, rel=1e-3)
     assert amplitude < 0.98
@@ -144,11 +144,16 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(experiment, "CARRIERS", (20,))
     monkeypatch.setattr(experiment, "ASKED", 20)
+    every = experiment.asked
+    some = "waves", experiment.QUICK
+    monkeypatch.setattr(
+        experiment, "asked", lambda *given: {label: ask for label, ask in every(*given).items() if label[0] in some}
+    )
     done = run("waves", "--weights", 1, "--sequences", 1, "--out", "result")
     assert done.exit_code == 0, done.output
     assert {path.name for path in Path("result").iterdir()} == {"waves.json", "waves.png", "run.json"}
     rows = {row["wave"]: row for row in json.loads(Path("result/waves.json").read_text())["rows"]}
-    assert len(rows) == 8
+    assert len(rows) == 5
     assert rows[experiment.FORWARD]["relative_l2"] < 0.01 < rows[experiment.SHUFFLED]["relative_l2"]
 
 
