@@ -32,6 +32,7 @@ from cortical_attention.inputs.cases import CaseError, save
 from cortical_attention.inputs.sentences import SENTENCE_PAIRS
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.style import save as save_figure
+from cortical_attention.simulation import engine
 from cortical_attention.trials.batch import Prediction, part_of
 from cortical_attention.trials.transformer import (
     NULLS,
@@ -189,6 +190,12 @@ def _say_more(result, console):
                 console.print(f"not settled: layer {layer}, head {head}: {reason}", highlight=False)
 
 
+def _target(target, form, n_circuit):
+    """Target of the circuits: the heads of sentences of one length share a compiled program, where there are several."""
+    many = form != "rate" and n_circuit > 2
+    return "cpp" if target == "auto" and many and engine.compiles() else target
+
+
 def _some(name, text, largest):
     """Indices of a comma-separated option; None: all."""
     if text is None:
@@ -243,11 +250,13 @@ def main(
     """Let circuits answer for the heads of a trained transformer."""
     given = {"form": form, "cells": cells, "unit_rate": unit_rate, "settle": settle, "duration": duration}
     given |= {"target": target, "seed": seed}
-    options = o.check(attention="softmax", record="sample", **given)
+    o.check(attention="softmax", **given)
     output.check()
     model = model_of.load_model()
     texts, n_head = _texts(model, sentences, pairs), len(model.layers[0].block.W_Q)
-    asked = Asked(_some("--layers", layers, len(model.layers)), _some("--heads", heads, n_head), options)
+    chosen = _some("--layers", layers, len(model.layers)), _some("--heads", heads, n_head)
+    given["target"] = _target(target, form, len(chosen[0]) * len(chosen[1]))
+    asked = Asked(*chosen, o.check(attention="softmax", record="sample", **given))
     if save_cases_in is not None:
         save_cases(model, texts, others(), asked, save_cases_in)
     with executor_of(workers) as executor, output.progress(f"{len(texts)} sentences, {form} form") as report:

@@ -97,6 +97,11 @@ def estimate(work):
     return {target: cost.of(work) for target, cost in COSTS.items()}
 
 
+def compiles():
+    """Whether a circuit can be compiled here for the target "cpp" (bool)."""
+    return None not in (compiler(), shutil.which("make"), kept.place()) and not _threads()
+
+
 def choose(target, work):
     """Code-generation target, and why.
 
@@ -114,7 +119,7 @@ def choose(target, work):
     if compiler() is None:
         return "numpy", "no C++ compiler found"
     expected = estimate(work)
-    if _threads() or shutil.which("make") is None:
+    if not compiles():
         del expected["cpp"]
     if kept.place() is None:
         expected = {"numpy": expected["numpy"]}
