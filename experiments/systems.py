@@ -75,14 +75,14 @@ def examine(example, form, controls=True, report=None, **given):
     }  # fmt: skip
 
 
-def examine_all(examples, form, controls, report, **given):
-    """Rows of all systems until interrupted (list of dict), and what failed (Swept)."""
-    rows, failed = [], {}
-    for k, example in enumerate(examples):
+def examine_all(examples, forms, controls, report, **given):
+    """Rows of all systems in every form until interrupted (list of dict), and what failed (Swept)."""
+    rows, failed, jobs = [], {}, [(example, form) for form in forms for example in examples]
+    for k, (example, form) in enumerate(jobs):
         try:
-            rows.append(examine(example, form, controls, part_of(report, k, len(examples)), **given))
+            rows.append(examine(example, form, controls, part_of(report, k, len(jobs)), **given))
         except RunError as error:
-            failed[example.system] = str(error)
+            failed[f"{example.system}, {form}"] = str(error)
         except KeyboardInterrupt:
             return rows, Swept({}, failed, True)
     return rows, Swept({}, failed, False)
@@ -90,55 +90,84 @@ def examine_all(examples, form, controls, report, **given):
 
 # Reference
 def judge(rows, failed):
-    """The predictions about the systems that ran, or failed to (list of Prediction)."""
-    if not rows:
-        return []
-    within = [row for row in rows if row["relative_l2"] <= row["claim"] and row["settled"]]
-    n = len(rows) + len(failed)
-    near = [
-        (f"{name} of {row['system']}", off)
-        for row in rows
-        for name, off in {row["null"]: row["null_relative_l2"], **row["controls"]}.items()
-        if off is not None and off < FARTHER * row["relative_l2"]
-    ]
-    said = ", ".join(f"{name} {per_cent(off)}" for name, off in near) or "none is nearer"
+    """The predictions about the systems that ran, or failed to, in each form (list of Prediction)."""
+    found = []
+    for form in dict.fromkeys(row["form"] for row in rows):
+        own = [row for row in rows if row["form"] == form]
+        n = len(own) + sum(label.endswith(f", {form}") for label in failed)
+        within = sum(row["relative_l2"] <= row["claim"] and row["settled"] for row in own)
+        near = ", ".join(each for row in own for each in _too_near(row)) or "none is nearer"
+        found += [
+            Prediction(f"{form}: each within its claim, and settled", f"{within} of {n}", within == n),
+            Prediction(
+                f"{form}: nulls and controls are off by {FARTHER:g} times as much", near, near == "none is nearer"
+            ),
+        ]
+    return found
+
+
+def _too_near(row):
+    """Null and controls of a system that are not off by so much more than the system, as text."""
+    every = {row["null"]: row["null_relative_l2"], **row["controls"]}
     return [
-        Prediction(f"{rows[0]['form']}: each within its claim, and settled", f"{len(within)} of {n}", len(within) == n),
-        Prediction(f"nulls and controls are off by {FARTHER:g} times as much", said, not near),
+        f"{name} of {row['system']}: {per_cent(off)}"
+        for name, off in every.items()
+        if off is not None and off < FARTHER * row["relative_l2"]
     ]
 
 
 # Figure
-def draw(rows):
-    """Error of every system, of the best null, and of the control that comes nearest."""
-    controls = [min((off for off in row["controls"].values() if off is not None), default=None) for row in rows]
-    series = {
-        "circuit": [row["relative_l2"] for row in rows],
-        "best null": [row["null_relative_l2"] for row in rows],
-        "nearest control": controls,
-    }
-    return dots([row["system"] for row in rows], series, "relative L2 from the algebra of the system")
-
-
-def _table(rows, form):
-    table = Table(
-        Column("system"), "relative L2", "best null", "controls", "settled", "cells",
-        title=f"systems in the {form} form: relative L2 from their algebra",
-    )  # fmt: skip
+def by_system(rows):
+    """Rows by system and form (dict of dict)."""
+    found = {}
     for row in rows:
-        controls = ", ".join(
-            f"{name}: {'fails' if off is None else per_cent(off)}" for name, off in row["controls"].items()
-        )
+        found.setdefault(row["system"], {})[row["form"]] = row
+    return found
+
+
+def nearest_control(forms):
+    """Name and error of the control of a system that comes nearest in any form; None and None without one that ran."""
+    every = [(name, off) for row in forms.values() for name, off in row["controls"].items() if off is not None]
+    return min(every, key=lambda each: each[1], default=(None, None))
+
+
+def draw(rows):
+    """Error of every system in each form, of the best null, and of the control that comes nearest."""
+    systems = by_system(rows)
+    names = dict.fromkeys(row["form"] for row in rows)
+    series = {
+        form: [forms[form]["relative_l2"] if form in forms else None for forms in systems.values()] for form in names
+    }
+    series["best null"] = [next(iter(forms.values()))["null_relative_l2"] for forms in systems.values()]
+    series["nearest control"] = [nearest_control(forms)[1] for forms in systems.values()]
+    return dots(list(systems), series, "relative L2 from the algebra of the system")
+
+
+def _table(rows, forms):
+    table = Table(
+        Column("system"), *forms, "best null", "nearest control",
+        title="systems: relative L2 from their algebra",
+    )  # fmt: skip
+    for system, found in by_system(rows).items():
+        first = next(iter(found.values()))
+        control, off = nearest_control(found)
         table.add_row(
-            row["system"], per_cent(row["relative_l2"]), f"{row['null']}: {per_cent(row['null_relative_l2'])}", controls,
-            "yes" if row["settled"] else "no", str(row["n_cell"]),
+            system, *(_error(found.get(form)) for form in forms), f"{first['null']}: {per_cent(first['null_relative_l2'])}",
+            "" if control is None else f"{control}: {per_cent(off)}",
         )  # fmt: skip
     return table
 
 
+def _error(row):
+    """Error of a system in a form, and whether it has not settled, as text."""
+    if row is None:
+        return "failed"
+    return per_cent(row["relative_l2"]) + ("" if row["settled"] else ", not settled")
+
+
 @with_output
 def main(
-    form: Annotated[str, typer.Option(help=f"Form of the cells: {', '.join(CLAIMS)}.")] = "rate",
+    form: Annotated[str, typer.Option(help=f"Forms of the cells, comma-separated: {','.join(CLAIMS)}.")] = "rate",
     systems: Annotated[str | None, typer.Option(help="Names of systems, comma-separated.", show_default="all")] = None,
     controls: Annotated[bool, typer.Option(help="Circuits that lack a part as well.")] = True,
     target: o.Target = "auto",
@@ -147,18 +176,18 @@ def main(
     output: Output,
 ):
     """Hold every system against its algebra."""
-    o.one_of("--form", form, tuple(CLAIMS))
-    given = {"target": target, "seed": seed}
-    o.check(form=form, **given)
+    forms, given = o.some_of("--form", form, tuple(CLAIMS)), {"target": target, "seed": seed}
+    for each in forms:
+        o.check(form=each, **given)
     examples = chosen_examples(systems)
     output.check()
-    with output.progress(f"{len(examples)} systems, {form} form") as report:
-        rows, swept = examine_all(examples, form, controls, report, **given)
+    with output.progress(f"{len(examples)} systems") as report:
+        rows, swept = examine_all(examples, forms, controls, report, **given)
     parameters = {"form": form, "systems": systems, "controls": controls, **given}
     folder, content = output.folder("systems", parameters), output.provenance(parameters, {"phases": seed})
     figure = draw(rows) if rows else None
     output.report(
-        "systems", folder, swept.result(rows), figure, content, _table(rows, form), judge(rows, swept.failed), rows
+        "systems", folder, swept.result(rows), figure, content, _table(rows, forms), judge(rows, swept.failed), rows
     )
     return status_of(swept, [row["settled"] for row in rows])
 

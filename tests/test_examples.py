@@ -56,20 +56,35 @@ def test_predictions_can_be_missed():
     assert [each.held for each in systems.judge([ROW | {"relative_l2": 1e-3}], {})] == [False, True]
     assert [each.held for each in systems.judge([ROW | {"relative_l2": 0.06}], {})] == [False, False]
     assert not systems.judge([ROW | {"settled": False}], {})[0].held
-    assert not systems.judge([ROW], {"another": "it failed"})[0].held
+    assert not systems.judge([ROW], {"another, rate": "it failed"})[0].held
     assert systems.judge([ROW | {"controls": {"cut": None}}], {})[1].held  # a control that fails to run misses too
     assert systems.judge([], {}) == []
+    spiking = ROW | {"form": "spiking", "relative_l2": 0.02, "claim": 0.03}
+    assert [each.held for each in systems.judge([ROW, spiking], {"another, spiking": ""})] == [True, True, False, True]
 
 
 def test_the_command_prints_a_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = run("systems", "--systems", "mask", "--no-controls", "--target", "numpy", "--out", "result", "--json")
+    words = (
+        "systems",
+        "--systems",
+        "mask",
+        "--form",
+        "rate,dale",
+        "--no-controls",
+        "--target",
+        "numpy",
+        "--out",
+        "result",
+    )
+    done = run(*words, "--json")
     assert done.exit_code == 0, done.stderr
-    (row,) = json.loads(done.stdout)
+    row, other = json.loads(done.stdout)
+    assert (row["form"], other["form"]) == ("rate", "dale")
     assert {"system", "form", "relative_l2", "null_relative_l2", "settled"} <= row.keys()
     assert row["settled"]
     assert row["relative_l2"] <= 1e-6 < row["null_relative_l2"]
-    assert json.loads(Path("result/systems.json").read_text())["rows"] == [row]
+    assert json.loads(Path("result/systems.json").read_text())["rows"] == [row, other]
 
 
 def test_a_run_that_fails_is_told_beside_the_others(monkeypatch):
@@ -79,9 +94,9 @@ def test_a_run_that_fails_is_told_beside_the_others(monkeypatch):
         raise RunError("crowded")
 
     monkeypatch.setattr(systems, "answer", fails)
-    rows, swept = systems.examine_all([EXAMPLES["mask"]], "rate", False, None)
+    rows, swept = systems.examine_all([EXAMPLES["mask"]], ["rate"], False, None)
     assert rows == []
-    assert swept.failed == {"mask": "crowded"}
+    assert swept.failed == {"mask, rate": "crowded"}
 
 
 @pytest.mark.parametrize(
