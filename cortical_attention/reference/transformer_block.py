@@ -7,16 +7,18 @@ Vaswani et al. 2017 (the block, norm after each part), Devlin et al. 2019 (BERT)
 Hinton 2016 (layer norm).
 """
 
+from math import erf
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.nulls import uniform_attention
 
 ATTENTIONS = {"linear": linear_attention, "softmax": softmax_attention, "uniform": uniform_attention}
 """What may be the attention of a block, by name."""
+
+_erf = np.frompyfunc(erf, 1, 1)
 
 
 def layer_norm(stream: np.ndarray, norm: Any, epsilon: float = 0.0) -> np.ndarray:
@@ -27,7 +29,7 @@ def layer_norm(stream: np.ndarray, norm: Any, epsilon: float = 0.0) -> np.ndarra
 
 def gelu(x: np.ndarray) -> np.ndarray:
     """x Phi(x), with the normal distribution function Phi; elementwise."""
-    return x * ndtr(x)
+    return x * (1 + _erf(x / np.sqrt(2)).astype(float)) / 2
 
 
 def transformer_block(

@@ -213,12 +213,20 @@ def neighbours(embeddings):
 
 
 def most_telling_head(row):
-    """Layer and head of the first sentence in which words look most at single other words, by the algebra."""
+    """Layer and head in which words look most at single words that are not beside them, by the algebra; None without heads
+    that were asked.
+
+    Parameters
+    ----------
+    row : dict
+        As `answer_group` gives it.
+    """
 
     def looks(kappa):
-        """Mean over words of the largest attention to another word; marks of the ends are no words."""
-        words = kappa[1:-1, 1:-1] * (1 - np.eye(len(kappa) - 2))
-        return words.max(axis=1).mean() if len(words) > 1 else 0.0
+        """Mean over words of the largest attention to a word farther away; marks of the ends are no words."""
+        words, places = kappa[1:-1, 1:-1], np.arange(len(kappa) - 2)
+        far = np.abs(places[:, None] - places) > 1
+        return np.where(far, words, 0).max(axis=1, initial=0).mean() if len(places) else 0.0
 
     asked = [
         (layer, head)

@@ -14,14 +14,19 @@ def draw_residuals(row):
         As `trials.transformer.answer_group` gives it.
     """
     panels = {CIRCUIT: row["head_relative_l2"], "linear attention": row["linear_relative_l2"]}
+    panels = {
+        name: np.log10(np.maximum(np.array(each, dtype=float), np.finfo(float).tiny)) for name, each in panels.items()
+    }
+    limits = {"vmin": np.nanmin(list(panels.values())), "vmax": np.nanmax(list(panels.values()))}
     with style():
         figure = new_figure(3.4, width=9.0)
-        for panel, (name, values) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-            shown = np.log10(np.maximum(np.array(values, dtype=float), np.finfo(float).tiny))
-            image = panel.imshow(shown, cmap="viridis", aspect="auto")
-            panel.set(title=name, xlabel="head", ylabel="layer")
+        shown = figure.subplots(1, 2, sharey=True)
+        for panel, (name, values) in zip(shown, panels.items(), strict=True):
+            image = panel.imshow(values, cmap=SEQUENTIAL, aspect="auto", **limits)
+            panel.set(title=name, xlabel="head")
             panel.grid(visible=False)
-            figure.colorbar(image, ax=panel, label="log10 of relative L2")
+        shown[0].set_ylabel("layer")
+        figure.colorbar(image, ax=list(shown), label="log10 of relative L2")
     return figure
 
 
