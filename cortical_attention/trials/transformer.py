@@ -213,8 +213,7 @@ def neighbours(embeddings):
 
 
 def most_telling_head(row):
-    """Layer and head in which words look most at single words that are not beside them, by the algebra; None without heads
-    that were asked.
+    """Layer and head in which words look most at words of their own choice, by the algebra; None without heads that were asked.
 
     Parameters
     ----------
@@ -223,10 +222,12 @@ def most_telling_head(row):
     """
 
     def looks(kappa):
-        """Mean over words of the largest attention to a word farther away; marks of the ends are no words."""
+        """Mean over words of the attention to a word farther away, beyond what that has from all words, at its largest; marks
+        of the ends are no words."""
         words, places = kappa[1:-1, 1:-1], np.arange(len(kappa) - 2)
         far = np.abs(places[:, None] - places) > 1
-        return np.where(far, words, 0).max(axis=1, initial=0).mean() if len(places) else 0.0
+        own = words - words.mean(axis=0) if len(places) else words
+        return np.where(far, own, 0).max(axis=1, initial=0).mean() if len(places) else 0.0
 
     asked = [
         (layer, head)
