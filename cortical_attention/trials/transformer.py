@@ -213,7 +213,7 @@ def neighbours(embeddings):
 
 
 def most_telling_head(row):
-    """Layer and head in which words look most at words of their own choice, by the algebra; None without heads that were asked.
+    """Layer and head in which words look most at words of their own choice, by the algebra; None if no head was asked.
 
     Parameters
     ----------
@@ -222,8 +222,8 @@ def most_telling_head(row):
     """
 
     def looks(kappa):
-        """Mean over words of the attention to a word farther away, beyond what that has from all words, at its largest; marks
-        of the ends are no words."""
+        """Mean over words of the largest attention to a word farther away, beyond what that word has from all; marks of the
+        ends are no words."""
         words, places = kappa[1:-1, 1:-1], np.arange(len(kappa) - 2)
         far = np.abs(places[:, None] - places) > 1
         own = words - words.mean(axis=0) if len(places) else words
