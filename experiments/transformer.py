@@ -40,6 +40,7 @@ from cortical_attention.trials.transformer import (
     answer_group,
     calibration_streams,
     cases_of,
+    circuits_of,
     cost_of_noise,
     most_telling_head,
     neighbours,
@@ -86,8 +87,8 @@ def save_cases(model, sentences, calibrated_on, asked, folder):
         calibration = calibration_streams(model, [sentence], streams.shape[1], calibrated_on)
         for layer in asked.layers:
             (case,) = cases_of(model, layer, [streams[layer]], calibration[layer])
-            block = {name: None if each is None else each[asked.heads] for name, each in case.block._asdict().items()}
-            save(case._replace(block=case.block._replace(**block)), folder / f"sentence_{k}_layer_{layer}.npz")
+            heads = sorted(head for each in asked.heads for head in each)
+            save(model_of.some_heads(case, heads), folder / f"sentence_{k}_layer_{layer}.npz")
 
 
 # Reference
@@ -256,7 +257,8 @@ def main(
     texts, n_head = _texts(model, sentences, pairs), len(model.layers[0].block.W_Q)
     chosen = _some("--layers", layers, len(model.layers)), _some("--heads", heads, n_head)
     given["target"] = _target(target, form, len(chosen[0]) * len(chosen[1]))
-    asked = Asked(*chosen, o.check(attention="softmax", record="sample", **given))
+    options = o.check(attention="softmax", record="sample", **given)
+    asked = Asked(chosen[0], circuits_of(chosen[1], options.settings.form, workers), options)
     if save_cases_in is not None:
         save_cases(model, texts, others(), asked, save_cases_in)
     with executor_of(workers) as executor, output.progress(f"{len(texts)} sentences, {form} form") as report:

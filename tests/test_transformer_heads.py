@@ -138,7 +138,7 @@ def test_a_component_in_a_unit_of_its_own_is_the_same_attention():
 def test_sentences_of_one_length_share_a_circuit_and_get_the_answers_they_get_alone():
     model, others = transformer.model_of.load_model(), ["four four", "one four"]
     options = transformer.o.check(attention="softmax", target="numpy")
-    asked = heads_of.Asked([1], [0], options)
+    asked = heads_of.Asked([1], [[0]], options)
     assert heads_of.of_equal_length(model, ["one two", "three", "two one", "three"]) == [
         ["one two", "two one"],
         ["three"],
@@ -153,15 +153,28 @@ def test_a_head_that_fails_has_not_settled_and_the_rest_goes_on(monkeypatch):
     def fails(cases, options, report=None):
         if cases[0].name.endswith("head1"):
             raise RunError("crowded")
-        return heads_of.Head(np.zeros((1, *cases[0].tokens.shape)), np.zeros((1, 4, 4)), [True], [""])
+        return [heads_of.Head(np.zeros((1, *cases[0].tokens.shape)), np.zeros((1, 4, 4)), [True], [""])]
 
-    monkeypatch.setattr(heads_of, "answer_head", fails)
+    monkeypatch.setattr(heads_of, "answer_heads", fails)
     model = transformer.model_of.load_model()
-    (row,) = heads_of.answer_group(model, ["one two"], ["three"], heads_of.Asked([1], [0, 1], None))
+    (row,) = heads_of.answer_group(model, ["one two"], ["three"], heads_of.Asked([1], [[0], [1]], None))
     assert row["settled"][1] == [True, False]
     assert row["reasons"][1] == ["", "crowded"]
     assert row["head_relative_l2"][1] == [1.0, None]
     assert row["settled"][0] == [None, None]
+
+
+def test_heads_of_a_circuit_are_told_apart():
+    rate, spiking = (transformer.o.check(attention="softmax", form=form).settings.form for form in ("rate", "spiking"))
+    assert heads_of.circuits_of([0, 1, 2], rate, 0) == [[0, 1, 2]]
+    assert heads_of.circuits_of([0, 1, 2], rate, 2) == [[0, 1], [2]]
+    assert heads_of.circuits_of([0, 2], spiking, 1) == [[0], [2]]
+    case = layer_case(transformer.model_of.load_model(), 1, np.random.default_rng(0).standard_normal((4, 8)))
+    options = transformer.o.check(attention="softmax", target="numpy")
+    for head, found in enumerate(heads_of.answer_heads([case], options)):
+        right = softmax_attention(case.tokens, single_heads(case)[head].block)
+        assert relative_l2(found.output[0], right.output) < 1e-9
+        assert found.attention[0] == pytest.approx(right.kappa[0], abs=1e-9)
 
 
 def test_nearest_neighbours_of_pairs():

@@ -39,6 +39,7 @@ __all__ = [
     "sentence_embedding",
     "single_heads",
     "softmax_of_layer",
+    "some_heads",
     "word_pieces",
 ]
 
@@ -158,13 +159,15 @@ def in_own_units(case: Case, unit: np.ndarray) -> Case:
     return case._replace(tokens=case.tokens / unit, block=case.block._replace(**weights), calibration=calibration)
 
 
+def some_heads(case: Case, heads: list[int]) -> Case:
+    """The same case with some of its heads."""
+    arrays = {name: None if array is None else array[heads] for name, array in case.block._asdict().items()}
+    return case._replace(block=Block(**arrays), name=f"{case.name}_head{'_'.join(map(str, heads))}")
+
+
 def single_heads(case: Case) -> list[Case]:
     """A case for each head of a case. The sum of their outputs is the output of the case, so heads may be answered apart."""
-    blocks = [
-        Block(*(None if array is None else array[head : head + 1] for array in case.block))
-        for head in range(len(case.block.W_Q))
-    ]
-    return [case._replace(block=block, name=f"{case.name}_head{head}") for head, block in enumerate(blocks)]
+    return [some_heads(case, [head]) for head in range(len(case.block.W_Q))]
 
 
 def _encoded(model: Encoder, sentence: Any) -> Any:

@@ -11,23 +11,34 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cortical_attention.circuits.plan import Reading
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.inputs import transformer as model_of
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.nulls import key_only_softmax, uniform_attention
+from cortical_attention.simulation.settle import window_values
 from cortical_attention.trials.batch import as_done, ask, part_of
 
+PT = Reading("pyramidal_tract")
 N_CALIBRATION = 4  # sequences, each of the tokens of other sentences
 NULLS = {"linear": linear_attention, "uniform": uniform_attention, "key_only": key_only_softmax}
 
 
 class Asked(NamedTuple):
-    """What circuits are asked for: numbers of layers and of heads of each, and the options of the circuits."""
+    """What circuits are asked for: numbers of layers, those of heads in the circuits of a layer (list of list of int), and the
+    options of the circuits."""
 
     layers: list
     heads: list
     options: object
+
+
+def circuits_of(heads, form, workers):
+    """Heads of each circuit of a layer (list of list of int): in spikes one, whose answer is read at a higher-order nucleus of
+    its own; in rates all that a worker has, which is faster."""
+    n_circuit = len(heads) if form.spikes else min(len(heads), max(1, workers))
+    return [each.tolist() for each in np.array_split(heads, n_circuit)]
 
 
 class Head(NamedTuple):
@@ -82,13 +93,14 @@ def cases_of(model, layer, streams, calibration):
     return [model_of.in_own_units(case, unit) for case in cases]
 
 
-def answer_head(cases, options, report=None):
-    """Answer of a circuit for one head of several sentences (Head).
+def answer_heads(cases, options, report=None):
+    """Answer of a circuit for the heads of several sentences (list of Head).
 
     Parameters
     ----------
     cases : sequence of Case
-        Of one head, with one block and the same calibration sequences.
+        With one block and the same calibration sequences. Several heads share a higher-order nucleus and are told apart at
+        L5 PT, which is exact in rates.
     options : Options
 
     Raises
@@ -99,22 +111,29 @@ def answer_head(cases, options, report=None):
     answer = ask(cases, options, report)
     if answer.run.interrupted:
         raise KeyboardInterrupt
-    found = answer.settled
-    return Head(
-        answer.output, answer.attention[:, 0], [bool(each) for each in found.settled], [*map(str, found.reason)]
-    )
+    judged = [bool(each) for each in answer.settled.settled], [*map(str, answer.settled.reason)]
+    outputs = _at_layer_5(answer, options, cases[0].block.W_O) if len(cases[0].block.W_O) > 1 else [answer.output]
+    return [Head(output, answer.attention[:, head], *judged) for head, output in enumerate(outputs)]
+
+
+def _at_layer_5(answer, options, W_O):
+    """Output of each head, (n_head, n_sentence, n_token, d_model), from what L5 PT cells represent."""
+    values = window_values(answer.run, options.settings.form, answer.plan.protocol.windows)
+    return np.einsum("hmv,shiv->hsim", W_O, answer.plan.read(PT, values))
 
 
 def answer_layer(cases, heads, options, report=None, executor=None):
-    """Answers for the heads of a layer (dict of int to Head, or to the RunError of a head whose simulation failed)."""
-    by_head = list(zip(*(model_of.single_heads(case) for case in cases), strict=True))
-    jobs = [(head, partial(answer_head, by_head[head], options)) for head in heads]
+    """Answers for the heads of a layer (dict of int to Head, or to the RunError of a circuit whose simulation failed)."""
+    jobs = [
+        (tuple(each), partial(answer_heads, [model_of.some_heads(case, each) for case in cases], options))
+        for each in heads
+    ]
     found = {}
-    for head, get in as_done(jobs, report, executor):
+    for each, get in as_done(jobs, report, executor):
         try:
-            found[head] = get()
+            found |= dict(zip(each, get(), strict=True))
         except RunError as error:
-            found[head] = error
+            found |= dict.fromkeys(each, error)
     return found
 
 
