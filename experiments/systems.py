@@ -10,7 +10,7 @@ settle; every null and every control is off by at least ten times as much as its
 
 Reference: the algebra of each system, in `reference`; its example says whether it is the paper's (`trials.examples`).
 
-Run time: a minute in rates, several in spikes.
+Run time: three minutes in rates, ten in spikes.
 """
 
 import time

@@ -26,7 +26,7 @@ NULLS = {"linear": linear_attention, "uniform": uniform_attention, "key_only": k
 
 
 class Asked(NamedTuple):
-    """What circuits are asked for: numbers of layers, those of heads in the circuits of a layer (list of list of int), and the
+    """What circuits are asked for: numbers of layers, those of heads in each circuit of a layer (list of list of int), and
     options of the circuits."""
 
     layers: list
@@ -35,8 +35,8 @@ class Asked(NamedTuple):
 
 
 def circuits_of(heads, form, workers):
-    """Heads of each circuit of a layer (list of list of int): in spikes one, whose answer is read at a higher-order nucleus of
-    its own; in rates all that a worker has, which is faster."""
+    """Heads of each circuit of a layer (list of list of int): in spikes one, which is read at a higher-order nucleus of its
+    own; in rates all that a worker has, which is faster."""
     n_circuit = len(heads) if form.spikes else min(len(heads), max(1, workers))
     return [each.tolist() for each in np.array_split(heads, n_circuit)]
 
