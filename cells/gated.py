@@ -6,7 +6,8 @@ it under Dale's law; no nonlinearity of a single dendrite would.
 
 The tuft is a sigmoid of its drive, as the probability is that a threshold blurred by normal noise is crossed. That it is
 the normal distribution function is chosen; a product of a sigmoid of the apical drive and the basal drive is the gain
-modulation of L5 cells (Larkum, Senn & Lüscher 2004), and the cell itself is ours.
+modulation of L5 cells (Larkum, Senn & Lüscher 2004). These are thick-tufted pyramidal tract cells; for intratelencephalic
+cells it is assumed, and the cell itself is ours.
 """
 
 from functools import reduce

@@ -9,6 +9,7 @@ In `AVERAGING` cells the apical dendrite is slow in every form, so that a tuft h
 
 Granier & Senn (2025) leave softmax out; this cell is ours. Of apical tufts of L5 cells it is known that weak input decays on
 its way and strong input starts a plateau (Larkum, Zhu & Sakmann 1999), an expansive curve; that it is exponential is chosen.
+These are thick-tufted pyramidal tract cells; for intratelencephalic cells it is assumed.
 """
 
 import numpy as np

@@ -18,7 +18,9 @@ Found: all but one as predicted in rates (commit b39bbb2). Where contexts are al
 than the threshold, which misses the prediction of 5; where they are independent, 1.9 points more.
 
 Reference: `reference.hippocampus`. The roles of CA3 and CA1: Granier & Senn (2025, section 6), after Kesner & Rolls (2015).
-Every draw has contexts, items, noise and directions of granule cells of its own; intervals are over draws.
+Every draw has contexts, items, noise and directions of granule cells of its own; intervals are over draws. The nearest
+stored context, and softmax attention of the same drives, say how good a memory could be; they were added after the first
+runs, without a prediction.
 
 Run time: two minutes in rates, ten in spikes.
 """
@@ -39,7 +41,14 @@ from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.formats import per_cent
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.reference.hippocampus import blind_to_the_cue, evenly, recall, winners
+from cortical_attention.reference.hippocampus import (
+    blind_to_the_cue,
+    evenly,
+    nearest_stored,
+    recall,
+    softmax_of_drives,
+    winners,
+)
 from cortical_attention.simulation.attend import attend, calibrate
 from cortical_attention.simulation.settings import Settings
 from cortical_attention.trials.batch import Prediction, ask_in_turn
@@ -55,6 +64,7 @@ LEAST = {0.0: 0.75, 0.3: 0.55}
 CIRCUIT, ALGEBRA, WINNERS = "circuit", "algebra", f"{N_WINNER} winners"
 NO_DENTATE, NEITHER = "without the dentate's threshold", "without either threshold"
 BLIND, UNIFORM = "blind to the cue", "uniform"
+NEAREST, SOFTMAX = "nearest stored context", "softmax attention, same drives"  # how good a memory could be
 MODELS = {
     ALGEBRA: partial(recall, **THETA),
     WINNERS: partial(recall, theta=N_WINNER, theta_pp=THETA["theta_pp"], sparse=winners),
@@ -101,6 +111,8 @@ def row_of(weights, asked, alike, draw, answer):
     found = {name: recognised(each.output, items) for name, each in recalled.items()}
     found |= {CIRCUIT: recognised(answer.output[0], items)}
     found |= {UNIFORM: recognised(evenly(*asked, weights.W_ec3), items)}
+    found |= {NEAREST: recognised(nearest_stored(*asked, weights.W_ec3), items)}
+    found |= {SOFTMAX: recognised(softmax_of_drives(*asked, weights.W_pp, weights.W_dg, weights.W_ec3), items)}
     return {
         "draw": draw, "alike": alike, "recognised": {name: float(each.mean()) for name, each in found.items()},
         "same": float((found[CIRCUIT] == found[ALGEBRA]).mean()), "settled": bool(answer.settled.settled[0]),
@@ -119,7 +131,7 @@ def summarise(rows):
     found = []
     for alike in dict.fromkeys(row["alike"] for row in rows):
         own = [row["recognised"] for row in rows if row["alike"] == alike]
-        for name in (CIRCUIT, *MODELS, UNIFORM):
+        for name in (CIRCUIT, *MODELS, UNIFORM, NEAREST, SOFTMAX):
             mean, interval = mean_of([each[name] for each in own])
             lost = mean_of([each[ALGEBRA] - each[name] for each in own])
             found.append({"alike": alike, "model": name, "recognised": mean, "interval": interval, "lost": lost[0],

@@ -96,12 +96,11 @@ def judge(rows, failed):
         own = [row for row in rows if row["form"] == form]
         n = len(own) + sum(label.endswith(f", {form}") for label in failed)
         within = sum(row["relative_l2"] <= row["claim"] and row["settled"] for row in own)
+        asked = "nulls and controls" if any(row["controls"] for row in own) else "nulls"
         near = ", ".join(each for row in own for each in _too_near(row)) or "none is nearer"
         found += [
             Prediction(f"{form}: each within its claim, and settled", f"{within} of {n}", within == n),
-            Prediction(
-                f"{form}: nulls and controls are off by {FARTHER:g} times as much", near, near == "none is nearer"
-            ),
+            Prediction(f"{form}: {asked} are off by {FARTHER:g} times as much", near, near == "none is nearer"),
         ]
     return found
 

@@ -99,8 +99,9 @@ def of_heads(figures):
 
 def compare_neighbours(model, rows, pairs):
     """Nearest neighbours among the sentences of pairs (dict): how many of those answered have the one that they have in the
-    model, and how many the other of their pair; None without pairs."""
-    place = {text: k for k, text in enumerate(text for pair in pairs for text in pair)}
+    model, and how many the other of their pair; None if none was answered. Sentences that were not asked have the embedding
+    of the model."""
+    place = {text: k for k, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair))}
     answered = [row for row in rows if row["sentence"] in place]
     if not answered:
         return None
@@ -232,7 +233,7 @@ def main(
         str | None, typer.Option(help="Heads of a layer that circuits answer for, from 0.", show_default="all")
     ] = None,
     pairs: Annotated[
-        int, typer.Option(help="Pairs of sentences of like meaning that are asked as well, for nearest neighbours.")
+        int, typer.Option(help="Pairs of sentences of like meaning that are asked too, for neighbours among all 32.")
     ] = 0,
     save_cases_in: Annotated[
         Path | None,
@@ -264,7 +265,7 @@ def main(
     with executor_of(workers) as executor, output.progress(f"{len(texts)} sentences, {form} form") as report:
         rows, interrupted = answer_sentences(model, texts, others(), asked, report, executor)
     noise = cost_of_noise(model, texts[0], NOISE, N_DRAW, seed)
-    result = _result(rows, interrupted, compare_neighbours(model, rows, SENTENCE_PAIRS[:pairs]), noise)
+    result = _result(rows, interrupted, compare_neighbours(model, rows, SENTENCE_PAIRS), noise)
     parameters = {"sentences": texts, "layers": layers, "heads": heads, "pairs": pairs, **given}
     folder, content = output.folder("transformer", parameters), output.provenance(parameters, {"phases": seed})
     _draw(rows[0], folder)

@@ -344,7 +344,7 @@ def some_of(name, words, known):
     ------
     OptionError
     """
-    words = tuple(dict.fromkeys(words.split(",")))
+    words = tuple(dict.fromkeys(word.strip() for word in words.split(",")))
     for word in words:
         one_of(name, word, known)
     return words

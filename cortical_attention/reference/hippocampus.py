@@ -105,6 +105,27 @@ def blind_to_the_cue(
     return _weighed(query, key, code, stored, W_ec3)
 
 
+def nearest_stored(cues, stored, W_ec3) -> np.ndarray:
+    """How good a memory could be: the item of the stored pattern with the largest overlap with the cue, (..., n_token,
+    d_value)."""
+    overlap = np.asarray(cues, dtype=float) @ np.swapaxes(np.asarray(stored, dtype=float), -1, -2)
+    return np.take_along_axis(_items(stored, W_ec3), overlap.argmax(axis=-1)[..., None], axis=-2)
+
+
+def softmax_of_drives(cues, stored, W_pp, W_dg, W_ec3) -> np.ndarray:
+    """Softmax attention of what the perforant path brings to what granule cells are driven with, (..., n_token, d_value):
+    sum_j softmax_j(W_pp x_i . W_dg x_j / sqrt(n_granule)) W_ec3 x_j."""
+    query, key = (np.asarray(each, dtype=float) @ W.T for each, W in ((cues, W_pp), (stored, W_dg)))
+    score = query @ np.swapaxes(key, -1, -2) / np.sqrt(W_dg.shape[0])
+    weight = np.exp(score - score.max(axis=-1, keepdims=True))
+    return weight / weight.sum(axis=-1, keepdims=True) @ _items(stored, W_ec3)
+
+
+def _items(stored, W_ec3):
+    """What layer 3 brings to CA1 (ndarray, (..., n_context, d_value))."""
+    return np.asarray(stored, dtype=float) @ np.asarray(W_ec3).T
+
+
 def _features(cues, stored, W_pp, W_mf, W_dg, theta, theta_pp, kernel, sparse):
     """What the two pathways bring to CA3, after its kernel, and the code of the dentate gyrus."""
     phi = kernel_named(kernel).phi
@@ -116,11 +137,11 @@ def _weighed(query, key, code, stored, W_ec3):
     """What CA1 passes on, by the similarity of two patterns in CA3."""
     weight = query @ key.swapaxes(-1, -2)
     kappa = share(weight, weight.sum(axis=-1, keepdims=True))
-    return Recalled(kappa @ (np.asarray(stored, dtype=float) @ W_ec3.T), kappa, code)
+    return Recalled(kappa @ _items(stored, W_ec3), kappa, code)
 
 
 def evenly(cues, stored, W_ec3):
     """The null that recalls the mean of all items (ndarray, (..., n_token, d_value))."""
-    values = np.asarray(stored, dtype=float) @ np.asarray(W_ec3).T
+    values = _items(stored, W_ec3)
     shape = (*values.shape[:-2], np.shape(cues)[-2], values.shape[-1])
     return np.broadcast_to(values.mean(axis=-2, keepdims=True), shape)

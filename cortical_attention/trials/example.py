@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.simulation.attend import Answer, attend, calibrate
+from cortical_attention.simulation.attend import Answer, attend, calibrate, needs_calibration
 from cortical_attention.simulation.settings import Settings
 
 CLAIMS = {"rate": 1e-6, "dale": 1e-6, "spiking": 0.03}
@@ -36,7 +36,7 @@ class Example(NamedTuple):
     nulls : dict of str to ndarray
         Answers of null models, each without a part of what the system claims.
     calibration : ndarray, shape (n_sequence, n_token, d_model)
-        Other sequences, on which a circuit with spikes is set up.
+        Other sequences, on which a circuit is set up that has spikes, or cells that are fitted.
     calibration_block : dict
         Arguments of the wiring on these, where they differ: a context of their own.
     controls : dict of str to callable
@@ -94,7 +94,8 @@ def answer(example, form, wiring=None, report=None, **settings) -> Answer:
     wiring = example.wiring if wiring is None else wiring
     chosen = Settings(form=form, **{"record": "sample"} | example.settings.get(form, {}) | settings)
     calibration, block = None, example.block | example.blocks.get(form, {})
-    if chosen.checked().form.spikes:
+    checked = chosen.checked()
+    if needs_calibration(wiring(checked.times(), example.tokens, **block), checked.form):
         calibration = calibrate(wiring, example.calibration, chosen, **block | example.calibration_block)
     return attend(wiring, example.tokens, chosen, report, calibration, **block)
 

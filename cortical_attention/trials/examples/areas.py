@@ -87,7 +87,7 @@ def feedback(seed, gain=1.0, attention="linear"):
         answer(coupling).output[None],
         {name: answer(coupling._replace(**each)).output[None] for name, each in nulls.items()},
         np.random.default_rng([seed, 4]).standard_normal((N_CALIBRATION, *case.tokens.shape)),
-        controls=CONTROLS if slow else {"feedback as a query": CONTROLS["feedback as a query"]},
+        controls={name: each for name, each in CONTROLS.items() if slow or each is not _fast},
         settings={form: {"settle": settle} for form, settle in SETTLE.items()}
         if slow
         else {"rate": LOOP, "dale": LOOP},
@@ -115,7 +115,7 @@ CONTROLS = {
     "feedback to macrocolumns": partial(_rewired, basal=False),
     "fast feedback": _fast,
 }
-"""Areas that are wired otherwise; in linear attention feedback to macrocolumns is off by little, and nothing is slow."""
+"""Areas that are wired otherwise; in linear attention feedback to macrocolumns is off by little, and none is slow."""
 
 
 # Cross-attention

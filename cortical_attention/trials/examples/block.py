@@ -20,6 +20,7 @@ NULLS = {
     "uniform attention": {"attention": "uniform"},
     "without the feed-forward part": {"feed_forward": False},
 }
+OTHER = {"linear": "softmax", "softmax": "linear"}
 CONTROLS = {
     "mean not subtracted": partial(block_wiring, centred=False),
     "energy not divided": partial(block_wiring, divided=False),
@@ -38,6 +39,8 @@ def example(attention, depth=DEPTH):
     tokens, calibration = (rng.normal(size=(n, N_TOKEN, D_MODEL)) for n in (1, N_CALIBRATION))
     answer = partial(transformer_blocks, tokens, layers)
     nulls = {name: answer(**{"attention": attention} | without) for name, without in NULLS.items()}
+    nulls[f"{OTHER[attention]} attention"] = answer(OTHER[attention])
+    nulls["without attention"] = transformer_blocks(tokens, [_silent(layer) for layer in layers], attention)
     return Example(
         f"block of {attention} attention",
         f"{depth} transformer blocks: residual stream, {attention} attention, layer norm, feed-forward part (ours)",
@@ -50,6 +53,11 @@ def example(attention, depth=DEPTH):
         controls=CONTROLS,
         settings=dict.fromkeys(("rate", "dale"), {"settle": 1 * second}),
     )
+
+
+def _silent(layer):
+    """A block of which attention says nothing."""
+    return layer._replace(block=layer.block._replace(W_O=np.zeros_like(layer.block.W_O)))
 
 
 def _layer(rng):

@@ -51,7 +51,7 @@ def nulls_of(case, phase, mask=None):
 
 
 def examples():
-    """A wave over six tokens (list of Example)."""
+    """A wave over the tokens of a random case (list of Example)."""
     case, phase = random_case(SEED, N_TOKEN, scale=SCALE, **SIZES), theta(N_TOKEN)
     block = {name: each for name, each in case.block._asdict().items() if each is not None} | {"token_phase": phase}
     return [
