@@ -13,7 +13,7 @@ asked for, at least 95 per cent of the sentences have the nearest neighbour that
 Reference: `reference.softmax_attention` on the stream that the circuits themselves leave; the forward pass of
 `inputs.transformer` (Wang et al. 2020). Circuits are calibrated on streams of other sentences.
 
-Run time: with two workers a minute for a sentence in rates, and three to six in spikes.
+Run time: with two workers two minutes for a sentence in rates, and four in spikes.
 """
 
 from pathlib import Path
@@ -262,9 +262,9 @@ def main(
     asked = Asked(chosen[0], circuits_of(chosen[1], options.settings.form, workers), options)
     if save_cases_in is not None:
         save_cases(model, texts, others(), asked, save_cases_in)
+    noise = cost_of_noise(model, texts[0], NOISE, N_DRAW, seed)
     with executor_of(workers) as executor, output.progress(f"{len(texts)} sentences, {form} form") as report:
         rows, interrupted = answer_sentences(model, texts, others(), asked, report, executor)
-    noise = cost_of_noise(model, texts[0], NOISE, N_DRAW, seed)
     result = _result(rows, interrupted, compare_neighbours(model, rows, SENTENCE_PAIRS), noise)
     parameters = {"sentences": texts, "layers": layers, "heads": heads, "pairs": pairs, **given}
     folder, content = output.folder("transformer", parameters), output.provenance(parameters, {"phases": seed})

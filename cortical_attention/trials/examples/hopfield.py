@@ -13,10 +13,8 @@ from cortical_attention.trials.example import Example
 
 SEED, N_PATTERN, N_CUE, D = 1, 8, 4, 16
 NOISE = 0.5  # norm of what is added to a pattern of norm one
-BETA = 8.0
-T = 0.5 * second  # above the least that the loop needs at beta 8: 0.2 s in rates, and 0.4 s in spikes without lags
-SOFT = 5.0  # beta of the examples: the answer is not yet that of a hard maximum, the nearest pattern
-SLOW = 0.4 * second  # T of the example that is iterated
+BETA = 5.0  # the answer is not yet that of a hard maximum, the nearest pattern
+T = 0.4 * second  # about twice the least that the loop needs in spikes, if lags are left out
 SETTLE = 20 * second  # a quarter of it for loading and holding the cue; the rest is 13 of the longest time constants
 CELLS = 4
 N_CALIBRATION = 8
@@ -94,6 +92,6 @@ def retrieval(seed, beta=BETA, n_pattern=N_PATTERN, T=None, settings=None, claim
 def examples():
     """One step, and the fixed point (list of Example)."""
     spiking, settle = {"cells": CELLS}, {"settle": SETTLE}
-    once, _ = retrieval(SEED, SOFT, settings={"spiking": spiking}, claims={"spiking": 0.02})
-    iterated, _ = retrieval(SEED, SOFT, T=SLOW, settings={"rate": settle, "dale": settle, "spiking": spiking | settle})
+    once, _ = retrieval(SEED, settings={"spiking": spiking}, claims={"spiking": 0.02})
+    iterated, _ = retrieval(SEED, T=T, settings={"rate": settle, "dale": settle, "spiking": spiking | settle})
     return [once, iterated]
