@@ -19,6 +19,7 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.protocol import RunError, Times
+from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.simulation import compile, engine, initial, rewrite, units
 from cortical_attention.simulation.attend import Settings, attend
@@ -30,10 +31,10 @@ TIMES = Times(200 * ms, 100 * ms, 250 * ms, 1 * ms)
 needs_compiler = pytest.mark.skipif(compile.compiler() is None, reason="no C++ compiler")
 
 
-def plan_of(seed=1):
-    """A small circuit of the mask wiring."""
-    case = random_case(seed, 3, n_head=2, d_model=4, d_key=4, d_value=4)
-    return mask_wiring(TIMES, case.tokens[None], **case.block._asdict())
+def plan_of(seed=1, wiring=mask_wiring, d_value=4):
+    """A small circuit, of the mask wiring unless another is asked for."""
+    case = random_case(seed, 3, n_head=2, d_model=4, d_key=4, d_value=d_value)
+    return wiring(TIMES, case.tokens[None], **case.block._asdict())
 
 
 def sources(folder, plan, form, cells=1):
@@ -183,6 +184,22 @@ def test_what_the_innermost_loop_holds_fixed_is_clipped_before_it():
     head, _, tail = rewrite.hoisted(code).partition(loop)
     assert head.endswith("const double _held_0 = _clip(c + (x * c), c, x);\n")
     assert tail == "\n{ y = _held_0; z = _clip(v, c, x); }"
+    nested = code.replace("(x * c)", "exp(_clip(x, c, 0))")  # one exponential for all cells of a microcolumn
+    assert "const double _held_0 = _clip(c + exp(_clip(x, c, 0)), c, x);" in rewrite.hoisted(nested)
+
+
+@pytest.mark.parametrize("form", [RATE, SPIKING], ids=["rate", "spiking"])
+def test_the_tufts_of_a_microcolumn_are_computed_once(form, tmp_path):
+    """Its cells have a tonic drive in common, which each head may have of its own."""
+    plan = plan_of(wiring=softmax_wiring, d_value=rewrite.SHORT)
+    cells = plan.circuit.populations["intratelencephalic"]
+    tonic = np.array([3.0, 4.0]).reshape(1, 2, 1, 1, 1)
+    plan.circuit.populations["intratelencephalic"] = cells._replace(inputs=cells.inputs | {"tonic": tonic})
+    found = sources(tmp_path, plan, form)["code_objects/intratelencephalic_stateupdater_codeobject.cpp"]
+    before, _, within = found.partition("for (unsigned _c")
+    assert "exp(" in before.partition("MAIN CODE")[2]
+    assert "exp(" not in within
+    assert "_tonic_input[_a1 * " in before
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
+from cortical_attention.wiring.expand import expand_input, expand_population, input_strides
 from cortical_attention.wiring.expressions import Expression, WiringError
 from cortical_attention.wiring.network import Construction, wire
 from cortical_attention.wiring.values import (
@@ -158,6 +159,33 @@ def test_dale_every_synapse_adds_and_only_relays_subtract(drawn, seed, cells, sh
         sign: set(zip(*(np.array(each) for each in (s.i, s.j)), strict=True)) for (_, sign), s in wired.synapses.items()
     }
     assert not reached.get("excitation", set()) & reached.get("inhibition", set())
+
+
+@pytest.mark.parametrize(("layer", "n_relay"), [("L5 IT", 1), ("L5 PT", 2)])
+def test_relays_of_a_source_inhibit_all_its_targets_of_one_layer(layer, n_relay):
+    """Relays of another layer are cells of their own."""
+    source = Population("source", FIRST_ORDER, (("token", 3),), signed="soma", inputs={"soma": np.ones((1, 3))})
+    targets = [
+        Population(name, FIRST_ORDER._replace(layer=where), (("token", 3),), signed="soma")
+        for name, where in (("one", "L5 IT"), ("other", layer))
+    ]
+    projections = tuple(Projection("source", f"{each.name}.soma", "i -> i", -1.0) for each in targets)
+    wired = build(Circuit("pair", {each.name: each for each in (source, *targets)}, projections), SPIKING)
+    assert len(wired.relays) == n_relay
+    assert {name for name, _ in wired.relays} == {"source"}
+
+
+@given(drawn=expressions(), seed=seeds, batch=st.integers(1, 2), cells=st.integers(1, 2))
+def test_strides_of_an_input_find_the_value_of_each_cell(drawn, seed, batch, cells):
+    """An input with axes of size one is read from one value for all cells along them."""
+    expression, size_of = drawn
+    rng = np.random.default_rng(seed)
+    population = relays("source", expression.source, size_of)
+    concrete = expand_population(population, SPIKING, batch, cells)
+    values = rng.normal(size=[rng.choice([1, size]) for _, size in concrete.axes[: 1 + len(population.axes)]])
+    full, strides = expand_input(concrete, "soma", values), input_strides(concrete, "soma", values)
+    places = np.array([np.dot(index, strides) for index in np.ndindex(*concrete.shape)], dtype=int)
+    assert np.array_equal(full[places], full)
 
 
 def test_negative_control_the_rate_form_keeps_signed_weights():

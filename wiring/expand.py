@@ -151,9 +151,29 @@ def expand_input(concrete, port, values):
     ValueError
         If the values do not broadcast to the axes of the population.
     """
+    given = _spread(concrete, port, values)
+    return given.reshape(*given.shape[: given.ndim - len(concrete.axes)], -1)
+
+
+def input_strides(concrete, port, values):
+    """How far apart the values of an input lie along each axis of the cells (tuple of int): zero where they are repeated.
+
+    Parameters
+    ----------
+    concrete, port
+        As in `expand_input`.
+    values : array_like, shape (batch, *sizes)
+    """
+    given = _spread(concrete, port, values)
+    steps = (int(np.prod(given.shape[k + 1 :])) for k in range(given.ndim))
+    return tuple(step if own else 0 for step, own in zip(steps, given.strides, strict=True))
+
+
+def _spread(concrete, port, values):
+    """Values of an input with the axes of the cells, phases before them, as a view that repeats what is repeated."""
     population = concrete.population
     values = np.asarray(values, dtype=float)[..., np.newaxis]
     lead = values.shape[: values.ndim - len(population.axes) - 2]
     if concrete.axes[-1][0] == "sign":
         values = values[..., np.newaxis] * (SIGNS if population.signed == port else 1.0)
-    return np.broadcast_to(values, lead + concrete.shape).reshape(*lead, -1)
+    return np.broadcast_to(values, lead + concrete.shape)

@@ -9,7 +9,7 @@ from brian2 import NeuronGroup, Synapses, linked_var
 from cortical_attention.cells.cell import GABA
 from cortical_attention.cells.noise import stream_of
 from cortical_attention.wiring.dendrite import activations, dendrite_of, sizes_of, sum_of
-from cortical_attention.wiring.expand import expand_population, expand_projection
+from cortical_attention.wiring.expand import expand_population, expand_projection, input_strides
 from cortical_attention.wiring.expressions import WiringError, connect
 from cortical_attention.wiring.release import refuse_carried
 from cortical_attention.wiring.replay import play
@@ -72,13 +72,15 @@ class Wired(NamedTuple):
     concrete : dict of str to Concrete
     synapses : dict of (projection, "excitation" or "inhibition") to Brian2 Synapses
     wires : dict of projection name to wiring.expressions.Connections
+    relays : dict of (str, str) to NeuronGroup
+        By source population and layer of the target: inhibitory relays of a source, one a cell, inhibit cells of one layer.
     others : list
         Dendrites, relays and the synapses onto relays.
     dense : dict of projection name to int
         Synapses of the projections that are not stored.
     layout : dict of str to (shape, dict of str to tuple of int)
         By population: sizes of its axes, and how far apart what cells read lies along each axis, by the name of the variable
-        that reads it: dendrites, and unit rates.
+        that reads it: dendrites, unit rates and inputs.
     """
 
     groups: dict
@@ -86,6 +88,7 @@ class Wired(NamedTuple):
     concrete: dict
     synapses: dict
     wires: dict
+    relays: dict
     others: list
     dense: dict
     layout: dict
@@ -135,7 +138,9 @@ def wire(circuit, settings):
     ]
     wires = [connect(pathway.expression, sizes_of(pathway, concrete), settings.shared) for pathway in pathways]
     by_name = {pathway.name: wire for pathway, wire in zip(pathways, wires, strict=True)}
-    wired = Wired({}, {}, concrete, {}, by_name, [], {}, {name: (each.shape, {}) for name, each in concrete.items()})
+    wired = Wired(
+        {}, {}, concrete, {}, by_name, {}, [], {}, {name: (each.shape, {}) for name, each in concrete.items()}
+    )
     activated = {}
     for name in concrete:
         if concrete[name].population.sent is not None:
@@ -144,7 +149,7 @@ def wire(circuit, settings):
         reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
         activated |= activations(concrete[name], reaching, wires, settings)
         wired.groups[name] = cells_of(concrete[name], reaching, activated, settings)
-        wired.layout[name][1]["unit_rate"] = _strides(concrete[name].shape, settings.unit_rates[name].size)
+        wired.layout[name][1].update(_common(concrete[name], settings.unit_rates[name]))
     for k, pathway in enumerate(pathways):
         _connect(wired, k, pathway, wires[k], activated.get(k), settings)
     return wired
@@ -174,6 +179,16 @@ def refuse_lacking(circuit, form):
 def _delayed(pathway, form):
     """Pathway with the delay of the form, unless it has one of its own."""
     return pathway if pathway.delay is not None else pathway._replace(delay=form.synapses.delay)
+
+
+def _common(concrete, unit_rates):
+    """Strides of what cells have in common: unit rates, and inputs that do not change (dict of str to tuple of int)."""
+    inputs = {
+        f"{port}_input": input_strides(concrete, port, values)
+        for port, values in concrete.population.inputs.items()
+        if np.ndim(values) == 1 + len(concrete.population.axes)
+    }
+    return {"unit_rate": _strides(concrete.shape, unit_rates.size), **inputs}
 
 
 def _strides(shape, n_value):
@@ -208,9 +223,9 @@ def _connect(wired, k, pathway, wires, activation, settings):
         if keep.size == 0 or drive is not None:
             continue
         if sign == "inhibition" and source.population.cell.transmitter != GABA:
-            relay, synapses_onto = _relay(k, group, membrane, settings)
+            place = pathway.source, target.population.cell.layer
+            relay = wired.relays.get(place) or _relay(wired, place, k, membrane, settings)
             membrane = settings.form.membrane
-            wired.others.extend((relay, synapses_onto))
             sender = _sender(wired, k, relay, pathway, settings)
         wired.synapses[pathway.name, sign] = _synapses(
             k, sign, sender, dendrite, wires, keep, pathway, unit_rate, membrane, settings
@@ -225,9 +240,10 @@ def _sender(wired, k, group, pathway, settings):
     return sender
 
 
-def _relay(k, source, membrane, settings):
-    """Inhibitory relay: one cell a source cell, brought to threshold by each of its spikes, or to its rate."""
-    synapses, signals = settings.form.synapses, signals_of(settings.form)
+def _relay(wired, place, k, membrane, settings):
+    """Inhibitory relay (source population, layer of its targets): one cell a source cell, brought to threshold by each of
+    its spikes, or to its rate."""
+    source, synapses, signals = wired.source(place[0]), settings.form.synapses, signals_of(settings.form)
     relay = NeuronGroup(
         source.N,
         synapses.relay,
@@ -241,7 +257,9 @@ def _relay(k, source, membrane, settings):
     hears = signals.onto_relay(membrane)
     onto = Synapses(source, relay, **hears, namespace={}, clock=settings.clock, name=f"onto_relay_{k}")
     onto.connect(i=np.arange(source.N), j=np.arange(source.N))
-    return relay, onto
+    wired.relays[place] = relay
+    wired.others.extend((relay, onto))
+    return relay
 
 
 def _synapses(k, sign, source, dendrite, wires, keep, pathway, unit_rate, membrane, settings):

@@ -22,6 +22,7 @@ READY = re.compile(
 BYTE = re.compile(r"\n *char not_refractory = (\w+)\[_idx\];")
 AROUND = re.compile(r"#pragma GCC ivdep\n *(for ?\([^\n]*\))\s*\{\s*(const int _idx = [^;]*;)?")
 NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")  # not the f of 1.0f
+FUNCTIONS = {"_clip", "exp", "log1p"}  # of their arguments alone
 INVARIANT = "_lio_"  # computed before a loop, and numbered in each file: in another it means another thing
 SIZE = re.compile(r"const int64_t N = (\d+);")
 STORED = re.compile(r"\n *_ptr_\w+\[_idx\] = \w+;(?!.*_ptr_\w+\[_idx\] = )", re.S)  # the last
@@ -175,7 +176,7 @@ def hoisted(code):
     head, pragma, tail = code.partition(f"{IVDEP}\n    for (unsigned _c")
     fixed = {*re.findall(r"const \w+ (\w+) = ", head), "INFINITY"}
     for k, (name, call) in enumerate(_calls(tail)):
-        if {*NAME.findall(call)} - {name, "_clip"} <= fixed and call in tail:
+        if {*NAME.findall(call)} - {name, *FUNCTIONS} <= fixed and call in tail:
             head += f"const double _held_{k} = {call};\n"
             tail = tail.replace(call, f"_held_{k}")
     return head + pragma + tail

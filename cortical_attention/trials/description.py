@@ -154,8 +154,10 @@ def _projection(circuit, wired, k, settings):
     """Projection number `k`, hidden axes included."""
     projection, groups = circuit.projections[k], {each.name: each for each in wired.others}
     pathway = expand_projection(circuit, projection, settings.form, settings.cells)
-    relay, dendrite = groups.get(f"relay_{k}_of_{pathway.source}"), groups[f"dendrite_{k}_of_{pathway.target}"]
+    dendrite = groups[f"dendrite_{k}_of_{pathway.target}"]
     source, target = circuit.ends(projection)
+    subtracts = (pathway.name, "inhibition") in wired.synapses
+    relay = wired.relays.get((pathway.source, target.cell.layer)) if subtracts else None
     plasticity = projection.plasticity
     return {
         "source": pathway.source,
@@ -208,7 +210,7 @@ def _counts(populations, projections, wired):
     return {
         "n_cell": sum(each["n_cell"] for each in populations),
         "n_dendrite": sum(each["n_dendrite"] for each in projections),
-        "n_relay": sum(each["n_relay"] for each in projections),
+        "n_relay": sum(each.N for each in wired.relays.values()),
         "n_synapse": wired.n_synapse,
         "n_synapse_explicit": sum(each["n_synapse"] for each in projections),
         "n_weight": sum(each["n_weight"] for each in projections),
