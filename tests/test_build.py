@@ -21,7 +21,7 @@ from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.protocol import RunError, Times
 from cortical_attention.circuits.softmax import softmax_wiring
 from cortical_attention.inputs.suite import random_case
-from cortical_attention.simulation import compile, engine, initial, rewrite, units
+from cortical_attention.simulation import compile, engine, initial, rewrite, rewrite_synapses, units
 from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.run import simulate
@@ -144,10 +144,80 @@ def test_brian2_writes_what_is_rewritten(form, tmp_path):
         check = found["code_objects/superficial_spike_thresholder_codeobject.cpp"]
         assert "memcpy(&_any, _fires_superficial" in check
         assert "_cond" not in check
+        for sign in ("excitation", "inhibition"):
+            assert "_rows.begin(_cell)" in found[f"code_objects/{sign}_0_pre_codeobject.cpp"]
         assert "_fires[_idx] = _cond;" in found["code_objects/superficial_stateupdater_codeobject.cpp"]
     else:
         assert not any("synapses_create" in name for name in found)
         assert "projected_0_before(); " in found["code_objects/dendrite_0_of_superficial_stateupdater_codeobject.cpp"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_weights_that_copies_share_change_no_spike(precision, monkeypatch):
+    """The same program with a row of weights for all copies and with a weight for each synapse, bit for bit."""
+    case, found = random_case(1, 3, n_head=2, d_model=4, d_key=4, d_value=4), []
+    settings = Settings("spiking", 100 * ms, 200 * ms, target="cpp", record="all", precision=precision)
+    for rule in (rewrite_synapses.by_rows, lambda code: code):
+        monkeypatch.setattr(compile, "by_rows", rule)
+        found.append(attend("mask", case.tokens[None], settings, **case.block._asdict()))
+    assert found[0].output.any()
+    assert np.array_equal(found[0].output, found[1].output)
+    for one, other in zip(found[0].run.records, found[1].run.records, strict=True):
+        assert np.array_equal(one.spike_index, other.spike_index)
+        assert np.array_equal(np.asarray(one.spike_time), np.asarray(other.spike_time))
+
+
+ROWS = """#include "synapses_classes.h"
+#include <cstdio>
+int main()
+{
+    std::vector<int> cells = {0, 1, 2, 3};
+    SynapticPathway pathway(cells, 0, 4);
+    const double delay[] = {0}, weight[] = {WEIGHTS};
+    int source[] = {SOURCES}, target[] = {TARGETS};
+    pathway.prepare(4, 9, (double *)delay, 1, source, sizeof(source) / sizeof(int), 1e-3);
+    WeightRows<double> rows;
+    rows.update(pathway, target, weight);
+    printf("%d", rows.shared());
+    for (int cell = 0; cell < 4 && rows.shared(); cell++)
+        for (int n = 0; n < rows.size(cell); n++)
+            printf(" %d:%d:%g", cell, rows.first(cell) + n, rows.begin(cell)[n]);
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("source", "target", "weight", "printed"),
+    [
+        # cells 0 and 2 have one row, 1 and 3 another, with a target between that they leave out
+        ("0,0,1,1,2,2,3,3", "0,1,0,2,2,3,2,4", "5,6,7,8,5,6,7,8",
+         "1 0:0:5 0:1:6 1:0:7 1:1:0 1:2:8 2:2:5 2:3:6 3:2:7 3:3:0 3:4:8"),
+        ("2,0,2,0", "3,1,2,0", "6,6,5,5", "1 0:0:5 0:1:6 2:2:5 2:3:6"),  # cells 1 and 3 have no synapses
+        ("0,1,2,3", "0,1,2,3", "1,2,3,4", "0"),  # nothing is shared
+        ("0,0,1,1,2,2,3,3", "0,0,1,1,2,2,3,3", "1,1,1,1,1,1,1,1", "0"),  # a target is reached twice
+        ("0,0,1,1,2,2,3,3", "0,90,1,91,2,92,3,93", "1,1,1,1,1,1,1,1", "0"),  # nearly all zeros
+    ],
+    ids=["shared", "silent", "none", "twice", "zeros"],
+)  # fmt: skip
+def test_rows_of_weights(source, target, weight, printed, tmp_path):
+    program = ROWS.replace("SOURCES", source).replace("TARGETS", target).replace("WEIGHTS", weight)
+    (tmp_path / "rows.cpp").write_text(program)
+    (tmp_path / "brianlib").mkdir()
+    (tmp_path / "brianlib" / "spikequeue.h").touch()
+    (tmp_path / "synapses_classes.h").write_text(compile.PATHWAY.read_text())
+    built = [
+        compile.compiler(),
+        "-std=c++11",
+        "-I",
+        str(tmp_path),
+        str(tmp_path / "rows.cpp"),
+        "-o",
+        str(tmp_path / "rows"),
+    ]
+    subprocess.run(built, check=True)
+    assert subprocess.run([tmp_path / "rows"], check=True, capture_output=True, text=True).stdout == printed
 
 
 def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
@@ -167,11 +237,12 @@ def test_code_that_is_not_known_is_left_alone():
     assert rewrite.refractory(stored, reads, "x") == (stored, reads)
     assert rewrite.hoisted("a = _clip(b, 0, 1);") == "a = _clip(b, 0, 1);"
     list_again = "std::vector<int> *_spiking_synapses = x.peek();\nconst int _num_spiking_synapses = 1;\n"
-    assert rewrite.direct(list_again) == list_again
+    assert rewrite_synapses.direct(list_again) == list_again
     loop = "for(int _spiking_synapse_idx=0; a;) { const size_t _idx = (*_spiking_synapses)[_spiking_synapse_idx];"
-    assert "x.arriving()" in rewrite.direct(list_again + loop)
+    assert "x.arriving()" in rewrite_synapses.direct(list_again + loop)
+    assert rewrite_synapses.by_rows(list_again) == list_again
     more = f"{list_again}{loop} f(_num_spiking_synapses);"  # which there would be no more
-    assert rewrite.direct(more) == more
+    assert rewrite_synapses.direct(more) == more
 
 
 def test_what_the_innermost_loop_holds_fixed_is_clipped_before_it():

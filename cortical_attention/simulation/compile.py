@@ -30,13 +30,13 @@ from cortical_attention.simulation.rewrite import (
     LOOP,
     ahead,
     blockwise,
-    direct,
     fused,
     hoisted,
     listed,
     nested,
     refractory,
 )
+from cortical_attention.simulation.rewrite_synapses import by_rows, direct
 from cortical_attention.simulation.units import joined
 
 logger = get_logger(__name__)
@@ -74,7 +74,7 @@ class Compiled(CPPStandaloneDevice):
             code = path.read_text(encoding="utf-8")
             name, _, what = path.stem.removesuffix("_codeobject").rpartition("_")
             if what == "pre" and tested():
-                code = direct(code)
+                code = by_rows(direct(code))
             if what == "stateupdater" and name in self.layout:
                 code = hoisted(nested(code, *self.layout[name]))
             if what in ("stateupdater", "regularly"):

@@ -26,11 +26,6 @@ FUNCTIONS = {"_clip", "exp", "log1p"}  # of their arguments alone
 INVARIANT = "_lio_"  # computed before a loop, and numbered in each file: in another it means another thing
 SIZE = re.compile(r"const int64_t N = (\d+);")
 STORED = re.compile(r"\n *_ptr_\w+\[_idx\] = \w+;(?!.*_ptr_\w+\[_idx\] = )", re.S)  # the last
-ARRIVING = re.compile(
-    r"std::vector<int> \*_spiking_synapses = (\w+)\.peek\(\);\s*const int _num_spiking_synapses = [^;]*;(?P<between>.*?)"
-    r"for\(int _spiking_synapse_idx=0;[^{]*\{\s*const size_t _idx = \(\*_spiking_synapses\)\[_spiking_synapse_idx\];",
-    re.S,
-)
 SUM = re.compile(r"\b(projected_\d+)\(i\)")
 FIRST = "_block + __builtin_ctzll(_any) / 8"  # each byte has one bit, and the lowest byte is of the first cell
 SKIP = f"""for (size_t _block = 0; _block < N; _block += 8)
@@ -141,20 +136,6 @@ def fused(update, check, group):
     update = f"extern char {notes}[];\n{update.replace(START, pointer)}"
     check = check.replace(found[0], "").replace(FIRES, "long _count = 0;").replace("_fires", notes)
     return update, f"char {notes}[{size[1]} + 8];\n{check}"
-
-
-def direct(code):
-    """Effect of spikes on synapses, which goes from each cell that fired to its synapses without a list of them between."""
-    found = ARRIVING.search(code)
-    if found is None or code.count("_spiking_synapse") != found[0].count("_spiking_synapse"):
-        return code
-    path = found[1]
-    loops = (
-        f"for (const int _cell : {path}.arriving())\n"
-        f"        for (int _n = {path}.begin(_cell), _end = {path}.begin(_cell + 1); _n < _end; _n++)\n        {{\n"
-        f"            const size_t _idx = {path}.synapse(_n);"
-    )
-    return code.replace(found[0], found["between"].lstrip() + loops)
 
 
 def hoisted(code):
