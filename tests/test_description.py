@@ -39,7 +39,7 @@ from tests.command import case, check_refused, run, saved
 
 VARIANTS = {"larkum": biophysical(cell=CalciumSpike()), "conductance": biophysical("burst", inhibited="both")}
 ALL = {**FORMS, **VARIANTS}
-LACKED = {"memory": "memory", "softmax": "tufted intratelencephalic"}  # cell types that not all forms have
+LACKED = {"memory": "memory"}  # cell types that not all forms have
 PAIRS = [(wiring, form) for wiring in SYSTEMS for form in ALL if LACKED.get(wiring) not in ALL[form].lacks]
 CASE = from_arrays(case(mask=np.array([[True, False], [True, True]])))
 

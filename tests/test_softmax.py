@@ -281,3 +281,11 @@ def test_what_does_not_go_together_is_refused(words, said):
 def test_it_is_registered():
     assert o.check(attention="softmax").system is SYSTEMS["softmax"]
     assert o.check(attention="linear").system is SYSTEMS["mask"]
+    assert o.check(attention="softmax", form="biophysical").system is SYSTEMS["softmax_quadrants"]
+
+
+def test_two_compartment_cells_refuse_products_with_a_sign():
+    check_refused(
+        "compare", saved(), "--wiring", "softmax", "--form", "biophysical",
+        names="the cells of 'superficial' cannot be calibrated: their apical values fall below zero", status=2,
+    )  # fmt: skip

@@ -60,4 +60,4 @@ def test_the_command_writes_its_result(monkeypatch):
 
 
 def test_another_form_is_refused():
-    check_refused("softmax_forms", "--forms", "biophysical", names="--forms is 'biophysical' but needs")
+    check_refused("softmax_forms", "--forms", "rate", names="--forms is 'rate' but needs")

@@ -102,10 +102,6 @@ def test_what_cannot_be_answered_is_refused(words, said):
     check_refused("transformer", *words, names=said)
 
 
-def test_a_form_without_such_cells_is_refused():
-    check_refused("transformer", "one", "--form", "biophysical", names="tufted intratelencephalic", status=2)
-
-
 def test_calibration_goes_on_when_the_other_sentences_are_used_up(monkeypatch):
     streams = heads_of.calibration_streams(transformer.model_of.load_model(), ["three"], 6, ["one", "two", "three"])
     assert streams.shape == (4, heads_of.N_CALIBRATION, 6, 8)

@@ -2,7 +2,8 @@
 
 These two cell types do not follow their rule: nothing multiplies, and no kernel is applied. The values at the two ports
 become currents into soma and apical dendrite (`cells.membranes.product`). The output is a read-out of the resulting spikes:
-bursts, events, all spikes, or the transmitter released by facilitating synapses.
+bursts, events, all spikes, or the transmitter released by facilitating synapses. L5 IT cells of softmax attention have a
+tuft that is inhibited (`cells.forms.tufts`).
 
 Inhibition divides the release of the terminals, after the spike; or it is a conductance of the soma (parvalbumin-like), of
 the apical dendrite (somatostatin-like), or of both. The value of the interneurons is then that conductance in nS, at each
@@ -16,6 +17,7 @@ in `cells.membranes.leaky`.
 from brian2 import Hz, amp, nA, pA
 
 from cortical_attention.cells.forms.adaptive import ADAPTIVE
+from cortical_attention.cells.forms.tufts import rectified, tufted
 from cortical_attention.cells.kernels import phi
 from cortical_attention.cells.membranes.membrane import Drive, Limit, Membrane
 from cortical_attention.cells.membranes.product import map_product, map_quotient, rates
@@ -233,18 +235,19 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals", of_valu
     Form
     """
     value_cell, value_readout = of_values or (cell, readout)
+    products, values = two_compartment(readout, cell, inhibited), two_compartment(value_readout, value_cell)
+    drive = products.drive._replace(calibrate=rectified(products.drive.calibrate))
     of_cell = {
-        "superficial": two_compartment(readout, cell, inhibited),
-        "intratelencephalic": two_compartment(value_readout, value_cell),
+        "superficial": products._replace(drive=drive),
+        "intratelencephalic": values,
+        "tufted intratelencephalic": tufted(values, value_cell, value_readout),
     }
     if inhibited != "terminals":
         interneuron = ADAPTIVE.of_kind["fast spiking"]
         sources = {**interneuron.drive.sources, "sigma_g": (1, OF_TONIC)}
         drive = interneuron.drive._replace(calibrate=conductance, sources=sources)
         of_cell["interneuron"] = interneuron._replace(drive=drive)
-    return ADAPTIVE._replace(
-        name=name, dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory", "tufted intratelencephalic")
-    )
+    return ADAPTIVE._replace(name=name, dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory",))
 
 
 BIOPHYSICAL = biophysical()

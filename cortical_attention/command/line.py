@@ -39,6 +39,7 @@ EXPERIMENTS = (
     "division",
     "softmax",
     "softmax_forms",
+    "softmax_biophysical",
     "which_curve",
     "random_features",
     "transformer",

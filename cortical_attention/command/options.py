@@ -11,6 +11,7 @@ from brian2 import Hz, ms, second
 from cortical_attention.cells import kernels as of_cells
 from cortical_attention.cells.forms import FORMS
 from cortical_attention.cells.forms.form import Form as FormType
+from cortical_attention.cells.superficial import SUPERFICIAL
 from cortical_attention.cells.synapses import DEFAULT, SYNAPSES, with_synapses
 from cortical_attention.simulation.engine import PRECISIONS, TARGETS, compiler
 from cortical_attention.simulation.settings import WINDOW, Settings
@@ -174,9 +175,9 @@ def check(
     OptionError
         For an unknown word, or a number out of range.
     """
-    wiring = with_attention(wiring, attention)
-    system = checked_wiring(wiring, without_reference)
     form = checked_form(form)
+    wiring = with_attention(wiring, attention, form)
+    system = checked_wiring(wiring, without_reference)
     _check_kernel(kernel)
     one_of("--normaliser", normaliser, system.normalisers)
     _check_softmax(system, kernel, unnormalised)
@@ -266,8 +267,9 @@ def checked_wiring(wiring, without_reference=False, option="--wiring"):
     return system
 
 
-def with_attention(wiring, attention):
-    """Wiring of an attention: as given, or its sister for softmax attention in the place of the mask wiring.
+def with_attention(wiring, attention, form):
+    """Wiring of an attention: as given, or its sister for softmax attention in the place of the mask wiring, which adds
+    products of rectified values where the thresholds of a form's cells rectify.
 
     Raises
     ------
@@ -278,7 +280,7 @@ def with_attention(wiring, attention):
         return wiring
     one_of("--attention", attention, ATTENTIONS)
     if attention == "softmax" and wiring == "mask":
-        return "softmax"
+        return "softmax" if form.of(SUPERFICIAL).drive.kernels else "softmax_quadrants"
     own = checked_wiring(wiring, without_reference=True)
     if own.attention != attention:
         raise OptionError(f"--attention is '{attention}' but wiring '{own.name}' is of {own.attention} attention")

@@ -22,11 +22,11 @@ NAMED = (
     "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division",
     "robustness", "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "softmax",
     "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus",
-    "areas", "softmax_forms", "block", "waves", "memory_rules",
+    "areas", "softmax_forms", "softmax_biophysical", "block", "waves", "memory_rules",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
-PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory", "softmax"))
+PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory", "softmax", "softmax_quadrants"))
 OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),

@@ -15,6 +15,7 @@ from cortical_attention.circuits.normalisers import NORMALISERS
 from cortical_attention.circuits.plan import Plan
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.circuits.softmax import INTERNEURONS, softmax_wiring
+from cortical_attention.circuits.softmax_quadrants import softmax_quadrants_wiring
 from cortical_attention.reference import kernels as of_algebra
 from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.nulls import (
@@ -112,6 +113,11 @@ SYSTEMS = _by_name(
         "softmax",
         tuple(INTERNEURONS),
     ),
+)
+SYSTEMS["softmax_quadrants"] = SYSTEMS["softmax"]._replace(
+    name="softmax_quadrants",
+    wiring=softmax_quadrants_wiring,
+    about="the same from rectified products",
 )
 
 
