@@ -21,6 +21,7 @@ from cortical_attention.reference.attention import linear_attention, softmax_att
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.nulls import key_only_softmax
 from cortical_attention.simulation.attend import Settings, attend
+from cortical_attention.trials import batch
 from cortical_attention.trials.examples.attention import without_signs
 from cortical_attention.trials.systems import SYSTEMS
 from tests.command import check_refused, run, saved
@@ -289,3 +290,14 @@ def test_two_compartment_cells_refuse_products_with_a_sign():
         "compare", saved(), "--wiring", "softmax", "--form", "biophysical",
         names="the cells of 'superficial' cannot be calibrated: their apical values fall below zero", status=2,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("scale", "cells", "said"), [(30.0, 1, True), (30.0, 4, False), (1.0, 1, False)])
+def test_scores_that_spikes_do_not_resolve_are_told(scale, cells, said):
+    """A spike of one L2/3 cell moves these scores by 1.9 nats; with four cells per value it moves them by 0.48."""
+    case = random_case(3, 3, n_head=1, d_model=4, d_key=4, d_value=4)
+    block = case.block._replace(W_Q=scale * case.block.W_Q)
+    options = o.check(attention="softmax", form="spiking", cells=cells, target="numpy", record="sample")
+    (reason,) = batch.ask([case._replace(block=block)], options).settled.reason
+    assert ("one spike of a superficial cell moves a score by 1.9 nats" in reason) == said
+    assert ("4 cells per value would serve" in reason) == said

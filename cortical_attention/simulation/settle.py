@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.cells.subtractive_interneuron import lags_from
+from cortical_attention.simulation.coarse import coarse_scores
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.engine import PRECISIONS
 from cortical_attention.simulation.rule import asked_of, with_exact_inputs
@@ -91,14 +92,20 @@ def judge(plan, run, form, cells):
     worst = np.argmax(missed, axis=1)[:, None]
     sum_error, sum_tolerance = (np.take_along_axis(each, worst, axis=1)[:, 0] for each in (error, tolerance))
     found = Settled(None, drift, drift_tolerance, sum_error, sum_tolerance, silent.sum(axis=1).astype(int), None)
+    unresolved = _unresolved(plan, run, form, cells, hidden)
     ends = (
         _runs_away(plan, read, form),
         _below_zero(plan, read[3], form, _relative(run, form)),
-        _unresolved(plan, run, form, cells, hidden),
+        [*map(_joined, coarse_scores(plan, run, form, cells)[:: plan.protocol.n_memory], unresolved)],
         beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
     reason = reasons(found, *ends, _on_its_way(plan, read[3], form))
     return found._replace(settled=reason == "", reason=reason)
+
+
+def _joined(*clauses):
+    """Clauses that are not empty, as one (str)."""
+    return "; ".join(filter(None, clauses))
 
 
 def reasons(found, runs_away, below_zero, unresolved, beyond, on_its_way):
