@@ -13,7 +13,7 @@ from cortical_attention.experiments import memory_rules as experiment
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import memory_attention
-from cortical_attention.reference.memory_rules import SHARES, least_loss, loss, memory_answer, written
+from cortical_attention.reference.memory_rules import SHARES, best_scale, least_loss, loss, memory_answer, written
 from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import run
@@ -62,6 +62,22 @@ def test_the_bound_is_reached_by_a_tight_frame_and_not_beaten_by_random_keys():
         assert found == pytest.approx(least_loss(3, 2)) if tight else found >= least_loss(3, 2) - 1e-12
         assert loss(keys @ written(keys, np.eye(3), "delta").T, np.eye(3)) > least_loss(3, 2) + 0.01
     assert least_loss(2, 2) == 0
+
+
+def test_no_scale_is_better_than_the_best():
+    answers, values = STREAM.standard_normal((3, 4, 2)), STREAM.standard_normal((3, 4, 2))
+    best = best_scale(answers, values)
+    assert best.shape == (3, 1, 1)
+    for factor in (0.9, 1.1):
+        assert (loss(best * answers, values) < loss(factor * best * answers, values)).all()
+    assert not best_scale(np.zeros((4, 2)), values[0]).any()
+
+
+def test_the_loss_of_a_sum_at_its_best_scale_is_that_of_its_formula():
+    """1/2 (1 - 1 / (1 + (n - 1) / d_key)) for random keys, which is that of the docstring."""
+    found = {row["keys"]: row["value"] for row in experiment.capacity(4, 1) if row["rule"] == experiment.SCALED}
+    for n, value in found.items():
+        assert value == pytest.approx((1 - 1 / (1 + (n - 1) / experiment.D_KEY)) / 2, rel=0.05)
 
 
 def test_the_sum_rule_is_linear_attention_without_division():
@@ -133,6 +149,13 @@ def test_predictions_can_be_missed():
     rows = experiment.capacity(2, 0) + experiment.overwriting(2, 0)
     worse = [row | {"value": 0.0} if row["rule"] == "delta" else row for row in rows]
     assert not all(each.held for each in experiment.judge(worse, []))
+    scaled, divided = (
+        [row | {"value": 0.35} if row["rule"] == rule else row for row in rows]
+        for rule in (experiment.SCALED, experiment.DIVIDED)
+    )
+    assert [each.held for each in experiment.judge(rows, [])[:3]] == [True, True, True]
+    assert [each.held for each in experiment.judge(scaled, [])[:3]] == [True, False, True]
+    assert [each.held for each in experiment.judge(divided, [])[:3]] == [True, True, False]
 
 
 @pytest.mark.parametrize(("option", "value"), [("--draws", 1), ("--inputs", 0), ("--seed", -1)])

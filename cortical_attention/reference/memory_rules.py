@@ -103,6 +103,14 @@ def loss(answers, values):
     return ((np.asarray(answers) - values) ** 2).sum(axis=-1).mean(axis=-1) / 2
 
 
+def best_scale(answers, values):
+    """Factor of answers (..., n, d_value) at which they come nearest to the values, (..., 1, 1); it is set on the values
+    themselves, so that it bounds what any gain of a memory could do."""
+    answers = np.asarray(answers, dtype=float)
+    both, own = ((answers * each).sum(axis=(-2, -1), keepdims=True) for each in (values, answers))
+    return np.divide(both, own, out=np.zeros_like(both), where=own > 0)
+
+
 def least_loss(n, d_key):
     """Least loss of any memory with n keys and one-hot values, (1 - d_key / n) / 2, or 0 with at most d_key keys.
 

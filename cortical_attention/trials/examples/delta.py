@@ -8,7 +8,7 @@ from brian2 import second
 from cortical_attention.circuits.delta import delta_wiring
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference.block import check_problem, project
-from cortical_attention.reference.memory_rules import memory_answer
+from cortical_attention.reference.memory_rules import best_scale, memory_answer
 from cortical_attention.trials.example import Example
 
 N_TOKEN, SEED = 5, 21
@@ -33,6 +33,8 @@ def examples():
     bias = np.full((SIZES["n_head"], SIZES["d_key"]), BIAS)
     case = case._replace(block=case.block._replace(b_Q=bias, b_K=bias))
     sum_rule = memory_answer(case.tokens, case.block, "sum")
+    right = memory_answer(case.tokens, case.block, "continuous delta")
+    scaled = best_scale(sum_rule, right) * sum_rule
     return [
         Example(
             "delta rule",
@@ -40,8 +42,12 @@ def examples():
             delta_wiring,
             case.tokens[None],
             {name: each for name, each in case.block._asdict().items() if each is not None},
-            memory_answer(case.tokens, case.block, "continuous delta")[None],
-            {"sum rule": sum_rule[None], "mean of values": means(case)[None]},
+            right[None],
+            {
+                "sum rule": sum_rule[None],
+                "sum rule at its best scale": scaled[None],
+                "mean of values": means(case)[None],
+            },
             case.calibration,
             controls={"sum rule": partial(delta_wiring, rule="sum")},
             settings={
