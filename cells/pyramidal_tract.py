@@ -2,7 +2,9 @@
 
 from cortical_attention.cells.cell import CellType
 
-PYRAMIDAL_TRACT = CellType("pyramidal tract", "L5 PT", {"soma": 0.0}, "soma", role="pyramidal tract", recorded="whole")
+PYRAMIDAL_TRACT = CellType(
+    "pyramidal tract", "L5 PT", {"soma": 0.0}, "soma", role="pyramidal tract", recorded="whole", sites={"soma": "L5b"}
+)
 
 
 def steady_rate(unit_rate, soma):

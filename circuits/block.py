@@ -45,6 +45,10 @@ from cortical_attention.wiring.expressions import WiringError
 WIRINGS = {"linear": mask_wiring, "softmax": softmax_wiring}
 SKIPS = "separate", "shared"
 FORWARD, OUTPUT = "feed-forward", "output"  # areas
+BREAKS = {
+    "core to layers 3 and 4": "the skip, as the paper suggests it; core thalamus drives L5 directly as well (Constantinople "
+    "& Bruno 2013)"
+}
 
 
 def block_wiring(times, tokens, layers, *, attention="softmax", skip="separate", centred=True, divided=True):
@@ -99,7 +103,7 @@ def _one_block(times, tokens, layer, wiring, skip, norm):
         populations |= more
         projections += others
     circuit = plan.circuit._replace(
-        name=f"block of {plan.circuit.name}", populations=populations, projections=tuple(projections)
+        name=f"block of {plan.circuit.name}", populations=populations, projections=tuple(projections), breaks=BREAKS
     )
     return plan._replace(circuit=circuit, output=Reading("answer"))
 

@@ -19,8 +19,8 @@ the higher-order nucleus with the time constant T, and the loop goes to a fixed 
 core is slower than inhibition: near a pattern p, with b = beta |p|^2, inhibition that integrates pool - 1 over tau_g and has
 a proportional term k_p needs T > (b - 1 - k_p) tau_g, as `experiments.hopfield` measures.
 
-A projection from a higher-order to a first-order nucleus stands for the path through the cortex between them, its layer 6
-included.
+A projection from a higher-order to a first-order nucleus stands for the path through other areas between them, their layer
+6 included. With it the loop is closed that the paper's figure 2e excludes, and the circuit says so (`Circuit.breaks`).
 """
 
 import numpy as np
@@ -32,6 +32,11 @@ from cortical_attention.wiring.circuit import Projection
 PART = (
     1 / 8
 )  # of the settling time, for loading and for holding each; chosen: a second of the eight that T = 0.5 s takes
+
+
+BREAKS = {
+    "PT spares its driver": "iteration is such a loop; one from nucleus to nucleus stands for a path through other areas"
+}
 
 
 def hopfield_wiring(times, tokens, *, context, beta, T=None, normaliser="pi"):
@@ -77,7 +82,7 @@ def _iterated(plan, T):
     populations["intratelencephalic"] = gated._replace(inputs=gated.inputs | {"gate": _rows(~load, gated)})
     back = Projection("higher_order", "core.soma", "im -> im")
     circuit = plan.circuit._replace(
-        name="hopfield", populations=populations, projections=(*plan.circuit.projections, back)
+        name="hopfield", populations=populations, projections=(*plan.circuit.projections, back), breaks=BREAKS
     )
     return plan._replace(circuit=circuit)
 

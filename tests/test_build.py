@@ -220,6 +220,16 @@ def test_rows_of_weights(source, target, weight, printed, tmp_path):
     assert subprocess.run([tmp_path / "rows"], check=True, capture_output=True, text=True).stdout == printed
 
 
+def test_what_never_changes_is_not_written_at_the_end(tmp_path):
+    written = sources(tmp_path, plan_of(), SPIKING)["objects.cpp"].partition("void _write_arrays()")[2]
+    found = re.findall(r"^ *ofstream (outfile_\w+);", written, re.MULTILINE)
+    never = re.compile(r"synaptic_p|_dynamic_array_(excitation|inhibition)_\d+_weight|_(sources|targets)$")
+    assert not list(filter(never.search, found))
+    assert "outfile__array_superficial_v" in found
+    assert "outfile_last_run_info" in found
+    assert all(f"{name}.close()" in written for name in found)
+
+
 def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):
     one, other = (sources(tmp_path / str(seed), plan_of(seed), SPIKING) for seed in (1, 2))
     assert one == other

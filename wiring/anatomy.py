@@ -57,11 +57,21 @@ def _no_own_driver(circuit, projection):
     source, target = circuit.ends(projection)
     if source.cell.role != "pyramidal tract" or target.cell.role != "relay":
         return None
+    passed_on = _through_relays(circuit, target)
     for other in circuit.projections:
         driver, driven = circuit.ends(other)
-        if driver == target and driven.cell.role != "relay" and driven.area == source.area:
-            return f"{target.name} drives {driven.name}, which lies in the area of these pyramidal tract cells"
+        if driver.name in passed_on and driven.cell.role != "relay" and driven.area == source.area:
+            return f"{driver.name} drives {driven.name}, which lies in the area of these pyramidal tract cells"
     return None
+
+
+def _through_relays(circuit, nucleus):
+    """Names of a nucleus and of all that it reaches by relays alone (set)."""
+    found = {nucleus.name}
+    for _ in circuit.populations:
+        ends = map(circuit.ends, circuit.projections)
+        found |= {target.name for source, target in ends if source.name in found and target.cell.role == "relay"}
+    return found
 
 
 def _thalamic_layers(nucleus):

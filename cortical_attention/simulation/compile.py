@@ -36,7 +36,7 @@ from cortical_attention.simulation.rewrite import (
     nested,
     refractory,
 )
-from cortical_attention.simulation.rewrite_synapses import by_rows, direct
+from cortical_attention.simulation.rewrite_synapses import by_rows, direct, unwritten
 from cortical_attention.simulation.units import joined
 
 logger = get_logger(__name__)
@@ -90,6 +90,18 @@ class Compiled(CPPStandaloneDevice):
                 codes = refractory(*fused(*codes, group), group)
                 for path, code in zip((update, check), codes, strict=True):
                     path.write_text(code, encoding="utf-8")
+
+    def generate_objects_source(self, writer, *arguments):
+        """Arrays; those of synapses that never change are not written at the end, which may take longer than the run."""
+        super().generate_objects_source(writer, *arguments)
+        path = Path(self.project_dir) / "objects.cpp"
+        constant = {
+            self.dynamic_arrays[var]
+            for var in self.dynamic_arrays
+            if var.constant and isinstance(var.owner, brian2.Synapses)
+        }
+        made_from = {name for var, name in self.arrays.items() if var.name in ("sources", "targets")}
+        path.write_text(unwritten(path.read_text(encoding="utf-8"), constant | made_from), encoding="utf-8")
 
     def generate_synapses_classes_source(self, writer):
         """How spikes find their synapses, which have one delay for each projection; Brian2's own where it was not tested."""

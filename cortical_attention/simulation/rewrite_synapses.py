@@ -61,3 +61,21 @@ def by_rows(code):
         f"                _reached[_n] {sign} _row[_n];\n        }}\n        else\n        "
     )
     return f"{code[: found.start()]}{loops}{code[found.start() :]}"
+
+
+def unwritten(code, names):
+    """Text of the arrays of a program, without those of some names among what it writes at its end.
+
+    Parameters
+    ----------
+    code : str
+    names : iterable of str
+
+    Returns
+    -------
+    str
+        The code as it was, of a name that it does not write.
+    """
+    blocks = re.split(r"(?=^ *ofstream outfile_)", code, flags=re.MULTILINE)
+    left_out = tuple(f"ofstream outfile_{name};" for name in names)
+    return "".join(each for each in blocks if not each.lstrip().startswith(left_out))
