@@ -143,8 +143,13 @@ def cross_attention(seed):
         controls={
             "without division": partial(areas_memory_wiring, normaliser=None),
             "area 2 remembers the tokens": _own_context,
+            "area 2 is not asked": _unasked,
         },
     )
+
+
+def _unasked(*given, W_21, **block):
+    return areas_memory_wiring(*given, W_21=np.zeros_like(W_21), **block)
 
 
 def _own_context(times, tokens, **block):

@@ -7,6 +7,7 @@ import numpy as np
 from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.circuits.memory import memory_wiring
 from cortical_attention.circuits.softmax import softmax_wiring
+from cortical_attention.circuits.softmax_quadrants import softmax_quadrants_wiring
 from cortical_attention.inputs.suite import cases
 from cortical_attention.trials.example import Example
 from cortical_attention.trials.systems import SYSTEMS
@@ -23,6 +24,16 @@ CONTROLS = {
     "memory": {"without division": partial(memory_wiring, normaliser=None)},
     "softmax": {"phi = exp in the mask wiring": partial(mask_wiring, kernel="exp")},
 }
+
+
+def query_ignored(wiring, *given, W_Q, **block):
+    """A wiring whose queries are all zero, so that attention depends on keys alone."""
+    return wiring(*given, W_Q=np.zeros_like(W_Q), **block)
+
+
+def values_of_another_head(wiring, *given, W_V, W_O, **block):
+    """A wiring in which the attention of each head multiplies the values of another."""
+    return wiring(*given, W_V=np.roll(W_V, 1, axis=0), W_O=np.roll(W_O, 1, axis=0), **block)
 
 
 def without_signs(*given, **block):
@@ -42,8 +53,12 @@ def examples():
     quadrants = found[-1]._replace(
         system=IN_QUADRANTS,
         about="the same, with L2/3 cells that multiply two rectified drives, four for each component (ours)",
-        wiring=partial(softmax_wiring, quadrants=True),
-        controls={"all quadrants excite": without_signs},
+        wiring=softmax_quadrants_wiring,
+        controls={
+            "all quadrants excite": without_signs,
+            "query ignored": partial(query_ignored, softmax_quadrants_wiring),
+            "values of another head": partial(values_of_another_head, softmax_quadrants_wiring),
+        },
     )
     return [*found, quadrants]
 
@@ -60,6 +75,10 @@ def _example(system, case):
         system.reference(case.tokens, case.block).output[None],
         nulls,
         case.calibration,
-        controls=CONTROLS[system.name],
+        controls=CONTROLS[system.name]
+        | {
+            "query ignored": partial(query_ignored, system.wiring),
+            "values of another head": partial(values_of_another_head, system.wiring),
+        },
         settings={"spiking": {"cells": 4}} if system.attention == "softmax" else {},
     )
