@@ -37,7 +37,7 @@ class CellType(NamedTuple):
         A GABAergic cell inhibits through its own synapses: negative weights, or positive ones at an `inhibited` port.
     inhibited : tuple of str
         Ports at which a positive drive inhibits through the rule, such as a shunt that divides.
-    role : {"principal", "intratelencephalic", "pyramidal tract", "relay", "reticular", "divisive"}
+    role : {"principal", "intratelencephalic", "pyramidal tract", "relay", "reticular", "interneuron"}
         Role in the circuit; unit rates of relay cells (nuclei) have an upper bound.
     nucleus : {"", "core", "matrix", "higher order"}
         Nucleus of a relay cell, which determines its target layers; empty in cortex.

@@ -43,7 +43,7 @@ INTEGRATING = CellType(
     True,
     PARAMETERS,
     transmitter=GABA,
-    role="divisive",
+    role="interneuron",
     membrane="fast spiking",
     recorded="whole",
     sources=SOURCES,

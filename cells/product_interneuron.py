@@ -20,7 +20,7 @@ PRODUCT = CellType(
     "sigma_g + basal * apical * clip(1 + gate * a * (pool - 1), 0, pool_max)",
     fast=("apical",),
     transmitter=GABA,
-    role="divisive",
+    role="interneuron",
     membrane="fast spiking",
     recorded="whole",
     parameters={"sigma_g": PARAMETERS["sigma_g"], "a": 1.0, "pool_max": 4.0},

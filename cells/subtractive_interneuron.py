@@ -50,7 +50,7 @@ UNBOUNDED = CellType(  # may hold a negative log Z, in calibration
     "I",
     parameters=PARAMETERS_OF,
     transmitter=GABA,
-    role="divisive",
+    role="interneuron",
     membrane="fast spiking",
     recorded="whole",
     sources={name: PROPORTIONAL.sources[name] for name in PARAMETERS_OF},
@@ -62,8 +62,8 @@ SUBTRACTIVE = UNBOUNDED._replace(
 )
 INTEGRATING = SUBTRACTIVE._replace(  # over four lags, without the proportional term
     value="clip(I + tonic, 0, inf)",
-    parameters=PARAMETERS_OF | {"lags": PARAMETERS["lags"]},
-    sources=SUBTRACTIVE.sources | {"lags": SOURCES["lags"]},
+    parameters={name: PARAMETERS_OF[name] for name in ("pool_max", "tau_start")} | {"lags": PARAMETERS["lags"]},
+    sources={name: SUBTRACTIVE.sources[name] for name in ("pool_max", "tau_start")} | {"lags": SOURCES["lags"]},
 )
 
 

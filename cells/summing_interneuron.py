@@ -68,7 +68,7 @@ SUMMING = CellType(
     """,
     fast=("queries", "keys"),
     transmitter=GABA,
-    role="divisive",
+    role="interneuron",
     membrane="fast spiking",
     recorded="whole",
     parameters={

@@ -81,9 +81,9 @@ def units_of(plan, unit=100):
     """Unit rates, about `unit` Hz; each cell of an interneuron has its own, a tenth, as after a pilot in spikes."""
     units = {}
     for k, (name, each) in enumerate(plan.circuit.populations.items()):
-        shape = (plan.batch, *each.shape) if each.cell.role == "divisive" else (plan.batch,)
+        shape = (plan.batch, *each.shape) if each.cell.role == "interneuron" else (plan.batch,)
         spread_out = 1 + 0.1 * np.arange(np.prod(shape)).reshape(shape)
-        units[name] = (unit / 10 if each.cell.role == "divisive" else unit + 5 * k) * spread_out * Hz
+        units[name] = (unit / 10 if each.cell.role == "interneuron" else unit + 5 * k) * spread_out * Hz
     return units
 
 

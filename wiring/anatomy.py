@@ -102,7 +102,7 @@ def _local(circuit, projection):
         for letter, (kind, _) in zip(expression.source, source.axes, strict=True)
         if letter not in expression.target and kind not in COMPONENTS
     ]
-    if source.cell.role != "divisive" or (not lost and source.area == target.area):
+    if source.cell.role != "interneuron" or (not lost and source.area == target.area):
         return None
     return f"interneurons inhibit their own surroundings, but these reach other places ({', '.join(lost) or 'area'})"
 

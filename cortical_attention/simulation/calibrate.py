@@ -203,7 +203,7 @@ def _calibration(circuit, form, units, constants=None, inputs=None):
 
 def rules_of(circuit):
     """Rules of the interneurons of a circuit (dict)."""
-    return {name: rule_of(each.cell) for name, each in circuit.populations.items() if each.cell.role == "divisive"}
+    return {name: rule_of(each.cell) for name, each in circuit.populations.items() if each.cell.role == "interneuron"}
 
 
 def rule_of(cell):
@@ -420,7 +420,7 @@ def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
     circuit, last = plan.circuit, plan.protocol.instants
     peaks = {name: np.abs(values[last]).max() for name, values in run.values.items()}
     for name, population in circuit.populations.items():
-        divides = population.cell.role == "divisive"
+        divides = population.cell.role == "interneuron"
         if divides:
             held = run.values[name][last]
             tonic = (raised or {}).get(
@@ -454,7 +454,7 @@ def _bounded(unit, peak, bound):
 
 def _highest(cell, form):
     """Rate at which the largest value of a cell type is to lie."""
-    share = PEAK_OF_INHIBITION if cell.role == "divisive" else PEAK
+    share = PEAK_OF_INHIBITION if cell.role == "interneuron" else PEAK
     return share * form.of(cell).ceiling
 
 
