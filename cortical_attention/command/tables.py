@@ -16,7 +16,8 @@ DISCUSSION = "docs/decisions/0018-predictions-that-failed.md"
 DISCUSSED = (
     "attribution", "averaging", "best_attention", "crutches", "division", "error_over_time", "ladder",
     "multipliers", "onset", "physiology", "random_features", "robustness", "shunt_noise", "softmax", "which_curve",
-    "areas", "barrel_cortex", "hippocampus", "softmax_forms", "systems", "waves",
+    "areas", "barrel_cortex", "hippocampus", "softmax_forms", "systems", "transformer",
+    "waves",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
 LARGE = 50.0  # chosen: tokens and weights of the project stay below 10, and some small random cases do not settle from 70 on
