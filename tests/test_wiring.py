@@ -161,18 +161,18 @@ def test_dale_every_synapse_adds_and_only_relays_subtract(drawn, seed, cells, sh
     assert not reached.get("excitation", set()) & reached.get("inhibition", set())
 
 
-@pytest.mark.parametrize(("layer", "n_relay"), [("L5 IT", 1), ("L5 PT", 2)])
-def test_relays_of_a_source_inhibit_all_its_targets_of_one_layer(layer, n_relay):
-    """Relays of another layer are cells of their own."""
+@pytest.mark.parametrize(("layer", "area", "n_relay"), [("L5 IT", "", 1), ("L5 PT", "", 2), ("L5 IT", "next", 2)])
+def test_relays_of_a_source_inhibit_all_its_targets_of_one_layer_and_area(layer, area, n_relay):
+    """Relays of another layer, or of another area, are cells of their own."""
     source = Population("source", FIRST_ORDER, (("token", 3),), signed="soma", inputs={"soma": np.ones((1, 3))})
     targets = [
-        Population(name, FIRST_ORDER._replace(layer=where), (("token", 3),), signed="soma")
-        for name, where in (("one", "L5 IT"), ("other", layer))
+        Population(name, FIRST_ORDER._replace(layer=where), (("token", 3),), signed="soma", area=lies_in)
+        for name, where, lies_in in (("one", "L5 IT", ""), ("other", layer, area))
     ]
     projections = tuple(Projection("source", f"{each.name}.soma", "i -> i", -1.0) for each in targets)
     wired = build(Circuit("pair", {each.name: each for each in (source, *targets)}, projections), SPIKING)
     assert len(wired.relays) == n_relay
-    assert {name for name, _ in wired.relays} == {"source"}
+    assert {name for name, *_ in wired.relays} == {"source"}
 
 
 @given(drawn=expressions(), seed=seeds, batch=st.integers(1, 2), cells=st.integers(1, 2))

@@ -72,8 +72,8 @@ class Wired(NamedTuple):
     concrete : dict of str to Concrete
     synapses : dict of (projection, "excitation" or "inhibition") to Brian2 Synapses
     wires : dict of projection name to wiring.expressions.Connections
-    relays : dict of (str, str) to NeuronGroup
-        By source population and layer of the target: inhibitory relays of a source, one a cell, inhibit cells of one layer.
+    relays : dict of (str, str, str) to NeuronGroup
+        By source population, and area and layer of its targets: inhibitory relays of a source, one a cell, are local.
     others : list
         Dendrites, relays and the synapses onto relays.
     dense : dict of projection name to int
@@ -176,6 +176,11 @@ def refuse_lacking(circuit, form):
         )
 
 
+def place_of(population):
+    """Area and layer of a population (str, str), in which inhibitory relays serve all its neighbours."""
+    return population.area, population.cell.layer
+
+
 def _delayed(pathway, form):
     """Pathway with the delay of the form, unless it has one of its own."""
     return pathway if pathway.delay is not None else pathway._replace(delay=form.synapses.delay)
@@ -223,7 +228,7 @@ def _connect(wired, k, pathway, wires, activation, settings):
         if keep.size == 0 or drive is not None:
             continue
         if sign == "inhibition" and source.population.cell.transmitter != GABA:
-            place = pathway.source, target.population.cell.layer
+            place = pathway.source, *place_of(target.population)
             relay = wired.relays.get(place) or _relay(wired, place, k, membrane, settings)
             membrane = settings.form.membrane
             sender = _sender(wired, k, relay, pathway, settings)
@@ -241,8 +246,8 @@ def _sender(wired, k, group, pathway, settings):
 
 
 def _relay(wired, place, k, membrane, settings):
-    """Inhibitory relay (source population, layer of its targets): one cell a source cell, brought to threshold by each of
-    its spikes, or to its rate."""
+    """Inhibitory relay (source population, area and layer of its targets): one cell a source cell, brought to threshold by
+    each of its spikes, or to its rate."""
     source, synapses, signals = wired.source(place[0]), settings.form.synapses, signals_of(settings.form)
     relay = NeuronGroup(
         source.N,

@@ -96,6 +96,7 @@ def rectified(calibrate):
     """
 
     def checked(population, drives, counted):
+        """As `calibrate`, of values that it can take."""
         if population.signed and np.min(drives["apical"]) < 0:
             raise MembraneError(
                 "their apical values fall below zero, but two-compartment cells need values above it; those of wiring "

@@ -141,6 +141,8 @@ public:
             target_of[cell] = lowest;
         }
         used = !twice && n_zero <= MOST_ZEROS * n_synapse + n_cell && 2 * known.size() <= size_t(n_cell);
+        if (!used)
+            std::vector<scalar>().swap(weights);
     }
 
     bool shared() const { return used; }

@@ -22,7 +22,7 @@ from cortical_attention.trials.systems import blaming
 from cortical_attention.wiring.anatomy import RULES
 from cortical_attention.wiring.dendrite import sizes_of
 from cortical_attention.wiring.expand import expand_projection
-from cortical_attention.wiring.network import Construction, wire
+from cortical_attention.wiring.network import Construction, place_of, wire
 
 SCHEMA_VERSION = 1
 MIXED = "excitatory and inhibitory"
@@ -157,7 +157,7 @@ def _projection(circuit, wired, k, settings):
     dendrite = groups[f"dendrite_{k}_of_{pathway.target}"]
     source, target = circuit.ends(projection)
     subtracts = (pathway.name, "inhibition") in wired.synapses
-    relay = wired.relays.get((pathway.source, target.cell.layer)) if subtracts else None
+    relay = wired.relays.get((pathway.source, *place_of(target))) if subtracts else None
     plasticity = projection.plasticity
     return {
         "source": pathway.source,
