@@ -16,7 +16,7 @@ FACTORS, STEEP = (0.5, 0.8, 1.25, 2.0), (8, 16)  # T over the least one, and bet
 def inhibition(form, normaliser):
     """Time constant (s) with which inhibition integrates in a form, and its proportional term."""
     constants = INTERNEURONS[normaliser].parameters
-    return constants["lags"] * float(FORMS[form].tau_loop), {"pi": constants["k_p"], "slow": 0.0}[normaliser]
+    return constants["lags"] * float(FORMS[form].tau_loop), constants.get("k_p", 0.0)
 
 
 def least(beta, form, normaliser="pi"):
