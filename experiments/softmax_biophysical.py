@@ -16,7 +16,7 @@ calibrated in the same way.
 
 Reference: `reference.softmax_attention`; intervals are Student's t over blocks.
 
-Run time: a quarter of an hour.
+Run time: nine minutes.
 """
 
 from functools import partial

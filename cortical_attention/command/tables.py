@@ -16,7 +16,7 @@ DISCUSSION = "docs/decisions/0018-predictions-that-failed.md"
 DISCUSSED = (
     "attribution", "averaging", "best_attention", "crutches", "division", "error_over_time", "ladder",
     "multipliers", "onset", "physiology", "random_features", "robustness", "shunt_noise", "softmax", "which_curve",
-    "areas", "barrel_cortex", "hippocampus", "softmax_forms", "systems", "transformer",
+    "areas", "barrel_cortex", "hippocampus", "softmax_biophysical", "softmax_forms", "systems", "transformer",
     "waves",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
