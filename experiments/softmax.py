@@ -28,8 +28,10 @@ from collections import Counter
 from typing import Annotated, NamedTuple
 
 import typer
+from brian2 import second
 from rich.table import Column, Table
 
+from cortical_attention.cells import forms
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
@@ -100,7 +102,10 @@ def options_of(job, given):
     if job.circuit != WHOLE:
         system = System(job.circuit, CIRCUITS[job.circuit], *system[2:])
     normaliser, cells = NORMALISER.get(job.circuit, "pi"), CELLS[job.scale] if job.form == "spiking" else 1
-    return o.check(wiring=system, form=job.form, normaliser=normaliser, cells=cells, record="sample", **given)
+    settle = forms.FORMS[job.form].settle / second  # as long for controls whose interneurons would be given more
+    return o.check(
+        wiring=system, form=job.form, normaliser=normaliser, cells=cells, settle=settle, record="sample", **given
+    )
 
 
 def row(job, answer, options):

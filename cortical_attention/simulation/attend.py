@@ -13,7 +13,7 @@ from cortical_attention.simulation import engine
 from cortical_attention.simulation.calibrate import Calibration, calibration_of, digests, drawn_like, ideal, rules_of
 from cortical_attention.simulation.run import Run, simulate, work
 from cortical_attention.simulation.settings import RATE, SettingError, Settings
-from cortical_attention.simulation.settle import Settled, judge, window_values
+from cortical_attention.simulation.settle import Settled, judge, settling_time, window_values
 from cortical_attention.simulation.spread import spread
 from cortical_attention.wiring.expressions import WiringError
 from cortical_attention.wiring.network import refuse_lacking
@@ -111,6 +111,8 @@ def prepare(wiring, tokens, settings, calibration=None, executor=None, **block):
     Returns
     -------
     Prepared
+        Where no settling time is given, that of the form, or what subtractive interneurons need if that is longer
+        (`simulation.settle.settling_time`).
 
     Raises
     ------
@@ -128,7 +130,12 @@ def prepare(wiring, tokens, settings, calibration=None, executor=None, **block):
     if calibration is None:
         sequences, others = drawn_for(tokens, **block)
         calibration = calibrate(wiring, sequences, settings, executor, **others)._replace(source="drawn")
-    return Prepared(*calibration.set(plan, settings.form), settings, calibration)
+    plan, units = calibration.set(plan, settings.form)
+    needed = settling_time(plan, units, settings.form) * second
+    if settings.settle is None and needed > settings.form.settle:
+        settings = settings._replace(settle=needed)
+        plan, units = calibration.set(wiring_of(wiring)(settings.times(), tokens, **block), settings.form)
+    return Prepared(plan, units, settings, calibration)
 
 
 def needs_calibration(plan, form):

@@ -435,7 +435,9 @@ def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
             target = projection.target.partition(".")[0]
             sent = released(projection, run.values[projection.source][last], run.unit_rates[projection.source])
             peaks[target] = _like_signed_peak(projection, sent)
-    found = {name: unit_rate_for(peak, _highest(circuit.populations[name].cell, form)) for name, peak in peaks.items()}
+    found = {
+        name: unit_rate_for(peak, highest_rate(circuit.populations[name].cell, form)) for name, peak in peaks.items()
+    }
     nuclei = {name for name, each in circuit.populations.items() if each.cell.role == "relay"}
     found |= {name: _bounded(found[name], peaks[name], bound) for name in nuclei}
     return {name: np.asarray(each / Hz) for name, each in found.items()}
@@ -452,7 +454,7 @@ def _bounded(unit, peak, bound):
     return min(unit, max(bound, unit_rate_for(peak, SMALL * bound)))
 
 
-def _highest(cell, form):
+def highest_rate(cell, form):
     """Rate at which the largest value of a cell type is to lie."""
     share = PEAK_OF_INHIBITION if cell.role == "interneuron" else PEAK
     return share * form.of(cell).ceiling

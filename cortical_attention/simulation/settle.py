@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.cells.subtractive_interneuron import lags_from
+from cortical_attention.cells.tuft import MARGIN
+from cortical_attention.simulation.calibrate import highest_rate
 from cortical_attention.simulation.coarse import coarse_scores
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.engine import PRECISIONS
@@ -252,16 +254,48 @@ def _below_zero(plan, measured, form, relative):
     return [", ".join(names) for names in found]
 
 
+def settling_time(plan, unit_rates, form):
+    """Time that subtractive interneurons need on the calibration sequences, whichever of them a circuit is asked: from their
+    initial value to log Z, and to settle there.
+
+    The largest log Z is the one that their unit rate was set for, and the least the one that their tonic rate was set for.
+
+    Parameters
+    ----------
+    plan : Plan
+        As `Calibration.set` gives it.
+    unit_rates : dict of str to Quantity
+        From the same call.
+    form : Form
+
+    Returns
+    -------
+    float
+        Seconds; zero in a form without spikes, whose unit rates are not set, and without such interneurons.
+    """
+    needed = [0.0]
+    for name, each in _subtractive(plan) if form.spikes else ():
+        start, tonic = (each.inputs[port] for port in ("start", "tonic"))
+        largest = highest_rate(each.cell, form) / unit_rates[name] - tonic
+        lags = (lags_from(start, end, each.cell.parameters).max() for end in (largest, MARGIN - tonic))
+        needed.append(float(form.tau_loop) * (max(lags) + LAST_LAGS))
+    return max(needed)
+
+
+def _subtractive(plan):
+    """Subtractive interneurons of a plan, whose initial value and tonic rate are set in calibration (list of pairs)."""
+    return [item for item in plan.circuit.populations.items() if {"start", "tonic"} <= item[1].cell.ports.keys()]
+
+
 def _on_its_way(plan, measured, form):
     """By input: that subtractive interneurons had too little time for the way from their initial value to where they are
     at the end of the window, and how much they need; empty if not."""
     spans = [each.stop - each.start for each in plan.protocol.epochs if each.name == "settle"]
     needed = np.zeros(_n_input(plan))
-    for name, each in plan.circuit.populations.items():
-        if {"start", "tonic"} <= each.cell.ports.keys():
-            start, tonic = (each.inputs.get(port, each.cell.ports[port]) for port in ("start", "tonic"))
-            lags = lags_from(start, measured[name] - tonic, each.cell.parameters) + LAST_LAGS
-            needed = np.maximum(needed, float(form.tau_loop) * _of_input(plan, lags).max(axis=1))
+    for name, each in _subtractive(plan):
+        start, tonic = (each.inputs.get(port, each.cell.ports[port]) for port in ("start", "tonic"))
+        lags = lags_from(start, measured[name] - tonic, each.cell.parameters) + LAST_LAGS
+        needed = np.maximum(needed, float(form.tau_loop) * _of_input(plan, lags).max(axis=1))
     had = min(spans, default=0)
     return [
         f" (its interneurons need {each:.2g} s to settle, at least, and had {had:.2g})" if each > had else ""

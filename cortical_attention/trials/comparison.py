@@ -328,6 +328,8 @@ def describe(answer, reference, options, case, index=0, forecast=None):
     run, form, own = answer.run, options.settings.form, slice(index, index + options.replicas)
     times = options.settings.times()
     phase, n_window, n_settle, _ = phase_of(times)
+    if answer.plan.protocol.token_of is None:  # where interneurons need longer, `prepare` gives it to them
+        n_settle = answer.plan.protocol.windows[0, 0]
     return jsonable(
         {
             "schema_version": SCHEMA_VERSION,

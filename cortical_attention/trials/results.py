@@ -136,7 +136,7 @@ def run_json(presented, options, case=""):
     parameters = {
         **options.named,
         **options.settings._asdict(),
-        **options.settings.times()._asdict(),
+        **presented.prepared.settings.times()._asdict(),
         "form": options.settings.form._asdict(),
         "readings": {name: each._asdict() for name, each in presented.plan.readings().items()},
         "cell_types": {name: each.cell._asdict() for name, each in populations.items()},
