@@ -58,8 +58,9 @@ class Options(NamedTuple):
 
     @property
     def named(self):
-        """Names that define the circuit (dict): wiring (as given), kernel, normaliser."""
-        return {"wiring": self.system.name, "kernel": self.kernel, "normaliser": self.normaliser}
+        """Names that define the circuit (dict): wiring (as given), kernel (None in softmax attention), normaliser."""
+        kernel = self.kernel if self.system.attention == "linear" else None
+        return {"wiring": self.system.name, "kernel": kernel, "normaliser": self.normaliser}
 
     def replicated(self, inputs):
         """Inputs (batch, ...), each followed by its replicas (batch * replicas, ...); None where there are none."""
