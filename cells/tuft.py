@@ -2,8 +2,8 @@
 
 The tuft is exponential below threshold and linear above it, as elu+1 is, and saturates at `CAP`. In softmax attention the
 apical dendrite hears the score of a key and a query, and inhibition subtracts log Z from it, so that a fixed point is never
-above threshold, where the tuft would not be exponential. A tonic drive of the apical dendrite, set by calibration, keeps
-what is subtracted above zero, since the rate of an interneuron cannot be negative.
+above threshold, where the tuft would not be exponential. A tonic drive of the apical dendrite, that which calibration gives
+to the interneuron, keeps what is subtracted above zero, since the rate of an interneuron cannot be negative.
 
 In `AVERAGING` cells the apical dendrite is slow in every form, so that a tuft hears the mean of a score that oscillates.
 
@@ -41,23 +41,6 @@ def least_tonic(subtracted):
     return np.array([max(MARGIN + TONIC - each.min(), 0.0) if each.size else TONIC for each in subtracted])
 
 
-def fit(values, drives):
-    """Tonic drive of the tufts of each head.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_head, n_sample)
-        Of the cells on the calibration sequences; cells in closed microcolumns, which are silent, are left out.
-    drives : dict of str to ndarray
-        Values at the port `subtracted`, in that shape.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n_head,)
-    """
-    return {"tonic": least_tonic([row[own != 0] for own, row in zip(values, drives["subtracted"], strict=True)])}
-
-
 def tufted(cap=CAP):
     """Cell type with a tuft that saturates at `cap` (CellType)."""
     return CellType(
@@ -69,7 +52,6 @@ def tufted(cap=CAP):
         inhibited=("subtracted",),
         role="intratelencephalic",
         sites={"basal": "L5a", "apical": "L1", "tonic": "L1", "subtracted": "L1"},
-        fit=fit,
         fitted=("tonic",),
     )
 

@@ -1,4 +1,4 @@
-"""Travelling waves as temporal context: softmax attention whose scores fall off with the distance of two tokens in phase.
+"""Travelling waves as temporal context: softmax attention, its scores times the cosine of a difference in phase.
 
     higher-order nucleus        x~_i = sum_h W_O sum_j kappa_ij v_j
             ^                   L5 and its inhibition as in `circuits.softmax`

@@ -157,6 +157,14 @@ def _table(rows):
     return table
 
 
+def _only_with(layer, depth, forms, sentence):
+    """Refuse options that would be ignored (OptionError)."""
+    if layer is None and sentence != SENTENCE:
+        raise o.OptionError("--sentence needs --layer, the layer of MiniLM that hears it")
+    if layer is not None and (depth != 2 or forms != ",".join(CLAIMS)):
+        raise o.OptionError("--layer is one layer in rates, so that it does not go with --depth or --forms")
+
+
 @with_output
 def main(
     attentions: Annotated[str, typer.Option(help=f"Comma-separated: {','.join(WIRINGS)}.")] = ",".join(WIRINGS),
@@ -176,6 +184,7 @@ def main(
     o.within("--depth", depth, 1, 12)
     given = {"target": target, "seed": seed}
     o.check(**given)
+    _only_with(layer, depth, forms, sentence)
     output.check()
     if layer is None:
         every = jobs(*asked, depth)

@@ -216,6 +216,7 @@ def main(
     """Turn attention up by layer 6b, and put layer 6b in the place of L2/3."""
     o.within("--inputs", inputs, 2, 1000)
     o.within("--spiking", spiking, 0, inputs)
+    o.check(target=target, seed=seed)
     output.check()
     cases = [random_case(seed + 2000 + k, N_TOKEN, name=f"input {k}") for k in range(inputs)]
     maps = [maps_of(case, seed + k) for k, case in enumerate(cases)]

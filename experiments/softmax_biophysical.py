@@ -56,6 +56,7 @@ SCALES, FIRST_SEED = (1.0, 2.0), 71
 N_TOKEN, WIDTHS = 4, {"n_head": 2, "d_model": 16, "d_key": 8, "d_value": 8}
 SHARE = {1.0: 1 / 2, 2.0: 2 / 3}  # of the best null, at most
 IDENTIFIED, WORSE = 0.7, 1.5
+CONTRASTS = (L2_3, L5), (SUM_L5, BOTH), (SUM_BOTH, BOTH)
 
 
 class Job(NamedTuple):
@@ -105,6 +106,24 @@ def summaries(rows):
             {"cells": cells, "scale": scale, **means, "interval": interval, "settled": sum(row["settled"] for row in own),
              "inputs": len(own)}
         )  # fmt: skip
+    return found
+
+
+def contrasts(rows):
+    """Ratios of the errors of two kinds of cells on the same inputs, with an interval over blocks (list of dict)."""
+    errors, found = {}, []
+    for row in rows:
+        errors.setdefault((row["cells"], row["scale"]), {})[row["weights"], row["input"]] = row["relative_l2"]
+    for over, under in CONTRASTS:
+        for scale in dict.fromkeys(row["scale"] for row in rows):
+            above, below = errors.get((over, scale), {}), errors.get((under, scale), {})
+            both = sorted(above.keys() & below.keys())
+            if both:
+                logs = np.log([above[each] / below[each] for each in both])
+                interval = cluster_interval(logs, [block for block, _ in both], **PROTOCOL["intervals"])
+                ends = None if interval is None else np.exp(interval).tolist()
+                found.append({"over": over, "under": under, "scale": scale, "ratio": float(np.exp(logs.mean())),
+                              "interval": ends})  # fmt: skip
     return found
 
 
@@ -169,6 +188,12 @@ def _table(means):
     return table
 
 
+def _said(contrast):
+    """A ratio in words (str)."""
+    ends = "" if contrast["interval"] is None else " ({:.2f} to {:.2f})".format(*contrast["interval"])
+    return "scale {scale:g}: {over} over {under}: {ratio:.2f}".format(**contrast) + ends
+
+
 @with_output
 def main(
     kinds: Annotated[
@@ -196,7 +221,10 @@ def main(
     means = summaries(rows)
     parameters = {"kinds": kinds, "cells": cells, "weights": weights, "inputs": inputs, **given}
     folder, content = output.folder("softmax_biophysical", parameters), output.provenance(parameters, {"first": seed})
-    result, figure = swept.result(rows, means=means), draw(rows) if rows else None
+    ratios, figure = contrasts(rows), draw(rows) if rows else None
+    result = swept.result(rows, means=means, contrasts=ratios)
+    for each in ratios:
+        output.console.print(_said(each), highlight=False)
     output.report("softmax_biophysical", folder, result, figure, content, _table(means), judge(means))
     return status_by([row["settled"] for row in rows], swept.interrupted, swept.failed)
 

@@ -28,8 +28,9 @@ from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
 from cortical_attention.inputs import transformer as model_of
-from cortical_attention.inputs.cases import CaseError, save
+from cortical_attention.inputs.cases import save
 from cortical_attention.inputs.sentences import SENTENCE_PAIRS
+from cortical_attention.readout.files import exists, made
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.style import save as save_figure
 from cortical_attention.simulation import engine
@@ -42,6 +43,7 @@ from cortical_attention.trials.transformer import (
     cases_of,
     circuits_of,
     cost_of_noise,
+    embeddings_of_nulls,
     most_telling_head,
     neighbours,
     of_equal_length,
@@ -53,6 +55,7 @@ LARGEST, COSINE = 1e-5, 1 - 1e-9
 MEDIAN_IN_SPIKES, COSINE_IN_SPIKES = 0.025, 0.999
 SAME = 0.95  # of the nearest neighbours
 NOISE, N_DRAW = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4), 5
+FORMS = "rate", "dale", "spiking", "adaptive"
 ARRAYS = "attention", "algebra", "embedding"  # of a row, which the JSON file leaves out
 
 
@@ -78,10 +81,6 @@ def answer_sentences(model, sentences, calibrated_on, asked, report=None, execut
 
 def save_cases(model, sentences, calibrated_on, asked, folder):
     """Write the attention of every layer that is asked for as a case, with calibration sequences, for `compare`."""
-    folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise CaseError(f"--save-cases is {folder}, which is not empty, but needs a new or an empty folder")
-    folder.mkdir(parents=True, exist_ok=True)
     for k, sentence in enumerate(sentences, 1):
         streams = model_of.hidden_states(model, sentence)
         calibration = calibration_streams(model, [sentence], streams.shape[1], calibrated_on)
@@ -100,7 +99,7 @@ def of_heads(figures):
 def compare_neighbours(model, rows, pairs):
     """Nearest neighbours among the sentences of pairs (dict): how many of those answered have the one that they have in the
     model, and how many the other of their pair; None if none was answered. Sentences that were not asked have the embedding
-    of the model."""
+    of the model. For each null model over all sentences: how many have that neighbour, and their median cosine."""
     place = {text: k for k, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair))}
     answered = [row for row in rows if row["sentence"] in place]
     if not answered:
@@ -111,10 +110,17 @@ def compare_neighbours(model, rows, pairs):
     circuit[where] = [row["embedding"] for row in answered]
     found, right = neighbours(circuit)[where], neighbours(exact)[where]
     partner = np.array(where) ^ 1
+    nulls = {name: _likeness(each, exact) for name, each in embeddings_of_nulls(model, place).items()}
     return {
         "sentences": len(where), "same": int((found == right).sum()), "partner": int((found == partner).sum()),
-        "partner_in_model": int((right == partner).sum()),
+        "partner_in_model": int((right == partner).sum()), "nulls": nulls,
     }  # fmt: skip
+
+
+def _likeness(found, exact):
+    """How many of some embeddings have the nearest neighbour that they have in the model, and their median cosine (dict)."""
+    same = neighbours(found) == neighbours(exact)
+    return {"same": int(same.sum()), "cosine": float(np.median((found * exact).sum(axis=1)))}
 
 
 def judge(rows, form, nearest=None):
@@ -183,6 +189,11 @@ def _say_more(result, console):
             f"pair is nearest for {nearest['partner']}, in the model for {nearest['partner_in_model']}",
             highlight=False,
         )
+        for name, each in nearest["nulls"].items():
+            console.print(
+                f"every head {name.replace('_', ' ')}: {each['same']} as in the model, median cosine {each['cosine']:.2f}",
+                highlight=False,
+            )
     noise = ", ".join(f"{per_cent(float(size))}: {cosine:.4f}" for size, cosine in result["noise"].items())
     console.print(f"least cosine of the first sentence with noise in every head: {noise}", highlight=False)
     for row in result["rows"]:
@@ -220,6 +231,16 @@ def _texts(model, sentences, pairs):
     return list(dict.fromkeys(texts))
 
 
+def _check_cases(folder):
+    """Make the folder for cases, and refuse one that has files, or cannot be made (OptionError, FolderError)."""
+    if folder is None:
+        return
+    if exists(folder) and not folder.is_dir():
+        raise o.OptionError(f"--save-cases is {folder}, which is a file, but needs a new or an empty folder")
+    if any(made(folder).iterdir()):
+        raise o.OptionError(f"--save-cases is {folder}, which is not empty, but needs a new or an empty folder")
+
+
 @with_output
 def main(
     sentences: Annotated[
@@ -252,7 +273,9 @@ def main(
     """Let circuits answer for the heads of a trained transformer."""
     given = {"form": form, "cells": cells, "unit_rate": unit_rate, "settle": settle, "duration": duration}
     given |= {"target": target, "seed": seed}
+    o.one_of("--form", form, FORMS)
     o.check(attention="softmax", **given)
+    _check_cases(save_cases_in)
     output.check()
     model = model_of.load_model()
     texts, n_head = _texts(model, sentences, pairs), len(model.layers[0].block.W_Q)

@@ -9,7 +9,7 @@ from cortical_attention.experiments import softmax, which_curve
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.reference.attention import softmax_attention
-from cortical_attention.reference.curves import CURVES, curve_attention, subtracted
+from cortical_attention.reference.curves import CURVES, curve_attention, divided_attention, subtracted
 from tests.command import run
 
 CASE = random_case(0, 6, scale=2.0)
@@ -127,3 +127,18 @@ def test_the_experiment_writes_its_result(monkeypatch):
     rows = json.loads(done.stdout)["rows"]
     assert {each["circuit"] for each in rows} == set(softmax.CIRCUITS)
     assert "missed" not in done.stderr
+
+
+def test_dividing_by_the_sum_is_softmax_with_the_exponential_alone():
+    """Against scipy's softmax of the scores, whatever the tonic drive."""
+    from scipy.special import softmax
+
+    case = random_case(3, 5)
+    query, key = (np.einsum("hkm,im->hik", weights, case.tokens) for weights in (case.block.W_Q, case.block.W_K))
+    score = np.einsum("hik,hjk->hij", query, key) / np.sqrt(query.shape[-1])
+    low = -5.0 - score.max()  # below threshold, where the curve is the exponential itself
+    exponential = divided_attention(case.tokens, case.block, CURVES["exponential"], tonic=low)
+    assert np.allclose(exponential.kappa, softmax(score, axis=-1), rtol=1e-12)
+    other = divided_attention(case.tokens, case.block, CURVES["square"], tonic=0.0)
+    assert np.allclose(other.kappa.sum(axis=-1), 1)
+    assert np.abs(other.kappa - softmax(score, axis=-1)).max() > 0.02

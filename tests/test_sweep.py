@@ -147,6 +147,8 @@ class Blocker:
             raise ImportError(f"No module named {name!r}")
 OPTIONAL = set(sys.argv.pop(1).split(","))
 sys.meta_path.insert(0, Blocker())
+import logging
+logging.disable()  # Brian2 tells where its cache is large
 import brian2
 brian2.Network.run = lambda *_, **__: sys.exit("was simulated")
 from cortical_attention.command.line import main
@@ -176,7 +178,8 @@ def test_what_is_optional_is_imported_where_it_is_used(words, absent, said):
     saved()
     done = python("-c", BLOCKED, ",".join(absent), *words.split(), "--out", "result")
     assert re.search(said.replace("[", r"\[").replace("]", r"\]"), done.stderr), done.stderr
-    assert done.stderr.count("\n") == 1
+    lines = [line for line in done.stderr.splitlines() if not line.endswith(": started")]  # where the machine is slow
+    assert len(lines) == 1
     if said != "was simulated":
         assert (done.returncode, [path.name for path in Path().iterdir()]) == (2, ["case.npz"])
 

@@ -89,12 +89,45 @@ def curve_attention(
     ValueError
         If a shape does not fit.
     """
-    problem = check_problem(tokens, block, context, mask)
-    query, key, value = project(problem)
-    score = gain * query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1])
-    if problem.mask is not None:
-        score = np.where(problem.mask, score, -np.inf)
+    problem, score, value = _scored(tokens, block, gain, context, mask)
     held = subtracted(score, curve)
     with np.errstate(invalid="ignore", over="ignore"):
         weight = np.nan_to_num(curve(score - held[..., None]))
         return read_out(weight, value, problem.block.W_O, normalised=False)._replace(normaliser=np.exp(held))
+
+
+def divided_attention(
+    tokens, block: Block, curve: Callable[[np.ndarray], np.ndarray], *, gain: float = 1.0, tonic: float = 0.0,
+    context=None, mask=None,
+) -> Attention:  # fmt: skip
+    """Multihead attention of the same curves whose rows are divided by their sum, and nothing subtracted.
+
+    kappa_ij = f(gain k_j.q_i / sqrt(d_key) + tonic) / sum_j f(...), which with the exponential is softmax as well.
+
+    Parameters
+    ----------
+    tokens, block, curve, gain, context, mask
+        As in `curve_attention`.
+    tonic : float
+        Drive of every tuft besides the score.
+
+    Returns
+    -------
+    Attention
+        A row in which every f is zero is 0.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    """
+    problem, score, value = _scored(tokens, block, gain, context, mask)
+    return read_out(np.nan_to_num(curve(score + tonic)), value, problem.block.W_O, normalised=True)
+
+
+def _scored(tokens, block, gain, context, mask):
+    """The problem, its scores with -inf where a context token is closed, and values."""
+    problem = check_problem(tokens, block, context, mask)
+    query, key, value = project(problem)
+    score = gain * query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1])
+    return problem, score if problem.mask is None else np.where(problem.mask, score, -np.inf), value

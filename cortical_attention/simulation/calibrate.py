@@ -328,7 +328,17 @@ def fitted(pilots):
             by_head = {port: _samples_by_head(each, population) for port, each in drives.items()}
             fits = cell.fit(_samples_by_head(values, population), by_head)
             found[name] = {port: np.reshape(each, _one_each_head(population)) for port, each in fits.items()}
-    return found
+    return found | _tonic_of_tufts(circuit, found)
+
+
+def _tonic_of_tufts(circuit, found):
+    """Tonic drive of tufts (dict of dict of ndarray): that of the interneurons that inhibit them, which add it to log Z."""
+    given = {}
+    for projection in circuit.projections:
+        source, target = circuit.ends(projection)
+        if "tonic" in target.cell.fitted and target.cell.fit is None and "tonic" in found.get(source.name, {}):
+            given[target.name] = {"tonic": np.reshape(found[source.name]["tonic"], _one_each_head(target))}
+    return given
 
 
 def _shown(plan, values):

@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Hz
 
 COARSE = 0.5  # nats; chosen: 0.37 cost the worst head of a trained transformer 5 %, 0.7 cost another input 31 %
+MOST = 1e6  # cells per value that can be asked for
 TUFTS = {"apical", "subtracted", "tonic"}  # ports of cells that are exponential in what inhibition leaves of a score
 
 
@@ -37,8 +38,10 @@ def coarse_scores(plan, run, form, cells):
         unit = np.asarray(run.unit_rates[source.name] / Hz).reshape(plan.batch, -1).min(axis=1)
         moved = np.abs(projection.weights).max() / (unit * float(form.synapses.tau(target.cell, port)) * cells)
         for b in np.flatnonzero(moved > COARSE):
+            needed = np.ceil(cells * moved[b] / COARSE)
+            serve = f"{needed:.0f} cells per value" if needed <= MOST else "smaller queries and keys"
             found[b] = (
                 f"one spike of a {source.name} cell moves a score by {moved[b]:.2g} nats but may move it by {COARSE:g}: "
-                f"{int(np.ceil(cells * moved[b] / COARSE))} cells per value would serve"
+                f"{serve} would serve"
             )
     return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from cortical_attention.cells.subtractive_interneuron import lags_from
 from cortical_attention.cells.tuft import MARGIN
-from cortical_attention.simulation.calibrate import highest_rate
+from cortical_attention.simulation.calibrate import drive_of, highest_rate
 from cortical_attention.simulation.coarse import coarse_scores
 from cortical_attention.simulation.counting import ROUNDING, one_spike, spike_variance
 from cortical_attention.simulation.engine import PRECISIONS
@@ -28,6 +28,7 @@ RESTLESS = (
     2.0  # chosen: how far ripple may then move an answer, as a factor of counting; 1.3 times in `experiments.softmax`
 )
 EARLY = 1.5  # chosen: the first half of a window may be off by so much more, since the mean shares it with the rest
+LONGEST = 3600.0  # s; chosen: nobody would wait longer for a circuit to settle
 LAST_LAGS = 12.0  # chosen: in which a loop of interneurons settles from nearby, to exp(-12)
 GROWTH = 2.0  # chosen: values that double from one quarter to the next, twice, run away
 SQUARES = (
@@ -51,7 +52,8 @@ class Settled(NamedTuple):
         distance is 0 without normalisation, and where the fixed point of the normaliser is not a sum of one.
     silent : ndarray of int
         Macrocolumns without drive: what reaches their L2/3 cells is exactly zero after the kernels, so that their
-        attention is zero by definition and is left out of `sum_error`. A small Z is not zero.
+        attention is zero by definition and is left out of `sum_error`. A small Z is not zero. Where attention is
+        exponential only a macrocolumn whose microcolumns are all closed is silent.
     reason : ndarray of str
         Why the input is not settled; empty if it is.
     """
@@ -101,7 +103,7 @@ def judge(plan, run, form, cells):
         [*map(_joined, coarse_scores(plan, run, form, cells)[:: plan.protocol.n_memory], unresolved)],
         beyond_limits(plan.circuit, run.saturated, form, run.dt) or [""] * len(drift),
     )
-    reason = reasons(found, *ends, _on_its_way(plan, read[3], form))
+    reason = reasons(found, *ends, _on_its_way(plan, run, read[3], form))
     return found._replace(settled=reason == "", reason=reason)
 
 
@@ -287,20 +289,44 @@ def _subtractive(plan):
     return [item for item in plan.circuit.populations.items() if {"start", "tonic"} <= item[1].cell.ports.keys()]
 
 
-def _on_its_way(plan, measured, form):
+def _on_its_way(plan, run, measured, form):
     """By input: that subtractive interneurons had too little time for the way from their initial value to where they are
     at the end of the window, and how much they need; empty if not."""
     spans = [each.stop - each.start for each in plan.protocol.epochs if each.name == "settle"]
-    needed = np.zeros(_n_input(plan))
+    needed, low = np.zeros(_n_input(plan)), np.zeros(_n_input(plan), dtype=bool)
     for name, each in _subtractive(plan):
         start, tonic = (each.inputs.get(port, each.cell.ports[port]) for port in ("start", "tonic"))
-        lags = lags_from(start, measured[name] - tonic, each.cell.parameters) + LAST_LAGS
-        needed = np.maximum(needed, float(form.tau_loop) * _of_input(plan, lags).max(axis=1))
-    had = min(spans, default=0)
-    return [
-        f" (its interneurons need {each:.2g} s to settle, at least, and had {had:.2g})" if each > had else ""
-        for each in needed
-    ]
+        best = _best_scores(plan, run, measured, name)
+        held = np.maximum(_of_input(plan, measured[name] - tonic).max(axis=1), best.max(axis=1))
+        for end in (held[:, None], _of_input(plan, measured[name] - tonic)):
+            lags = lags_from(np.max(start), end, each.cell.parameters) + LAST_LAGS
+            needed = np.maximum(needed, float(form.tau_loop) * lags.max(axis=1))
+        low |= np.where(np.isneginf(best), 0, best).min(axis=1) < -np.max(tonic)
+    return [_why(*each, min(spans, default=0)) for each in zip(needed, low, strict=True)]
+
+
+def _why(needed, low, had):
+    """Why interneurons do not hold log Z (str), empty if nothing speaks for it."""
+    if low:
+        return " (log Z is lower than calibration left room for: sequences with scores as low would serve)"
+    if needed > LONGEST:
+        return " (no settling time serves scores as large: smaller queries and keys would)"
+    return f" (its interneurons need {needed:.2g} s to settle, at least, and had {had:.2g})" if needed > had else ""
+
+
+def _best_scores(plan, run, measured, interneuron):
+    """Largest score of each macrocolumn (batch, n) that an interneuron inhibits, of its open microcolumns; log Z is no less,
+    and no more than that plus the logarithm of the number of tokens."""
+    best, targets = [], [each.target for each in plan.circuit.projections if each.source == interneuron]
+    for name in dict.fromkeys(each.partition(".")[0] for each in targets):
+        population = plan.circuit.populations[name]
+        apical = [each for each in plan.circuit.projections if each.target == f"{name}.apical"]
+        kinds = [kind for kind, _ in population.axes]
+        if apical and "context" in kinds:
+            drives = (drive_of(each, measured[each.source], run.unit_rates[each.source]) for each in apical)
+            score, gate = np.broadcast_arrays(sum(drives), population.inputs.get("gate", 1.0))
+            best.append(_of_input(plan, np.where(gate == 0, -np.inf, score).max(axis=2 + kinds.index("context"))))
+    return np.concatenate(best, axis=1) if best else np.zeros((_n_input(plan), 1))
 
 
 def _n_input(plan):
@@ -331,7 +357,8 @@ def _attention_sum(total, gain, plan, run, form, cells):
     windows = plan.protocol.windows
     measured, relative = window_values(run, form, windows), _relative(run, form)
     attention = plan.read(total, measured)
-    silent = _without_drive(total, gain, plan, run, measured) & (attention <= relative)
+    alone = _closed(total, plan) if plan.restless else _without_drive(total, gain, plan, run, measured)
+    silent = alone & (attention <= relative)
     counted = _variance(total, plan, run, form, windows, cells)
     if not form.regular:
         counted = np.maximum(counted, counted.mean(axis=(-2, -1), keepdims=True))
@@ -348,6 +375,13 @@ def _divided(gain, measured, plan, run, form, cells):
     held = plan.read(gain, measured)
     one = np.sqrt(_variance(gain, plan, run, form, plan.protocol.windows, cells))
     return one / np.maximum(held, np.maximum(one, np.finfo(float).tiny))
+
+
+def _closed(total, plan):
+    """Macrocolumns (batch, n_head, n_token) whose gates are all closed: an exponential is never zero of itself."""
+    population = plan.circuit.populations[total.population]
+    gates = np.broadcast_to(population.inputs.get("gate", 1.0), (plan.batch, *population.shape))
+    return plan.read(total, {total.population: gates[None]}) == 0
 
 
 def _without_drive(total, gain, plan, run, measured):

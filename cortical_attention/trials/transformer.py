@@ -224,6 +224,22 @@ def cost_of_noise(model, sentence, sizes, n_draw, seed):
     }
 
 
+def embeddings_of_nulls(model, sentences):
+    """Embeddings of sentences with every head in the place of softmax attention by a null model (dict of ndarray,
+    (n, d_model))."""
+
+    def answered(null, case):
+        """Output of a layer whose heads are those of a null model."""
+        return sum(null(each.tokens, each.block).output for each in model_of.single_heads(case))
+
+    return {
+        name: np.array([
+            model_of.sentence_embedding(model, text, lambda _, case, null=null: answered(null, case)) for text in sentences
+        ])
+        for name, null in NULLS.items()
+    }  # fmt: skip
+
+
 def neighbours(embeddings):
     """Index of the nearest other sentence of each, by the cosine of embeddings (n, d_model) of length one: (n,) of int."""
     cosine = embeddings @ embeddings.T

@@ -22,6 +22,7 @@ N_TOKEN, N_CALIBRATION = 5, 48  # chosen: largest values of the loop vary more f
 FEEDBACK = "area_2_pyramidal_tract"
 LOOP = {"settle": 6 * second}  # of linear attention in rates, of which feedback makes a loop
 SETTLE = {"rate": 12 * second, "dale": 12 * second, "spiking": 6 * second}  # of softmax attention, with slow feedback
+CELLS = 4  # per value in spikes of softmax attention: with one, a spike of L2/3 moves scores by half a nat and more
 
 
 def examples():
@@ -88,7 +89,10 @@ def feedback(seed, gain=1.0, attention="linear"):
         {name: answer(coupling._replace(**each)).output[None] for name, each in nulls.items()},
         np.random.default_rng([seed, 4]).standard_normal((N_CALIBRATION, *case.tokens.shape)),
         controls={name: each for name, each in CONTROLS.items() if slow or each is not _fast},
-        settings={form: {"settle": settle} for form, settle in SETTLE.items()}
+        settings={
+            form: {"settle": settle} | ({"cells": CELLS} if form == "spiking" else {})
+            for form, settle in SETTLE.items()
+        }
         if slow
         else {"rate": LOOP, "dale": LOOP},
     )
@@ -180,7 +184,7 @@ def learned(seed, attention="linear"):
         },
         case.calibration,
         controls=controls if linear else controls | {"one normaliser for all components": _shared},
-        settings={} if linear else {"spiking": {"cells": 4}},
+        settings={} if linear else {"spiking": {"cells": CELLS}},
     )
 
 

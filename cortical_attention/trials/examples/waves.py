@@ -57,7 +57,7 @@ def examples():
     return [
         Example(
             "travelling wave",
-            "softmax of scores that fall off with distance in the phase of a wave (after a sentence of the paper)",
+            "softmax of scores times the cosine of a difference in phase (after a sentence of the paper)",
             waves_wiring,
             case.tokens[None],
             block,
