@@ -3,9 +3,9 @@
 Ours: the economical reading of version 3 of Granier & Senn, of which only the abstract is known to us. One cell stores
 one entry M_ab = sum_j v_ja phi(k_jb); with `apical` at the constant 1 it stores z_b = sum_j phi(k_jb).
 
-The leaky cell loses its content besides, at a rate that one of its ports sets. While the port hears lambda for one tau_write,
-exp(-lambda) of the content is left. That a synapse or a cell of the cortex forgets faster while a modulator is high is our
-assumption.
+The leaky cell loses its content besides, at a rate that one of its ports sets. While the port hears lambda for one
+tau_write, exp(-lambda) of the content is left. That a synapse or a cell of cortex forgets faster while a modulator is high
+is our assumption.
 """
 
 import numpy as np

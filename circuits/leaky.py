@@ -10,8 +10,7 @@
 
 Tokens come one after another, and each has its turn: for one tau_write the modulatory cells are active and the memory leaks;
 for another nothing happens, so that the leak has faded; for a third the token is written; then the same token is the query.
-A memory is read by the tokens themselves, as the present is by whoever lives through it: token t hears what was written up
-to t, which is causal attention with a single memory. With alpha_t = exp(-lambda(m_t)),
+Token t hears what was written up to t, which is causal attention with a single memory. With alpha_t = exp(-lambda(m_t)),
 
     M_t = alpha_t M_{t-1} + v_t phi(k_t)^T        y_t = M_t phi(q_t)
 
@@ -20,7 +19,8 @@ feature attention (Peng et al. 2021, not read). With a normaliser the row of one
 
     y_t = sum_j D_tj phi(k_j).phi(q_t) v_j / sum_j D_tj phi(k_j).phi(q_t),     D_tj = alpha_t ... alpha_{j+1}
 
-where D adds log D_tj to the logarithm of each weight; a gate that all past and present tokens share would cancel.
+so that log D_tj is added to the logarithm of each weight. If the memory leaks while a token is written, the token is written
+with the share (1 - alpha_t) / lambda_t.
 
 The memory is our reading of version 3 of the paper, which adds and never forgets; leak, modulatory state and turns are ours.
 """
@@ -36,10 +36,12 @@ from cortical_attention.wiring.circuit import Population, Projection
 from cortical_attention.wiring.expressions import WiringError
 
 LEAKING = {"memory": "s, hs -> hvk", "key_memory": "s, hs -> hk"}  # populations of L2/3, and how the leak reaches them
+LEAKS = {"before": 0, "during": 2}  # thirds of the first part of a turn, in the last of which a token is written
 
 
 def leaky_wiring(
-    times, tokens, W_Q, W_K, W_V, W_O, *, modulation, W_M, b_Q=None, b_K=None, b_V=None, kernel="elu+1", normaliser=None
+    times, tokens, W_Q, W_K, W_V, W_O, *, modulation, W_M, b_Q=None, b_K=None, b_V=None, kernel="elu+1", normaliser=None,
+    leaks="before",
 ):  # fmt: skip
     """Circuit and protocol of a memory with a leak that is set by a modulatory state.
 
@@ -53,6 +55,8 @@ def leaky_wiring(
         How strongly the memory of a head leaks for each state, nowhere negative.
     normaliser : str, optional
         As in `circuits.memory.memory_wiring`; None: no division.
+    leaks : {"before", "during"}
+        Whether modulatory cells are active before a token is written, or while it is.
 
     Returns
     -------
@@ -61,26 +65,28 @@ def leaky_wiring(
     Raises
     ------
     WiringError
-        If the state or its weights are negative, or do not fit the tokens and heads.
+        If the state or its weights are negative, or do not fit the tokens and heads; or for another time of the leak.
     """
+    if leaks not in LEAKS:
+        raise WiringError(f"leaks is {leaks!r} but needs to be one of {', '.join(LEAKS)}")
     modulation, W_M = _checked(modulation, W_M, tokens, W_Q)
     plan = memory_wiring(
         times, tokens, W_Q, W_K, W_V, W_O, b_Q=b_Q, b_K=b_K, b_V=b_V, kernel=kernel, normaliser=normaliser, order=in_turn
     )  # fmt: skip
     circuit = without(plan.circuit, UNUSED if normaliser is None else ())
     leaking = [circuit.populations[name] for name in LEAKING if name in circuit.populations]
-    leaks = tuple(Projection("modulator", f"{each.name}.leak", LEAKING[each.name], W_M) for each in leaking)
+    onto = tuple(Projection("modulator", f"{each.name}.leak", LEAKING[each.name], W_M) for each in leaking)
     populations = named(
         *(each._replace(cell=LEAKY_MEMORY) for each in leaking),
         Population(
             "modulator",
             MODULATORY,
             axes_of({"state": W_M.shape[1]}, "state"),
-            inputs={"soma": held(modulation.swapaxes(0, 1), leaking_token(times, tokens.shape[1]))},
+            inputs={"soma": held(modulation.swapaxes(0, 1), leaking_token(times, tokens.shape[1], leaks))},
         ),
     )
     circuit = circuit._replace(
-        name="leaky memory", populations=circuit.populations | populations, projections=(*circuit.projections, *leaks)
+        name="leaky memory", populations=circuit.populations | populations, projections=(*circuit.projections, *onto)
     )
     return plan._replace(circuit=circuit)
 
@@ -106,8 +112,8 @@ def _turn(times):
 
 
 def in_turn(times, n_token, n_context):
-    """Every token has its turn: the memory leaks, rests, and is written with it; then the token is the query, after one phase
-    without a token.
+    """Every token has its turn: the memory leaks, rests, and is written with it; then the token is the query, after one
+    phase without a token.
 
     Parameters
     ----------
@@ -130,7 +136,8 @@ def in_turn(times, n_token, n_context):
     return Schedule(protocol, written, gate, query, n_write * phase)
 
 
-def leaking_token(times, n_token):
-    """Token in whose turn the memory leaks, in each phase (n_phase,); -1: it does not."""
+def leaking_token(times, n_token, leaks="before"):
+    """Token in whose turn modulatory cells are active, in each phase (n_phase,); -1: they are silent."""
     _, n_turn, n_write, _, _ = _turn(times)
-    return np.where(np.tile(np.arange(n_turn) < n_write, n_token), np.repeat(np.arange(n_token), n_turn), -1)
+    active = np.arange(n_turn) // n_write == LEAKS[leaks]
+    return np.where(np.tile(active, n_token), np.repeat(np.arange(n_token), n_turn), -1)

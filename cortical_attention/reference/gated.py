@@ -12,7 +12,7 @@ for each head and token is the special case of gated random feature attention (P
 import numpy as np
 
 from cortical_attention.reference.attention import Attention, share
-from cortical_attention.reference.block import Block, check_problem, check_shape, project
+from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
 
 
@@ -34,7 +34,46 @@ def gates_of(modulation, W_M):
     return np.exp(-np.einsum("hs,...ts->...ht", W_M, modulation))
 
 
-def gated_linear_attention(tokens, block: Block, gates, *, kernel="elu+1", normalised=False) -> Attention:
+def held_shares(gates):
+    """Share of a token that is left of its own write where a memory leaks while it is written, (alpha - 1) / log(alpha).
+
+    dM/dt = v phi^T - lambda M for unit time, from zero: the input gate that a state-space model has under zero-order hold.
+
+    Parameters
+    ----------
+    gates : array
+        alpha, above 0 and at most 1.
+
+    Returns
+    -------
+    array
+    """
+    gates = np.asarray(gates, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(gates == 1, 1.0, (gates - 1) / np.log(gates))
+
+
+def memories(keys, values, gates):
+    """Memory after each write, M_t = alpha_t M_{t-1} + v_t phi(k_t)^T, from nothing.
+
+    Parameters
+    ----------
+    keys : array, (..., n_token, d_key)
+        phi(k) of each.
+    values : array, (..., n_token, d_value)
+    gates : array, (..., n_token)
+
+    Returns
+    -------
+    array, (..., n_token, d_value, d_key)
+    """
+    M = np.einsum("...tv,...tk->...tvk", values, keys)
+    for t in range(1, M.shape[-3]):
+        M[..., t, :, :] += gates[..., t, None, None] * M[..., t - 1, :, :]
+    return M
+
+
+def gated_linear_attention(tokens, block: Block, gates, *, shares=1.0, kernel="elu+1", normalised=False) -> Attention:
     """Linear attention of each token to itself and those before it, through a memory that forgets.
 
     Parameters
@@ -44,6 +83,8 @@ def gated_linear_attention(tokens, block: Block, gates, *, kernel="elu+1", norma
     block : Block
     gates : array, (..., n_head, n_token)
         alpha_t, from 0 (all is forgotten before token t is written) to 1 (nothing is). Axes of size one are repeated.
+    shares : array, (..., n_head, n_token)
+        Share of each token that is written, as an input gate.
     kernel : str
         A name in `reference.kernels.KERNELS`.
     normalised : bool
@@ -61,28 +102,22 @@ def gated_linear_attention(tokens, block: Block, gates, *, kernel="elu+1", norma
     """
     phi, problem = kernel_named(kernel).phi, check_problem(tokens, block)
     query, key, value = project(problem)
-    query, key, gates = phi(query), phi(key), _checked(gates, key.shape[:-1])
-    M = np.zeros((*key.shape[:-2], value.shape[-1], key.shape[-1]))
-    z = np.zeros((*key.shape[:-2], key.shape[-1]))
-    pooled, Z = np.zeros_like(value), np.zeros(key.shape[:-1])
-    for t in range(key.shape[-2]):
-        alpha, k, q = gates[..., t, None], key[..., t, :], query[..., t, :]
-        M = alpha[..., None] * M + value[..., t, :, None] * k[..., None, :]
-        z = alpha * z + k
-        pooled[..., t, :] = np.einsum("...vk,...k->...v", M, q)
-        Z[..., t] = (z * q).sum(axis=-1)
+    gates, shares = (_checked(name, each, key.shape[:-1]) for name, each in (("gates", gates), ("shares", shares)))
+    query, key = phi(query), shares[..., None] * phi(key)
+    pooled = np.einsum("...tvk,...tk->...tv", memories(key, value, gates), query)
+    z = memories(key, np.ones_like(value[..., :1]), gates)[..., 0, :]
+    Z = (z * query).sum(axis=-1)
     if normalised:
         pooled = share(pooled, Z[..., None])
     return Attention(np.einsum("...hiv,hmv->...im", pooled, problem.block.W_O), None, Z)
 
 
-def _checked(gates, needs):
+def _checked(name, gates, needs):
     """Gates of the shape (..., n_head, n_token) of the keys."""
     gates = np.asarray(gates, dtype=float)
     if not ((gates >= 0) & (gates <= 1)).all():
-        raise ValueError(f"gates reach from {gates.min():g} to {gates.max():g}, but need to be between 0 and 1")
+        raise ValueError(f"{name} reach from {gates.min():g} to {gates.max():g}, but need to be between 0 and 1")
     try:
         return np.broadcast_to(gates, needs)
     except ValueError:
-        check_shape("gates", gates, batch=True, n_head=needs[-2], n_token=needs[-1])
-        raise ValueError(f"gates have batch axes {gates.shape[:-2]}, but need those of the tokens, {needs[:-2]}") from None
+        raise ValueError(f"{name} have shape {gates.shape}, but need (..., n_head, n_token), as {needs}") from None
