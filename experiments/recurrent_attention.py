@@ -16,9 +16,12 @@ within 1 % of the normalised algebra. A memory that leaks while it is written is
 gate. A state one turn late leaves 20 % or more. What rates leave is due to the time step: twice the step leaves twice as
 much, to a fifth.
 
+Found (commit 20ee48f): all but one as predicted. A leak during the write leaves 4.75 % (4.03 to 5.61), which is undecided:
+the leak lags behind the write by a soma and a dendrite.
+
 Reference: `reference.gated`; gated linear attention is that of Yang et al. (2024, abstract read). The circuit is ours.
 
-Run time: three minutes on an idle core; with `--quick` under one.
+Run time: three minutes on an idle core; with `--quick` half of one.
 """
 
 from functools import partial
@@ -53,7 +56,7 @@ RATES, SPIKING, LATE, DURING, DIVIDED = (
     "leak during the write",
     "divided by z",
 )
-QUICK = {"seeds": 3, "arms": (RATES, SPIKING, LATE)}
+QUICK = {"seeds": 3, "arms": (RATES, SPIKING)}
 RETENTION, NO_DECAY = "best constant decay", "no decay, best scale"
 ASKED = PROTOCOL["recurrent_attention"]
 DOUBLED = 1.6, 2.4  # chosen: of an error that is proportional to the step, to a fifth
@@ -246,7 +249,7 @@ def _table(rows):
 def main(
     seeds: Annotated[int, typer.Option(help="Blocks, each with sequences and gates of its own.")] = 8,
     seed: Annotated[int, typer.Option(help="Seed of blocks, sequences and gates.")] = 0,
-    quick: Annotated[bool, typer.Option(help="Three blocks, rates, spikes and the late state alone.")] = False,
+    quick: Annotated[bool, typer.Option(help="Three blocks, rates and spikes alone.")] = False,
     *,
     output: Output,
 ):
