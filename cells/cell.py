@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-GLUTAMATE, GABA = "glutamate", "GABA"
+GLUTAMATE, GABA, ACETYLCHOLINE = "glutamate", "GABA", "acetylcholine"
 DRIVEN = 1e-6  # chosen: a thousand times what an interneuron without drive holds (`sigma_g`)
 
 
@@ -33,7 +33,7 @@ class CellType(NamedTuple):
         Constants of `state`: Brian2 quantities or values without unit.
     fast : tuple of str
         Ports with fast synapses, in forms that distinguish fast from slow ones.
-    transmitter : {"glutamate", "GABA"}
+    transmitter : {"glutamate", "GABA", "acetylcholine"}
         A GABAergic cell inhibits through its own synapses: negative weights, or positive ones at an `inhibited` port.
     inhibited : tuple of str
         Ports at which a positive drive inhibits through the rule, such as a shunt that divides.

@@ -21,14 +21,13 @@ The paper adds keys and values up; the delta rule is that of Schlag, Irie & Schm
 
 from cortical_attention.cells.sensory import KEY
 from cortical_attention.cells.superficial import SUPERFICIAL
-from cortical_attention.circuits.memory import memory_wiring
-from cortical_attention.circuits.plan import given, named
+from cortical_attention.circuits.memory import UNUSED, memory_wiring
+from cortical_attention.circuits.plan import given, named, without
 from cortical_attention.wiring.circuit import Population, Projection
 from cortical_attention.wiring.expressions import WiringError
 
 READOUT = SUPERFICIAL._replace(name="readout", fast=("basal", "apical", "shunt"))
 ERROR = KEY._replace(name="error", fast=("apical",))
-UNUSED = "key_memory", "normaliser"  # without division nothing reads z
 RULES = "delta", "sum"
 
 
@@ -61,16 +60,13 @@ def delta_wiring(
         times, tokens, W_Q, W_K, W_V, W_O, context=context, b_Q=b_Q, b_K=b_K, b_V=b_V, mask=mask, kernel=kernel,
         normaliser=None,
     )  # fmt: skip
-    populations = {name: each for name, each in plan.circuit.populations.items() if name not in UNUSED}
-    projections = [
-        each for each in plan.circuit.projections if not {each.source, each.target.partition(".")[0]} & set(UNUSED)
-    ]
+    circuit = without(plan.circuit, UNUSED)
+    populations, projections = circuit.populations, list(circuit.projections)
     if rule == "delta":
         populations |= _error_cells(populations["memory"], kernel)
         populations["memory"] = _without_value(populations["memory"])
         projections = [each for each in projections if each.target != "memory.apical"] + _errors(W_K, W_V)
-    circuit = plan.circuit._replace(name=rule, populations=populations, projections=tuple(projections))
-    return plan._replace(circuit=circuit)
+    return plan._replace(circuit=circuit._replace(name=rule, populations=populations, projections=tuple(projections)))
 
 
 def _error_cells(memory, kernel):

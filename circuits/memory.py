@@ -39,7 +39,7 @@ from cortical_attention.wiring.circuit import Circuit, Population, Projection
 
 def memory_wiring(
     times, tokens, W_Q, W_K, W_V, W_O, *, context=None, b_Q=None, b_K=None, b_V=None, mask=None, kernel="elu+1",
-    normaliser="pi", writes="matrix",
+    normaliser="pi", writes="matrix", order=None,
 ):  # fmt: skip
     """Circuit and protocol of the memory wiring.
 
@@ -49,6 +49,8 @@ def memory_wiring(
         As for `circuits.mask.mask_wiring`; ``normaliser=None`` is the proposal of version 3.
     writes : {"matrix", "core"}
         Nucleus of keys and values; the other carries the query. The abstract of version 3 leaves this open.
+    order : callable, optional
+        ``order(times, n_token, n_context)`` gives a Schedule; None: `written_first`.
 
     Returns
     -------
@@ -56,15 +58,15 @@ def memory_wiring(
     """
     tokens, context = shown(tokens, tokens if context is None else context, mask)
     n_token, n_context = tokens.shape[1], context.shape[1]
-    schedule = _schedule(times, n_token, n_context)
+    schedule = (order or written_first)(times, n_token, n_context)
     rows, row_of = _memories_of(mask, n_token, n_context)
-    gate = np.tile(schedule.gate[:, None] * _held(rows.T, schedule.written), len(tokens))
+    gate = np.tile(schedule.gate[:, None] * held(rows.T, schedule.written), len(tokens))
     tokens, context = (np.repeat(sequence, len(rows), axis=0) for sequence in (tokens, context))
     sizes = {"head": W_Q.shape[0], "model": W_Q.shape[2], "key": W_Q.shape[1], "value": W_V.shape[1]}
     reads = "core" if writes == "matrix" else "matrix"
     populations = named(
-        _nucleus(writes, sizes, _held(context.swapaxes(0, 1), schedule.written)),
-        _nucleus(reads, sizes, _held(tokens.swapaxes(0, 1), schedule.query)),
+        _nucleus(writes, sizes, held(context.swapaxes(0, 1), schedule.written)),
+        _nucleus(reads, sizes, held(tokens.swapaxes(0, 1), schedule.query)),
         *_layer_2_3(sizes, kernel, b_K, b_V, gate, schedule.tau_write),
         *_layer_5(sizes, kernel, b_Q, schedule.query >= 0),
         Population("higher_order", HIGHER_ORDER, axes_of(sizes, "model"), signed="soma"),
@@ -84,6 +86,7 @@ def memory_wiring(
 OUTPUT = Reading("higher_order")  # of token i in query window i
 ATTENTION_SUM = Reading("normaliser", sum=("key",))  # of the row of the constant 1
 
+UNUSED = "key_memory", "normaliser"  # of a circuit without division: nothing reads z there
 
 OPEN = "version 3 of the paper is known by its abstract, which leaves open which nucleus reaches which layer"
 BREAKS = {  # by the nucleus that carries keys and values
@@ -92,9 +95,19 @@ BREAKS = {  # by the nucleus that carries keys and values
 }
 
 
-class _Schedule(NamedTuple):
-    """Schedule of phases: the written token and the query token (-1: none), and whether the gate of the memory is
-    open."""
+class Schedule(NamedTuple):
+    """Schedule of phases.
+
+    Attributes
+    ----------
+    protocol : Protocol
+    written, query : ndarray of int, shape (n_phase,)
+        Token that the nucleus of keys and values shows, and that of the query; -1: none.
+    gate : ndarray, shape (n_phase,)
+        One where the gate of the memory is open, else zero.
+    tau_write : Quantity (s)
+        Time for which the gate is open for each token.
+    """
 
     protocol: Protocol
     written: np.ndarray
@@ -103,8 +116,9 @@ class _Schedule(NamedTuple):
     tau_write: object
 
 
-def _schedule(times, n_token, n_context):
-    """Every context token is presented and then written; then every token is the query, after one phase without a token."""
+def written_first(times, n_token, n_context):
+    """Every context token is presented and then written; then every token is the query, after one phase without a token
+    (Schedule)."""
     phase, n_window, n_settle, n_write = phase_of(times)
     n_query_phase = 1 + n_settle + n_window
     n_writing, n_asking = 2 * n_write * n_context, n_query_phase * n_token
@@ -117,11 +131,11 @@ def _schedule(times, n_token, n_context):
     starts = n_writing + 1 + n_settle + n_query_phase * np.arange(n_token)
     windows = starts[:, None] + np.arange(n_window)
     protocol = Protocol(phase, n_writing + n_asking, windows, np.arange(n_token))
-    return _Schedule(protocol, written, gate, query, n_write * phase)
+    return Schedule(protocol, written, gate, query, n_write * phase)
 
 
-def _held(values, index):
-    """Row `index` of the values in each phase; zeros for an index of -1."""
+def held(values, index):
+    """Row `index` of the values in each phase (ndarray); zeros for an index of -1."""
     values = np.asarray(values, dtype=float)
     shown = values[index]
     shown[index < 0] = 0

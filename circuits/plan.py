@@ -119,6 +119,25 @@ def given(**inputs):
     return {port: values for port, values in inputs.items() if values is not None}
 
 
+def without(circuit, names):
+    """Circuit without some populations and the projections that reach or leave them.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    names : collection of str
+
+    Returns
+    -------
+    Circuit
+    """
+    populations = {name: each for name, each in circuit.populations.items() if name not in names}
+    projections = tuple(
+        each for each in circuit.projections if not {each.source, each.target.partition(".")[0]} & set(names)
+    )
+    return circuit._replace(populations=populations, projections=projections)
+
+
 def shown(tokens, context, mask):
     """Tokens and context without what a mask closes to everybody: such a token is not presented (zero), so that neither its
     size nor an overflow of its kernel has an effect.

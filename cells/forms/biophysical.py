@@ -247,7 +247,7 @@ def biophysical(readout="facilitated", cell=CELL, inhibited="terminals", of_valu
         sources = {**interneuron.drive.sources, "sigma_g": (1, OF_TONIC)}
         drive = interneuron.drive._replace(calibrate=conductance, sources=sources)
         of_cell["interneuron"] = interneuron._replace(drive=drive)
-    return ADAPTIVE._replace(name=name, dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory",))
+    return ADAPTIVE._replace(name=name, dt=cell.dynamics.step, of_cell=of_cell, lacks=("memory", "leaky memory"))
 
 
 BIOPHYSICAL = biophysical()

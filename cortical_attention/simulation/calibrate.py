@@ -429,6 +429,7 @@ def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
     """
     circuit, last = plan.circuit, plan.protocol.instants
     peaks = {name: np.abs(values[last]).max() for name, values in run.values.items()}
+    reached = {each.target.partition(".")[0] for each in circuit.projections}
     for name, population in circuit.populations.items():
         divides = population.cell.role == "interneuron"
         if divides:
@@ -437,7 +438,7 @@ def unit_rates(plan, run, form, bound=UNIT_RATE, raised=None):
                 name
             )  # what is then below zero is of closed macrocolumns, where nothing holds it
             peaks[name] = _by_head(np.abs(held) if tonic is None else np.clip(held + tonic, 0, None), population)
-        drives = population.inputs and population.cell.role == "relay"
+        drives = population.inputs and (population.cell.role == "relay" or name not in reached)
         if drives or (population.cell.variable and not divides):  # a memory may shrink again
             peaks[name] = np.abs(run.values[name]).max()
     for projection in circuit.projections:

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-FILES = ("attention", "hopfield", "layer_6b", "hippocampus", "areas", "block", "waves", "delta")
+FILES = ("attention", "hopfield", "layer_6b", "hippocampus", "areas", "block", "waves", "delta", "leaky")
 
 
 def every_example():
