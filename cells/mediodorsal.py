@@ -6,13 +6,13 @@ PREFRONTAL: a cell hears its own cue, and its rate outlasts the cue by `tau_hold
     tau_hold dr/dt = shown + sigma_p noise - r
 RELAY: what prefrontal synapses bring, divided by an interneuron, less what reticular cells take away, between two bounds:
     tau_relay dm/dt = clip(tonic + gain (level drive / divisor - 1) - competition inhibition + sigma_m noise, 0, 1) - m
-    With `perfect` set to one it is told whether its drive is the larger one. That is no circuit; circuits are held against it.
+    With `perfect` set to one it is told whether its drive is the larger one: no circuit, but what circuits are held against.
 RETICULAR: tau_reticular du/dt = m - u, the rate of the relay that drives it.
 NORMALISER: tau_g dg/dt = adapts g (clip(m_1 + m_2, 0, pool_max) - 1), the integrating interneuron of `cells.interneuron`: it
     hears the rates of relays alone, and divides them until they sum to one. With `adapts` zero its rate stays as it is set.
 
-Tonic drive is (1 + competition) / 2. Relays whose drives are alike are then half active, whatever the strength of inhibition.
-Inhibition stronger than one makes that state unstable, and one relay silences the other; `takeover` has the closed form.
+Tonic drive is (1 + competition) / 2, so that relays whose drives are alike are half active, whatever the strength of
+inhibition. If it is stronger than one, that state is unstable, and one relay silences the other (`takeover`).
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ RELAY = """
     net = (1 + competition) / 2 + gain * (level * drive / divisor - 1) - competition * inhibition + noisy : 1
     noisy = sigma_m * noise(twin, t_in_timesteps, stream) : 1   # the same in relays of one session in all circuits
     dheard/dt = m * int(t_in_timesteps % per_trial >= per_trial // 2) / second : 1   # over the second half of each trial
-    drive : 1                     # sum over prefrontal cells of weight times rate
+    drive : 1 (linked)            # of its dendrite
     other : 1 (linked)            # drive of the other group, for the perfect winner alone
     divisor : 1 (linked)          # rate of the interneuron
     inhibition : 1 (linked)       # rate of the reticular cell of the other group
@@ -61,8 +61,14 @@ RELAY = """
     competition : 1 (constant)    # of reticular inhibition
     gain : 1 (constant)
     level : 1 (constant)          # of prefrontal rates, relative to those that the divisor was set to
+"""
+DENDRITE = """
+    drive : 1                     # sum over prefrontal cells of weight times rate
+    back : 1                      # rate of its relay, as synapses on the dendrite know it
+    m : 1 (linked)
     learning : Hz (constant)      # rate of plasticity
 """
+BACK = "back = m"
 RETICULAR = """
     du/dt = (m - u) / tau_reticular : 1
     m : 1 (linked)
@@ -77,7 +83,7 @@ SYNAPSE = """
     weight : 1
     drive_post = weight * r_pre : 1 (summed)
 """
-PLASTICITY = "weight = clip(weight + learning_post * (m_post - threshold) * (active_pre - 0.5) * dt, 0, 1)"
+PLASTICITY = "weight = clip(weight + learning_post * (back_post - threshold) * (active_pre - 0.5) * dt, 0, 1)"
 """Hebbian: it grows where relay and prefrontal cell are both active or both silent, and shrinks where one of them is alone.
 A prefrontal cell counts as active if it is above the mean of all. The form (m - 1/2) (active - 1/2) is that of Zheng et al.
 (2024) as far as we know it at second hand; the mean as a threshold is ours."""

@@ -20,7 +20,9 @@ from brian2 import Clock, Hz, NeuronGroup, Synapses, linked_var, ms
 
 from cortical_attention.cells.mediodorsal import (
     ACTIVITY,
+    BACK,
     CONSTANTS,
+    DENDRITE,
     MEAN,
     N_GROUP,
     NORMALISER,
@@ -68,12 +70,13 @@ class Session(NamedTuple):
 
 
 class Populations(NamedTuple):
-    """Brian2 objects of the circuits; relays g of circuit c have the index N_GROUP c + g."""
+    """Brian2 objects of the circuits; relay and dendrite g of circuit c are number N_GROUP c + g."""
 
     prefrontal: NeuronGroup
     mean: NeuronGroup
     averaging: Synapses
     synapses: Synapses
+    dendrites: NeuronGroup
     relays: NeuronGroup
     reticular: NeuronGroup
     normalisers: NeuronGroup
@@ -104,17 +107,18 @@ def mediodorsal(session):
     slow, fast = Clock(SLOW, name="cortex_clock"), Clock(FAST, name="thalamus_clock")
     prefrontal, mean, averaging = _cortex(session, slow, n_cell)
     relays, reticular, normalisers = _thalamus(session, fast)
-    synapses = _plastic(session, prefrontal, relays, slow, n_cell)
-    return Populations(prefrontal, mean, averaging, synapses, relays, reticular, normalisers)
+    dendrites = _dendrites(session, relays, slow)
+    synapses = _plastic(session, prefrontal, dendrites, n_cell)
+    return Populations(prefrontal, mean, averaging, synapses, dendrites, relays, reticular, normalisers)
 
 
 def _cortex(session, clock, n_cell):
     """Prefrontal cells of every task, and the interneuron that has their mean."""
     own = {"shown": session.shown, "noise": noise, "stream": session.streams[0]}
     prefrontal = _group(session.n_task * n_cell, PREFRONTAL, "prefrontal", clock, 0, own)
-    mean = _group(session.n_task, MEAN, "prefrontal_interneuron", clock, 1)
+    mean = _group(session.n_task, MEAN, "prefrontal_interneuron", clock, 2)
     averaging = Synapses(
-        prefrontal, mean, "average_post = r_pre / n_cell : 1 (summed)", clock=clock, order=2, name="averaging",
+        prefrontal, mean, "average_post = r_pre / n_cell : 1 (summed)", clock=clock, name="averaging",
         namespace={"n_cell": n_cell},
     )  # fmt: skip
     cells = np.arange(session.n_task * n_cell)
@@ -135,7 +139,6 @@ def _thalamus(session, clock):
     normalisers = _group(n_circuit, NORMALISER, "normalisers", clock, 6)
     index, circuit = np.arange(n_relay), np.arange(n_circuit)
     other = index ^ 1
-    relays.other = linked_var(relays, "drive", index=other)
     relays.inhibition = linked_var(reticular, "u", index=other)
     relays.divisor = linked_var(normalisers, "g", index=index // N_GROUP)
     reticular.m = linked_var(relays, "m")
@@ -143,23 +146,32 @@ def _thalamus(session, clock):
     normalisers.m_2 = linked_var(relays, "m", index=N_GROUP * circuit + 1)
     for name in ("perfect", "competition", "gain", "level"):
         setattr(relays, name, np.repeat(constants[name], N_GROUP))
-    relays.learning = np.repeat(constants["learning"], N_GROUP) * Hz
     relays.twin = (N_GROUP * session.task[:, None] + np.arange(N_GROUP)).ravel()
     relays.m = reticular.u = 1 / N_GROUP
     normalisers.g, normalisers.adapts = constants["divisor"], constants["adapts"]
     return relays, reticular, normalisers
 
 
-def _plastic(session, prefrontal, relays, clock, n_cell):
-    """Plastic synapses from every prefrontal cell of a task to every relay of its circuits."""
+def _dendrites(session, relays, clock):
+    """Dendrites of relays, on the clock of prefrontal cells."""
+    dendrites = _group(relays.N, DENDRITE, "dendrites", clock, 3)
+    dendrites.m = linked_var(relays, "m")
+    dendrites.run_regularly(BACK, when="start", clock=clock, order=-1, name="back_propagation")
+    dendrites.learning = np.repeat(session.constants["learning"], N_GROUP) * Hz
+    relays.drive = linked_var(dendrites, "drive")
+    relays.other = linked_var(dendrites, "drive", index=np.arange(relays.N) ^ 1)
+    return dendrites
+
+
+def _plastic(session, prefrontal, dendrites, n_cell):
+    """Plastic synapses from every prefrontal cell of a task to every dendrite of its circuits."""
     synapses = Synapses(
-        prefrontal, relays, SYNAPSE, clock=clock, order=3, name="plastic", method="euler", namespace=dict(CONSTANTS)
+        prefrontal, dendrites, SYNAPSE, clock=dendrites.clock, name="plastic", method="euler", namespace=dict(CONSTANTS)
     )
     first = np.repeat(session.task * n_cell, N_GROUP)[:, None]
-    source = (first + np.arange(n_cell)).ravel()
-    synapses.connect(i=source, j=np.repeat(np.arange(relays.N), n_cell))
+    synapses.connect(i=(first + np.arange(n_cell)).ravel(), j=np.repeat(np.arange(dendrites.N), n_cell))
     synapses.weight = session.weights.ravel()
-    synapses.run_regularly(PLASTICITY, when="start", clock=clock, name="plasticity")
+    synapses.run_regularly(PLASTICITY, when="start", name="plasticity")
     return synapses
 
 

@@ -52,6 +52,7 @@ EXPERIMENTS = (
     "block",
     "waves",
     "memory_rules",
+    "context_inference",
     "robustness",
     "barrel_cortex",
     "physiology",

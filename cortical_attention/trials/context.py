@@ -1,6 +1,5 @@
 """Context inference: cues that contexts share, the circuits that are asked, and how their answers are scored."""
 
-from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ LABELLED = 2  # last blocks of those that are learnt from: they tell which group
 RUN = 3  # right trials in a row: the context is inferred
 TRIAL = 300 * ms
 WEIGHTS = 0.3, 0.4  # chosen: uniform, so that no relay is saturated, and none silent, before learning
-RATE = 0.1  # 1/s; chosen: a weight goes from one end to the other in some ten blocks of cues, 40 s
+RATE = 0.1  # 1/s; chosen: of a quarter of it at most; a weight falls from where it starts to 0 in 14 s, about one block
 
 
 class Circuit(NamedTuple):
@@ -82,9 +81,7 @@ def task_of(seed, k, reliability, per_cue=PER_CUE, blocks=LEARNING + TESTED, blo
 def session_of(asked, seeds, seed, per_cue=PER_CUE, blocks=LEARNING + TESTED, block=BLOCK):
     """Every circuit that is asked, for every seed, side by side (Session, list of Task by reliability and seed)."""
     reliabilities = sorted({each.reliability for each in asked})
-    tasks = [
-        task_of(seed, k, p, per_cue, blocks, block) for p, k in product(reliabilities, range(seeds))
-    ]  # fmt: skip
+    tasks = [task_of(seed, k, p, per_cue, blocks, block) for p, k in product(reliabilities, range(seeds))]
     every = list(product(asked, range(seeds)))
     task = np.array([reliabilities.index(each.reliability) * seeds + k for each, k in every])
     shown = np.zeros((len(tasks[0].cues), len(tasks), N_CUE))
@@ -136,6 +133,8 @@ def simulate(session, n_trial, target="auto", report=None):
         monitor = StateMonitor(populations.relays, "heard", record=True, dt=TRIAL, name="heard")
         network = Network(*populations, monitor, name="circuit")
         network.run(n_trial * TRIAL, report=None if target == "cpp" else report, report_period=1 * second, namespace={})
+        if round(populations.relays.clock.t / FAST) < n_trial * session.per_trial:
+            raise KeyboardInterrupt
         heard = np.concatenate([np.array(monitor.heard), np.array(populations.relays.heard)[:, None]], axis=1)
     rates = np.diff(heard, axis=1) / float(TRIAL / second) * 2
     if not np.isfinite(rates).all():
@@ -151,7 +150,7 @@ def _work(session, n_trial):
 
 
 class Score(NamedTuple):
-    """Accuracy in the tested blocks, trials to infer the context after a return (mean), and whether it was ever inferred."""
+    """Share of right trials in the tested blocks, and mean number of trials to infer the context after a return."""
 
     accuracy: float
     trials: float
