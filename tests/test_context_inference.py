@@ -148,20 +148,20 @@ def test_weights_of_another_shape_are_refused():
 
 
 # Experiment
-def made(**points):
-    """Scores of four seeds: 0.9 and 2 trials, less what is lost by name of a circuit."""
+def made(points=None):
+    """Scores of four seeds: 0.9 and 2 trials, less what is lost by a circuit."""
     return {
-        each: [trials.Score(0.9 - points.get(each.circuit.name, 0) + 0.001 * k, 2.0) for k in range(4)]
+        each: [trials.Score(0.9 - (points or {}).get(each.circuit, 0) + 0.001 * k, 2.0) for k in range(4)]
         for each in experiment.asked_of(experiment.RELIABILITIES, experiment.LEVELS)
     }
 
 
 def test_predictions_can_be_missed():
-    lost = {"neither": 0.3, "fixed divisor": 0.3, "no competition, linear": 0.1, "no plasticity": 0.4}
-    found = made(**lost)
+    lost = {experiment.NEITHER: 0.3, experiment.FIXED: 0.3, experiment.LINEAR: 0.1, experiment.UNLEARNED: 0.4}
+    found = made(lost)
     found[trials.Asked(experiment.CIRCUIT, 0.5)] = [trials.Score(0.5, 20.0)] * 4
     assert {each["outcome"] for each in experiment.figures_of(found).values()} == {"held"}
-    other = experiment.figures_of(made(**{"reticular inhibition": 0.1, "no competition": 0.06}))
+    other = experiment.figures_of(made({experiment.CIRCUIT: 0.1, experiment.STEEP: 0.06}))
     held = {name for name, each in other.items() if each["outcome"] == "held"}
     assert held == {"trials_behind", "level_points"}
     noisy = experiment._figure(np.array([0.0, 0.1]), 0.05, "at most")
