@@ -1,8 +1,8 @@
 """Does a thalamic circuit infer the context from shared cues as soon as a perfect winner does?
 
-Question: prefrontal synapses on mediodorsal relays learn, by a Hebbian rule, which cues belong to a context. The rule needs
-one active relay, which published code picks by sorting. Is a circuit as good, in which relays silence each other by way of
-the reticular nucleus? How much of it is due to competition, and how much to normalisation?
+Question: do mediodorsal relays that silence each other by way of the reticular nucleus infer a context as soon as a perfect
+winner does, from cues that contexts share? Their prefrontal synapses learn by a Hebbian rule which cues belong together; the
+rule needs one active relay, which published code finds by sorting. How much is due to competition, how much to normalisation?
 
 Prediction: the thresholds of `trials/protocol.toml`, [context_inference]. At reliability 0.8 the circuit takes at most one
 trial more after a return than a perfect winner, and loses at most 5 points of accuracy. Without normalisation and without
@@ -179,7 +179,7 @@ def draw(rows):
         for k, one in ((1, CIRCUIT), (5, FIXED), (6, NEITHER)):
             own = sorted(_rows(rows, one.name, reliability=RELIABILITY), key=lambda row: row["level"])
             _curve(panels[2], own, "level", "accuracy", label=one.name, color=CYCLE[k], marker=MARKERS[k])
-        panels[0].set(xlabel="reliability of cues", ylabel="trials to infer the context", ylim=(0, 21))
+        panels[0].set(xlabel="reliability of cues", ylabel="trials to infer the context", yticks=range(0, 21, 5))
         panels[1].set(xlabel="reliability of cues", ylabel="accuracy after a return", ylim=(0.4, 1.02))
         panels[2].set(xlabel=f"prefrontal rates (reliability {RELIABILITY:g})", xscale="log", ylim=(0.4, 1.02))
         panels[2].set_xticks(LEVELS, LEVELS)
