@@ -2,7 +2,7 @@
 
 Question: do mediodorsal relays that silence each other by way of the reticular nucleus infer a context as soon as a perfect
 winner does, from cues that contexts share? Their prefrontal synapses learn by a Hebbian rule which cues belong together; the
-rule needs one active relay, which published code finds by sorting. How much is due to competition, how much to normalisation?
+rule needs one active relay, which published code finds by sorting. What is due to competition, and what to normalisation?
 
 Prediction: the thresholds of `trials/protocol.toml`, [context_inference]. At reliability 0.8 the circuit takes at most one
 trial more after a return than a perfect winner, and loses at most 5 points of accuracy. Without normalisation and without
@@ -152,7 +152,9 @@ def _figure(values, threshold, rule):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(f"{name}: {each['rule']} {each['threshold']}", _said(each), each["outcome"] == "held")
+        Prediction(
+            f"{name.replace('_', ' ')}: {each['rule']} {each['threshold']}", _said(each), each["outcome"] == "held"
+        )
         for name, each in figures.items()
     ]
 

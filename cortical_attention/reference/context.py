@@ -14,7 +14,7 @@ both begins, synapses change first; then prefrontal cells, drives and thalamus f
 
 The observer knows the reliability p of cues and how often contexts change (hazard h), and has the posterior
 P(c | cues up to now) proportional to P(cue | c) sum_c' P(c | c') P(c' | cues before), the forward algorithm of hidden Markov
-models. No circuit that hears the same cues can be right more often on average.
+models. Contexts are taken to change at random, once in 1 / h trials; an observer who counted trials would know more.
 """
 
 import numpy as np
