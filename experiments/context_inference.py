@@ -130,8 +130,8 @@ def figures_of(found):
         "disjoint_points": _figure(behind(STEEP, 1.0), ASKED["disjoint"], "at most"),
         "steep_points": _figure(behind(STEEP), ASKED["points"], "at most"),
         "linear_points": _figure(behind(LINEAR), ASKED["linear"], "at least"),
-        "unlearned_points": _figure(accuracy[Asked(UNLEARNED, RELIABILITY)] - 0.5, chance, "within"),
-        "uninformative_points": _figure(accuracy[Asked(CIRCUIT, 0.5)] - 0.5, chance, "within"),
+        "unlearned_points": _figure(accuracy[Asked(UNLEARNED, RELIABILITY)] - 0.5, chance, "between"),
+        "uninformative_points": _figure(accuracy[Asked(CIRCUIT, 0.5)] - 0.5, chance, "between"),
     }  # fmt: skip
 
 
