@@ -53,6 +53,7 @@ EXPERIMENTS = (
     "waves",
     "memory_rules",
     "recurrent_attention",
+    "context_inference",
     "robustness",
     "barrel_cortex",
     "physiology",
