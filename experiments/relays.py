@@ -174,9 +174,9 @@ def _draw_levels(panel, rows, cell, kind):
 def _table(rows, cells):
     """What every cell does, means over draws."""
     table = Table(
-        Column("cell", no_wrap=True), "tonic: harmonics", "f-I,\nHz cm2/uA", "spikes a driver spike", "burst: bursts a cycle",
-        "spikes a burst", "Fano factor", "rebound after\n25 100 400 ms", "Hz at\n5 20 80 Hz",
-        title=f"means over draws; sines of {FREQUENCY:g} Hz",
+        Column("cell", no_wrap=True), "tonic: harmonics", "f-I,\nHz cm2/uA", "spikes a driver spike",
+        "burst: bursts a cycle", "spikes a burst", "Fano factor", Column("rebound after\n25 100 400 ms", no_wrap=True),
+        Column("Hz at\n5 20 80 Hz", no_wrap=True), title=f"means over draws; sines of {FREQUENCY:g} Hz",
     )  # fmt: skip
 
     def mean(cell, kind, mode, what, level=None, digits=2):
