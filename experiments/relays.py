@@ -38,7 +38,7 @@ from cortical_attention.trials.relays import CELLS, FREQUENCY, OTHERS, WITHOUT, 
 
 # Parameters
 WANTED, RELAYS = PROTOCOL["relays"], ("fire_or_burst", "low_threshold")
-QUICK = 5, 8  # draws, and cells of each stimulus in a draw
+QUICK = 8, 5  # draws, and cells of each stimulus in a draw
 
 
 # Reference
@@ -180,7 +180,7 @@ def _table(rows, cells):
     table = Table(
         Column("cell", no_wrap=True), Column("tonic: harmonics", min_width=9), "f-I,\nHz cm2/uA", "spikes a driver spike",
         "burst: bursts a cycle", "spikes a burst", "Fano factor", Column("rebound after\n25 100 400 ms", no_wrap=True),
-        Column("Hz at\n5 20 80 Hz", no_wrap=True), title=f"means over draws; sines of {FREQUENCY:g} Hz",
+        Column("Hz at\n5 20 80 Hz", min_width=9), title=f"means over draws; sines of {FREQUENCY:g} Hz",
     )  # fmt: skip
 
     def mean(cell, kind, mode, what, level=None, digits=2):
@@ -208,7 +208,7 @@ def main(
         int, typer.Option(help="Draws of noise and of a holding current, over which intervals are taken.")
     ] = 8,
     cells: Annotated[int, typer.Option(help="Cells of each stimulus in a draw; four times as many for sines.")] = 20,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: five draws of eight cells.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of five cells.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes and holding currents.")] = 0,
     *,
