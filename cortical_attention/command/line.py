@@ -54,6 +54,7 @@ EXPERIMENTS = (
     "memory_rules",
     "recurrent_attention",
     "context_inference",
+    "relays",
     "robustness",
     "barrel_cortex",
     "physiology",
