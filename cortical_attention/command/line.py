@@ -56,6 +56,7 @@ EXPERIMENTS = (
     "barrel_cortex",
     "physiology",
     "calibration",
+    "verdict",
     "sweep",
 )
 
