@@ -59,6 +59,7 @@ EXPERIMENTS = (
     "barrel_cortex",
     "physiology",
     "calibration",
+    "verdict",
     "sweep",
 )
 

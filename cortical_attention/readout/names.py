@@ -23,7 +23,7 @@ NAMED = (
     "robustness", "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "softmax",
     "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus",
     "areas", "softmax_forms", "softmax_biophysical", "block", "waves", "memory_rules", "recurrent_attention",
-    "context_inference", "relays",
+    "context_inference", "relays", "verdict",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
@@ -33,6 +33,7 @@ MORE_FILES = {
     "gradients": ("gradients.npz",),
     "ladder": ("ladder.csv",),
     "transformer": ("words.png",),
+    "verdict": ("verdict.md", "map.png"),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
     "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
     "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),

@@ -1,0 +1,197 @@
+"""The verdict: what sentences of a sceptical dossier predict, what experiments measured, and where that leaves the claim.
+
+Statements stand in `verdict.toml`, each with the sentence that it tests, the experiment that measures it, and what its
+outcome means; thresholds stand in `protocol.toml` and in the experiments. Nothing here runs a circuit.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED = "supports", "opposes", "undecided", "not measured"
+SCORE = {SUPPORTS: 1, OPPOSES: -1, UNDECIDED: 0}
+HELD, MISSED, OPEN = "held", "missed", "undecided"
+PLACES = ("inside stateless attention", "inside attention with state", "outside", "undecided")
+TAKEN = {"largest": max, "smallest": min}
+CONTENT = tomllib.loads(Path(__file__).with_name("verdict.toml").read_text(encoding="utf-8"))
+RUNS = CONTENT["run"]
+"""Options of each experiment (dict of dict): `full` and `quick`, lists of words."""
+
+
+class Statement(NamedTuple):
+    """A sentence that can be measured, and what its outcome means.
+
+    Attributes
+    ----------
+    id, statement, source : str
+        `source` says which sentence of the dossier or the paper it tests.
+    formula, circuit : str
+    toward : {"vindicated", "refuted"}
+        Where the needle moves if the statement holds.
+    missed : {"opposite", "undecided"}
+        What a missed threshold means: the opposite, or nothing.
+    place : str
+        One of `PLACES`, if it holds; empty: not on the map.
+    place_missed : str
+    experiment : str
+        Empty: nothing measures it, and `why` says why.
+    figures : tuple of str
+        Names in the `figures` of the experiment's JSON; all have to hold.
+    rows : dict
+        Of experiments without `figures`: value, or list of values, of columns that choose rows of the JSON.
+    key, take, rule : str
+        Column of these rows, the one that counts ("largest" or "smallest"), and "at most" or "at least".
+    threshold : float
+    strong : bool
+        Whether the strong form of the claim needs it.
+    why : str
+    """
+
+    id: str
+    statement: str
+    source: str
+    formula: str = ""
+    circuit: str = ""
+    toward: str = "vindicated"
+    missed: str = "undecided"
+    place: str = ""
+    place_missed: str = ""
+    experiment: str = ""
+    figures: tuple = ()
+    rows: dict = {}
+    key: str = "relative_l2"
+    take: str = "largest"
+    rule: str = "at most"
+    threshold: float | None = None
+    strong: bool = False
+    why: str = ""
+
+
+STATEMENTS = tuple(Statement(**each) for each in CONTENT["statement"])
+
+
+def verdict(folder):
+    """All statements with what was measured of them, the needle, and the composite.
+
+    Parameters
+    ----------
+    folder : path
+        Has the result folder of each experiment under its name; what is missing is not measured.
+
+    Returns
+    -------
+    dict
+        `statements` (list of dict), `needle` (float or None), `composite` (dict) and `measured` (int).
+    """
+    found = [judged(each, content_of(folder, each.experiment)) for each in STATEMENTS]
+    return {
+        "needle": needle(found),
+        "measured": sum(each["outcome"] != NOT_MEASURED for each in found),
+        "composite": composite(found),
+        "statements": found,
+    }
+
+
+def content_of(folder, experiment):
+    """JSON of an experiment (dict), or None where it has none, or was interrupted."""
+    path = Path(folder) / experiment / f"{experiment}.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return None if content.get("interrupted") else content
+
+
+def judged(statement, content):
+    """A statement with value, interval, threshold, outcome, place and command (dict).
+
+    Parameters
+    ----------
+    statement : Statement
+    content : dict or None
+        JSON of its experiment.
+
+    Returns
+    -------
+    dict
+        `interval` has two values: 95 per cent where the experiment gives such an interval, else the range over its rows.
+    """
+    own = statement._asdict()
+    about = {name: own[name] for name in ("id", "statement", "source", "formula", "circuit", "toward", "strong", "why")}
+    about |= {"direction": about.pop("toward"), "command": command_of(statement.experiment)}
+    figure = figure_of(statement, content)
+    if figure is None:
+        nothing = dict.fromkeys(("value", "interval", "threshold", "rule"))
+        return about | nothing | {"outcome": NOT_MEASURED, "place": ""}
+    held = figure.pop("outcome")
+    places = {HELD: statement.place, MISSED: statement.place_missed, OPEN: "undecided" if statement.place else ""}
+    return about | figure | {"outcome": outcome_of(statement, held), "place": places[held]}
+
+
+def outcome_of(statement, held):
+    """What a held, missed or undecided threshold means for the claim (str)."""
+    if held == OPEN or (held == MISSED and statement.missed == "undecided"):
+        return UNDECIDED
+    return SUPPORTS if (held == HELD) == (statement.toward == "vindicated") else OPPOSES
+
+
+def command_of(experiment):
+    """The command that measures (str)."""
+    return " ".join(["cortical-attention", experiment, *RUNS[experiment]["full"]]) if experiment else ""
+
+
+def figure_of(statement, content):
+    """Value, interval, threshold, rule and outcome (dict), or None where they were not measured.
+
+    Of several figures the first that is not held counts, a missed one before an undecided one; if all hold, the first.
+    """
+    if content is None:
+        return None
+    if statement.rows:
+        return _of_rows(statement, content.get("rows", ()))
+    every = [content.get("figures", {}).get(name) for name in statement.figures]
+    if not every or None in every:
+        return None
+    worst = min(every, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
+    ends = worst.get("interval") or [worst["value"], worst["value"]]
+    return {name: worst[name] for name in ("value", "threshold", "rule", "outcome")} | {"interval": ends}
+
+
+def _of_rows(statement, rows):
+    """The same, of chosen rows; rows that have not settled are missed, whatever they say."""
+    wanted = {name: value if isinstance(value, list) else [value] for name, value in statement.rows.items()}
+    chosen = [row for row in rows if all(row.get(name) in values for name, values in wanted.items())]
+    if len(chosen) < max(map(len, wanted.values())):
+        return None
+    values = [row[statement.key] for row in chosen]
+    value = TAKEN[statement.take](values)
+    inside = value <= statement.threshold if statement.rule == "at most" else value >= statement.threshold
+    held = HELD if inside and all(row.get("settled", True) for row in chosen) else MISSED
+    return {
+        "value": value, "interval": [min(values), max(values)], "threshold": statement.threshold, "rule": statement.rule,
+        "outcome": held,
+    }  # fmt: skip
+
+
+def needle(found):
+    """Mean of +1 (supports), -1 (opposes) and 0 (undecided) over the measured statements (float); None without any."""
+    scores = [SCORE[each["outcome"]] for each in found if each["outcome"] in SCORE]
+    return sum(scores) / len(scores) if scores else None
+
+
+def composite(found):
+    """The strong form as one figure: the share of the statements that it needs which support it, of which it needs all.
+
+    Returns
+    -------
+    dict
+        `value`, `threshold`, `outcome` ("accepted", "rejected", or "not shown" where none opposes and not all are shown),
+        and `opposed`, `open`, lists of identifiers.
+    """
+    needed = [each for each in found if each["strong"]]
+    opposed = [each["id"] for each in needed if each["outcome"] == OPPOSES]
+    unsure = [each["id"] for each in needed if each["outcome"] in (UNDECIDED, NOT_MEASURED)]
+    share = 1 - (len(opposed) + len(unsure)) / len(needed)
+    outcome = "rejected" if opposed else "not shown" if unsure else "accepted"
+    return {"value": share, "threshold": 1.0, "outcome": outcome, "opposed": opposed, "open": unsure}

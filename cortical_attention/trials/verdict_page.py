@@ -1,0 +1,67 @@
+"""The page of the verdict, in Markdown."""
+
+from cortical_attention.readout.formats import number
+from cortical_attention.trials.verdict import CONTENT, NOT_MEASURED
+
+WORDS = {"vindicated": "toward vindicated", "refuted": "toward refuted"}
+
+
+def page(found, quick):
+    """The verdict as Markdown (str).
+
+    Parameters
+    ----------
+    found : dict
+        As `trials.verdict.verdict` returns it.
+    quick : bool
+        Whether its experiments had a smaller design, which the page says.
+    """
+    parts = [
+        "# The verdict", _head(found, quick), "![The needle](verdict.png)", "![The map](map.png)", "## Statements",
+        *map(_statement, found["statements"]), "## What was changed, and why", _list(CONTENT["trail"]),
+        "## Errors of fact in the dossier", _list(CONTENT["errors"]), "## What this does not show", _list(CONTENT["limits"]),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(found, quick):
+    """Needle and strong form in sentences."""
+    strong, value = found["composite"], found["needle"]
+    needle = "No statement was measured." if value is None else f"The needle stands at {value:+.2f}"
+    rule = (
+        "the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided one"
+    )
+    count = "" if value is None else f", over {found['measured']} measured statements: {rule}."
+    form = f"The strong form of the claim is {strong['outcome']}: {strong['value']:.0%} of what it needs supports it"
+    why = [f"opposed by {', '.join(strong['opposed'])}"] * bool(strong["opposed"])
+    why += [f"not shown: {', '.join(strong['open'])}"] * bool(strong["open"])
+    small = " These are runs of the smaller design." if quick else ""
+    return f"{needle}{count}\n\n{form}{''.join(f'; {each}' for each in why)}.{small}"
+
+
+def _statement(each):
+    """Section of one statement."""
+    lines = [f"### {each['id']}: {each['outcome']}", each["statement"]]
+    rows = {"tests": each["source"], "formula": each["formula"], "circuit": each["circuit"]}
+    rows |= {"if it holds": WORDS[each["direction"]], "measured by": f"`{each['command']}`" * bool(each["command"])}
+    if each["outcome"] == NOT_MEASURED:
+        rows |= {"why not": each["why"] or "its experiment has not run"}
+    else:
+        rows |= {"figure": measured(each), "on the map": each["place"]}
+    return "\n\n".join([*lines, "\n".join(f"- {name}: {text}" for name, text in rows.items() if text)])
+
+
+def measured(each):
+    """Value, interval and threshold of a statement in words (str)."""
+    low, high = map(number, each["interval"])
+    return f"{number(each['value'])} ({low} to {high}), asked: {asked(each)}"
+
+
+def asked(each):
+    """Rule and threshold of a statement in words (str)."""
+    limits = each["threshold"] if isinstance(each["threshold"], list) else [each["threshold"]]
+    return f"{each['rule']} {' to '.join(map(number, limits))}"
+
+
+def _list(entries):
+    return "\n".join(f"- {each}" for each in entries)

@@ -1,0 +1,139 @@
+"""The verdict: outcomes, needle and composite from what experiments wrote."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.verdict import (
+    NOT_MEASURED,
+    OPPOSES,
+    PLACES,
+    RUNS,
+    STATEMENTS,
+    SUPPORTS,
+    UNDECIDED,
+    Statement,
+    composite,
+    content_of,
+    judged,
+    needle,
+    verdict,
+)
+from cortical_attention.trials.verdict_page import page
+
+FIGURE = {"value": 0.1, "interval": [0.05, 0.2], "threshold": 0.3, "rule": "at most", "outcome": "held"}
+
+
+def statement(**given):
+    """A statement with figures `a` and `b`."""
+    return Statement("s", "It is so.", "dossier", experiment="relays", figures=("a", "b"), **given)
+
+
+def content(a="held", b="held"):
+    """What its experiment wrote."""
+    return {"figures": {"a": FIGURE | {"outcome": a}, "b": FIGURE | {"outcome": b, "value": 0.2}}}
+
+
+def test_statements_are_complete():
+    assert len(STATEMENTS) >= 20
+    assert len({each.id for each in STATEMENTS}) == len(STATEMENTS)
+    assert sum(bool(each.experiment) for each in STATEMENTS) >= 15
+    for each in STATEMENTS:
+        assert each.toward in ("vindicated", "refuted")
+        assert each.missed in ("opposite", "undecided")
+        assert {each.place, each.place_missed} <= {"", *PLACES}
+        assert each.experiment in RUNS if each.experiment else each.why
+        assert bool(each.rows) != bool(each.figures) or not each.experiment
+    assert {*RUNS} <= {*EXPERIMENTS}
+    assert {each.experiment for each in STATEMENTS if each.figures} <= PROTOCOL.keys()
+
+
+@pytest.mark.parametrize(
+    ("toward", "missed", "outcomes"),
+    [
+        ("vindicated", "opposite", (SUPPORTS, OPPOSES, UNDECIDED)),
+        ("vindicated", "undecided", (SUPPORTS, UNDECIDED, UNDECIDED)),
+        ("refuted", "opposite", (OPPOSES, SUPPORTS, UNDECIDED)),
+        ("refuted", "undecided", (OPPOSES, UNDECIDED, UNDECIDED)),
+    ],
+)
+def test_what_a_figure_means(toward, missed, outcomes):
+    own = statement(toward=toward, missed=missed, place=PLACES[0], place_missed=PLACES[2])
+    found = [judged(own, content(each)) for each in ("held", "missed", "undecided")]
+    assert tuple(each["outcome"] for each in found) == outcomes
+    assert [each["place"] for each in found] == [PLACES[0], PLACES[2], "undecided"]
+
+
+def test_all_figures_have_to_hold():
+    assert judged(statement(), content("held", "undecided"))["outcome"] == UNDECIDED
+    found = judged(statement(missed="opposite"), content("undecided", "missed"))
+    assert (found["outcome"], found["value"]) == (OPPOSES, 0.2)
+    assert judged(statement(), {"figures": {"a": FIGURE}})["outcome"] == NOT_MEASURED
+    assert judged(statement(), None)["outcome"] == NOT_MEASURED
+
+
+def test_rows_that_have_not_settled_are_missed():
+    own = Statement("s", "It is so.", "dossier", experiment="systems", rows={"system": ["x", "y"]}, threshold=0.1)
+    rows = [{"system": name, "relative_l2": 0.01, "settled": True} for name in "xyz"]
+    assert judged(own, {"rows": rows})["outcome"] == SUPPORTS
+    assert (
+        judged(own._replace(missed="opposite"), {"rows": [rows[0] | {"settled": False}, rows[1]]})["outcome"] == OPPOSES
+    )
+    assert judged(own, {"rows": rows[:1]})["outcome"] == NOT_MEASURED  # y has not run
+    assert judged(own._replace(threshold=0.001), {"rows": rows})["outcome"] == UNDECIDED
+
+
+def test_needle_and_composite():
+    found = [
+        {"id": k, "outcome": each, "strong": True}
+        for k, each in enumerate((SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED))
+    ]
+    assert needle(found) == 0
+    assert needle(found[3:]) is None
+    assert composite(found) == {"value": 0.25, "threshold": 1.0, "outcome": "rejected", "opposed": [1], "open": [2, 3]}
+    assert composite([found[0], found[2]])["outcome"] == "not shown"
+    assert composite(found[:1])["outcome"] == "accepted"
+
+
+def test_an_interrupted_or_damaged_result_does_not_count(tmp_path):
+    folder = tmp_path / "relays"
+    folder.mkdir()
+    for text in ("{", json.dumps(content() | {"interrupted": True})):
+        (folder / "relays.json").write_text(text)
+        assert content_of(tmp_path, "relays") is None
+    assert verdict(tmp_path)["measured"] == 0
+
+
+def test_the_command_gathers_and_writes_a_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"patterns": 16, "rule": "nothing taken away", "potentiation": 8, "error": 0.4}]
+    (tmp_path / "runs/potentiation").mkdir(parents=True)
+    (tmp_path / "runs/potentiation/potentiation.json").write_text(json.dumps({"rows": rows}))
+    import typer
+
+    from cortical_attention.experiments.verdict import main
+
+    app = typer.Typer()
+    app.command()(main)
+    done = CliRunner().invoke(app, ["--no-run", "--runs", "runs", "--out", "out", "--json"])
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["needle"], found["measured"]) == (0, -1.0, 1)
+    (own,) = (each for each in found["statements"] if each["id"] == "potentiation")
+    assert {
+        "id",
+        "statement",
+        "source",
+        "direction",
+        "value",
+        "interval",
+        "threshold",
+        "outcome",
+        "command",
+    } <= own.keys()
+    assert (own["outcome"], own["interval"]) == (OPPOSES, [0.4, 0.4])
+    assert (tmp_path / "out/verdict.md").read_text() == page(verdict(tmp_path / "runs"), False)
+    assert (tmp_path / "out/verdict.png").exists()
+    assert (tmp_path / "out/map.png").exists()
