@@ -14,9 +14,9 @@ second run was added: where the depolarised cell is silent without input, harmon
 them too.
 
 Reference: Smith, Cox, Sherman & Rinzel 2000 (abstract read: tonic responses of relay cells in slices are in general more
-linear at low frequencies than burst responses, and lock to sines from near 3 Hz on); Ramcharan, Gnadt & Sherman 2005 and
-Alitto, Weyand & Usrey 2005 (abstracts read: what counts as a burst, and that it needs a suppression before it). Cells:
-`cells.membranes.fire_or_burst`, `low_threshold`, `reticular`; decision 0029.
+linear at low frequencies than burst responses, and lock to sines from near 3 Hz on); Alitto, Weyand & Usrey 2005
+(abstract read: bursts depend on transitions from suppressive to preferred stimuli). What counts as a burst:
+`readout.bursts`. Cells: `cells.membranes.fire_or_burst`, `low_threshold`, `reticular`; decision 0029.
 
 Run time: half a minute, most of it compiling; with --quick a little less.
 """
