@@ -14,9 +14,9 @@ second run was added: where the depolarised cell is silent without input, harmon
 them too.
 
 Reference: Smith, Cox, Sherman & Rinzel 2000 (abstract read: tonic responses of relay cells in slices are in general more
-linear at low frequencies than burst responses, and lock to sines from near 3 Hz on); Ramcharan, Gnadt & Sherman 2005 and
-Alitto, Weyand & Usrey 2005 (abstracts read: what counts as a burst, and that it needs a suppression before it). Cells:
-`cells.membranes.fire_or_burst`, `low_threshold`, `reticular`; decision 0029.
+linear at low frequencies than burst responses, and lock to sines from near 3 Hz on); Alitto, Weyand & Usrey 2005
+(abstract read: bursts depend on transitions from suppressive to preferred stimuli). What counts as a burst:
+`readout.bursts`. Cells: `cells.membranes.fire_or_burst`, `low_threshold`, `reticular`; decision 0029.
 
 Run time: half a minute, most of it compiling; with --quick a little less.
 """
@@ -179,8 +179,8 @@ def _table(rows, cells):
     """What every cell does, means over draws."""
     table = Table(
         Column("cell", no_wrap=True), Column("tonic: harmonics", min_width=9), "f-I,\nHz cm2/uA", "spikes a driver spike",
-        "burst: bursts a cycle", "spikes a burst", "Fano factor", Column("rebound after\n25 100 400 ms", no_wrap=True),
-        Column("Hz at\n5 20 80 Hz", min_width=9), title=f"means over draws; sines of {FREQUENCY:g} Hz",
+        "burst: bursts a cycle", "spikes a burst", "Fano factor", Column("rebound\n25, 400 ms", no_wrap=True),
+        Column("Hz at\n5 20 80 Hz", no_wrap=True), title=f"means over draws; sines of {FREQUENCY:g} Hz",
     )  # fmt: skip
 
     def mean(cell, kind, mode, what, level=None, digits=2):
@@ -196,7 +196,7 @@ def _table(rows, cells):
         table.add_row(
             cell.replace("_", " "), mean(cell, "sine", "tonic", "harmonics"), *(f"{each:.2f}" for each in lines),
             *(mean(cell, "sine", "burst", what) for what in ("bursts_per_cycle", "spikes_per_burst", "fano")),
-            " ".join(mean(cell, "rebound", "burst", "rebound", each, 1) for each in (25, 100, 400)),
+            " ".join(mean(cell, "rebound", "burst", "rebound", each, 1) for each in (25, 400)),
             " ".join(mean(cell, "driver", "burst", "rate", each, 0) for each in (5, 20, 80)),
         )  # fmt: skip
     return table
