@@ -81,13 +81,13 @@ def test_which_curve_writes_its_result_and_its_circuits_follow_their_algebra():
 
 
 def test_predictions_about_curves_can_be_missed():
-    summary = {"scale": 1, "curve": "softplus", "relative_l2": 0.05}
+    summary = {"scale": 1, "curve": "softplus", "relative_l2": 0.05, "divided": 0.06}
     held = which_curve.judge(
         [summary, summary | {"curve": which_curve.LINEAR, "relative_l2": 0.5}], [{"from_algebra": 1e-9}]
     )
-    assert [each.held for each in held] == [True, True, True]
-    missed = which_curve.judge([summary | {"relative_l2": 0.3}], [{"from_algebra": 1e-3}])
-    assert [each.held for each in missed] == [False, False]
+    assert [each.held for each in held] == [True, True, True, True]
+    missed = which_curve.judge([summary | {"relative_l2": 0.3, "divided": 0.95}], [{"from_algebra": 1e-3}])
+    assert [each.held for each in missed] == [False, False, False]
 
 
 def row(**more):
