@@ -7,7 +7,9 @@
     d2         -> vip -> prefrontal.dendrite        disinhibition: the dendrites count 1 + vip times
     grik4      -> pv  -> prefrontal.soma            subtraction
 
-    tau dx_i/dt = -x_i + [(1 + vip) (w x_i + cue_i) - m x_j - pv + noise_i], cut to 0 to 1
+    tau dx_i/dt = -x_i + (1 - saturation x_i) f((1 + vip) (w x_i + cue_i) - m x_j - pv + noise_i)
+
+where f is linear between zero and a ceiling, and constant beyond.
 
 After Mukherjee, Lam, Wimmer & Halassa (2021, Nature 600:100; read: abstract, legends of figures 3 and 4 and of Extended Data
 figure 8): mediodorsal cells with the dopamine receptor D2 amplify through interneurons with VIP, those with the kainate
@@ -42,6 +44,8 @@ class Parameters(NamedTuple):
     reading : standard deviation of the noise of a choice at the end
     d2, d2_conflict, d2_activity : input of D2 cells: constant, for each unit of conflict, and of activity
     grik4, grik4_conflict, grik4_activity : that of GRIK4 cells
+    saturation : share of the synapses of a pool that is not free while it fires at its largest rate
+    ceiling : largest input of a pool
     """
 
     w: float
@@ -60,11 +64,15 @@ class Parameters(NamedTuple):
     grik4: float = 1.0
     grik4_conflict: float = 0.0
     grik4_activity: float = 0.0
+    saturation: float = 0.0
+    ceiling: float = 1.0
 
 
 EQUATIONS = """
-dx_1/dt = (-x_1 + clip(gain * (w * x_1 + cue * pulse_1(t, trial)) - m * x_2 - r_pv + noise_1, 0, 1)) / tau : 1
-dx_2/dt = (-x_2 + clip(gain * (w * x_2 + cue * pulse_2(t, trial)) - m * x_1 - r_pv + noise_2, 0, 1)) / tau : 1
+dx_1/dt = (-x_1 + (1 - saturation * x_1) * clip(input_1, 0, ceiling)) / tau : 1
+dx_2/dt = (-x_2 + (1 - saturation * x_2) * clip(input_2, 0, ceiling)) / tau : 1
+input_1 = gain * (w * x_1 + cue * pulse_1(t, trial)) - m * x_2 - r_pv + noise_1 : 1
+input_2 = gain * (w * x_2 + cue * pulse_2(t, trial)) - m * x_1 - r_pv + noise_2 : 1
 gain = 1 + r_vip : 1
 dr_vip/dt = (a * r_d2 - r_vip) / tau_fast : 1
 dr_pv/dt = (c * r_grik4 - r_pv) / tau_fast : 1

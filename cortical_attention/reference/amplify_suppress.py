@@ -2,8 +2,8 @@
 
     tau d(x_1 - x_2)/dt = (G w + m - 1) (x_1 - x_2) + G (cue_1 - cue_2)
 
-With a gain G the difference is a leaky sum of the pulses while G w + m < 1, a perfect one at G w + m = 1, and beyond it grows
-by itself: early pulses count most and the choice locks in.
+With a gain G the difference is a leaky sum of the pulses while G w + m < 1, and a perfect one at G w + m = 1. Beyond, it
+grows by itself: early pulses count most and the choice locks in.
 """
 
 import numpy as np

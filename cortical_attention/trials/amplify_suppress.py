@@ -1,9 +1,9 @@
-"""Trials of pulses for the circuits of `circuits.amplify_suppress`: mechanisms, silenced populations, and what they change."""
+"""Trials of pulses for the circuits of `circuits.amplify_suppress`, and what silencing their populations changes."""
 
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, Network, NeuronGroup, TimedArray, ms, second
+from brian2 import Clock, Network, NeuronGroup, StateMonitor, TimedArray, ms, second
 
 from cortical_attention.cells.noise import noise, stream_of
 from cortical_attention.circuits.amplify_suppress import (
@@ -21,106 +21,11 @@ from cortical_attention.trials.batch import part_of
 N_SLOT, SLOT, WAIT, STEP = 16, 80 * ms, 2, 5 * ms  # chosen: 1.3 s of cues; WAIT: slots without a cue before the choice
 TASKS = {"sparse": (3, 0), "conflict": (10, 6)}  # slots with a pulse for the right and for the wrong rule; chosen
 ARMS = {"intact": (1, 1), "D2 off": (0, 1), "GRIK4 off": (1, 0), "both off": (0, 0)}
-SIGNS = {  # of the change of accuracy: Mukherjee et al. (2021), legend of figure 4, panels f, l, e, k
+SIGNS = {  # of the change of accuracy: Mukherjee et al. (2021), legend of figure 4, panels l, k, f, e
     "sparse, D2 off": -1, "sparse, GRIK4 off": 1, "conflict, D2 off": 1, "conflict, GRIK4 off": -1,
 }  # fmt: skip
 BOTH = {"sparse, both off": -1, "conflict, both off": -1}  # legends of figures 3 e and 4 j; nothing is tuned on them
 CELLS = 400_000  # in one run; chosen: 0.1 GB
-RANGES = {  # chosen: about the smallest and the largest value at which a parameter matters
-    "w": (0.5, 1.1), "m": (0.0, 1.0), "baseline": (0.0, 1.0),
-}  # fmt: skip
-LOG_RANGES = {
-    "cue": (0.05, 0.8), "a": (0.1, 1.0), "c": (0.02, 0.5), "sigma": (0.02, 0.3), "tau": (20, 100), "tau_md": (20, 200),
-    "bound": (0.02, 0.6), "reading": (0.02, 0.3), "silenced": (0.3, 8), "excited": (0.3, 8),
-}  # fmt: skip
-POOL = 10  # time constant of pools without recurrence, times that of pools with it; chosen: the length of an attractor's sum
-
-
-# Mechanisms
-def _leaky(drawn):
-    return _constant(drawn) | {"w": 0 * drawn["w"], "m": 0 * drawn["m"], "tau": POOL * drawn["tau"]}
-
-
-def _committed(drawn):
-    return _leaky(drawn) | {"bound": drawn["bound"]}
-
-
-def _constant(drawn):
-    given = {name: drawn[name] for name in ("w", "m", "cue", "a", "c", "sigma", "tau", "tau_md", "reading")}
-    return given | {"bound": np.full_like(drawn["w"], np.inf)}
-
-
-def _heard(signal, shuffled):
-    """A population that a signal silences, and one that conflict excites: D2 and GRIK4 cells, or the other way round."""
-    silenced, excited = ("grik4", "d2") if shuffled else ("d2", "grik4")
-
-    def mechanism(drawn):
-        return _constant(drawn) | {
-            f"{silenced}_{signal}": -drawn["silenced"],
-            excited: drawn["baseline"], f"{excited}_conflict": drawn["excited"],
-        }  # fmt: skip
-
-    return mechanism
-
-
-LEAKY, COMMITTED, ATTRACTOR = "leaky pools", "pools with commitment", "attractor"
-OWN, OWN_LOW = "attractor, own signals (conflict)", "attractor, own signals (low input)"
-SHUFFLED, SHUFFLED_LOW = "attractor, shuffled (conflict)", "attractor, shuffled (low input)"
-MECHANISMS = {
-    LEAKY: _leaky, COMMITTED: _committed, ATTRACTOR: _constant,
-    OWN: _heard("conflict", False), OWN_LOW: _heard("activity", False),
-    SHUFFLED: _heard("conflict", True), SHUFFLED_LOW: _heard("activity", True),
-}  # fmt: skip
-
-
-def draw(n, seed):
-    """Points of the range, the same for every mechanism.
-
-    Parameters
-    ----------
-    n : int
-    seed : int or numpy.random.SeedSequence
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n,)
-        Uniform in `RANGES`; with uniform logarithms in `LOG_RANGES`.
-    """
-    stream = np.random.default_rng(seed)
-    found = {name: stream.uniform(*ends, n) for name, ends in RANGES.items()}
-    return found | {name: np.exp(stream.uniform(*np.log(ends), n)) for name, ends in LOG_RANGES.items()}
-
-
-def around(point, n, spread, seed):
-    """Points near a point of the range, each value multiplied by a factor of its own, uniform in 1 - spread to 1 + spread.
-
-    Parameters
-    ----------
-    point : dict of str to float
-    n : int
-    spread : float
-    seed : int or numpy.random.SeedSequence
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n,)
-    """
-    stream = np.random.default_rng(seed)
-    return {name: value * stream.uniform(1 - spread, 1 + spread, n) for name, value in point.items()}
-
-
-def circuits(mechanism, drawn):
-    """Circuits of a mechanism at some points (Parameters of ndarray, shape (n,)).
-
-    Parameters
-    ----------
-    mechanism : str
-        Of `MECHANISMS`.
-    drawn : dict of str to ndarray, shape (n,)
-        As from `draw`.
-    """
-    given = {name: np.asarray(each, dtype=float) for name, each in drawn.items()}
-    return Parameters(**MECHANISMS[mechanism](given))
 
 
 # Trials
@@ -186,6 +91,31 @@ def accuracy(parameters, given, arms=tuple(ARMS), report=None):
     parts = [Parameters(*(each[k : k + size] for each in _arrays(parameters, n))) for k in range(0, n, size)]
     found = [_run(part, given, arms, part_of(report, k, len(parts))) for k, part in enumerate(parts)]
     return np.concatenate(found)
+
+
+def courses(parameters, given):
+    """Mean rates of the populations of an intact circuit over time.
+
+    Parameters
+    ----------
+    parameters : Parameters of ndarray, shape (1,)
+    given : Trials
+
+    Returns
+    -------
+    times : ndarray, shape (n_time,)
+        s.
+    rates : dict of str to ndarray, shape (n_task, n_time)
+        "right" and "wrong": the pools; "D2", "GRIK4": mediodorsal cells; of the largest rate of a pool.
+    """
+    with device("numpy" if compiler() is None else "cython"):
+        group = _group(Parameters(*_arrays(parameters, 1)), given, ("intact",), (1, 1, *given.reading.shape))
+        names = {"right": "x_1", "wrong": "x_2", "D2": "r_d2", "GRIK4": "r_grik4"}
+        monitor = StateMonitor(group, list(names.values()), record=True, dt=4 * STEP)
+        Network(group, monitor).run((N_SLOT + WAIT) * SLOT, namespace={})
+        recorded = {name: np.array(getattr(monitor, each)) for name, each in names.items()}
+        times = np.array(monitor.t / second)
+    return times, {name: each.reshape(*given.reading.shape, -1).mean(axis=1) for name, each in recorded.items()}
 
 
 def _arrays(parameters, n):
