@@ -24,7 +24,7 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
-from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.formats import number
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.amplify_suppress import BOTH, SIGNS, TASKS, courses, trials
 from cortical_attention.trials.amplify_suppress_mechanisms import (
@@ -40,6 +40,7 @@ from cortical_attention.trials.amplify_suppress_mechanisms import (
 from cortical_attention.trials.amplify_suppress_tuning import (
     ASKED,
     SHOWN,
+    Asked,
     Design,
     asked_of,
     child,
@@ -54,6 +55,7 @@ from cortical_attention.trials.batch import Prediction, Swept, part_of
 FULL = Design(800, 200, 1000, 1000, 100, tuple(MECHANISMS))
 QUICK = Design(400, 100, 500, 500, 30, (LEAKY, OWN_LOW, SHUFFLED_LOW))
 CLIMB = ", climbed"
+CONSTANT = {"d2": ("at most", ASKED["all_signs"] - 1), "grik4": ("at least", ASKED["all_signs"])}  # of six signs
 
 
 # Reference
@@ -61,8 +63,9 @@ def figures_of(tuned, climbed, rows):
     """Figures by name: of circuits whose D2 cells hear low input and GRIK4 cells conflict, and of controls (dict of dict).
 
     signs_held; sparse_without_d2, sparse_without_grik4, conflict_without_d2, conflict_without_grik4: the four changes;
-    all_signs_held, climbed_early_over_late, climbed_signs_swapped, climbed_share_near: of the circuit that was climbed on six
-    changes; all_signs_constant, all_signs_shuffled: of the same climb; share_of_range, signs_swapped, signs_shuffled,
+    all_signs_held, climbed_early_over_late, climbed_signs_swapped, climbed_share_near: of the circuit that was climbed on
+    six changes; all_signs_d2_constant, all_signs_grik4_constant: of it without one of the signals; all_signs_constant,
+    all_signs_shuffled: of other mechanisms after the same climb; share_of_range, signs_swapped, signs_shuffled,
     share_leaky_pools, share_pools_that_saturate (the last, and all_signs_constant, without --quick).
     """
     by, shares = {row["circuit"]: row for row in rows}, {each["row"]["mechanism"]: each["row"] for each in tuned}
@@ -78,6 +81,9 @@ def figures_of(tuned, climbed, rows):
         label = f"{task}_without_{arm.removesuffix(' off').lower()}"
         add(label, "at least", ASKED["points"], *own["changes"][name].values())
     add("all_signs_held", "at least", ASKED["all_signs"], best["all_signs"])
+    for label in ("d2", "grik4"):
+        value = by[f"{OWN_LOW}{CLIMB}, {label.upper()} constant"]["all_signs"]
+        add(f"all_signs_{label}_constant", *CONSTANT[label], value)
     add("climbed_early_over_late", "within", ASKED["even"], *best["early_over_late"].values())
     add("climbed_signs_swapped", "at most", ASKED["swapped"], by[f"{OWN_LOW}{CLIMB}, swapped"]["signs"])
     add("climbed_share_near", "at least", ASKED["near"], climbed[OWN_LOW]["near"], climbed[OWN_LOW]["near_interval"])
@@ -107,6 +113,12 @@ def _said(each):
     return number(each["value"]) + (f" ({number(ends[0])} to {number(ends[1])})" if ends else "")
 
 
+def constant_of(mechanism, point):
+    """Circuits of a climbed point in which one of the populations hears nothing (list of Asked)."""
+    silent = {"D2 constant": "silenced", "GRIK4 constant": "excited"}
+    return [Asked(f"{mechanism}{CLIMB}, {label}", mechanism, point | {name: 0.0}) for label, name in silent.items()]
+
+
 # Figure
 def draw_figure(tuned, rows, courses_of):
     """Changes of accuracy of every circuit, share of the range with four signs, and rates of one circuit."""
@@ -122,7 +134,7 @@ def draw_figure(tuned, rows, courses_of):
                 panel.plot(
                     times, each[k], color=CYCLE[n], label=f"pool of the {name} rule" if n < 2 else f"{name} cells"
                 )
-            panel.set(title=f"{task}: {OWN_LOW.split(', ')[1]}, climbed", xlabel="time (s)", ylim=(0, 1.6))
+            panel.set(title=f"{task}: {OWN_LOW}{CLIMB}", xlabel="time (s)", ylim=(0, 1.6))
         others[0].set_ylabel("mean rate")
         others[0].legend()
     return figure
@@ -130,7 +142,7 @@ def draw_figure(tuned, rows, courses_of):
 
 def _draw_changes(panel, rows):
     names = (*SIGNS, *BOTH)
-    shown = [row for row in rows if not row["circuit"].endswith("swapped")]
+    shown = [row for row in rows if not row["circuit"].endswith(("swapped", "constant"))]
     for k, row in enumerate(shown):
         values = np.array([row["changes"][name]["value"] for name in names])
         ends = np.array([row["changes"][name]["interval"] for name in names]).T
@@ -149,7 +161,7 @@ def _draw_shares(panel, tuned):
     values = np.array([each["share"] for each in shares])
     bars = np.abs(np.array([each["share_interval"] for each in shares]).T - values)
     panel.barh(range(len(shares)), 100 * values, xerr=100 * bars, color="#999999")
-    panel.set_yticks(range(len(shares)), [each["mechanism"].replace("attractor, ", "") for each in shares], fontsize=8)
+    panel.set_yticks(range(len(shares)), [each["mechanism"] for each in shares], fontsize=8)
     panel.invert_yaxis()
     panel.set_xlabel("points of the range\nwith four signs (%)")
 
@@ -180,7 +192,7 @@ def _points(each):
 
 
 def _share(row, name):
-    return f"{per_cent(row[name])} ({' to '.join(map(per_cent, row[f'{name}_interval']))})"
+    return f"{100 * row[name]:.1f} % ({' to '.join(f'{100 * end:.1f}' for end in row[f'{name}_interval'])})"
 
 
 @with_output
@@ -201,7 +213,8 @@ def main(
         tuned = [tune(each, design, seed, part_of(report, k, n + 2)) for k, each in enumerate(design.mechanisms)]
         points = {each["row"]["mechanism"]: each["point"] for each in tuned}
         best = {name: point for name, point in CLIMBED.items() if name in points}
-        rows = examine(asked_of(points) + asked_of(best, CLIMB), design, seeds, seed, part_of(report, n, n + 2))
+        asked = asked_of(points) + asked_of(best, CLIMB) + constant_of(OWN_LOW, best[OWN_LOW])
+        rows = examine(asked, design, seeds, seed, part_of(report, n, n + 2))
         climbed = {name: nearby(name, point, design, seed) for name, point in best.items()}
         shown = {name: np.array([each]) for name, each in best[OWN_LOW].items()}
         drawn = courses(circuits(OWN_LOW, shown), trials(design.search, child(seed, SHOWN)))

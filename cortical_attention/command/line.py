@@ -52,6 +52,7 @@ EXPERIMENTS = (
     "block",
     "waves",
     "memory_rules",
+    "amplify_suppress",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -99,7 +99,7 @@ def nearby(mechanism, point, design, seed):
 
 
 def passing(right, names=tuple(SIGNS)):
-    """Whether circuits have the four signs, or others, each with enough points of accuracy (ndarray of bool, (n_circuit,))."""
+    """Whether circuits have the four signs, or others, each with enough points (ndarray of bool, (n_circuit,))."""
     found = changes(right)
     return np.all([found[name] >= ASKED["points"] for name in names], axis=0)
 
