@@ -68,22 +68,28 @@ class Parameters(NamedTuple):
     ceiling: float = 1.0
 
 
-EQUATIONS = """
-dx_1/dt = (-x_1 + (1 - saturation * x_1) * clip(input_1, 0, ceiling)) / tau : 1
-dx_2/dt = (-x_2 + (1 - saturation * x_2) * clip(input_2, 0, ceiling)) / tau : 1
+SIGNALS = """
 input_1 = gain * (w * x_1 + cue * pulse_1(t, trial)) - m * x_2 - r_pv + noise_1 : 1
 input_2 = gain * (w * x_2 + cue * pulse_2(t, trial)) - m * x_1 - r_pv + noise_2 : 1
 gain = 1 + r_vip : 1
-dr_vip/dt = (a * r_d2 - r_vip) / tau_fast : 1
-dr_pv/dt = (c * r_grik4 - r_pv) / tau_fast : 1
-dr_d2/dt = (d2_works * clip(d2 + d2_conflict * conflict + d2_activity * activity, 0, largest) - r_d2) / tau_md : 1
-dr_grik4/dt = (grik4_works * clip(grik4 + grik4_conflict * conflict + grik4_activity * activity, 0, largest) - r_grik4)
-              / tau_md : 1
 conflict = 4 * x_1 * x_2 : 1   # one where both pools are at half of their largest rate
 activity = x_1 + x_2 : 1
+"""
+NOISES = """
 dnoise_1/dt = (-noise_1 + sigma * sqrt(2 * tau_noise / dt - 1) * noise(trial, t_in_timesteps, stream)) / tau_noise : 1
 dnoise_2/dt = (-noise_2 + sigma * sqrt(2 * tau_noise / dt - 1) * noise(trial, t_in_timesteps, stream + 1)) / tau_noise : 1
-chosen : 1                     # 1 or -1 once the difference of the pools has reached the bound
 """
+DRIVES = {  # what each population is driven to, and the time constant with which it follows
+    "x_1": ("(1 - saturation * x_1) * clip(input_1, 0, ceiling)", "tau"),
+    "x_2": ("(1 - saturation * x_2) * clip(input_2, 0, ceiling)", "tau"),
+    "r_vip": ("a * r_d2", "tau_fast"),
+    "r_pv": ("c * r_grik4", "tau_fast"),
+    "r_d2": ("d2_works * clip(d2 + d2_conflict * conflict + d2_activity * activity, 0, largest)", "tau_md"),
+    "r_grik4": (
+        "grik4_works * clip(grik4 + grik4_conflict * conflict + grik4_activity * activity, 0, largest)",
+        "tau_md",
+    ),
+}
+CHOSEN = "chosen : 1  # 1 or -1 once the difference of the pools has reached the bound"
 COMMITMENT = "chosen == 0 and abs(x_1 - x_2) > bound", "chosen = 2 * int(x_1 > x_2) - 1"  # threshold and reset
 TIMES = "tau", "tau_md"  # parameters in ms

@@ -31,6 +31,7 @@ from cortical_attention.trials.amplify_suppress_mechanisms import (
     circuits,
     draw,
 )
+from cortical_attention.trials.amplify_suppress_spikes import accuracy_in_spikes
 from cortical_attention.trials.amplify_suppress_tuning import Design, outcome
 from tests.command import check_refused, run
 
@@ -94,6 +95,14 @@ def test_the_simulation_decides_as_the_algebra_says_while_the_pools_are_linear()
     assert expected[1.3, 0] - expected[1.0, 0] > 0.08
 
 
+def test_cells_that_spike_choose_as_rates_do_while_nothing_is_noisy():
+    given, point = trials(25, 5), LINEAR | {"cue": 0.1, "reading": 0.0, "bound": np.inf}
+    rates = accuracy(one(**point), given, ("intact",))
+    spikes = accuracy_in_spikes(Parameters(**point), given, 20, np.random.SeedSequence(0), ("intact",))
+    assert np.mean(rates == spikes) >= 0.9
+    assert np.mean(rates == 1 - spikes) < 0.5
+
+
 def test_a_silenced_population_is_one_without_a_target():
     point = {name: np.array([each]) for name, each in CLIMBED[OWN_LOW].items()}
     own, given = circuits(OWN_LOW, point), trials(20, 2)
@@ -153,7 +162,7 @@ def test_outcomes_can_be_missed_and_undecided():
 
 def test_the_command_writes_its_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(experiment, "QUICK", Design(3, 10, 10, 10, 2, (LEAKY, OWN_LOW, SHUFFLED_LOW)))
+    monkeypatch.setattr(experiment, "QUICK", Design(3, 10, 10, 10, 2, 0, (LEAKY, OWN_LOW, SHUFFLED_LOW)))
     done = run("amplify_suppress", "--quick", "--seeds", 2, "--out", "result")
     assert done.exit_code == 0, done.output
     names = {"amplify_suppress.json", "amplify_suppress.png", "run.json"}

@@ -7,9 +7,12 @@ from brian2 import Clock, Network, NeuronGroup, StateMonitor, TimedArray, ms, se
 
 from cortical_attention.cells.noise import noise, stream_of
 from cortical_attention.circuits.amplify_suppress import (
+    CHOSEN,
     COMMITMENT,
-    EQUATIONS,
+    DRIVES,
     LARGEST,
+    NOISES,
+    SIGNALS,
     TAU_FAST,
     TAU_NOISE,
     TIMES,
@@ -140,13 +143,15 @@ def _run(parameters, given, arms, report):
 
 def _group(parameters, given, arms, shape):
     """A circuit for every trial of every circuit and arm, at rest."""
+    rates = [f"d{name}/dt = ({drive} - {name}) / {tau} : 1" for name, (drive, tau) in DRIVES.items()]
     names = "\n".join(f"{name} : {'second' if name in TIMES else '1'} (constant)" for name in Parameters._fields)
     works = "d2_works : 1 (constant)\ngrik4_works : 1 (constant)\ntrial : integer (constant)"
     ends = dict(zip(("threshold", "reset"), COMMITMENT, strict=True)) if np.isfinite(parameters.bound).any() else {}
+    equations = "\n".join([*rates, SIGNALS, NOISES, CHOSEN, names, works])
     group = NeuronGroup(
-        np.prod(shape), f"{EQUATIONS}\n{names}\n{works}", method="euler", clock=Clock(STEP), **ends,
+        np.prod(shape), equations, method="euler", clock=Clock(STEP), **ends,
         namespace={"tau_fast": TAU_FAST, "tau_noise": TAU_NOISE, "largest": LARGEST, "noise": noise,
-                   "stream": given.stream, **_played(given.pulses)},
+                   "stream": given.stream, **played(given.pulses)},
     )  # fmt: skip
     for name, each in parameters._asdict().items():
         values = np.broadcast_to(each[:, None, None, None], shape).ravel()
@@ -160,8 +165,8 @@ def _group(parameters, given, arms, shape):
     return group
 
 
-def _played(pulses):
-    """Pulses for each of the pools by slot and trial, as Brian2 plays them; after the last slot there is none."""
+def played(pulses):
+    """Pulses (n_task, n_trial, n_slot) for each pool, as Brian2 plays them, none after the last slot (dict)."""
     slots = np.moveaxis(pulses.reshape(-1, N_SLOT), 0, 1)
     slots = np.concatenate([slots, np.zeros((WAIT, slots.shape[1]))])
     return {f"pulse_{k}": TimedArray(1.0 * (slots == side), dt=SLOT) for k, side in ((1, 1), (2, -1))}

@@ -27,24 +27,28 @@ from cortical_attention.trials.amplify_suppress_mechanisms import (
     circuits,
     draw,
 )
+from cortical_attention.trials.amplify_suppress_spikes import accuracy_in_spikes
 from cortical_attention.trials.batch import part_of
 from cortical_attention.trials.protocol import PROTOCOL
 
 ASKED = PROTOCOL["amplify_suppress"]
+N_CELL = 20  # of each population that spikes; chosen: so that a run takes seconds
 SPREAD, IN_RANGE, CANDIDATES = 0.2, (0.6, 0.95), 5  # accuracy of an intact circuit; chosen: neither floor nor ceiling
 SILENCED = tuple(ARMS)[:3]  # what circuits are tuned on
 SWAPPED = {OWN: SHUFFLED, OWN_LOW: SHUFFLED_LOW}
-POINTS, SEARCH, CONFIRM, AROUND, NEAR, TEST, SHOWN = range(7)  # children of the seed
+POINTS, SEARCH, CONFIRM, AROUND, NEAR, TEST, SHOWN, SPIKES = range(8)  # children of the seed
 
 
 class Design(NamedTuple):
-    """Numbers: points of the range; trials of each task in search, confirmation and test; points around the best one."""
+    """Numbers: points of the range; trials of each task in search, confirmation and test; points around the best one;
+    trials of each task of a circuit that spikes, and mechanisms."""
 
     points: int
     search: int
     confirm: int
     test: int
     near: int
+    spikes: int
     mechanisms: tuple
 
 
@@ -166,6 +170,21 @@ def examine(asked, design, seeds, seed, report=None):
         row_of(each.label, found[:, k], early[:, k], {n: float(v[k]) for n, v in together._asdict().items()})
         for k, each in enumerate(asked)
     ]
+
+
+def examine_spikes(asked, design, seeds, seed, report=None):
+    """Changes of accuracy of one circuit whose cells spike; arguments as for `examine`, and a row as there (dict)."""
+    point = {name: np.array([each]) for name, each in asked.point.items()}
+    given = circuits(asked.mechanism, point)._asdict()
+    parameters = Parameters(**{name: float(np.ravel(each)[0]) for name, each in given.items()})
+    found, early = [], []
+    for k in range(seeds):
+        shown = trials(design.spikes, child(seed, SPIKES, k))
+        phases = child(seed, SPIKES, k, 0)
+        right = accuracy_in_spikes(parameters, shown, N_CELL, phases, report=part_of(report, k, seeds))[0]
+        found.append(right.mean(axis=-1))
+        early.append(early_over_late(shown.pulses[1], right[0, 1]))
+    return row_of(asked.label, np.array(found), np.array(early), parameters._asdict())
 
 
 def row_of(label, means, early, parameters):
