@@ -6,8 +6,9 @@ With a gain G the difference is a leaky sum of the pulses while G w + m < 1, and
 grows by itself: early pulses count most and the choice locks in.
 """
 
+from math import erf, sqrt
+
 import numpy as np
-from scipy.special import ndtr
 
 
 def growth(gain, w, m, tau):
@@ -69,4 +70,5 @@ def linear_accuracy(pulses, weights, sd):
         mean of Phi(sum_k weight_k pulse_k / sd). Where all weights grow by a common factor, which is what a gain does
         without recurrence, it can only grow as long as every sum is as likely as its negative, or more so.
     """
-    return float(ndtr(np.asarray(pulses) @ np.asarray(weights) / sd).mean())
+    sums = np.asarray(pulses) @ np.asarray(weights) / sd
+    return float(np.mean([(1 + erf(each / sqrt(2))) / 2 for each in sums]))
