@@ -55,6 +55,7 @@ EXPERIMENTS = (
     "recurrent_attention",
     "context_inference",
     "relays",
+    "amplify_suppress",
     "robustness",
     "barrel_cortex",
     "physiology",
