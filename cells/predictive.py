@@ -4,8 +4,9 @@ Representation    T dmu/dt = soma + pi_0 (prior - mu)
                   soma: the summed errors pi_j (v_j - mu); pi_0: precision of the prior, a leak towards it
 
 Without a prior it integrates without a leak, by rule. Bastos et al. (2012) put expectations into deep pyramidal cells and
-errors into superficial ones; of their paper the abstract was read. Here cells of layer 6, which reach thalamus, represent, and
-intratelencephalic cells of layer 5 carry the errors (`circuits.precision`), since matrix thalamus brings values there.
+errors into superficial ones (abstract read; this as others report it). Here cells of layer 6, which reach thalamus,
+represent, and intratelencephalic cells of layer 5 carry the errors (`circuits.precision`), since matrix thalamus brings
+values there.
 
 Interneuron       value basal^2: one component of a squared error, for inhibition that divides
 """
@@ -25,7 +26,7 @@ REPRESENTATION = CellType(
     recorded="whole",
     sites={"soma": "L6", "prior": "L6"},
     sources={
-        "tau_state": "chosen: divided by a total precision of 30 it is still longer than the lags of the loop, 30 ms in rates",
+        "tau_state": "chosen: over a total precision of 30 it still exceeds the lags of the loop (30 ms in rates)",
         "prior_precision": "chosen: no prior, unless a wiring sets one",
     },
 )

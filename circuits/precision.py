@@ -1,4 +1,4 @@
-"""Predictive coding that weighs errors by precision: attention whose weights sum to one because a prediction is taken away.
+"""Predictive coding that weighs errors by precision: its weights sum to one because a prediction is taken away.
 
     higher-order nucleus      x~_i = sum_h W_O mu_i
             ^ W_O
@@ -11,15 +11,16 @@
     ------------------------------------------------------------------
     core (queries), matrix (context)
 
-This is descent on F_i = 1/2 sum_j pi_ij |v_j - mu_i|^2 + 1/2 pi_0 |mu_i - m_0|^2, and settles on
-mu_i = (sum_j pi_ij v_j + pi_0 m_0) / (sum_j pi_ij + pi_0): no interneuron divides. Its time constant is T / (sum_j pi_ij + pi_0),
-so that T has to be longer than the lags of the loop times the largest total precision. The precision is one of
+This is descent on F_i = 1/2 sum_j pi_ij |v_j - mu_i|^2 + 1/2 pi_0 |mu_i - m_0|^2, and settles on mu_i = (sum_j pi_ij v_j
++ pi_0 m_0) / (sum_j pi_ij + pi_0): no interneuron divides. Its time constant is T / (sum_j pi_ij + pi_0), so that T has
+to be longer than the lags of the loop times the largest total precision. The precision is one of
 
 product     log pi_ij = q_i.k_j / sqrt(d_key) + c        L2/3 multiplies query and key, as in `circuits.softmax`
 distance    log pi_ij = -|q_i - k_j|^2 / (2 sqrt(d_key)) + c        L2/3 squares what is between them
 error       pi_ij = 1 / (|v_j - mu_i|^2 + s^2)           interneurons square the errors and divide: no query, no key
 
-The dossier names precision weighting as attention (Friston 2015; Bastos et al. 2012); the formulas and the circuit are ours.
+The dossier calls precision weighting attention, after Kanai, Komura, Shipp & Friston (2015) and Bastos et al. (2012), of
+which abstracts were read; the formulas and the circuit are ours.
 """
 
 import numpy as np
@@ -82,7 +83,9 @@ def precision_wiring(
             inputs=given(prior=np.full((1, 1, 1, 1), float(prior)) if prior else None), parameters=own,
         )
     )  # fmt: skip
-    cells, source = _of_error(sizes, spread, W_V) if precision == "error" else _of_score(sizes, precision, constant, W_Q, W_K)
+    cells, source = (
+        _of_error(sizes, spread, W_V) if precision == "error" else _of_score(sizes, precision, constant, W_Q, W_K)
+    )
     populations |= cells
     projections = [
         *source,
@@ -104,14 +107,14 @@ def _errors(population, W_V):
 
 
 def _of_score(sizes, precision, constant, W_Q, W_K):
-    """Error cells (dict) with a tuft that hears a score, and projections of the score: of the product or of the distance."""
-    scale, grid = 1 / np.sqrt(W_Q.shape[1]), axes_of(sizes, "head", "token", "context", "key")
+    """Error cells (dict) with a tuft that hears a score, of a product or of a distance, and projections of the score."""
+    scale, grid = 1 / np.sqrt(W_Q.shape[1]), ("head", "token", "context")
+    signed = "basal" if precision == "product" else None
     tonic = given(apical=np.full((1,) * 5, float(constant)) if constant else None)
+    tuft = {"kernels": {"apical": "exp"}, "signed": "basal", "inputs": tonic}
     populations = named(
-        Population("superficial", SUPERFICIAL, grid, signed="basal" if precision == "product" else None),
-        Population(
-            "error", INTRATELENCEPHALIC, axes_of(sizes, "head", "token", "context", "value"), {"apical": "exp"}, "basal", tonic
-        ),
+        Population("superficial", SUPERFICIAL, axes_of(sizes, *grid, "key"), signed=signed),
+        Population("error", INTRATELENCEPHALIC, axes_of(sizes, *grid, "value"), **tuft),
     )
     weight = scale if precision == "product" else -scale / 2
     score = Projection("superficial", "error.apical", "hijk -> hijv", weight)

@@ -52,6 +52,7 @@ EXPERIMENTS = (
     "block",
     "waves",
     "memory_rules",
+    "precision",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -4,15 +4,16 @@ F_i = 1/2 sum_j pi_ij |v_j - mu_i|^2 + 1/2 pi_0 |mu_i - m_0|^2 is least at
 
     mu_i = (sum_j pi_ij v_j + pi_0 m_0) / (sum_j pi_ij + pi_0)
 
-Its weights are those of softmax attention exactly where log pi_ij = q_i.k_j / sqrt(d_key) + c_i, with a constant that does not
-depend on j; a prior is a sink, a further token of the value m_0 and the score log pi_0. Precision that comes from the distance
-of query and key has the further term -|k_j|^2 / (2 sqrt(d_key)), which is such a constant only where all keys have one norm.
-Precision that is estimated from the error itself, pi_ij = 1 / (|v_j - mu_i|^2 + s^2), makes F_i the sum over j of
-1/2 log(1 + |v_j - mu_i|^2 / s^2), which has neither query nor key: its minimum is a robust mean of the values, the location of
-multivariate Cauchy noise of scale s.
+Its weights are those of softmax attention exactly where log pi_ij = q_i.k_j / sqrt(d_key) + c_i, with a constant that
+does not depend on j; a prior is a sink, a further token of the value m_0 and the score log pi_0. Precision that comes
+from the distance of query and key has the further term -|k_j|^2 / (2 sqrt(d_key)), which is such a constant only where
+all keys have one norm. Precision that is estimated from the error itself, pi_ij = 1 / (|v_j - mu_i|^2 + s^2), makes F_i
+the sum over j of 1/2 log(1 + |v_j - mu_i|^2 / s^2), which has neither query nor key: its minimum is a robust mean of the
+values, the location of multivariate Cauchy noise of scale s.
 
-The dossier's sentence that precision weighting is attention follows Friston (2015) and Bastos et al. (2012), of which
-abstracts were read; that softmax needs a log precision which is bilinear is ours.
+The dossier's sentence that precision weighting is attention follows Kanai, Komura, Shipp & Friston (2015), whom it cites
+as Friston, and Bastos et al. (2012); abstracts were read, as of Feldman & Friston (2010), to whom attention is the
+inference of precision. That softmax needs a log precision which is bilinear is ours.
 """
 
 from typing import NamedTuple
