@@ -53,6 +53,7 @@ EXPERIMENTS = (
     "waves",
     "memory_rules",
     "precision",
+    "match_and_control",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -18,6 +18,7 @@ CONSTANT = np.sqrt(
 )  # chosen: precisions by distance are then those by product where keys have the norm of queries
 # chosen: 80 ms at the largest total precision, 31 in other draws, where the lags of the loop are 30 ms in rates
 T = {"product": 2.5 * second, "prior": 2.5 * second, "distance": 2.5 * second, "error": 0.3 * second}
+IN_SPIKES = {"error": 1 * second}  # chosen: with 0.3 s the noise of spikes moves the representation too much to settle
 MEDIAN_TOTAL = (
     12.5  # of the total precision of 1,600 queries in other draws, so that the loop has a time constant of 0.2 s
 )
@@ -82,7 +83,12 @@ def asked(precision, form, inputs, report=None, *, spread=0.0, cut=False, settle
     """
     tokens, context, weights = _tokens(inputs)
     kind = {"prior": "product"}.get(precision, precision)
-    block = {"precision": kind, "T": WITHOUT if cut else T[precision], "spread": SPREAD_OF_ERRORS, **weights}
+    block = {
+        "precision": kind,
+        "T": WITHOUT if cut else time_constant(precision, form),
+        "spread": SPREAD_OF_ERRORS,
+        **weights,
+    }
     block |= {"constant": CONSTANT} if kind == "distance" else {}
     block |= PRIOR if precision == "prior" else {}
     spikes = {"window": 2 * second, "cells": CELLS[precision]} if form == "spiking" else {"window": 0.5 * second}
@@ -93,6 +99,11 @@ def asked(precision, form, inputs, report=None, *, spread=0.0, cut=False, settle
         tokens_of_others, context_of_others, _ = _tokens(others)
         calibration = calibrate(wiring, tokens_of_others, settings, context=context_of_others, **block)
     return attend(wiring, tokens, settings, report, calibration, context=context, **block)
+
+
+def time_constant(precision, form):
+    """T of the representation (Quantity, s)."""
+    return IN_SPIKES.get(precision, T[precision]) if form == "spiking" else T[precision]
 
 
 def _outlier(precision):
@@ -174,7 +185,7 @@ def rows_of(precision, form, labels, inputs, answer, settle=SETTLE):
             "over_queries": float(np.linalg.norm(output - output.mean(axis=0)) / np.linalg.norm(output)),
             "cosine": float(((output * softmax).sum(axis=-1) / lengths).mean()),
             "plain_mean": relative_l2(np.broadcast_to(one[2].mean(axis=0), right.shape), right),
-            "time_constants": float(settle / T[precision] * total(precision, one).min()), "settled": bool(done),
+            "time_constants": float(settle / time_constant(precision, form) * total(precision, one).min()), "settled": bool(done),
         })  # fmt: skip
     return found
 
