@@ -41,8 +41,8 @@ class PointNeuron(NamedTuple):
 
     sources = {
         "tau_m": "1 uF over 0.2 mS (Ellwood 2024, code: capacitance and leak of the tuft)",
-        "w": "chosen: half way between 0.10, where one of nine spikes of a potentiated axon fails, and 0.11, where one spike "
-        "of the cell in seven is spurious",
+        "w": "chosen: half way between 0.10, where one of nine spikes of a potentiated axon fails, and 0.11, where one "
+        "spike of the cell in seven is spurious",
         "refractory": "chosen: order of an action potential",
         "driven": "chosen: for the current of 4 nA for 1 ms (Ellwood 2024, code), which makes one spike",
         "dt": "chosen: short against the lead of 7 ms",

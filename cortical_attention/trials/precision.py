@@ -173,7 +173,7 @@ def rows_of(precision, form, labels, inputs, answer, settle=SETTLE):
         `plain_mean`, relative L2 of the mean of the values from the algebra; `time_constants` of the slowest query in the
         settling time.
     """
-    found = []
+    found, tau = [], time_constant(precision, form)
     for label, one, output, done in zip(
         labels, inputs, answer.output[..., D_KEY:], answer.settled.settled, strict=True
     ):
@@ -185,7 +185,7 @@ def rows_of(precision, form, labels, inputs, answer, settle=SETTLE):
             "over_queries": float(np.linalg.norm(output - output.mean(axis=0)) / np.linalg.norm(output)),
             "cosine": float(((output * softmax).sum(axis=-1) / lengths).mean()),
             "plain_mean": relative_l2(np.broadcast_to(one[2].mean(axis=0), right.shape), right),
-            "time_constants": float(settle / time_constant(precision, form) * total(precision, one).min()), "settled": bool(done),
+            "time_constants": float(settle / tau * total(precision, one).min()), "settled": bool(done),
         })  # fmt: skip
     return found
 
