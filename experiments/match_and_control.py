@@ -16,8 +16,8 @@ axon that does not match passes it, as Ellwood does; in other trials the rate of
 tenth. Where the axon does not send the train of the query, or synapses are not potentiated, the cell follows fewer than a
 tenth of its spikes.
 
-Found (commit cd85796): as predicted, but for the success after 1 s, .729, whose interval reaches beyond .73. A kernel of 9 ms
-was chosen. Of the spikes in the control phase more are spurious than in Ellwood's cell, .38, .24 and .16.
+Found (commit cd85796): as predicted, but for the success after 1 s, .729, whose interval reaches beyond .73. A kernel of
+9 ms was chosen. Of the spikes in the control phase more are spurious than in Ellwood's cell, .38, .24 and .16.
 
 Reference: `reference.match_and_control`, an ideal counter with the same kernel; success of .336, .683 and .913 and
 spurious spikes of .145, .115 and .110 are means over the 1,000 trials for each window in the data of Ellwood's repository

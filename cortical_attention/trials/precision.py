@@ -18,7 +18,7 @@ CONSTANT = np.sqrt(
 )  # chosen: precisions by distance are then those by product where keys have the norm of queries
 # chosen: 80 ms at the largest total precision, 31 in other draws, where the lags of the loop are 30 ms in rates
 T = {"product": 2.5 * second, "prior": 2.5 * second, "distance": 2.5 * second, "error": 0.3 * second}
-IN_SPIKES = {"error": 1 * second}  # chosen: with 0.3 s the noise of spikes moves the representation too much to settle
+IN_SPIKES = {"error": 2 * second}  # chosen: with less, the noise of spikes moves the representation too much to settle
 MEDIAN_TOTAL = (
     12.5  # of the total precision of 1,600 queries in other draws, so that the loop has a time constant of 0.2 s
 )
