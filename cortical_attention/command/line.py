@@ -56,6 +56,8 @@ EXPERIMENTS = (
     "context_inference",
     "relays",
     "amplify_suppress",
+    "precision",
+    "match_and_control",
     "robustness",
     "barrel_cortex",
     "physiology",
