@@ -156,11 +156,11 @@ def figures_of(rows):
         "leak_during_write": (DURING, "at most", ASKED["during"]),
         "late_state": (LATE, "at least", ASKED["late"]),
     }
-    found = {name: judged([*errors[arm].values()], *how) for name, (arm, *how) in asked.items() if arm in errors}
+    found = {name: judged_mean([*errors[arm].values()], *how) for name, (arm, *how) in asked.items() if arm in errors}
     for name, arm in (("over_rates", RATES), ("over_spikes", SPIKING)):
         if arm in errors:
             ratios = [errors[RETENTION][k] / each for k, each in errors[arm].items()]
-            found[name] = judged(ratios, "at least", ASKED["retention"])
+            found[name] = judged_mean(ratios, "at least", ASKED["retention"])
     return found
 
 

@@ -30,6 +30,7 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
+from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.batch import Prediction, Swept
@@ -97,17 +98,7 @@ def figures_of(rows):
 
 def _figure(values, rule, threshold):
     interval = cluster_interval(values, range(len(values)), **PROTOCOL["intervals"])
-    low, high = interval or (values.mean(), values.mean())
-    least, most = {"at most": (-np.inf, threshold), "at least": (threshold, np.inf)}.get(rule, threshold)
-    inside, apart = least <= low and high <= most, high < least or low > most
-    outcome = "held" if inside else "missed" if apart else "undecided"
-    return {
-        "value": float(values.mean()),
-        "interval": interval,
-        "threshold": threshold,
-        "rule": rule,
-        "outcome": outcome,
-    }
+    return judged(values.mean(), threshold, rule, interval)
 
 
 def judge(figures):

@@ -157,12 +157,12 @@ def test_what_the_wiring_refuses(more, said):
 
 # Experiment
 def test_predictions_can_be_missed():
-    assert judged([0.001, 0.002], "at most", 0.01)["outcome"] == "undecided"  # two seeds: a wide interval
-    assert judged([0.001, 0.0011], "at most", 0.01)["outcome"] == "held"
-    assert judged([0.02, 0.021], "at most", 0.01)["outcome"] == "missed"
-    assert judged([20.0, 21.0], "at least", 5)["outcome"] == "held"
-    assert judged([2.0, 2.1], "at least", 5)["outcome"] == "missed"
-    assert judged([2.0], "at least", 5)["interval"] is None
+    assert judged_mean([0.001, 0.002], "at most", 0.01)["outcome"] == "undecided"  # two seeds: a wide interval
+    assert judged_mean([0.001, 0.0011], "at most", 0.01)["outcome"] == "held"
+    assert judged_mean([0.02, 0.021], "at most", 0.01)["outcome"] == "missed"
+    assert judged_mean([20.0, 21.0], "at least", 5)["outcome"] == "held"
+    assert judged_mean([2.0, 2.1], "at least", 5)["outcome"] == "missed"
+    assert judged_mean([2.0], "at least", 5)["interval"] is None
     rows = [
         {"arm": "rates", "seed": 0, "step_ms": step, "relative_l2": 0.01, "settled": True} for step in experiment.STEPS
     ]

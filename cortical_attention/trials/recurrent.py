@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from cortical_attention.circuits.leaky import in_turn
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.gated import gated_linear_attention, gates_of, memories
@@ -111,8 +112,8 @@ def geometric(values):
     return float(np.exp(np.mean(np.log(values)))), None if ends is None else np.exp(ends).tolist()
 
 
-def judged(values, rule, threshold):
-    """A figure: a geometric mean over seeds, and the outcome of a rule about an end of its interval.
+def judged_mean(values, rule, threshold):
+    """A figure: a geometric mean over seeds, and the outcome of a rule about its interval.
 
     Parameters
     ----------
@@ -124,16 +125,10 @@ def judged(values, rule, threshold):
     Returns
     -------
     dict
-        value, interval (None for one seed), threshold, rule, and outcome: held, missed, or undecided where the interval
-        contains the threshold.
+        As `readout.judged.judged`.
     """
     value, ends = geometric(values)
-    low, high = (value, value) if ends is None else ends
-    inside, outside = (
-        (high <= threshold, low > threshold) if rule == "at most" else (low >= threshold, high < threshold)
-    )
-    outcome = "held" if inside else "missed" if outside else "undecided"
-    return {"value": value, "interval": ends, "threshold": threshold, "rule": rule, "outcome": outcome}
+    return judged(value, threshold, rule, ends)
 
 
 def best_retention(tokens, block, right):
