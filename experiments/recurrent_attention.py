@@ -44,7 +44,7 @@ from cortical_attention.simulation.attend import Settings, attend, calibrate
 from cortical_attention.trials.batch import Prediction, ask_in_turn
 from cortical_attention.trials.examples.leaky import BRIEF, SPIKES
 from cortical_attention.trials.protocol import PROTOCOL
-from cortical_attention.trials.recurrent import best_retention, course_of, drawn, geometric, judged, scaled
+from cortical_attention.trials.recurrent import best_retention, course_of, drawn, geometric, judged_mean, scaled
 
 # Parameters
 N_TOKEN, N_INPUT = 8, 4

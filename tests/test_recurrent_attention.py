@@ -17,7 +17,7 @@ from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.gated import gated_linear_attention, gates_of, held_shares, memories
 from cortical_attention.reference.kernels import kernel_named
 from cortical_attention.simulation.attend import Settings, attend, calibrate
-from cortical_attention.trials.recurrent import best_retention, judged
+from cortical_attention.trials.recurrent import best_retention, judged_mean
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import check_refused, run
 
