@@ -5,7 +5,7 @@ Two replicas o_1 and o_2 of the answer have equal inputs and independent noise. 
     U_F = sign(r) sqrt(|r|),   r = sum (o_1 - F_1).(o_2 - F_2) / sum o_1.o_2
 
 is the share that the family leaves of the mean answer, since products of independent noises average to zero; where nothing
-is left it is as often negative as positive. Token families (`reference.token_families`) are fitted to relays, on inputs other
+is left it is as often negative as positive. Token families (`reference.token_families`) are fitted to relays, on other inputs
 than those they are tested on; F_1 = F_2. Free families (`trials.families`) are fitted to each answer by itself, with any
 weights on the values of the original tokens.
 """
@@ -17,10 +17,12 @@ from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.block import to_heads
 from cortical_attention.reference.token_families import TOKEN_FAMILIES, fit_relays, relays
 from cortical_attention.trials.families import FREE
+from cortical_attention.trials.relay_bank import slope
 
 INSIDE, UNDECIDED, OUTSIDE = "inside", "undecided", "outside"
 HEAVY = 1e3  # chosen: weight of the sums of attention, which are held at one to about a part in a million
 EVERY = (*TOKEN_FAMILIES, *FREE)
+N_FOLD = 4  # chosen: three quarters of the inputs are fitted, and the last is tested
 
 
 def predicted(core, matrix, shown, train, test):
@@ -137,7 +139,41 @@ def products(answers, tokens, block, numbers, free=FREE):
     return found
 
 
+def cross_fitted(rates, steady, shown, window, blocks, free=FREE):
+    """Terms of U of every family where cortex is the algebra, each input tested with what was fitted to others.
+
+    Parameters
+    ----------
+    rates, steady : tuple of ndarray, shape (2, n_input, n_token, d_model)
+        Of core and matrix in two replicas (Hz): in the window, and before the change, where they give the unit rate.
+    shown : trials.relay_bank.Shown
+    window : str
+        Of `trials.relay_bank.WINDOWS`.
+    blocks : sequence of Block
+    free : sequence of str
+        Free families to fit.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_block, n_input)
+        As `products`.
+    """
+    n_input, seen, found = rates[0].shape[1], shown.at(window), {}
+    for fold in np.array_split(np.arange(n_input), min(N_FOLD, n_input)):
+        train = np.setdiff1d(np.arange(n_input), fold)
+        core, matrix = (
+            each / slope(before[:, train], shown.before[train]) for each, before in zip(rates, steady, strict=True)
+        )
+        numbers = predicted(core, matrix, seen, train, fold)
+        for k, block in enumerate(blocks):
+            answers = linear_attention(core[:, fold], block, context=matrix[:, fold]).output
+            for name, each in products(answers, seen.tokens[fold], block, numbers, free).items():
+                found.setdefault(name, np.zeros((len(blocks), n_input)))[k, fold] = each
+    return found
+
+
 def _products(one, other):
+
     return np.einsum("nim, nim -> n", one, other)
 
 
