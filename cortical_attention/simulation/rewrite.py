@@ -132,7 +132,9 @@ def fused(update, check, group):
         return update, check
     notes = f"_fires_{group}"
     update = f"{update[: stored.end()]}\n        {{{found[1]}{found[2]}}}{update[stored.end() :]}"
-    pointer = f"\n    char* __restrict _fires = {notes};\n    const int _N = N;"  # an array would keep it from vectors
+    constants = _constants(check, found[1], update)
+    # a pointer, since an array would keep it from vectors
+    pointer = f"\n{constants}    char* __restrict _fires = {notes};\n    const int _N = N;"
     update = f"extern char {notes}[];\n{update.replace(START, pointer)}"
     check = check.replace(found[0], "").replace(FIRES, "long _count = 0;").replace("_fires", notes)
     return update, f"char {notes}[{size[1]} + 8];\n{check}"
