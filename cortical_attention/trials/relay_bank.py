@@ -1,8 +1,8 @@
 """Relay nuclei that are shown tokens, of which some are replaced: their values before and after the change.
 
 Each component of each token has on cells and off cells, in two replicas. Driver axons fire Poisson trains at a rate in
-proportion to the component, on cells where it is positive and off cells where it is negative; the mode of the nucleus is the
-potential at which a current holds it. The numbers of a nucleus are rates of on cells less those of off cells.
+proportion to the component, on cells where it is positive and off cells where it is negative; the mode of a nucleus is set by
+the potential at which a current holds it. The numbers of a nucleus are rates of on cells less those of off cells.
 """
 
 from typing import NamedTuple
@@ -22,33 +22,41 @@ N_BEFORE, N_AFTER = 6, 2  # slots: with the tokens before, of which the last two
 BEFORE, EARLY, LATE = WINDOWS = "before", "0 to 50 ms", "50 to 100 ms"
 SLOTS = {BEFORE: slice(N_BEFORE - 2, N_BEFORE), EARLY: slice(N_BEFORE, N_BEFORE + 1), LATE: slice(N_BEFORE + 1, None)}
 DRIVEN = 20 * Hz  # chosen: rate of the driver for a component of one
-AT_ONCE = 8  # chosen: inputs in one network, which fit into 2 GB with 200 cells a component and sign
-DT = 0.2 * ms  # chosen: a twelfth of the interval of spikes in a burst
-TONIC, BURST, WITHOUT = MODES = "tonic", "burst", "no T-current"
+N_AT_ONCE = 500_000  # chosen: cells in one network, which fit into 2 GB
+DT = 0.2 * ms  # chosen: a twelfth of the interval of spikes in a burst; 0.1 ms gives the same rates to 1 %
+SILENT = 0.3  # chosen: a component below it leaves a relay all but silent
+
+
+class Point(NamedTuple):
+    """Where a nucleus works: the potential at which it is held (V), and the weight of its driver synapse (S / m**2)."""
+
+    held: Quantity
+    weight: Quantity
 
 
 class Relay(NamedTuple):
-    """A relay cell with its driver synapse, and the potentials at which it is held.
+    """A relay cell and where it works.
 
     Attributes
     ----------
     membrane : Membrane
-    weight : Quantity (S / m**2)
-        Of the driver synapse.
     sigma : Quantity (V)
         Standard deviation that noise gives to the passive membrane.
-    tonic, burst : Quantity (V)
-        Holding potentials.
     leak : Quantity (S / m**2)
         Of potassium.
+    tonic, burst : Point
     """
 
     membrane: Membrane
-    weight: Quantity
     sigma: Quantity
-    tonic: Quantity
-    burst: Quantity
-    leak: Quantity = 0 * CONDUCTANCE
+    leak: Quantity
+    tonic: Point
+    burst: Point
+
+    def without_t_current(self):
+        """The same cell with g_T = 0 (Relay)."""
+        sources = {"g_T": "chosen: a control without the T-current"}
+        return self._replace(membrane=self.membrane.changed(g_T=0 * CONDUCTANCE, sources=sources))
 
 
 class Shown(NamedTuple):
@@ -71,14 +79,18 @@ class Shown(NamedTuple):
         return Shown(self.before, self.before, np.zeros_like(self.new)) if window == BEFORE else self
 
 
-# chosen: the weight at which a cell in tonic mode passes on one spike for each spike of its driver (`experiments.relays`
-# measures the first); burst mode where half of the T-current is available at least: all of it in the first cell, which has
-# no intermediate, and 0.56 in the second. Noise, leak and the holding potentials of tonic mode: as in scratch runs, in which
-# both cells are silent without a driver.
+# chosen: the weight at which a cell in tonic mode passes on one spike for each spike of its driver; burst mode where the
+# T-current is available to at least a half: wholly in the first cell, to 0.56 in the second. Noise, leak and the potential of
+# tonic mode are chosen so that both cells are silent without a driver.
+STRENGTH, OTHER = 0.25 * CONDUCTANCE, 0.2 * CONDUCTANCE
 RELAYS = {
-    "fire_or_burst": Relay(FIRE_OR_BURST, 0.25 * CONDUCTANCE, 2 * mV, -45 * mV, -75 * mV),
-    "low_threshold": Relay(LOW_THRESHOLD, 0.2 * CONDUCTANCE, 1 * mV, -55 * mV, -84 * mV, 0.02 * CONDUCTANCE),
-}
+    "fire_or_burst": Relay(
+        FIRE_OR_BURST, 2 * mV, 0 * CONDUCTANCE, Point(-45 * mV, STRENGTH), Point(-75 * mV, STRENGTH)
+    ),
+    "low_threshold": Relay(
+        LOW_THRESHOLD, 1 * mV, 0.02 * CONDUCTANCE, Point(-55 * mV, OTHER), Point(-84 * mV, OTHER)
+    ),
+}  # fmt: skip
 
 
 def draw_tokens(seed, n_input, n_token, d_model):
@@ -89,39 +101,38 @@ def draw_tokens(seed, n_input, n_token, d_model):
     return Shown(np.where(new[..., None], stream.standard_normal(before.shape), before), before, new)
 
 
-def nucleus_of(relay, mode, shown, cells):
-    """Relay cells for some inputs, in C order of input, token, component, cell and sign (Nucleus).
+def nucleus_of(relay, points, shown, cells):
+    """Relay cells for some inputs, in C order of point, input, token, component, cell and sign (Nucleus).
 
     Parameters
     ----------
     relay : Relay
-    mode : {"tonic", "burst", "no T-current"}
-        The last is held as in burst mode.
+    points : sequence of Point
+        A nucleus each, side by side in one group.
     shown : Shown
     cells : int
         For a component and sign.
     """
-    membrane = relay.membrane
-    if mode == WITHOUT:
-        membrane = membrane.changed(g_T=0 * CONDUCTANCE, sources={"g_T": "chosen: a control without the T-current"})
-    held = relay.tonic if mode == TONIC else relay.burst
     tokens = np.stack([shown.before] * N_BEFORE + [shown.tokens] * N_AFTER)
     rates = np.clip(np.stack([tokens, -tokens], axis=-1), 0, None)[..., None, :]  # (slot, input, token, model, cell, sign)
-    rates = np.repeat(rates, cells, axis=-2).reshape(len(tokens), -1) * DRIVEN
-    leak_of_all = 1 + relay.leak / membrane.constants["g_L"]
+    rates = np.repeat(rates, cells, axis=-2).reshape(len(tokens), -1)
+    each = rates.shape[1]
+    held, weight = (Quantity(np.repeat(values, each), dim=values[0].dim) for values in zip(*points, strict=True))
+    leaks = ((relay.leak, POTASSIUM),) if relay.leak > 0 * CONDUCTANCE else ()
+    open_too = np.sqrt(1 + relay.leak / relay.membrane.constants["g_L"])  # noise has less effect beside a leak
     return Nucleus(
-        "relays", membrane, rates.shape[1], holding(membrane, held) + relay.leak * (held - POTASSIUM),
-        sigma=relay.sigma * np.sqrt(leak_of_all), drivers=(Driver(rates, relay.weight),),
-        conductances=(Held(relay.leak, POTASSIUM),) if relay.leak > 0 * CONDUCTANCE else (), start=held,
+        "relays", relay.membrane, each * len(points), holding(relay.membrane, held, leaks), sigma=relay.sigma * open_too,
+        drivers=(Driver(np.tile(rates, len(points)) * DRIVEN, weight),), conductances=tuple(Held(*one) for one in leaks),
+        start=held,
     )  # fmt: skip
 
 
-def measure(relay, mode, shown, cells, seed, report=None, width=SLOT):
-    """Rates of on cells less those of off cells over time, of two replicas.
+def measure(relay, points, shown, cells, seed, report=None, width=SLOT):
+    """Rates of on cells less those of off cells over time, of two replicas of every nucleus.
 
     Parameters
     ----------
-    relay, mode, shown
+    relay, points, shown
         As for `nucleus_of`.
     cells : int
         For a component, sign and replica.
@@ -134,7 +145,7 @@ def measure(relay, mode, shown, cells, seed, report=None, width=SLOT):
 
     Returns
     -------
-    ndarray, shape (n_window, 2, n_input, n_token, d_model)
+    ndarray, shape (n_point, n_window, 2, n_input, n_token, d_model)
         Hz.
 
     Raises
@@ -143,16 +154,17 @@ def measure(relay, mode, shown, cells, seed, report=None, width=SLOT):
         If the simulation failed.
     """
     found, n_input = [], len(shown.tokens)
-    for first in range(0, n_input, AT_ONCE):
-        part = Shown(*(each[first : first + AT_ONCE] for each in shown))
+    at_once = max(1, N_AT_ONCE // (4 * cells * len(points) * shown.tokens[0].size))
+    for first in range(0, n_input, at_once):
+        part = Shown(*(each[first : first + at_once] for each in shown))
         one = int(np.random.SeedSequence([*seed, first]).generate_state(1)[0])
-        nucleus = nucleus_of(relay, mode, part, 2 * cells)
+        nucleus = nucleus_of(relay, points, part, 2 * cells)
         rates = simulate([nucleus], slot=SLOT, n_slot=N_BEFORE + N_AFTER, dt=DT, seed=one)["relays"].rates(width)
-        rates = rates.reshape(len(rates), *part.tokens.shape, 2, cells, 2)
-        found.append(np.moveaxis((rates[..., 0] - rates[..., 1]).mean(axis=-1), -1, 1))
+        rates = rates.reshape(len(rates), len(points), *part.tokens.shape, 2, cells, 2)
+        found.append(np.moveaxis((rates[..., 0] - rates[..., 1]).mean(axis=-1), (0, -1), (1, 2)))
         if report:
-            report(min(1.0, (first + AT_ONCE) / n_input))
-    return np.concatenate(found, axis=2)
+            report(min(1.0, (first + at_once) / n_input))
+    return np.concatenate(found, axis=3)
 
 
 def slope(rates, tokens):
@@ -176,6 +188,6 @@ def novelty(rates, shown):
         and where it was not.
     """
     new = np.broadcast_to(shown.new[..., None], rates.shape)
-    driven = np.sign(shown.tokens) * shown.before >= 0.3
+    driven = np.sign(shown.tokens) * shown.before >= SILENT
     groups = {"persisting": ~new, "same sign": new & driven, "from silence": new & ~driven}
     return {name: slope(rates[each], shown.tokens[each]) for name, each in groups.items()}
