@@ -52,6 +52,7 @@ EXPERIMENTS = (
     "block",
     "waves",
     "memory_rules",
+    "burst_attention",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -19,7 +19,9 @@ a ridge a large family could leave more than a small one that it contains.
 
 import numpy as np
 
-KNOTS = np.array([0.0, 0.3, 0.6, 1.0, 1.5, 2.2])  # chosen: of f, for components ~ N(0, 1)
+KNOTS = np.array(
+    [0.0, 0.3, 0.6, 1.0, 1.5, 2.2]
+)  # chosen: of f, for components ~ N(0, 1); fewer do not hold a burst's f
 SILENT = 0.3  # chosen: a component below this left its relay all but silent
 BINS = np.array([-1.0, -SILENT, SILENT, 1.0])  # chosen: of the past along the sign of the present
 STATELESS = "paper", "one gain", "elementwise"

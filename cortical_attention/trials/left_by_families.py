@@ -5,9 +5,9 @@ Two replicas o_1 and o_2 of the answer have equal inputs and independent noise. 
     U_F = sign(r) sqrt(|r|),   r = sum (o_1 - F_1).(o_2 - F_2) / sum o_1.o_2
 
 is the share that the family leaves of the mean answer, since products of independent noises average to zero; where nothing
-is left it is as often negative as positive. Token families (`reference.token_families`) are fitted to relays, on other inputs
-than those they are tested on; F_1 = F_2. Free families (`trials.families`) are fitted to each answer by itself, with any
-weights on the values of the original tokens.
+is left it is as often negative as positive. Token families (`reference.token_families`) are fitted to relays, on
+other inputs than those they are tested on; F_1 = F_2. Free families (`trials.families`) are fitted to each answer by itself,
+with any weights on the values of the original tokens.
 """
 
 import numpy as np
@@ -173,7 +173,6 @@ def cross_fitted(rates, steady, shown, window, blocks, free=FREE):
 
 
 def _products(one, other):
-
     return np.einsum("nim, nim -> n", one, other)
 
 
@@ -182,40 +181,36 @@ def signed_root(ratio):
     return np.sign(ratio) * np.sqrt(np.abs(ratio))
 
 
-def left(parts, wholes, draws=2000, seed=0, confidence=0.95):
-    """U of a family and its interval, by a bootstrap of inputs and blocks as crossed clusters.
+def left(parts, wholes, draws=2000, seed=0):
+    """U of a family, and the same of bootstrap samples of inputs and blocks as crossed clusters.
 
     Parameters
     ----------
     parts, wholes : array_like, shape (n_block, n_input)
         Products of what the family leaves, and of the answers.
     draws, seed : int
-        Of the bootstrap: every draw takes as many inputs, and as many blocks, with replacement.
-    confidence : float
+        Every draw takes as many inputs, and as many blocks, with replacement; equal seeds take the same.
 
     Returns
     -------
     value : float
-    interval : list of float, or None
-        Percentiles; None with fewer than two inputs.
+    drawn : ndarray, shape (draws,)
     """
     parts, wholes = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
-    value = float(signed_root(parts.sum() / wholes.sum()))
-    n_block, n_input = parts.shape
-    if n_input < 2:
-        return value, None
     stream = np.random.default_rng(seed)
-    blocks, inputs = (stream.multinomial(n, np.full(n, 1 / n), size=draws) for n in (n_block, n_input))
+    blocks, inputs = (stream.multinomial(n, np.full(n, 1 / n), size=draws) for n in parts.shape)
     above, below = (np.einsum("db, bi, di -> d", blocks, each, inputs, optimize=True) for each in (parts, wholes))
-    ends = 50 * (1 - confidence), 50 * (1 + confidence)
-    return value, np.percentile(signed_root(above / below), ends).tolist()
+    return float(signed_root(parts.sum() / wholes.sum())), signed_root(above / below)
+
+
+def ends(drawn, confidence=0.95):
+    """Interval between the percentiles of bootstrap samples (list of float)."""
+    return np.percentile(drawn, [50 * (1 - confidence), 50 * (1 + confidence)]).tolist()
 
 
 def place(interval, inside, outside):
     """Whether an answer is inside a family: the upper end of U at most `inside`; outside: the lower end at least `outside`;
     else undecided."""
-    if interval is None:
-        return UNDECIDED
     if interval[1] <= inside:
         return INSIDE
     return OUTSIDE if interval[0] >= outside else UNDECIDED

@@ -9,7 +9,8 @@ from cortical_attention.circuits.protocol import Times
 from cortical_attention.simulation.calibrate import UNIT_RATE, ideal
 from cortical_attention.simulation.nuclei import played
 from cortical_attention.simulation.run import simulate
-from cortical_attention.trials.relay_bank import SLOT
+from cortical_attention.trials.left_by_families import predicted
+from cortical_attention.trials.relay_bank import BEFORE, EARLY, LATE, SLOT, in_steps, slope
 from cortical_attention.wiring.circuit import Sent
 
 WIDTH = 10 * ms  # chosen: of the rates that are played; half of the lag of a stage of the circuit is 5 ms
@@ -53,3 +54,53 @@ def _sent(numbers, n_settle, dt):
     repeats = np.full(len(numbers), round(float(WIDTH / dt)))
     repeats[0] *= n_settle + 1
     return Sent(None, None, np.repeat(numbers.reshape(len(numbers), -1), repeats, axis=0) * float(UNIT_RATE))
+
+
+def terms(block, core, matrix, shown, train, test, families):
+    """Terms of U where a circuit hears relays, and attention in a family is the same circuit that hears the family's.
+
+    What the lags of the circuit do to its answer they do to both, so that they leave nothing. A family is fitted to relays
+    in each step by itself: its functions may change with time.
+
+    Parameters
+    ----------
+    block : Block
+    core, matrix : ndarray, shape (n_step, 2, n_input, n_token, d_model)
+        Rates of relays (Hz) in steps of `WIDTH`.
+    shown : Shown
+    train, test : ndarray of int
+        Inputs to which families are fitted, and inputs that the circuit hears.
+    families : sequence of str
+        Token families.
+
+    Returns
+    -------
+    dict of str to dict of str to ndarray, shape (n_test,)
+        By window after the change, as `left_by_families.products`.
+    """
+    heard = [_in_steps(each, shown, train) for each in (core, matrix)]
+    members = [
+        predicted(*(each[k] for each in heard), shown.at(BEFORE if k == 0 else EARLY), train, test)
+        for k in range(len(heard[0]))
+    ]
+    batch = []
+    for side, each in enumerate(heard):
+        own = [np.stack([step[family][side] for step in members]) for family in families]
+        batch.append(np.concatenate([*np.moveaxis(each[:, :, test], 1, 0), *own], axis=1))
+    answers = answers_of(block, *batch)
+    answers = answers.reshape(len(answers), 2 + len(families), len(test), *answers.shape[2:])
+    found = {}
+    for n, window in enumerate((EARLY, LATE)):
+        replicas, others = np.split(answers[1 + n * PER_SLOT : 1 + (n + 1) * PER_SLOT].mean(axis=0), [2])
+        found[window] = {"answer": np.einsum("nim, nim -> n", *replicas)} | {
+            family: np.einsum("nim, nim -> n", *(replicas - other))
+            for family, other in zip(families, others, strict=True)
+        }
+    return found
+
+
+def _in_steps(rates, shown, train):
+    """Numbers before the change, as one step, and in each step after it (1 + n_step, 2, n_input, n_token, d_model)."""
+    before = rates[in_steps(BEFORE, WIDTH)].mean(axis=0, keepdims=True)
+    unit = slope(before[:, :, train], shown.before[train])
+    return np.concatenate([before, rates[in_steps(EARLY, WIDTH).start :]]) / unit

@@ -1,8 +1,8 @@
 """Relay nuclei that are shown tokens, of which some are replaced: their values before and after the change.
 
 Each component of each token has on cells and off cells, in two replicas. Driver axons fire Poisson trains at a rate in
-proportion to the component, on cells where it is positive and off cells where it is negative; the mode of a nucleus is set by
-the potential at which a current holds it. The numbers of a nucleus are rates of on cells less those of off cells.
+proportion to the component, on cells where it is positive and off cells where it is negative; the mode of a nucleus is set
+by the potential at which a current holds it. The numbers of a nucleus are rates of on cells less those of off cells.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,11 @@ from cortical_attention.simulation.nuclei import simulate
 SLOT = 50 * ms
 N_BEFORE, N_AFTER = 6, 2  # slots: with the tokens before, of which the last two count, and with the tokens that follow
 BEFORE, EARLY, LATE = WINDOWS = "before", "0 to 50 ms", "50 to 100 ms"
-SLOTS = {BEFORE: slice(N_BEFORE - 2, N_BEFORE), EARLY: slice(N_BEFORE, N_BEFORE + 1), LATE: slice(N_BEFORE + 1, None)}
+SLOTS = {
+    BEFORE: slice(N_BEFORE - 2, N_BEFORE),
+    EARLY: slice(N_BEFORE, N_BEFORE + 1),
+    LATE: slice(N_BEFORE + 1, N_BEFORE + 2),
+}
 DRIVEN = 20 * Hz  # chosen: rate of the driver for a component of one
 N_AT_ONCE = 500_000  # chosen: cells in one network, which fit into 2 GB
 DT = 0.2 * ms  # chosen: a twelfth of the interval of spikes in a burst; 0.1 ms gives the same rates to 1 %
@@ -59,6 +63,21 @@ class Relay(NamedTuple):
         return self._replace(membrane=self.membrane.changed(g_T=0 * CONDUCTANCE, sources=sources))
 
 
+class Measured(NamedTuple):
+    """What nuclei sent.
+
+    Attributes
+    ----------
+    rates : ndarray, shape (n_point, n_window, 2, n_input, n_token, d_model)
+        Of on cells less those of off cells, in two replicas, Hz.
+    quiet : ndarray, shape (n_point,)
+        Rate of cells without a driver, before the change, Hz.
+    """
+
+    rates: np.ndarray
+    quiet: np.ndarray
+
+
 class Shown(NamedTuple):
     """What relays are shown.
 
@@ -80,8 +99,8 @@ class Shown(NamedTuple):
 
 
 # chosen: the weight at which a cell in tonic mode passes on one spike for each spike of its driver; burst mode where the
-# T-current is available to at least a half: wholly in the first cell, to 0.56 in the second. Noise, leak and the potential of
-# tonic mode are chosen so that both cells are silent without a driver.
+# T-current is available to at least a half: wholly in the first cell, to 0.56 in the second. Noise, leak and the potential
+# of tonic mode are chosen so that both cells are all but silent without a driver.
 STRENGTH, OTHER = 0.25 * CONDUCTANCE, 0.2 * CONDUCTANCE
 RELAYS = {
     "fire_or_burst": Relay(
@@ -114,7 +133,9 @@ def nucleus_of(relay, points, shown, cells):
         For a component and sign.
     """
     tokens = np.stack([shown.before] * N_BEFORE + [shown.tokens] * N_AFTER)
-    rates = np.clip(np.stack([tokens, -tokens], axis=-1), 0, None)[..., None, :]  # (slot, input, token, model, cell, sign)
+    rates = np.clip(np.stack([tokens, -tokens], axis=-1), 0, None)[
+        ..., None, :
+    ]  # (slot, input, token, model, cell, sign)
     rates = np.repeat(rates, cells, axis=-2).reshape(len(tokens), -1)
     each = rates.shape[1]
     held, weight = (Quantity(np.repeat(values, each), dim=values[0].dim) for values in zip(*points, strict=True))
@@ -145,26 +166,35 @@ def measure(relay, points, shown, cells, seed, report=None, width=SLOT):
 
     Returns
     -------
-    ndarray, shape (n_point, n_window, 2, n_input, n_token, d_model)
-        Hz.
+    Measured
 
     Raises
     ------
     RunError
         If the simulation failed.
     """
-    found, n_input = [], len(shown.tokens)
+    found, quiet, n_input = [], [], len(shown.tokens)
     at_once = max(1, N_AT_ONCE // (4 * cells * len(points) * shown.tokens[0].size))
     for first in range(0, n_input, at_once):
         part = Shown(*(each[first : first + at_once] for each in shown))
         one = int(np.random.SeedSequence([*seed, first]).generate_state(1)[0])
         nucleus = nucleus_of(relay, points, part, 2 * cells)
-        rates = simulate([nucleus], slot=SLOT, n_slot=N_BEFORE + N_AFTER, dt=DT, seed=one)["relays"].rates(width)
+        spikes = simulate([nucleus], slot=SLOT, n_slot=N_BEFORE + N_AFTER, dt=DT, seed=one)["relays"]
+        rates = spikes.rates(width)
         rates = rates.reshape(len(rates), len(points), *part.tokens.shape, 2, cells, 2)
+        undriven = np.stack([part.before <= 0, part.before >= 0], axis=-1)
+        before = rates[in_steps(BEFORE, width)].mean(axis=(0, 5, 6))
+        quiet.append([each[undriven].mean() for each in before])
         found.append(np.moveaxis((rates[..., 0] - rates[..., 1]).mean(axis=-1), (0, -1), (1, 2)))
         if report:
             report(min(1.0, (first + at_once) / n_input))
-    return np.concatenate(found, axis=3)
+    return Measured(np.concatenate(found, axis=3), np.mean(quiet, axis=0))
+
+
+def in_steps(window, width):
+    """Steps of some width in a window (slice)."""
+    per_slot, slots = round(float(SLOT / width)), SLOTS[window]
+    return slice(slots.start * per_slot, slots.stop * per_slot)
 
 
 def slope(rates, tokens):
@@ -173,21 +203,32 @@ def slope(rates, tokens):
     return float(np.sum(rates * tokens) / np.sum(tokens**2))
 
 
-def novelty(rates, shown):
-    """Gain of relays in a window after the change, by what their component was before (dict of str to float, Hz).
+def novelty(rates, shown, draws=2000, seed=0):
+    """Gains of relays in a window after the change by what their component was before, and that of novelty over persistence.
 
     Parameters
     ----------
     rates : ndarray, shape (n_input, n_token, d_model)
+        Hz.
     shown : Shown
+    draws, seed : int
+        Of a bootstrap over inputs.
 
     Returns
     -------
-    dict
-        "persisting": of tokens that stay; "same sign" and "from silence": of new tokens, where the relay was driven before,
-        and where it was not.
+    gains : dict of str to float
+        Hz for a component of one: "persisting", of tokens that stay; "same sign" and "from silence", of new tokens where the
+        relay was driven before, and where it was not.
+    drawn : ndarray, shape (1 + draws,)
+        Gain from silence over that of persisting tokens, and the same of each bootstrap sample.
     """
     new = np.broadcast_to(shown.new[..., None], rates.shape)
     driven = np.sign(shown.tokens) * shown.before >= SILENT
     groups = {"persisting": ~new, "same sign": new & driven, "from silence": new & ~driven}
-    return {name: slope(rates[each], shown.tokens[each]) for name, each in groups.items()}
+    samples = np.random.default_rng(seed).multinomial(len(rates), np.full(len(rates), 1 / len(rates)), size=draws)
+    counts = np.concatenate([np.ones((1, len(rates))), samples])
+    gains = {}
+    for name, group in groups.items():
+        above, below = ((group * shown.tokens * each).sum(axis=(1, 2)) for each in (rates, shown.tokens))
+        gains[name] = (counts @ above) / (counts @ below)
+    return {name: float(each[0]) for name, each in gains.items()}, gains["from silence"] / gains["persisting"]
