@@ -1,10 +1,13 @@
 """Families of attention on relays: made-up relays of each family, what is left of noise, and the bank of Brian2 relays."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from cortical_attention.command.options import OptionError
+from cortical_attention.experiments import burst_attention as experiment
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.token_families import ORDER, TOKEN_FAMILIES, design, fit_relays, relays
@@ -23,7 +26,13 @@ from cortical_attention.trials.left_by_families import (
     predicted,
     products,
 )
+from cortical_attention.trials.played_relays import answers_of, terms
+from cortical_attention.trials.relay_bank import RELAYS, draw_tokens, measure, novelty, slope
 
+NAMES = (
+    "elementwise", "self_gate", "tonic", "no_t_current", "novelty", "novelty_no_t_current", "circuit_elementwise",
+    "circuit_tonic",
+)  # fmt: skip
 N_INPUT, N_TOKEN, D_MODEL, N_BLOCK = 24, 4, 16, 2
 TRAIN, TEST = np.arange(16), np.arange(16, N_INPUT)
 
@@ -131,3 +140,76 @@ def test_places():
     assert place([0.0, 0.1], 0.1, 0.2) == INSIDE
     assert place([0.2, 0.5], 0.1, 0.2) == OUTSIDE
     assert place([0.05, 0.25], 0.1, 0.2) == UNDECIDED
+
+
+# Relays and circuits
+def test_bursting_relays_gain_from_novelty_and_leaky_ones_lose():
+    few, relay = draw_tokens(5, 2, 2, 16), RELAYS["fire_or_burst"]
+    found = measure(relay, [relay.tonic, relay.burst], few, 3, [1])
+    (leaky,) = measure(relay.without_t_current(), [relay.burst], few, 3, [1]).rates
+    assert found.rates.shape == (2, 8, 2, *few.tokens.shape)
+    tonic, bursting, leaky = (novelty(each[6].mean(axis=0), few)[1][0] for each in (*found.rates, leaky))
+    assert leaky < tonic < 1.2 < 2 < bursting
+    assert slope(found.rates[0, 4:6], few.before) == pytest.approx(20, rel=0.15)  # a spike for each of the driver's
+    assert (found.quiet < 1).all()
+
+
+@pytest.fixture(scope="module")
+def small():
+    return draw_tokens(6, 8, N_TOKEN, D_MODEL)
+
+
+def sent(gain, small):
+    """Rates (Hz) of two equal replicas of relays, whose components that are new have a gain of their own."""
+    after = 20 * np.where(small.new[..., None], gain, 1.0) * small.tokens
+    steps = [20 * small.before] * 30 + [after] * 10
+    return np.stack([np.stack([each] * 2) for each in steps])
+
+
+def test_a_circuit_that_hears_numbers_answers_by_the_algebra(small, blocks):
+    held = np.repeat(small.tokens[None], 2, axis=0)
+    right = linear_attention(small.tokens, blocks[0]).output
+    np.testing.assert_allclose(answers_of(blocks[0], held, held)[-1], right, atol=1e-4 * np.abs(right).max())
+
+
+def test_lags_of_a_circuit_leave_nothing_and_a_given_gain_is_a_mode_bit(small, blocks):
+    core, train, test = sent(1.0, small), np.arange(2, 8), np.arange(2)
+    families = "paper", "elementwise", "mode bit"
+    for gain, leaves in ((1.0, False), (3.0, True)):
+        found = terms(blocks[0], core, sent(gain, small), small, train, test, families)["50 to 100 ms"]
+        values = {each: left([found[each]], [found["answer"]])[0] for each in families}
+        assert abs(values["mode bit"]) < 1e-3
+        assert (values["elementwise"] > 0.2 and values["paper"] > 0.2) == leaves
+        assert leaves or abs(values["elementwise"]) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("interval", "rule", "outcome"),
+    [
+        ([0.21, 0.3], "at least", "held"),
+        ([0.19, 0.3], "at least", "undecided"),
+        ([0.1, 0.19], "at least", "missed"),
+        ([0.1, 0.19], "at most", "held"),
+        ([0.19, 0.3], "at most", "undecided"),
+        ([0.21, 0.3], "at most", "missed"),
+    ],
+)
+def test_outcomes(interval, rule, outcome):
+    row = {"value": 0.2, "interval": interval}
+    assert experiment._figure(row, rule, "elementwise")["outcome"] == outcome  # the threshold is 0.2
+
+
+def test_command(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(experiment, "CELLS", ("low_threshold",))
+    monkeypatch.setattr(
+        experiment, "QUICK", {"inputs": 4, "cells": 2, "circuits": 1, "heard": 2, "deep": 0, "spiking": 0}
+    )
+    assert experiment.main(seeds=2, quick=True, out=tmp_path / "out", quiet=True) == 0
+    found = json.loads((tmp_path / "out" / "burst_attention.json").read_text())
+    names = {f"{name}_{cell}" for cell in experiment.CELLS for name in NAMES}
+    assert set(found["figures"]) == names
+    assert (tmp_path / "out" / "burst_attention.png").exists()
+    assert "predicted elementwise low threshold" in capsys.readouterr().out
+    with pytest.raises(OptionError, match="--inputs"):
+        experiment.main(inputs=3, quick=True, out=tmp_path / "none", quiet=True)

@@ -27,6 +27,7 @@ from cortical_attention.trials.relay_bank import (
     measure,
     novelty,
 )
+from cortical_attention.trials.spiking_relays import relay_trains, spiking_terms
 
 TARGETS = PROTOCOL["burst_attention"]
 CELLS = tuple(TARGETS["cells"])
@@ -34,6 +35,7 @@ N_TOKEN, D_MODEL, SCALE = 4, 16, 2.0  # with two heads: 8 values of which free w
 TONIC, BURST, BOTH, WITHOUT = ARMS = "tonic", "burst", "both in burst", "no T-current"
 LESS = "burst less tonic"
 F_X, BIT, GATE = "elementwise", "mode bit", "self-gate"
+IN_SPIKES = F_X, GATE  # families of the circuit in spikes
 HEARD, HEARD_IN = ("paper", F_X, BIT, GATE), (TONIC, BURST)  # families and arms of the circuit
 OTHER_WEIGHT = 0.12 * CONDUCTANCE  # of the prototypes, in which tonic cells pass on six spikes in ten
 DEPTHS = {  # other points of burst mode
@@ -44,10 +46,9 @@ DEPTHS = {  # other points of burst mode
 DEEP_CELLS = 64  # of a component, sign and replica at those points
 
 
-def blocks_of(seed, n):
-    """Weights of attention (list of Block)."""
-    cases = [random_case(np.random.SeedSequence([seed, 1, k]), N_TOKEN, d_model=D_MODEL, scale=SCALE) for k in range(n)]
-    return [case.block for case in cases]
+def cases_of(seed, n):
+    """Weights of attention, each with sequences to calibrate a circuit on (list of Case)."""
+    return [random_case(np.random.SeedSequence([seed, 1, k]), N_TOKEN, d_model=D_MODEL, scale=SCALE) for k in range(n)]
 
 
 def nuclei(cell, shown, cells, seed, report=None):
@@ -72,7 +73,7 @@ def nuclei(cell, shown, cells, seed, report=None):
 
 def deeper(cell, core, shown, blocks, n_input, seed, report=None):
     """Rows of burst mode at other points, for the first inputs (list of dict)."""
-    few, rows = shown._replace(**{name: each[:n_input] for name, each in shown._asdict().items()}), []
+    few, rows = shown.first(n_input), []
     found = measure(RELAYS[cell], DEPTHS[cell], few, DEEP_CELLS, [seed, 4, CELLS.index(cell)], report, WIDTH)
     for point, matrix, quiet in zip(DEPTHS[cell], *found, strict=True):
         about = {
@@ -102,23 +103,43 @@ def rows_of(cell, arm, both, shown, blocks, windows=WINDOWS):
 def circuit_rows(cell, arms, shown, blocks, n_heard, report=None):
     """The same of a circuit in rates that hears the relays, and of burst less tonic (list of dict)."""
     train, test = np.arange(n_heard, len(shown.tokens)), np.arange(n_heard)
-    found, rows = {}, []
-    for n, arm in enumerate(HEARD_IN):
-        every = []
-        for k, block in enumerate(blocks):
-            every.append(terms(block, *arms[arm], shown, train, test, HEARD))
-            if report:
-                report((n * len(blocks) + k + 1) / (len(HEARD_IN) * len(blocks)))
-        for window in (EARLY, LATE):
-            wholes = [each[window]["answer"] for each in every]
-            for family in HEARD:
-                found[arm, window, family] = left([each[window][family] for each in every], wholes)
-                rows.append(_row("circuit", cell, arm, window, family, *found[arm, window, family]))
+    found, jobs = {}, [(arm, block) for arm in HEARD_IN for block in blocks]
+    for n, (arm, block) in enumerate(jobs):
+        found.setdefault(arm, []).append(terms(block, *arms[arm], shown, train, test, HEARD))
+        if report:
+            report((n + 1) / len(jobs))
+    return _heard_rows("circuit", cell, found, HEARD)
+
+
+def _heard_rows(part, cell, found, families):
+    """Rows from the terms of each arm, a list over blocks."""
+    rows = []
     for window in (EARLY, LATE):
-        for family in HEARD:
-            (more, of_more), (less, of_less) = (found[arm, window, family] for arm in (BURST, TONIC))
-            rows.append(_row("circuit", cell, LESS, window, family, more - less, of_more - of_less))
+        for family in families:
+            both = {
+                arm: left([each[window][family] for each in every], [each[window]["answer"] for each in every])
+                for arm, every in found.items()
+            }
+            (more, of_more), (less, of_less) = both[BURST], both[TONIC]
+            every = {**both, LESS: (more - less, of_more - of_less)}
+            rows += [_row(part, cell, arm, window, family, *each) for arm, each in every.items()]
     return rows
+
+
+def spike_rows(cell, arms, shown, cases, n_heard, cells, seed, report=None):
+    """The same of a circuit in spikes, with so many cells for a value (list of dict)."""
+    relay, found = RELAYS[cell], {}
+    train, test = np.arange(n_heard, len(shown.tokens)), np.arange(n_heard)
+    points = [relay.tonic, relay.tonic, relay.burst]
+    for n, case in enumerate(cases):
+        one = int(np.random.SeedSequence([seed, 5, CELLS.index(cell), n]).generate_state(1)[0])
+        core, *modes = relay_trains(relay, points, shown.first(n_heard), cells, one)
+        for k, (arm, matrix) in enumerate(zip(HEARD_IN, modes, strict=True)):
+            heard = arms[arm], (core, matrix)
+            found.setdefault(arm, []).append(spiking_terms(case, *heard, shown, train, test, IN_SPIKES, cells, one + k))
+            if report:
+                report((n + (k + 1) / len(HEARD_IN)) / len(cases))
+    return _heard_rows("spikes", cell, found, IN_SPIKES)
 
 
 def _row(part, cell, arm, window, family, value, drawn):
@@ -140,10 +161,14 @@ def gains_of(cell, arms, shown):
 
 def run_cell(cell, sizes, seeds, seed, report):
     """Everything about one relay cell: rows, and gains with rates without a driver (two lists of dict)."""
-    shown, blocks = draw_tokens([seed, 0], sizes["inputs"], N_TOKEN, D_MODEL), blocks_of(seed, seeds)
+    shown, cases = draw_tokens([seed, 0], sizes["inputs"], N_TOKEN, D_MODEL), cases_of(seed, seeds)
+    blocks = [case.block for case in cases]
     arms, quiet = nuclei(cell, shown, sizes["cells"], seed, partial(report, 0))
     rows = [row for arm, both in arms.items() for row in rows_of(cell, arm, both, shown, blocks)]
     if sizes["deep"]:
         rows += deeper(cell, arms[TONIC][0], shown, blocks, sizes["deep"], seed, partial(report, 1))
     rows += circuit_rows(cell, arms, shown, blocks[: sizes["circuits"]], sizes["heard"], partial(report, 2))
+    if sizes["spiking"]:
+        given = cases[: sizes["spiking"]], sizes["heard_in_spikes"], sizes["cells_in_spikes"]
+        rows += spike_rows(cell, arms, shown, *given, seed, partial(report, 3))
     return rows, [{**each, "quiet_Hz": quiet[each["arm"]]} for each in gains_of(cell, arms, shown)]

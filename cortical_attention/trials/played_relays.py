@@ -78,7 +78,7 @@ def terms(block, core, matrix, shown, train, test, families):
     dict of str to dict of str to ndarray, shape (n_test,)
         By window after the change, as `left_by_families.products`.
     """
-    heard = [_in_steps(each, shown, train) for each in (core, matrix)]
+    heard = [in_steps_of(each, shown, train) for each in (core, matrix)]
     members = [
         predicted(*(each[k] for each in heard), shown.at(BEFORE if k == 0 else EARLY), train, test)
         for k in range(len(heard[0]))
@@ -99,7 +99,7 @@ def terms(block, core, matrix, shown, train, test, families):
     return found
 
 
-def _in_steps(rates, shown, train):
+def in_steps_of(rates, shown, train):
     """Numbers before the change, as one step, and in each step after it (1 + n_step, 2, n_input, n_token, d_model)."""
     before = rates[in_steps(BEFORE, WIDTH)].mean(axis=0, keepdims=True)
     unit = slope(before[:, :, train], shown.before[train])

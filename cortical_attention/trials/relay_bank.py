@@ -97,6 +97,10 @@ class Shown(NamedTuple):
         """What is shown in a window, and what stood there before (Shown)."""
         return Shown(self.before, self.before, np.zeros_like(self.new)) if window == BEFORE else self
 
+    def first(self, n):
+        """The first n inputs (Shown)."""
+        return Shown(*(each[:n] for each in self))
+
 
 # chosen: the weight at which a cell in tonic mode passes on one spike for each spike of its driver; burst mode where the
 # T-current is available to at least a half: wholly in the first cell, to 0.56 in the second. Noise, leak and the potential
