@@ -28,6 +28,7 @@ from cortical_attention.trials.left_by_families import (
 )
 from cortical_attention.trials.played_relays import answers_of, terms
 from cortical_attention.trials.relay_bank import RELAYS, draw_tokens, measure, novelty, slope
+from cortical_attention.trials.spiking_relays import poisson_trains, relay_trains
 
 NAMES = (
     "elementwise", "self_gate", "tonic", "no_t_current", "novelty", "novelty_no_t_current", "circuit_elementwise",
@@ -181,6 +182,24 @@ def test_lags_of_a_circuit_leave_nothing_and_a_given_gain_is_a_mode_bit(small, b
         assert abs(values["mode bit"]) < 1e-3
         assert (values["elementwise"] > 0.2 and values["paper"] > 0.2) == leaves
         assert leaves or abs(values["elementwise"]) < 1e-3
+
+
+def test_trains_lie_where_their_cells_are():
+    """Relays of two replicas on the batch axis, and Poisson trains: on cells of positive components, off cells of others."""
+    few, relay = draw_tokens(7, 2, 2, 16), RELAYS["fire_or_burst"]
+    tonic, _ = relay_trains(relay, [relay.tonic, relay.burst], few, 2, 4)
+    shape = 4, 2, 16, 2, 2  # batch, token, model, cell, sign
+    counts = np.zeros((800, *shape), dtype=int)
+    np.add.at(counts, (tonic.steps, *tonic.places), 1)
+    rates = counts[400:600].sum(axis=(0, 4)) / 0.1 / 2  # 200 to 300 ms, of two cells
+    assert slope(rates[..., 0] - rates[..., 1], np.tile(few.before, (2, 1, 1))) == pytest.approx(20, rel=0.15)
+    wanted = 40 * np.tile(few.before, (20, 2, 1, 1))
+    drawn = poisson_trains(wanted, 50, np.random.default_rng(0))
+    counts = np.zeros((400, 4, 2, 16, 50, 2), dtype=int)
+    np.add.at(counts, (drawn.steps, *drawn.places), 1)
+    rates = counts.sum(axis=(0, 4)) / 0.2 / 50
+    np.testing.assert_allclose(rates[..., 0] - rates[..., 1], wanted[0], atol=6 * np.sqrt(120 / 0.2 / 50))
+    assert (rates.min(axis=-1) == 0).all()
 
 
 @pytest.mark.parametrize(
