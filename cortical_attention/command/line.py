@@ -58,6 +58,7 @@ EXPERIMENTS = (
     "amplify_suppress",
     "precision",
     "match_and_control",
+    "burst_attention",
     "robustness",
     "barrel_cortex",
     "physiology",
