@@ -15,7 +15,7 @@ are more than three times as far off at scales 2 and 3 (softplus, logistic, and 
 
 Reference: `reference.softmax_attention`, `reference.curves.curve_attention`. Sparsemax: Martins & Astudillo (2016).
 
-Run time: two minutes.
+Run time: three minutes.
 """
 
 from functools import partial
@@ -230,7 +230,7 @@ def judge(summaries, circuit_rows):
             found.append(Prediction("rectifier, scale 1: above 50 %", per_cent(medians[1]), medians[1] > 0.5))
         elif name not in (RECTIFIER, "exponential"):
             found.append(Prediction(f"{name}: at most 20 % at each scale", per_cent(worst), worst <= LARGEST))
-    for name in DIVIDED & by_curve.keys():
+    for name in filter(DIVIDED.__contains__, by_curve):
         found += _worse_divided(name, [each for each in summaries if each["curve"] == name])
     if circuit_rows:
         off = max(row["from_algebra"] for row in circuit_rows)
