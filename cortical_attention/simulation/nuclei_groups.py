@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Hz, NeuronGroup, Quantity, SpikeGeneratorGroup, Synapses, TimedArray, get_unit, mV
+from brian2 import Hz, NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, get_dimensions, mV
 
 from cortical_attention.cells.membranes.thalamic import CONDUCTANCE, DENSITY
 from cortical_attention.cells.noise import noise, stream_of
@@ -11,6 +11,7 @@ from cortical_attention.cells.short_term import AT_SPIKES, at_spike
 from cortical_attention.circuits.nucleus import Source
 from cortical_attention.wiring.expressions import WiringError
 
+WORDS = {DENSITY: "amp/meter**2", CONDUCTANCE: "siemens/meter**2", mV: "volt", Hz: "hertz"}  # dimensions in equations
 STREAM = "stream : integer (constant, shared)"  # a variable, so that another seed needs no other program
 
 
@@ -42,24 +43,23 @@ class _Written(NamedTuple):
 
     def given(self, name, value, unit, slot, shape, of):
         """Let `name` stand for a value that may differ between slots and cells."""
+        if get_dimensions(value) != unit.dim:
+            raise WiringError(f"nucleus '{of}': {name} needs a quantity in {unit}")
         try:
-            values = np.broadcast_to(np.asarray(Quantity(value) / unit, dtype=float), shape)
-        except (ValueError, TypeError) as error:
-            wanted = f"nucleus '{of}': {name} has shape {np.shape(value)} but needs to broadcast to {shape}"
-            raise WiringError(wanted) from error
-        if get_unit(Quantity(value / unit).dim) != 1:
-            raise WiringError(f"nucleus '{of}': {name} is {value} but needs a quantity in {unit}")
+            values = np.broadcast_to(np.asarray(value / unit, dtype=float), shape)
+        except ValueError as error:
+            wrong = f"nucleus '{of}': {name} has shape {np.shape(value)} but needs to broadcast to {shape}"
+            raise WiringError(wrong) from error
         changes, differs = (values != values[:1]).any(), (values != values[:, :1]).any()
-        dimension = repr(get_unit(unit.dim))
         if not changes and not differs:
             self.namespace[name] = values[0, 0] * unit
         elif not changes:
-            self.equations.append(f"{name} : {dimension} (constant)")
+            self.equations.append(f"{name} : {WORDS[unit]} (constant)")
             self.constants[name] = values[0] * unit
         else:
             held = (values if differs else values[:, 0]) * unit
             self.namespace[f"{name}_given"] = TimedArray(held, slot, name=f"{of}_{name}_given")
-            self.equations.append(f"{name} = {name}_given(t{', i' if differs else ''}) : {dimension}")
+            self.equations.append(f"{name} = {name}_given(t{', i' if differs else ''}) : {WORDS[unit]}")
 
 
 def group_of(each, receptors, k, seed, slot, n_slot, clock):
