@@ -14,13 +14,15 @@ Closed and lateral loops are both found in reticular nuclei, and how many cells 
 """
 
 import numpy as np
-from brian2 import Quantity, ms, mV
+from brian2 import Quantity
 
 from cortical_attention.cells.membranes.thalamic import CONDUCTANCE
-from cortical_attention.circuits.nucleus import AMPA, GABA_A, Nucleus, Projection, between
+from cortical_attention.circuits.nucleus import between
 
 N_RELAY, N_RETICULAR = 20, 10  # chosen: cells of a channel
-EXCITATION = 0.4 * CONDUCTANCE  # chosen: a spike of each relay of a channel brings its reticular cells well above threshold
+EXCITATION = (
+    0.4 * CONDUCTANCE
+)  # chosen: a spike of each relay of a channel brings its reticular cells well above threshold
 
 
 def closed(n):

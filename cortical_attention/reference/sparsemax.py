@@ -1,8 +1,8 @@
 """Sparsemax: the Euclidean projection on the simplex, p = argmin |p - z|^2 with p >= 0 and sum p = 1.
 
-p_i = max(z_i - tau, 0), where tau is such that p sums to one (Martins & Astudillo 2016, equations 2 and 3). It is what threshold-linear
-cells settle on that share one pool of inhibition: r_i = G max(s_i - theta, 0) with a common theta gives r / R =
-sparsemax(s / T) with the temperature T = R / G, R being the total rate and G the gain of one cell.
+p_i = max(z_i - tau, 0), where tau is such that p sums to one (Martins & Astudillo 2016; the abstract was read). It is what
+threshold-linear cells settle on that share one pool of inhibition: r_i = G max(s_i - theta, 0) with a common theta gives
+r / R = sparsemax(s / T) with the temperature T = R / G, R being the total rate and G the gain of one cell.
 """
 
 import numpy as np
