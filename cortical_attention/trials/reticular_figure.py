@@ -103,7 +103,8 @@ def _of_selection(rows, name):
         predicted = mean["total"] / mean["gain"]
         table.add_row(
             f"{pattern}{', mean zero' * centred}", f"{strength:g}", f"{mean['relay_rate']:.1f}", f"{predicted:.2f}",
-            f"{predicted / mean['sparsemax, factor']:.2f}", *(f"{np.mean([row[key] for row in own]):.3f}" for key in LEFT.values()),
+            f"{predicted / mean['sparsemax, factor']:.2f}",
+            *(f"{np.mean([row[key] for row in own]):.3f}" for key in LEFT.values()),
             f"{sum(row['drift'] <= DRIFT for row in own)} of {len(own)}",
         )  # fmt: skip
     return table
