@@ -121,10 +121,11 @@ def test_a_gate_by_key_stays_in_the_family_of_gains():
 def invented(off):
     """Rows of every design as an ideal circuit would give them, `off` from them."""
     selection = [
-        {"pattern": "broad", "centred": False, "strength": w, "seed": k, "sparsemax": 0.05 + off, "softmax": 0.2,
-         "softmax, one temperature": 0.2, "sparsemax, one temperature": 0.07 + off, "sparsemax, factor": 1 / (1.1 + 3 * off),
+        {"pattern": "broad", "centred": False, "T_current": T, "strength": w, "seed": k,
+         "sparsemax": 0.05 + off, "softmax": 0.2, "softmax, one temperature": 0.2,
+         "sparsemax, one temperature": 0.07 + off, "sparsemax, factor": 1 / (1.1 + 3 * off),
          "total": 100 / (1 + 20 * w * (1 - 5 * off))}
-        for w in (0.0, 0.1, 1.0) for k in range(3)
+        for w in (0.0, 0.1, 1.0) for T in (True, False) for k in range(3)
     ]  # fmt: skip
     ramps = [
         {"pattern": pattern, "strength": 0.1, "seed": k, "hysteresis": width}
@@ -143,7 +144,7 @@ def invented(off):
 def test_predictions_can_be_missed(off, outcome):
     figures = figures_of({cell: invented(off) for cell in RELAYS})
     assert {name: each["outcome"] for name, each in figures.items()} == dict.fromkeys(figures, outcome)
-    assert len(figures) == 2 * 11 + 2
+    assert len(figures) == 2 * 12 + 2
     assert {each.held for each in experiment.judge(figures)} == {outcome == "held"}
 
 

@@ -54,7 +54,7 @@ def scores_of(seeds):
 
 
 # Selection
-def selection(cell, seeds, noise, conditions, target="auto"):
+def selection(cell, seeds, noise, conditions, target="auto", T_current=True):
     """Rates of relays that are given scores, and what families of normalisation leave of them.
 
     Parameters
@@ -67,6 +67,8 @@ def selection(cell, seeds, noise, conditions, target="auto"):
         Seed of the noise of cells.
     conditions : sequence of Condition
     target : str
+    T_current : bool
+        Whether relays have theirs.
 
     Returns
     -------
@@ -75,6 +77,8 @@ def selection(cell, seeds, noise, conditions, target="auto"):
     shares : dict of Condition to ndarray, shape (n_seed, N_QUERY, N_CHANNEL)
     """
     drawn, relay = scores_of(seeds), RELAYS[cell]
+    if not T_current:
+        relay = relay._replace(membrane=relay.membrane.changed(g_T=0 * CONDUCTANCE))
     given = np.stack([drawn - drawn.mean(axis=-1, keepdims=True) * each.centred for each in conditions])
     per_condition = given[0, ..., 0].size
     loops = Loops(
@@ -95,7 +99,7 @@ def selection(cell, seeds, noise, conditions, target="auto"):
     for k, each in enumerate(conditions):
         found[each] = shares(halves[:, k].mean(axis=0))
         for s, seed in enumerate(seeds):
-            row = {"cell": cell, **each._asdict(), "seed": seed, "gain": gain[k]}
+            row = {"cell": cell, "T_current": T_current, **each._asdict(), "seed": seed, "gain": gain[k]}
             row |= _read(given[k, s], halves[:, k, s], alone[each.centred][s], gain[k])
             rows.append(row | {"reticular_rate": float(inhibiting[k, s].mean())})
     return rows, found

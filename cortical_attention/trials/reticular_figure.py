@@ -13,63 +13,65 @@ DRIFT = (
 )
 
 
+TICKS = 1, 2, 4, 8, 16
+
+
 def draw(results):
     """What families leave, the temperature, hysteresis, and power in the band of spindles, for both cells."""
     with style():
-        figure = new_figure(6.6, width=10.5)
+        figure = new_figure(7.0, width=10.5)
         panels = figure.subplots(2, 2)
         for cell, line in zip(results, ("-", "--"), strict=False):
             _draw_cell(panels.ravel(), results[cell], cell.replace("_", " "), line)
-        panels[0, 0].axhline(ASKED["sparsemax"], color="#777777", linestyle=":")
-        panels[0, 0].set(xscale="log", xlabel="temperature R / G", ylabel="relative L2 of what is left", ylim=(0, None))
-        ends = panels[0, 1].get_xlim()
-        panels[0, 1].plot(ends, ends, color="#777777", linestyle=":", label="equal")
-        panels[0, 1].set(
+        (left, temperature), (width, power) = panels
+        left.set(xscale="log", xlabel="temperature R / G", ylabel="relative L2 of what is left", ylim=(0, 0.42))
+        temperature.axline((1, 1), (16, 16), color="#777777", linestyle=":", label="equal")
+        temperature.set(
             xscale="log", yscale="log", xlabel="temperature R / G, not fitted", ylabel="temperature, fitted"
         )
-        panels[1, 0].axhline(ASKED["hysteresis"], color="#777777", linestyle=":")
-        panels[1, 0].set(xlabel="strength of inhibition (mS/cm2)", ylabel="hysteresis (scores)")
-        panels[1, 1].axhline(ASKED["power"], color="#777777", linestyle=":")
-        panels[1, 1].set(
+        width.set(xlabel="strength of inhibition (mS/cm2)", ylabel="hysteresis (scores)")
+        power.set(
             yscale="log",
             xlabel="reticular cells held at (mV)",
-            ylabel="power at 7 to 16 Hz over median",
-            ylim=(0.5, None),
+            ylabel="power, 7 to 16 Hz, over median",
+            ylim=(0.4, 4e3),
         )
+        for panel, name in ((left, "sparsemax"), (width, "hysteresis"), (power, "power")):
+            panel.axhline(ASKED[name], color="#777777", linestyle=":")
+        for axis in (left.xaxis, temperature.xaxis, temperature.yaxis):
+            axis.set_ticks(TICKS, [f"{tick}" for tick in TICKS])
+            axis.set_ticks([], minor=True)
         for panel in panels.ravel():
-            panel.legend(fontsize=7)
+            panel.legend(fontsize=7, handlelength=3.5, ncols=2 if panel in (left, power) else 1)
     return figure
 
 
 def _draw_cell(panels, each, name, line):
-    own = of(each["selection"], pattern="broad", centred=False)
+    broad = of(each["selection"], pattern="broad", centred=False)
+    own, without = (of(broad, T_current=T) for T in (True, False))
     strengths = sorted({row["strength"] for row in own} - {0.0})
 
-    def over(read):
-        return np.array([values(own, read, strength=strength).mean() for strength in strengths])
+    def over(rows, read):
+        return np.array([values(rows, read, strength=strength).mean() for strength in strengths])
 
-    predicted = over(lambda row: row["total"] / row["gain"])
-    for k, (read, label) in enumerate(
-        (("sparsemax", "sparsemax"), ("softmax", "softmax"), ("power, one temperature", "power"))
-    ):
-        panels[0].plot(
-            predicted, over(read), line, color=CYCLE[k], marker=MARKERS[k], markersize=4, label=f"{label}, {name}"
-        )
-    fitted = over(lambda row: row["total"] / row["gain"] / row["sparsemax, factor"])
-    panels[1].plot(predicted, fitted, line, color=CYCLE[0], marker=MARKERS[0], markersize=4, label=name)
+    def plot(panel, x, y, k, label):
+        panel.plot(x, y, line, color=CYCLE[k], marker=MARKERS[k], markersize=4, label=f"{label}{name}")
+
+    predicted = over(own, lambda row: row["total"] / row["gain"])
+    for k, (read, label) in enumerate((("sparsemax",) * 2, ("softmax",) * 2, ("power, one temperature", "power"))):
+        plot(panels[0], predicted, over(own, read), k, f"{label}, ")
+    if without:
+        x = over(without, lambda row: row["total"] / row["gain"])
+        plot(panels[0], x, over(without, "sparsemax"), 3, "sparsemax, no T-current, ")
+    plot(panels[1], predicted, over(own, lambda row: row["total"] / row["gain"] / row["sparsemax, factor"]), 0, "")
     for k, pattern in enumerate(("lateral", "broad")):
         ramps = of(each["ramps"], pattern=pattern)
         at = sorted({row["strength"] for row in ramps})
-        width = [values(ramps, "hysteresis", strength=strength).mean() for strength in at]
-        panels[2].plot(at, width, line, color=CYCLE[k], marker=MARKERS[k], markersize=4, label=f"{pattern}, {name}")
-    rhythms = of(each["rhythms"], pattern="broad", T_current=True, relays="resting")
-    held = sorted({row["held"] for row in rhythms})
-    most = [worst(rhythms, "power", held=v).mean() for v in held]
-    panels[3].plot(held, most, line, color=CYCLE[0], marker=MARKERS[0], markersize=4, label=f"relays at rest, {name}")
-    awake = of(each["rhythms"], pattern="broad", T_current=True, relays="awake")
-    held = sorted({row["held"] for row in awake})
-    most = [worst(awake, "power", held=v).mean() for v in held]
-    panels[3].plot(held, most, line, color=CYCLE[1], marker=MARKERS[1], markersize=4, label=f"relays awake, {name}")
+        plot(panels[2], at, [values(ramps, "hysteresis", strength=w).mean() for w in at], k, f"{pattern}, ")
+    for k, (relays, label) in enumerate((("resting", "relays at rest, "), ("awake", "relays awake, "))):
+        rhythms = of(each["rhythms"], pattern="broad", T_current=True, relays=relays)
+        held = sorted({row["held"] for row in rhythms})
+        plot(panels[3], held, [worst(rhythms, "power", held=v).mean() for v in held], k, label)
 
 
 def tables(results):
@@ -86,9 +88,9 @@ def tables(results):
 
 
 LEFT = {
-    "sparsemax": "sparsemax", "softmax": "softmax", "power": "power, one temperature", "no fit": "without_fit",
-    "one T, sparsemax": "sparsemax, one temperature", "one T, softmax": "softmax, one temperature",
-    "other input": "other_scores",
+    "sparse-\nmax": "sparsemax", "soft-\nmax": "softmax", "power": "power, one temperature", "no fit": "without_fit",
+    "one T,\nsparse-\nmax": "sparsemax, one temperature", "one T,\nsoft-\nmax": "softmax, one temperature",
+    "other\ninput": "other_scores",
 }  # fmt: skip
 
 
@@ -97,12 +99,14 @@ def _of_selection(rows, name):
     table = Table(
         *(Column(each, no_wrap=each == "inhibition") for each in columns), title=f"{name}: what is left of shares"
     )
-    for pattern, strength, centred in dict.fromkeys((row["pattern"], row["strength"], row["centred"]) for row in rows):
-        own = of(rows, pattern=pattern, strength=strength, centred=centred)
+    keys = "pattern", "strength", "centred", "T_current"
+    for key in dict.fromkeys(tuple(row[each] for each in keys) for row in rows):
+        own = of(rows, **dict(zip(keys, key, strict=True)))
         mean = {key: np.mean([row[key] for row in own]) for key in ("total", "gain", "sparsemax, factor", "relay_rate")}
         predicted = mean["total"] / mean["gain"]
         table.add_row(
-            f"{pattern}{', mean zero' * centred}", f"{strength:g}", f"{mean['relay_rate']:.1f}", f"{predicted:.2f}",
+            f"{key[0]}{', mean 0' * key[2]}{', no T' * (not key[3])}", f"{key[1]:g}",
+            f"{mean['relay_rate']:.1f}", f"{predicted:.2f}",
             f"{predicted / mean['sparsemax, factor']:.2f}",
             *(f"{np.mean([row[key] for row in own]):.3f}" for key in LEFT.values()),
             f"{sum(row['drift'] <= DRIFT for row in own)} of {len(own)}",

@@ -54,11 +54,12 @@ def figures_of(results):
     `sparsemax_CELL`: what sparsemax leaves with T in proportion to R / G, at the strength at which it leaves most.
     `of_softmax_CELL`: that over what softmax leaves, at its worst strength. `temperature_CELL`: relative difference of T
     from R / G, at its worst. `range_CELL`: of T over the strengths. `sparsemax_one_temperature_CELL`: what sparsemax leaves
-    with one temperature for all inputs. `hysteresis_lateral_CELL`, `hysteresis_broad_CELL`: at the strength with most.
-    `spindles_CELL`: frequency of the rhythm of a resting nucleus; held only if those of power hold as well.
-    `spindle_power_resting_CELL`, `spindle_power_awake_CELL`, `spindle_power_without_T_CELL`: in the band, over the median,
-    at the strength with most. `query_dependence`: what the family `gain` leaves. `selection_by_key`: what the best gate by
-    key alone leaves of shares that differ between queries.
+    with one temperature for all inputs. `sparsemax_without_T_CELL`: what it leaves of relays without a T-current.
+    `hysteresis_lateral_CELL`, `hysteresis_broad_CELL`: at the strength with most. `spindles_CELL`: frequency of the rhythm
+    of a resting nucleus; held only if those of power hold as well. `spindle_power_resting_CELL`,
+    `spindle_power_awake_CELL`, `spindle_power_without_T_CELL`: in the band, over the median, at the strength with most.
+    `query_dependence`: what the family `gain` leaves. `selection_by_key`: what the best gate by key alone leaves of shares
+    that differ between queries.
 
     Parameters
     ----------
@@ -72,13 +73,15 @@ def figures_of(results):
     """
     found = {}
     for cell, each in results.items():
-        own = of(each["selection"], pattern="broad", centred=False)
+        own = of(each["selection"], pattern="broad", centred=False, T_current=True)
         found[f"sparsemax_{cell}"] = _figure(worst(own, "sparsemax"), ASKED["sparsemax"], "at most")
         found[f"of_softmax_{cell}"] = _figure(worst(own, of_softmax), ASKED["of_softmax"], "at most")
         found[f"temperature_{cell}"] = _figure(worst(own, off), ASKED["temperature"], "at most")
         found[f"range_{cell}"] = _figure(spread(own), ASKED["range"], "at least")
         one = worst(own, "sparsemax, one temperature")
         found[f"sparsemax_one_temperature_{cell}"] = _figure(one, ASKED["sparsemax"], "at most")
+        if without := of(each["selection"], T_current=False):
+            found[f"sparsemax_without_T_{cell}"] = _figure(worst(without, "sparsemax"), ASKED["sparsemax"], "at most")
         for pattern, rule in (("lateral", "at least"), ("broad", "at most")):
             width = worst(each["ramps"], "hysteresis", pattern=pattern)
             found[f"hysteresis_{pattern}_{cell}"] = _figure(width, ASKED["hysteresis"], rule)
