@@ -62,7 +62,7 @@ def _draw_cell(panels, each, name, line):
         plot(panels[0], predicted, over(own, read), k, f"{label}, ")
     if without:
         x = over(without, lambda row: row["total"] / row["gain"])
-        plot(panels[0], x, over(without, "sparsemax"), 3, "sparsemax, no T-current, ")
+        plot(panels[0], x, over(without, "sparsemax"), 3, "sparsemax, no T, ")
     plot(panels[1], predicted, over(own, lambda row: row["total"] / row["gain"] / row["sparsemax, factor"]), 0, "")
     for k, pattern in enumerate(("lateral", "broad")):
         ramps = of(each["ramps"], pattern=pattern)
@@ -95,7 +95,7 @@ LEFT = {
 
 
 def _of_selection(rows, name):
-    columns = "inhibition", "mS/cm2", "Hz", "R / G", "T", *LEFT, "settled"
+    columns = "inhibition", "mS/cm2", "Hz", "R / G", "T", *LEFT, "set-\ntled"
     table = Table(
         *(Column(each, no_wrap=each == "inhibition") for each in columns), title=f"{name}: what is left of shares"
     )
@@ -109,7 +109,7 @@ def _of_selection(rows, name):
             f"{mean['relay_rate']:.1f}", f"{predicted:.2f}",
             f"{predicted / mean['sparsemax, factor']:.2f}",
             *(f"{np.mean([row[key] for row in own]):.3f}" for key in LEFT.values()),
-            f"{sum(row['drift'] <= DRIFT for row in own)} of {len(own)}",
+            f"{sum(row['drift'] <= DRIFT for row in own)}/{len(own)}",
         )  # fmt: skip
     return table
 
