@@ -115,6 +115,7 @@ def _read(scores, halves, alone, gain):
         "without_fit": relative_l2(sparsemax(own), found), "uniform": relative_l2(np.full_like(found, 1 / N_CHANNEL), found),
         "other_scores": relative_l2(sparsemax(np.roll(own, 1, axis=0)), found),
         "drift": relative_l2(*shares(halves)),
+        "share_of_lowest": float(np.take_along_axis(found, scores.argmin(axis=-1)[:, None], axis=-1).max()),
     }  # fmt: skip
     for name in FAMILIES:
         read[f"{name}, one temperature"], read[f"{name}, one parameter"] = fitted(name, scores, alone, found)
