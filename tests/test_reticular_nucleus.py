@@ -128,8 +128,8 @@ def invented(off):
         for w in (0.0, 0.1, 1.0) for T in (True, False) for k in range(3)
     ]  # fmt: skip
     ramps = [
-        {"pattern": pattern, "strength": 0.1, "seed": k, "hysteresis": width}
-        for pattern, width in (("lateral", 2 - 20 * off), ("broad", 0.2 + 20 * off)) for k in range(3)
+        {"pattern": pattern, "strength": w, "seed": k, "hysteresis": width}
+        for pattern, width in (("lateral", 2 - 20 * off), ("broad", 0.2 + 20 * off)) for w in (0.2, 0.3) for k in range(3)
     ]  # fmt: skip
     rhythms = [
         {"pattern": "broad", "strength": 0.1, "held": held, "relays": relays, "T_current": T, "seed": k,

@@ -36,6 +36,8 @@ class Relay(NamedTuple):
         Potential at which the passive membrane of a relay at rest is held.
     strengths : tuple of float
         Strengths of inhibition of the selection, in mS/cm2.
+    latched : float
+        Strength at which lateral inhibition has a winner that stays, in mS/cm2.
     """
 
     membrane: Membrane
@@ -44,6 +46,7 @@ class Relay(NamedTuple):
     per_score: Quantity
     resting: Quantity
     strengths: tuple
+    latched: float
 
     def current(self, scores):
         """Current density of scores (any shape)."""
@@ -54,10 +57,10 @@ class Relay(NamedTuple):
 # in pilot runs, so that the temperature covers more than a factor of six
 RELAYS = {
     "fire_or_burst": Relay(
-        FIRE_OR_BURST, 2 * mV, 0.6 * DENSITY, 0.45 * DENSITY, -55 * mV, (0.003, 0.01, 0.02, 0.04, 0.07, 0.13)
+        FIRE_OR_BURST, 2 * mV, 0.6 * DENSITY, 0.45 * DENSITY, -55 * mV, (0.003, 0.01, 0.02, 0.04, 0.07, 0.13), 0.2
     ),
     "low_threshold": Relay(
-        LOW_THRESHOLD, 2 * mV, 0.75 * DENSITY, 0.6 * DENSITY, -62 * mV, (0.003, 0.01, 0.02, 0.04, 0.08, 0.17)
+        LOW_THRESHOLD, 2 * mV, 0.75 * DENSITY, 0.6 * DENSITY, -62 * mV, (0.003, 0.01, 0.02, 0.04, 0.08, 0.17), 0.3
     ),
 }
 

@@ -5,7 +5,7 @@ import numpy as np
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.trials.protocol import PROTOCOL
-from cortical_attention.trials.reticular import AWAKE, RESTING
+from cortical_attention.trials.reticular import AWAKE, RELAYS, RESTING
 
 ASKED, INTERVALS = PROTOCOL["reticular"], PROTOCOL["intervals"]
 HELD_AWAKE, HELD_RESTING = (float(each * 1e3) for each in (AWAKE, RESTING))
@@ -55,11 +55,11 @@ def figures_of(results):
     `of_softmax_CELL`: that over what softmax leaves, at its worst strength. `temperature_CELL`: relative difference of T
     from R / G, at its worst. `range_CELL`: of T over the strengths. `sparsemax_one_temperature_CELL`: what sparsemax leaves
     with one temperature for all inputs. `sparsemax_without_T_CELL`: what it leaves of relays without a T-current.
-    `hysteresis_lateral_CELL`, `hysteresis_broad_CELL`: at the strength with most. `spindles_CELL`: frequency of the rhythm
-    of a resting nucleus; held only if those of power hold as well. `spindle_power_resting_CELL`,
-    `spindle_power_awake_CELL`, `spindle_power_without_T_CELL`: in the band, over the median, at the strength with most.
-    `query_dependence`: what the family `gain` leaves. `selection_by_key`: what the best gate by key alone leaves of shares
-    that differ between queries.
+    `hysteresis_lateral_CELL`: at the strength at which pilot runs had most (`Relay.latched`). `hysteresis_broad_CELL`: at
+    the strength with most. `spindles_CELL`: frequency of the rhythm of a resting nucleus; held only if those of power hold
+    as well. `spindle_power_resting_CELL`, `spindle_power_awake_CELL`, `spindle_power_without_T_CELL`: in the band, over the
+    median, at the strength with most. `query_dependence`: what the family `gain` leaves. `selection_by_key`: what the best
+    gate by key alone leaves of shares that differ between queries.
 
     Parameters
     ----------
@@ -82,9 +82,10 @@ def figures_of(results):
         found[f"sparsemax_one_temperature_{cell}"] = _figure(one, ASKED["sparsemax"], "at most")
         if without := of(each["selection"], T_current=False):
             found[f"sparsemax_without_T_{cell}"] = _figure(worst(without, "sparsemax"), ASKED["sparsemax"], "at most")
-        for pattern, rule in (("lateral", "at least"), ("broad", "at most")):
-            width = worst(each["ramps"], "hysteresis", pattern=pattern)
-            found[f"hysteresis_{pattern}_{cell}"] = _figure(width, ASKED["hysteresis"], rule)
+        lateral = values(each["ramps"], "hysteresis", pattern="lateral", strength=RELAYS[cell].latched)
+        found[f"hysteresis_lateral_{cell}"] = _figure(lateral, ASKED["hysteresis"], "at least")
+        broad = worst(each["ramps"], "hysteresis", pattern="broad")
+        found[f"hysteresis_broad_{cell}"] = _figure(broad, ASKED["hysteresis"], "at most")
         found |= _spindles(each["rhythms"], cell)
     gates = [row for each in results.values() for row in each["gates"]]
     found["query_dependence"] = judged(max(row["gain"] for row in gates), ASKED["query_dependence"], "at most")
