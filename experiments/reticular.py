@@ -24,7 +24,7 @@ quarter of the total rate. Without the T-current of these relays sparsemax leave
 Reference: `reference.sparsemax` (Martins & Astudillo 2016). Cells: `cells.membranes.fire_or_burst`, `low_threshold`,
 `reticular`. Circuit: `circuits.reticular`.
 
-Run time: two minutes; with --quick less than one, most of it compiling.
+Run time: a minute and a half; with --quick half of it, most of it compiling.
 """
 
 from typing import Annotated

@@ -162,6 +162,7 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     small = [designs.Condition("broad", strength) for strength in (0.0, designs.GATED)]
     monkeypatch.setattr(designs, "selective", lambda cell: small)
     monkeypatch.setattr(designs, "N_QUERY", 1)
+    monkeypatch.setattr("cortical_attention.trials.reticular.COPIES", 2)
     monkeypatch.setattr(designs, "ramp", lambda *_, **__: invented(0.0)["ramps"])
     monkeypatch.setattr(designs, "rhythm", lambda *_, **__: [row | {"rate": 1.0} for row in invented(0.0)["rhythms"]])
     done = command("reticular", "--quick", "--seeds", 2, "--target", "numpy", "--out", "result")
