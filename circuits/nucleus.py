@@ -86,8 +86,8 @@ class Nucleus(NamedTuple):
     drivers : tuple of Driver
     conductances : tuple of Held
     start : Quantity (V), broadcasts to (n_cell,), or None
-        Potential at the start, with the gates at their steady state; None: where the current of the first slot holds the
-        passive membrane, 1 mV below threshold at most.
+        Potential at the start, with the gates at their steady state; None: where current and conductances of the first slot
+        hold the passive membrane, 1 mV below threshold at most.
     """
 
     name: str

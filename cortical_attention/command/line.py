@@ -52,6 +52,7 @@ EXPERIMENTS = (
     "block",
     "waves",
     "memory_rules",
+    "relays",
     "reticular",
     "robustness",
     "barrel_cortex",

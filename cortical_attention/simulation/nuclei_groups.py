@@ -6,12 +6,16 @@ import numpy as np
 from brian2 import Hz, NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, get_dimensions, mV
 
 from cortical_attention.cells.membranes.thalamic import CONDUCTANCE, DENSITY
-from cortical_attention.cells.noise import noise, stream_of
+from cortical_attention.cells.noise import SCALE, noise, stream_of
 from cortical_attention.cells.short_term import AT_SPIKES, at_spike
 from cortical_attention.circuits.nucleus import Source
 from cortical_attention.wiring.expressions import WiringError
 
 WORDS = {DENSITY: "amp/meter**2", CONDUCTANCE: "siemens/meter**2", mV: "volt", Hz: "hertz"}  # dimensions in equations
+WIDTH = (
+    SCALE * 2**32
+)  # of the range of the noise, whose least value is above -WIDTH / 2: none arrives at a rate of zero
+CHANCE = f"noise(i, t_in_timesteps, stream) < {WIDTH!r} * (rate * dt - 0.5)"  # of probability rate * dt
 STREAM = "stream : integer (constant, shared)"  # a variable, so that another seed needs no other program
 
 
@@ -112,28 +116,36 @@ def _group(each, written, clock):
 
 def _train(n, plasticity, written):
     """Equations of the train of a driver; gives the conductance that it brings in a step."""
-    arrives = f"int(noise(i, t_in_timesteps, stream_{n}) < 3.4641016151377544 * (rate_{n} * dt - 0.5))"  # sqrt(12)
-    written.equations.append(f"arrives_{n} = {arrives} : 1")
+    arrives = CHANCE.replace("stream", f"stream_{n}").replace("rate", f"rate_{n}")
+    written.equations.append(f"arrives_{n} = int({arrives}) : 1")
     if plasticity is None:
         return f"weight_{n} * arrives_{n}"
     constants = {f"{name}_{n}": value for name, value in plasticity._asdict().items()}
     written.namespace.update(constants)
-    written.equations += [
-        f"used_{n} = arrives_{n} * (u_{n} + U_{n} * (1 - u_{n})) * x_{n} : 1",
-        f"du_{n}/dt = -u_{n} / tau_f_{n} + arrives_{n} * U_{n} * (1 - u_{n}) / dt : 1",
-        f"dx_{n}/dt = (1 - x_{n}) / tau_d_{n} - used_{n} / dt : 1",
-    ]
+    written.equations.extend(
+        (
+            f"used_{n} = arrives_{n} * (u_{n} + U_{n} * (1 - u_{n})) * x_{n} : 1",
+            f"du_{n}/dt = -u_{n} / tau_f_{n} + arrives_{n} * U_{n} * (1 - u_{n}) / dt : 1",
+            f"dx_{n}/dt = (1 - x_{n}) / tau_d_{n} - used_{n} / dt : 1",
+        )
+    )
     return f"weight_{n} * used_{n} / U_{n}"
 
 
 def _start(each):
-    """Potential of each cell at the start."""
-    c = each.membrane.constants
+    """Potential of each cell at the start: where currents and conductances of the first slot hold the passive membrane."""
     if each.start is not None:
         return each.start
-    first = np.atleast_2d(np.asarray(each.current / DENSITY))[0] * DENSITY
-    held = c["E_L"] + first / c["g_L"]
-    return np.broadcast_to(np.minimum(np.asarray(held / mV), float(c["V_T"] / mV) - 1), each.n_cell) * mV
+    c = each.membrane.constants
+    pairs = [(c["g_L"], c["E_L"]), *((_first(held.conductance), held.reversal) for held in each.conductances)]
+    current = _first(each.current) + sum(g * reversal for g, reversal in pairs)
+    v = np.asarray(current / sum(g for g, _ in pairs) / mV)
+    return np.broadcast_to(np.minimum(v, float(c["V_T"] / mV) - 1), each.n_cell) * mV
+
+
+def _first(value):
+    """What is given for the first slot: a scalar, or one for each cell."""
+    return value[0] if np.ndim(value) == 2 else value
 
 
 def _source(each, k, seed, slot, n_slot, clock):
@@ -145,7 +157,7 @@ def _source(each, k, seed, slot, n_slot, clock):
     written.given("rate", each.rate, Hz, slot, (n_slot, each.n_cell), each.name)
     group = NeuronGroup(
         each.n_cell, "\n".join(written.equations),
-        threshold="noise(i, t_in_timesteps, stream) < 3.4641016151377544 * (rate * dt - 0.5)",
+        threshold=CHANCE,
         clock=clock, namespace=written.namespace, name=each.name, dtype=written.types,
     )  # fmt: skip
     for name, values in written.constants.items():
