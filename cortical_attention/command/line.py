@@ -59,6 +59,7 @@ EXPERIMENTS = (
     "precision",
     "match_and_control",
     "burst_attention",
+    "reticular",
     "robustness",
     "barrel_cortex",
     "physiology",
