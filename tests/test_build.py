@@ -227,7 +227,9 @@ def test_what_never_changes_is_not_written_at_the_end(tmp_path):
     assert not list(filter(never.search, found))
     assert "outfile__array_superficial_v" in found
     assert "outfile_last_run_info" in found
-    assert all(written.count(f"{name}.open(") == 1 for name in found)  # none is torn; Brian2 2.11 closes not all of them
+    assert all(
+        written.count(f"{name}.open(") == 1 for name in found
+    )  # none is torn; Brian2 2.11 closes not all of them
 
 
 def test_sources_of_two_inputs_of_one_size_are_the_same(tmp_path):

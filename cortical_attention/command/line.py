@@ -53,6 +53,7 @@ EXPERIMENTS = (
     "waves",
     "memory_rules",
     "relays",
+    "modulation",
     "robustness",
     "barrel_cortex",
     "physiology",
