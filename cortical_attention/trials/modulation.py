@@ -45,7 +45,7 @@ MODES = BURST, TONIC
 TONIC_BOTH, IN_QUERIES, IN_BOTH = "no bursts", "bursts in queries", "bursts in keys and values"
 IN_KEYS, IN_VALUES = "bursts in keys alone", "bursts in values alone"
 A_FIFTH, SHARE = "bursts in a fifth of keys and values", 0.2  # of higher-order cells (Varela & Sherman 2007, abstract)
-NO_T = ", no T-current"
+NO_T_QUERIES, NO_T_KEYS = (f"{each} hyperpolarised, no T-current" for each in ("queries", "keys and values"))
 
 
 def draw(seed, k, n_input):
@@ -150,8 +150,8 @@ def _answers(numbers, without, block):
         IN_KEYS: attention_of_nuclei(core, bursts, matrix, block).output,
         IN_VALUES: attention_of_nuclei(core, matrix, bursts, block).output,
         A_FIFTH: _attend(core, SHARE * bursts + (1 - SHARE) * matrix, block),
-        IN_QUERIES + NO_T: _attend(without[CORE], matrix, block),
-        IN_BOTH + NO_T: _attend(core, without[MATRIX], block),
+        NO_T_QUERIES: _attend(without[CORE], matrix, block),
+        NO_T_KEYS: _attend(core, without[MATRIX], block),
     }
 
 

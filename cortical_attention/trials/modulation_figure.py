@@ -7,7 +7,7 @@ from rich.table import Column, Table
 
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.modulated_nuclei import ARMS, CHANGE, MEASURED, ONSET, RELAYS, SETTLE, STEADY
-from cortical_attention.trials.modulation import ACETYLCHOLINE, LEVELS, NO_T, in_modes, modes, read
+from cortical_attention.trials.modulation import ACETYLCHOLINE, LEVELS, in_modes, modes, read
 
 
 def draw(levels, arms, over_time):
@@ -22,7 +22,7 @@ def draw(levels, arms, over_time):
             _draw_time(time, over_time, cell)
             gains.set_ylabel(f"{cell.replace('_', ' ')}\ngain, of tonic relays")
         panels[0, 0].set_title("acetylcholine, steady")
-        panels[0, 1].set_title("share left by attention")
+        panels[0, 1].set_title("error from attention")
         panels[0, 2].set_title("product of gains, of that before")
         panels[0, 0].legend(fontsize="small")
         panels[0, 2].legend(fontsize="small")
@@ -91,9 +91,12 @@ MEANS = ("gain_core", "gain_matrix", "product", "entropy", "size", "bursts_core"
 
 def _of_levels(levels, cell, modulator):
     """Means over blocks at every level of a modulator; medians of fitted factors."""
+    names = (
+        "level", "core\nmV", "matrix\nmV", "gain\ncore", "gain\nmatrix", "product", "entropy", "size", "bursts\ncore",
+        "bursts\nmatrix", "onset\ncore", "onset\nmatrix", "fitted\nq k v", "error",
+    )  # fmt: skip
     table = Table(
-        "level", "core mV", "matrix mV", "gain core", "matrix", "product", "entropy", "size", "bursts core", "matrix",
-        "gain at onset core", "matrix", Column("fitted q k v", no_wrap=True), "error", box=SIMPLE_HEAD, pad_edge=False,
+        *(Column(name, no_wrap=True) for name in names), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
         title=f"{cell}: {modulator}, steady (potentials between the modes in brackets)",
     )  # fmt: skip
     found, potentials = modes(levels, cell), RELAYS[cell].potentials()
@@ -113,7 +116,7 @@ def _of_levels(levels, cell, modulator):
 def _of_arms(arms, cells):
     table = Table(
         Column("relays", no_wrap=True), *(f"{cell}, {window}" for cell in cells for window in (STEADY, ONSET)),
-        title=f"relative L2 error from attention with fitted factors, other nucleus tonic ('{NO_T[2:]}': g_T = 0)",
+        title="relative L2 error from attention with fitted factors; the other nucleus is tonic",
         box=SIMPLE_HEAD,
     )  # fmt: skip
     for arm in dict.fromkeys(row["arm"] for row in arms):
