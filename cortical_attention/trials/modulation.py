@@ -72,14 +72,15 @@ def fit(tokens, block, answer, start=(1.0, 1.0, 1.0)):
 def left(tokens, block, answers):
     """Squared share of the answers (2, n_input, ...) that the paper's attention with fitted factors leaves (float).
 
-    Factors are fitted on every other input, and asked on the rest, and the other way round.
+    Factors are fitted on every other input, and asked on the rest, and the other way round. NaN if no relay fired.
     """
     errors = np.empty_like(answers)
     for part in (slice(0, None, 2), slice(1, None, 2)):
         rest = np.delete(np.arange(len(tokens)), part)
         factors = fit(tokens[rest], block, answers[:, rest].mean(axis=0))
         errors[:, part] = answers[:, part] - linear_attention(tokens[part], scaled(block, *factors)).output
-    return shared_error(errors, answers)
+    found = shared_error(errors, answers)
+    return np.nan if found is None else found
 
 
 # Rows
