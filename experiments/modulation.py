@@ -17,7 +17,8 @@ dead zone, not with it (0.7); asymmetry at least 3, of which the values make mor
 have a larger steady gain than tonic firing, so that gain moves the other way and the product is not within 20 % (0.7);
 asymmetry below 3 (two). So the row of both cells will be missed. Bursts follow the modulator in both nuclei, at least
 threefold. A switch that stays half way is off by more than 20 % for good; one by a step is back within 0.3 s, and slopes
-change their sign in its first 0.1 s, since cells that were silent rebound.
+change their sign in its first 0.1 s, since cells that were silent rebound. (A step without the T-current was added after
+the first full run, to see whether that is the reason.)
 The reading of Yu and Dayan, acetylcholine for expected and noradrenaline for unexpected uncertainty, as a hypothesis:
 acetylcholine lessens what context adds to a token (size of the answer: at most 0.75), and not how sharply it is selected
 (entropy: at most 0.2 of what noradrenaline changes; the scratch runs had 0.4, so that this will be missed). If

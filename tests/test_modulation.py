@@ -157,6 +157,8 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     assert {path.name for path in Path("result").iterdir()} == {"modulation.json", "modulation.png", "run.json"}
     result = json.loads(Path("result/modulation.json").read_text())
     assert len(result["rows"]) == 2 * 2 * 2 * N_LEVEL
+    first = {row["arm"]: row["first"] for row in result["over_time"]}
+    assert first["step"] < 0 < first["step, no T-current"]  # silent cells rebound
     assert set(result["figures"]) >= {"inverse_temperature_fire_or_burst", "asymmetry_fire_or_burst"}
     assert all(
         set(each) == {"value", "interval", "threshold", "rule", "outcome"} for each in result["figures"].values()

@@ -30,6 +30,8 @@ STEPS = {ONSET: slice(4, 5), STEADY: slice(8, 16)}  # of WIDTH: 0 to 50 ms and 2
 N_LEVEL, BURST, TONIC = 9, 1, 7  # potentials in equal steps, and the places of both modes among them
 CORE, MATRIX = range(2)
 ARMS = {"step": 0.0, "ramp of 0.5 s": 0.5, "ramp of 2 s": 2.0, "stays between": None}  # seconds that a switch takes
+CONTROL = "step, no T-current"
+SWITCHES = (*ARMS, CONTROL)
 CHANGE, LAST, SETTLE, PIECE, MEASURED = 1.0, 4.0, 0.4, 0.05, 0.1  # s; of the runs with a switch
 
 
@@ -187,16 +189,27 @@ def switch(relay, tokens, cells, seed):
 
     Returns
     -------
-    ndarray, shape (n_arm, 2, n_block, n_window)
-        Hz for a component of one, in windows of `MEASURED` seconds from `SETTLE` on.
+    ndarray, shape (n_switch, 2, n_block, n_window)
+        Hz for a component of one, by `SWITCHES`, in windows of `MEASURED` seconds from `SETTLE` on.
     """
-    one, depolarised = drive(tokens, cells), np.stack([course(each) for each in ARMS.values()], axis=-1)
+    every = _switching("relays", relay, ARMS.values(), drive(tokens, cells))
+    control = _switching("without", relay.without_t_current(), [ARMS["step"]], drive(tokens, cells))
+    found = simulate([every, control], slot=PIECE * 1000 * ms, n_slot=round(LAST / PIECE), dt=DT, seed=seed)
+    return np.concatenate([_slopes(found[each.name], tokens, cells) for each in (every, control)])
+
+
+def _switching(name, relay, arms, rates):
+    """Core and matrix in every arm, side by side (Nucleus)."""
+    depolarised = np.stack([course(each) for each in arms], axis=-1)
     gone = np.stack([depolarised, 1 - depolarised], axis=-1).reshape(len(depolarised), -1)  # (slot, arm and nucleus)
-    held = relay.burst + (relay.tonic - relay.burst) * np.repeat(gone, one.size, axis=1)
-    nucleus = nucleus_of("relays", relay, held, np.tile(one, gone.shape[1]))
-    spikes = simulate([nucleus], slot=PIECE * 1000 * ms, n_slot=len(gone), dt=DT, seed=seed)["relays"]
+    held = relay.burst + (relay.tonic - relay.burst) * np.repeat(gone, rates.size, axis=1)
+    return nucleus_of(name, relay, held, np.tile(rates, gone.shape[1]))
+
+
+def _slopes(spikes, tokens, cells):
+    """Slopes on the tokens over time (ndarray, (n_arm, 2, n_block, n_window))."""
     rates = spikes.rates(MEASURED * 1000 * ms)[round(SETTLE / MEASURED) :]
-    rates = rates.reshape(len(rates), len(ARMS), 2, *tokens.shape, cells, 2).mean(axis=-2)
+    rates = rates.reshape(len(rates), -1, 2, *tokens.shape, cells, 2).mean(axis=-2)
     return np.moveaxis(slope(rates[..., 0] - rates[..., 1], tokens), 0, -1)
 
 

@@ -14,7 +14,6 @@ from cortical_attention.readout.statistics import cluster_interval, ratio_bounds
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.modulation import attention_of_nuclei, entropy, scaled
 from cortical_attention.trials.modulated_nuclei import (
-    ARMS,
     BURST,
     CHANGE,
     CORE,
@@ -25,6 +24,7 @@ from cortical_attention.trials.modulated_nuclei import (
     RELAYS,
     SETTLE,
     STEADY,
+    SWITCHES,
     TONIC,
     WINDOWS,
     measure,
@@ -157,7 +157,11 @@ def _answers(numbers, without, block):
 
 
 def courses(cell, blocks, cells, seed):
-    """Product of both gains over time, of its value before the switch: one row for each arm and block (list of dict)."""
+    """Product of both gains over time, of its value before the switch: one row for each arm and block (list of dict).
+
+    In each: for how long the product is off by more than 20 % ("outside", s), what it is in the last second ("end"), and the
+    gain of queries in the first window after the switch, of that in the last second ("first").
+    """
     noise = np.random.SeedSequence([seed, 21, CELLS.index(cell)]).generate_state(1)[0]
     slopes = switch(RELAYS[cell], np.stack([tokens[0] for _, tokens in blocks]), cells, int(noise))
     first = round((CHANGE - SETTLE) / MEASURED)
@@ -167,9 +171,10 @@ def courses(cell, blocks, cells, seed):
         {
             "cell": cell, "arm": arm, "block": k, "product": relative[n, k].tolist(), "slopes": slopes[n, :, k].tolist(),
             "outside": float(MEASURED * np.sum(np.abs(relative[n, k, first:] - 1) > WANTED["inverse_temperature"])),
+            "first": float(slopes[n, CORE, k, first] / slopes[n, CORE, k, -10:].mean()),
             "end": float(slopes[n, :, k, -10:].mean(axis=-1).prod() / before[n, k]),
         }
-        for n, arm in enumerate(ARMS) for k in range(len(blocks))
+        for n, arm in enumerate(SWITCHES) for k in range(len(blocks))
     ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Column, Table
 
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.modulated_nuclei import ARMS, CHANGE, MEASURED, ONSET, RELAYS, SETTLE, STEADY
+from cortical_attention.trials.modulated_nuclei import CHANGE, MEASURED, ONSET, RELAYS, SETTLE, STEADY, SWITCHES
 from cortical_attention.trials.modulation import ACETYLCHOLINE, LEVELS, in_modes, modes, read
 
 
@@ -61,7 +61,7 @@ def _draw_errors(panel, arms, cell):
 
 
 def _draw_time(panel, over_time, cell):
-    for k, arm in enumerate(ARMS):
+    for k, arm in enumerate(SWITCHES):
         product = np.mean(read(over_time, "product", cell=cell, arm=arm), axis=0)
         panel.plot(times(len(product)), product, color=CYCLE[k], label=arm)
     panel.axhspan(0.8, 1.2, color="#DDDDDD", zorder=0, linewidth=0)
@@ -128,16 +128,16 @@ def _of_arms(arms, cells):
 
 
 def _of_time(over_time, cells):
-    columns = ("outside 20 % (s)", "lowest", "at the end")
+    columns = ("off by\n20 % (s)", "at the\nend", "queries, first\n0.1 s")
     table = Table(
-        "switch", *(f"{cell}: {each}" for cell in cells for each in columns),
-        title="product of gains while acetylcholine comes, of that before, in windows of 0.1 s", box=SIMPLE_HEAD,
+        Column("switch", no_wrap=True), *(f"{cell}:\n{each}" for cell in cells for each in columns),
+        title="a switch: product of gains, of that before, and gain of queries, of that at the end", box=SIMPLE_HEAD,
     )  # fmt: skip
-    for arm in ARMS:
-        shown = []
-        for cell in cells:
-            product = np.mean(read(over_time, "product", cell=cell, arm=arm), axis=0)
-            outside, end = (read(over_time, what, cell=cell, arm=arm).mean() for what in ("outside", "end"))
-            shown += [f"{outside:.2f}", f"{product.min():.2f}", f"{end:.2f}"]
+    for arm in SWITCHES:
+        shown = [
+            f"{read(over_time, what, cell=cell, arm=arm).mean():.2f}"
+            for cell in cells
+            for what in ("outside", "end", "first")
+        ]
         table.add_row(arm, *shown)
     return table
