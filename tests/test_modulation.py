@@ -144,6 +144,8 @@ def test_predictions_can_be_missed():
     missed = {name.removesuffix("_x") for name, each in found.items() if each["outcome"] == "missed"}
     assert missed >= {"moves", "inverse_temperature", "asymmetry", "answer", "novelty"}
     assert not any(each.held for each in experiment.judge({"moves": found["moves_x"]}))
+    noisy = figures(gains, BURSTS, {trials.IN_QUERIES: -0.01, trials.IN_BOTH: 0.16})
+    assert noisy["asymmetry_x"]["outcome"] == "undecided"
     assert trials.judged(3.5, (2.9, 4.0), "at least", 3.0)["outcome"] == "undecided"
 
 

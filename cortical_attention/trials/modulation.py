@@ -271,8 +271,8 @@ def _of_ratio(parts, wholes, name):
 
 def _root_of_ratio(parts, wholes, name):
     """Figure of the ratio of two errors, the root of that of their squares summed over blocks."""
-    if wholes.sum() <= 0:  # noise: bursts in queries cost nothing
-        return judged(np.inf, None, "at least", WANTED[name])
+    if wholes.sum() <= 0:  # no error of bursts in queries was found beyond the noise
+        return judged(np.inf, (0.0, np.inf), "at least", WANTED[name])
     interval = ratio_bounds(parts, wholes, confidence=(1 + PROTOCOL["intervals"]["confidence"]) / 2)
     root = [float(np.sqrt(max(each, 0.0))) for each in (parts.sum() / wholes.sum(), *interval)]
     return judged(root[0], root[1:], "at least", WANTED[name])
