@@ -60,6 +60,7 @@ EXPERIMENTS = (
     "match_and_control",
     "burst_attention",
     "reticular",
+    "modulation",
     "robustness",
     "barrel_cortex",
     "physiology",
