@@ -112,7 +112,10 @@ def judge(figures):
     for name, each in figures.items():
         ends = each["threshold"] if isinstance(each["threshold"], list) else [each["threshold"]]
         said = f"{name}: {each['rule']} {' and '.join(f'{end:g}' for end in ends)}"
-        found.append(Prediction(said, f"{each['value']:.3f} ({each['outcome']})", each["outcome"] == "held"))
+        interval = " to ".join(f"{end:.3f}" for end in each["interval"])
+        found.append(
+            Prediction(said, f"{each['value']:.3f} ({interval}; {each['outcome']})", each["outcome"] == "held")
+        )
     return found
 
 
@@ -121,7 +124,7 @@ def draw(rows):
     """Cycle histograms, f-I curves, rebounds and driver spikes of every cell, with and without its T-current."""
     with style():
         figure = new_figure(7.6, width=10.5)
-        panels = figure.subplots(3, 4)
+        panels = figure.subplots(len(CELLS), 4)
         for k, (cell, line) in enumerate(zip(CELLS, panels, strict=True)):
             _draw_cycle(line[0], rows, cell)
             for column, (kind, label) in enumerate(
@@ -129,8 +132,10 @@ def draw(rows):
                 start=1,
             ):
                 _draw_levels(line[column], rows, cell, kind)
-                line[column].set_xlabel(label if k == 2 else "")
-            line[0].set(ylabel=f"{cell.replace('_', ' ')}\nrate (Hz)", xlabel="phase of the sine" if k == 2 else "")
+                line[column].set_xlabel(label if k == len(CELLS) - 1 else "")
+            line[0].set(
+                ylabel=f"{cell.replace('_', ' ')}\nrate (Hz)", xlabel="phase of the sine" if k == len(CELLS) - 1 else ""
+            )
             line[2].set_ylabel("spikes after it")
             line[3].axline((0, 0), slope=1, color="#777777", linestyle=":")
         for panel, title in zip(
@@ -169,27 +174,26 @@ def _draw_levels(panel, rows, cell, kind):
 def _table(rows, cells):
     """What every cell does, means over draws."""
     table = Table(
-        Column("cell", no_wrap=True), "sine, tonic: harmonics", "sine, burst: bursts a cycle", "spikes a burst", "Fano",
-        "rebound after 25, 100, 400 ms", "tonic: f-I, Hz cm2/uA", "spikes a driver spike", "burst: Hz at 5, 20, 80 Hz",
+        Column("cell", no_wrap=True), "tonic: harmonics", "f-I,\nHz cm2/uA", "spikes a driver spike", "burst: bursts a cycle",
+        "spikes a burst", "Fano factor", "rebound after\n25 100 400 ms", "Hz at\n5 20 80 Hz",
         title=f"means over draws; sines of {FREQUENCY:g} Hz",
     )  # fmt: skip
 
-    def mean(cell, kind, mode, what, level=None):
+    def mean(cell, kind, mode, what, level=None, digits=2):
         own = [
             row[what] for row in rows
             if (row["cell"], row["kind"], row["mode"]) == (cell, kind, mode) and level in (None, row["level"])
         ]  # fmt: skip
-        return "-" if None in own else f"{np.mean(own):.2f}"
+        return "-" if None in own else f"{np.mean(own):.{digits}f}"
 
     draws = sorted({row["draw"] for row in rows})
     for cell in cells:
         lines = (np.mean([slope(rows, cell, kind, "tonic", k).slope for k in draws]) for kind in ("step", "driver"))
         table.add_row(
-            cell.replace("_", " "), mean(cell, "sine", "tonic", "harmonics"),
+            cell.replace("_", " "), mean(cell, "sine", "tonic", "harmonics"), *(f"{each:.2f}" for each in lines),
             *(mean(cell, "sine", "burst", what) for what in ("bursts_per_cycle", "spikes_per_burst", "fano")),
-            " ".join(mean(cell, "rebound", "burst", "rebound", each) for each in (25, 100, 400)),
-            *(f"{each:.2f}" for each in lines),
-            " ".join(mean(cell, "driver", "burst", "rate", each) for each in (5, 20, 80)),
+            " ".join(mean(cell, "rebound", "burst", "rebound", each, 1) for each in (25, 100, 400)),
+            " ".join(mean(cell, "driver", "burst", "rate", each, 0) for each in (5, 20, 80)),
         )  # fmt: skip
     return table
 

@@ -122,11 +122,13 @@ def _train(n, plasticity, written):
         return f"weight_{n} * arrives_{n}"
     constants = {f"{name}_{n}": value for name, value in plasticity._asdict().items()}
     written.namespace.update(constants)
-    written.equations.extend((  # a named tuple takes no +=
-        f"used_{n} = arrives_{n} * (u_{n} + U_{n} * (1 - u_{n})) * x_{n} : 1",
-        f"du_{n}/dt = -u_{n} / tau_f_{n} + arrives_{n} * U_{n} * (1 - u_{n}) / dt : 1",
-        f"dx_{n}/dt = (1 - x_{n}) / tau_d_{n} - used_{n} / dt : 1",
-    ))  # fmt: skip
+    written.equations.extend(
+        (
+            f"used_{n} = arrives_{n} * (u_{n} + U_{n} * (1 - u_{n})) * x_{n} : 1",
+            f"du_{n}/dt = -u_{n} / tau_f_{n} + arrives_{n} * U_{n} * (1 - u_{n}) / dt : 1",
+            f"dx_{n}/dt = (1 - x_{n}) / tau_d_{n} - used_{n} / dt : 1",
+        )
+    )
     return f"weight_{n} * used_{n} / U_{n}"
 
 

@@ -83,7 +83,7 @@ CELLS = {  # chosen in pilot runs with other noise
 }  # fmt: skip
 
 
-WITHOUT, SWAPPED = " without T-current", "fire_or_burst, time constants exchanged"
+WITHOUT, SWAPPED = ", no T-current", "fire_or_burst, exchanged"
 OTHERS = {f"{name}{WITHOUT}": each._replace(membrane=each.membrane.changed(g_T=0 * CONDUCTANCE))
           for name, each in CELLS.items()}  # fmt: skip
 OTHERS[SWAPPED] = CELLS["fire_or_burst"]._replace(
