@@ -53,6 +53,7 @@ EXPERIMENTS = (
     "waves",
     "memory_rules",
     "relays",
+    "drivers",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -22,14 +22,17 @@ from cortical_attention.simulation.nuclei import simulate
 RATES = np.array([0.0, 5.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0])  # Hz, of driver spikes
 LEVELS = np.linspace(0, 1, 5)  # of the modulator; 1 is where relays relay most
 DEPOLARISED, LEAK, SHUNT, RETICULAR_TONE, NOISE = (
-    "depolarisation", "potassium leak closed", "shunt lifted", "reticular inhibition lifted", "noise",
+    "depolarisation", "K leak closed", "shunt lifted", "inhibition lifted", "noise",
 )  # fmt: skip
 MODULATORS = DEPOLARISED, LEAK, SHUNT, RETICULAR_TONE, NOISE
 # chosen: U is the one asked for; recovery faster than between pyramidal cells, so that some transmitter is left at 80 Hz
 DEPRESSING = ShortTerm(U=0.3, tau_f=1 * ms, tau_d=150 * ms)
 DRIVERS = {"depressing": DEPRESSING, "plain": None}
 SLOT, N_SLOT, SETTLE = 500 * ms, 5, 1  # the first slot is not measured
-OFFSET, SPREAD = 1.0, 0.1  # chosen: mV of the potential at which a draw is held; of the logarithm of weight and strength
+OFFSET, SPREAD = (
+    1.0,
+    0.1,
+)  # chosen: mV of the potential at which a draw is held; of the logarithm of weight and strength
 N_RETICULAR = 20  # chosen: cells that inhibit the relays of one level
 OFF, ON = -1.0, 2.6  # uA/cm2 of reticular cells: silent (at rest they would burst), and firing tonically
 
@@ -48,7 +51,8 @@ class Relay(NamedTuple):
     weights : dict of str to float
         Conductance of the first driver spike (mS/cm2) by kind of driver.
     shunt, inhibition : float
-        Largest shunting conductance, which falls with the square of what is to be lifted; conductance of a spike of all reticular cells (mS/cm2).
+        Largest shunting conductance, which falls with the square of what is to be lifted; conductance of a spike of all
+        reticular cells (mS/cm2).
     noise : tuple of float
         Least and largest noise (mV) where it is the modulator.
     """

@@ -8,7 +8,10 @@ import numpy as np
 from scipy.optimize import minimize
 
 N_START = 4  # chosen: of the gradient, from random weights
-SMALL, RIDGE = 0.3, 1e-9  # chosen: scale of starting weights, where gates are nearly linear; of the Gram matrix of gates
+SMALL, RIDGE = (
+    0.3,
+    1e-9,
+)  # chosen: scale of starting weights, where gates are nearly linear; of the Gram matrix of gates
 
 
 def gains_of(n_context, n_latent, n_gain, gain, rng, weights=None):
@@ -56,7 +59,9 @@ def fitted_gates(levels, gains, heads, rng):
         gram = gates.T @ gates + RIDGE * len(gates) * np.eye(heads)
         mixture = np.linalg.solve(gram, gates.T @ gains)
         left = gates @ mixture - gains
-        slope = (2 * left @ mixture.T * gates * (1 - gates)).T @ inputs  # the mixture is the best one: its slope is zero
+        slope = (
+            2 * left @ mixture.T * gates * (1 - gates)
+        ).T @ inputs  # the mixture is the best one: its slope is zero
         return (left**2).sum() / (gains**2).sum(), slope.ravel() / (gains**2).sum()
 
     starts = SMALL * rng.standard_normal((N_START, heads * inputs.shape[1]))
