@@ -25,6 +25,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.table import Column, Table
+from scipy.optimize import brentq
 
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
@@ -60,7 +61,6 @@ def rows_of(surfaces):
     """What is left of every surface in every draw (list of dict)."""
     rows = []
     for (cell, driver, modulator), drawn in surfaces.items():
-        weaker = doubled_from(drawn.mean(axis=0))
         for draw, surface in enumerate(drawn):
             size = np.linalg.norm(surface, axis=0)
             rows.append({
@@ -68,19 +68,28 @@ def rows_of(surfaces):
                 "product": left_by_product(surface), "sum": left_by_sum(surface),
                 "sum_over_product": left_by_sum(surface) / left_by_product(surface),
                 "gain": float(size[-1] / max(size[0], 1e-9)), "alone": float(surface[0].max() / surface[-1].max()),
-                "doubled": None if weaker is None else float(size[-1] / size[weaker]),
-                "cosine": None if weaker is None else float(surface[:, -1] @ surface[:, weaker] / size[-1] / size[weaker]),
+                "cosine": cosine_where_doubled(surface),
                 "homogeneity": homogeneity(lambda d, s=surface: np.interp(d, RATES, s[:, -1]), RATES[1:6]),
                 "surface": surface.tolist(),
             })  # fmt: skip
     return rows
 
 
-def doubled_from(surface):
-    """The highest level of a surface (rate, level) from which the gain doubles to the top one (int), or None."""
+def cosine_where_doubled(surface):
+    """Cosine of the responses (rate, level) at the strongest modulator and where, between two levels, they are half as large
+    (float); None if they are nowhere, or only between the two strongest levels, of which one is the other in the sum."""
     size = np.linalg.norm(surface, axis=0)
-    found = np.flatnonzero((size > 0) & (size * DOUBLED <= size[-1]))
-    return int(found[-1]) if found.size else None
+    below = np.flatnonzero(size * DOUBLED <= size[-1])
+    if not below.size or below[-1] == len(size) - 2:
+        return None
+    weaker, stronger = surface[:, below[-1]], surface[:, below[-1] + 1]
+
+    def excess(share):
+        return DOUBLED * np.linalg.norm((1 - share) * weaker + share * stronger) - size[-1]
+
+    share = brentq(excess, 0, 1)
+    half = (1 - share) * weaker + share * stronger
+    return float(half @ surface[:, -1] / np.linalg.norm(half) / size[-1])
 
 
 def price_of(surfaces, n_context, seed):
@@ -150,8 +159,9 @@ def figures_of(rows, price, algebra):
         add(f"additive_{cell}", [row["sum_over_product"] for row in own], "at least", WANTED["additive"])
         add(f"plain_{cell}", [row["sum_over_product"] for row in plain], "at most", WANTED["plain"])
         add(f"alone_{cell}", [row["alone"] for row in own], "at most", WANTED["alone"])
-        if own[0]["cosine"] is not None:
-            add(f"cosine_{cell}", [row["cosine"] for row in own], "at least", WANTED["cosine"])
+        cosines = [row["cosine"] for row in own if row["cosine"] is not None]
+        if cosines:
+            add(f"cosine_{cell}", cosines, "at least", WANTED["cosine"])
     found["identity"] = judged(max(row["identity"] for row in algebra), WANTED["identity"], "at most")
     largest = {}
     for row in price:
@@ -229,16 +239,17 @@ def _table(rows, price):
     table = Table(
         *(Column(name, no_wrap=True) for name in ("cell, driver", "modulator", "product", "sum", "sum / product")),
         Column("gain", justify="right"), "cosine\nat x 2", "alone",
-        title="what the best product and the best sum leave of r(d, m), means over draws (95 %)",
+        title="what the best product and the best sum leave of r(d, m), means over draws and their 95 % intervals",
     )  # fmt: skip
     for cell, driver, modulator in dict.fromkeys((row["cell"], row["driver"], row["modulator"]) for row in rows):
         own = [row for row in rows if (row["cell"], row["driver"], row["modulator"]) == (cell, driver, modulator)]
-        cosine = "-" if own[0]["cosine"] is None else f"{np.mean([row['cosine'] for row in own]):.3f}"
+        cosines = [row["cosine"] for row in own if row["cosine"] is not None]
         gain = np.median([row["gain"] for row in own])
         table.add_row(
             f"{cell.replace('_', ' ')}, {driver}", modulator, _shown(own, "product", 3),
             f"{np.mean([row['sum'] for row in own]):.3f}", _shown(own, "sum_over_product", 1),
-            f"{gain:.1f}" if gain < 100 else "> 100", cosine, f"{np.mean([row['alone'] for row in own]):.3f}",
+            f"{gain:.1f}" if gain < 100 else "> 100",
+            f"{np.mean(cosines):.3f}" if len(cosines) == len(own) else "-", f"{np.mean([row['alone'] for row in own]):.3f}",
         )  # fmt: skip
     for n_latent, what in product(LATENT, ("bound", "fitted")):
         own = [row for row in price if row["latent"] == n_latent]
@@ -252,7 +263,7 @@ def _table(rows, price):
 def _shown(rows, what, digits):
     values = [row[what] for row in rows]
     low, high = cluster_interval(values, range(len(values)), **INTERVALS)
-    return f"{np.mean(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{np.mean(values):.{digits}f} +- {(high - low) / 2:.{digits}f}"
 
 
 @with_output
