@@ -263,7 +263,7 @@ def _table(rows, price):
 def _shown(rows, what, digits):
     values = [row[what] for row in rows]
     low, high = cluster_interval(values, range(len(values)), **INTERVALS)
-    return f"{np.mean(values):.{digits}f} +- {(high - low) / 2:.{digits}f}"
+    return f"{np.mean(values):.{digits}f} ± {(high - low) / 2:.{digits}f}"
 
 
 @with_output

@@ -54,6 +54,7 @@ EXPERIMENTS = (
     "memory_rules",
     "relays",
     "drivers",
+    "layer_6",
     "robustness",
     "barrel_cortex",
     "physiology",

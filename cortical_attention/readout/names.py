@@ -22,7 +22,7 @@ NAMED = (
     "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division",
     "robustness", "barrel_cortex", "physiology", "calibration", "crutches", "shared_calibration", "softmax",
     "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus",
-    "areas", "softmax_forms", "softmax_biophysical", "block", "waves", "memory_rules", "relays", "drivers",
+    "areas", "softmax_forms", "softmax_biophysical", "block", "waves", "memory_rules", "relays", "drivers", "layer_6",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
