@@ -56,11 +56,13 @@ class Condition(NamedTuple):
 
 
 TONIC, QUIET = {"fire_or_burst": -51.0, "low_threshold": -55.0}, {"fire_or_burst": -64.0, "low_threshold": -77.0}
-ASKED, LOOP, RETICULAR_ALONE, SPARSE, SWITCHED, UNLIT = (
-    "tonic", "with the loop", "reticular alone", "silent drivers", "burst", "burst, no light",
+LESS, ASKED, MORE, LOOP, RETICULAR_ALONE, SPARSE, SWITCHED, UNLIT = (
+    "less light", "tonic", "more light", "with the loop", "reticular alone", "silent drivers", "burst", "burst, no light",
 )  # fmt: skip
 CONDITIONS = {  # chosen in pilot runs with other noise
+    LESS: Condition(TONIC, 0.2),
     ASKED: Condition(TONIC, 0.35),
+    MORE: Condition(TONIC, 0.55),
     LOOP: Condition(TONIC, 0.35, loop=0.3),
     RETICULAR_ALONE: Condition(TONIC, 0.0),
     SPARSE: Condition(TONIC, 0.35, ongoing=0.5),
