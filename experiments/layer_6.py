@@ -42,7 +42,9 @@ from cortical_attention.trials.layer_6 import (
     ASKED,
     CONDITIONS,
     DARK,
+    LESS,
     LIT,
+    MORE,
     RETICULAR_ALONE,
     SLOT,
     SWITCHED,
@@ -122,9 +124,9 @@ def temperatures_of(scores, rates, layer_6):
 def figures_of(rows, temperatures):
     """Figures (dict of dict).
 
-    For each CELL gain_CELL, cosine_CELL and correlation_CELL of receptive fields (tonic), doubled_CELL (cosine where the gain
-    is two), burst_share_CELL (factor by which it falls), unlit_CELL (the same without light), alone_CELL (gain through the reticular nucleus alone), transient_CELL;
-    and temperature (largest relative distance of R / G over lights), cooled.
+    For each CELL gain_CELL, cosine_CELL and correlation_CELL of receptive fields (tonic), doubled_CELL (cosine where the
+    gain is two), burst_share_CELL (factor by which it falls), unlit_CELL (the same without light), alone_CELL (gain through
+    the reticular nucleus alone), transient_CELL; and temperature (largest relative distance of R / G over lights), cooled.
     """
     found = {}
 
