@@ -13,6 +13,11 @@ of at least .98. A head with a frozen key and a sink is the product to 1e-12. Fo
 gates are within .02 of the bound by the spectrum of the gain field. Attention whose keys are the driver's tokens is not
 homogeneous in the driver: its index is at least .10.
 
+Found: all but one as predicted. The gap of fitted heads from the bound is .013, but its interval ends at .020: where the
+gain is a steep curve of the modulator, gates that read the modulator linearly cannot mix what the bound allows. In a first
+run (commit 2463934) responses were compared between levels of the modulator, at up to 4.8 times the gain, and the cosine of
+`low_threshold` was undecided (.983, .970 to .997); now it is taken where the gain is two, between levels.
+
 Reference: `reference.driver_modulator`; Sherman & Guillery 1998 (as the dossier quotes it; not read). Cells:
 `cells.membranes.fire_or_burst`, `low_threshold`; circuit: `trials.drivers`; fit: `trials.gates`.
 
@@ -33,7 +38,6 @@ from cortical_attention.command.status import DONE, script
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
-from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.attention import softmax_attention
 from cortical_attention.reference.driver_modulator import (
     frozen_key_attention,
@@ -43,15 +47,16 @@ from cortical_attention.reference.driver_modulator import (
     least_error,
     left_by_product,
     left_by_sum,
-)  # fmt: skip
+)
+from cortical_attention.trials import drivers_figure
 from cortical_attention.trials.batch import Prediction, Swept
 from cortical_attention.trials.drivers import DEPOLARISED, LEVELS, RATES, RELAYS, measure
-from cortical_attention.trials.gates import fitted_error, gains_of
+from cortical_attention.trials.gates import HEADS, LATENT, fitted_error, gains_of
 from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
 WANTED, INTERVALS = PROTOCOL["drivers"], PROTOCOL["intervals"]
-HEADS, N_GAIN, LATENT, N_CONTEXT = (1, 2, 4, 8), 16, (1, 4, 16), 4000
+N_GAIN, N_CONTEXT = 16, 4000
 QUICK = 4, 8, 1500  # draws, cells of each rate and level, contexts
 DOUBLED = 2.0
 
@@ -184,57 +189,7 @@ def judge(figures):
     ]
 
 
-# Figure
-def draw(surfaces, rows, price):
-    """Surfaces of both cells with depolarisation; what product and sum leave; error over heads."""
-    with style():
-        figure = new_figure(7.4, width=10.5)
-        panels = figure.subplots(2, 3)
-        for line, cell in zip(panels, RELAYS, strict=True):
-            for panel, driver in zip(line[:2], ("depressing", "plain"), strict=True):
-                mean = surfaces[cell, driver, DEPOLARISED].mean(axis=0)
-                for k, level in enumerate(LEVELS):
-                    panel.plot(RATES, mean[:, k], color=CYCLE[k], marker=MARKERS[k], markersize=4, label=f"{level:g}")
-                panel.set(title=f"{cell.replace('_', ' ')}, {driver} driver", xlabel="driver spikes (Hz)")
-            line[0].set_ylabel("rate (Hz)")
-        panels[0, 0].legend(title="depolarisation", fontsize=8)
-        _draw_left(panels[0, 2], rows)
-        _draw_price(panels[1, 2], price)
-    return figure
-
-
-def _draw_left(panel, rows):
-    """What a product leaves against what a sum leaves, each surface a mark."""
-    for k, modulator in enumerate(dict.fromkeys(row["modulator"] for row in rows)):
-        for driver, face in (("depressing", CYCLE[k]), ("plain", "white")):
-            own = [row for row in rows if (row["modulator"], row["driver"]) == (modulator, driver)]
-            points = [
-                [np.mean([row[what] for row in own if row["cell"] == cell]) for cell in RELAYS]
-                for what in ("sum", "product")
-            ]
-            panel.plot(*points, color=CYCLE[k], marker=MARKERS[k], markerfacecolor=face, linestyle="",
-                       label=modulator if driver == "depressing" else None)  # fmt: skip
-    panel.axline((0, 0), slope=1 / WANTED["additive"], color="#777777", linestyle=":")
-    panel.axhline(WANTED["rank_one"], color="#777777", linestyle="--")
-    panel.set(xlabel="left by the best sum", ylabel="left by the best product", xlim=(0, None), ylim=(0, None))
-    panel.set_title("both cells; open: plain driver")
-    panel.legend(fontsize=7)
-
-
-def _draw_price(panel, price):
-    """What heads leave of many gains: fitted attention as marks, the bound as lines."""
-    for k, n_latent in enumerate(LATENT):
-        own = [[row for row in price if (row["latent"], row["heads"]) == (n_latent, heads)] for heads in HEADS]
-        panel.plot(HEADS, [np.mean([row["bound"] for row in each]) for each in own], color=CYCLE[k])
-        panel.plot(HEADS, [np.mean([row["fitted"] for row in each]) for each in own], color=CYCLE[k], marker=MARKERS[k],
-                   linestyle="", label=f"{n_latent} independent")  # fmt: skip
-    panel.set(xscale="log", xlabel="heads", ylabel="left of 16 gains", ylim=(0, None))
-    panel.set_xticks(HEADS, [str(each) for each in HEADS])
-    panel.minorticks_off()
-    panel.set_title("lines: bound; marks: fitted attention")
-    panel.legend(title="gains", fontsize=8)
-
-
+# Table
 def _table(rows, price):
     table = Table(
         *(Column(name, no_wrap=True) for name in ("cell, driver", "modulator", "product", "sum", "sum / product")),
@@ -292,7 +247,15 @@ def main(
     result = Swept({}, {}, False).result(
         rows, figures=figures, heads=price, algebra=algebra, reticular_Hz=reticular.tolist()
     )
-    output.report("drivers", folder, result, draw(surfaces, rows, price), content, _table(rows, price), judge(figures))
+    output.report(
+        "drivers",
+        folder,
+        result,
+        drivers_figure.draw(surfaces, rows, price),
+        content,
+        _table(rows, price),
+        judge(figures),
+    )
     return DONE
 
 

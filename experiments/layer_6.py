@@ -15,8 +15,10 @@ not turn relays up. Relays that compete come nearest to a sparsemax whose temper
 light, and which falls to at most .8 where layer 6 reaches the reticular nucleus alone. Without a threshold: how fields
 differ across the switch from bursts to single spikes, with the loop from relays to layer 6, and with silent drivers.
 
-Added after a first run (commit e2fa46d), in which the gain was 2.4 (1.9 to 2.9) and 2.2 (1.7 to 2.7) and hence undecided:
-less and more light, and the cosine of fields where each draw has a gain of two, between two lights.
+Found: receptive fields of `fire_or_burst` keep their cosine; those of `low_threshold` do not (.964), and their correlation
+is .82: in the dark they are nearly flat, and light deepens them. The gain is undecided in both cells (2.5, 1.9 to 3.0, and
+2.2, 1.7 to 2.7), since draws of the potential differ in it. R / G is 19 % off on average, undecided. Less and more light,
+and the cosine where each draw has a gain of two, were added after a first run with the same outcomes (commit e2fa46d).
 
 Reference: Mease, Krieger & Groh 2014 (abstract read: light on layer 6 hyperpolarises relays transiently and depolarises
 them after 200 ms, and shifts them from bursts to single spikes). Cells: `cells.membranes`; circuit: `circuits.layer_6`.
@@ -35,22 +37,19 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
-from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
+from cortical_attention.trials import layer_6_figure
 from cortical_attention.trials.batch import Prediction, Swept
 from cortical_attention.trials.drivers import RELAYS
 from cortical_attention.trials.layer_6 import (
     ASKED,
     CONDITIONS,
-    DARK,
     LESS,
-    LIT,
     MORE,
     RETICULAR_ALONE,
-    SLOT,
     SWITCHED,
     UNLIT,
     run_cell,
-)  # fmt: skip
+)
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.temperature import FREE, PATHS, fitted, gain, measure
 
@@ -140,7 +139,9 @@ def figures_of(rows, temperatures):
         by = {name: [row for row in rows if (row["cell"], row["condition"]) == (cell, name)] for name in CONDITIONS}
         add(f"gain_{cell}", [row["gain"] for row in by[ASKED]], "at least", WANTED["gain"])
         add(f"cosine_{cell}", [row["cosine"] for row in by[ASKED]], "at least", WANTED["cosine"])
-        add(f"doubled_{cell}", doubled(rows, cell), "at least", WANTED["cosine"])
+        cosines = doubled(rows, cell)
+        if cosines.size:
+            add(f"doubled_{cell}", cosines, "at least", WANTED["cosine"])
         add(f"correlation_{cell}", [row["correlation"] for row in by[ASKED]], "at least", WANTED["correlation"])
         add(f"burst_share_{cell}", [row["fall"] for row in by[SWITCHED]], "at least", WANTED["burst_share"], True)
         add(f"unlit_{cell}", [row["fall"] for row in by[UNLIT]], "at most", WANTED["unlit"], True)
@@ -169,69 +170,7 @@ def judge(figures):
     ]
 
 
-# Figure
-def draw(rows, courses, temperatures):
-    """Receptive fields, rates over time and burst shares of both cells, and temperatures."""
-    with style():
-        figure = new_figure(6.4, width=11.0)
-        panels = figure.subplots(2, 4)
-        for line, cell in zip(panels, RELAYS, strict=True):
-            for panel, condition in zip(line[:2], (ASKED, SWITCHED), strict=True):
-                _draw_field(panel, [row for row in rows if (row["cell"], row["condition"]) == (cell, condition)])
-                panel.set_title(f"{cell.replace('_', ' ')}, {condition}")
-            _draw_course(line[2], courses[cell])
-            line[0].set_ylabel("rate (Hz)")
-        panels[0, 0].legend()
-        panels[0, 2].legend(fontsize=7)
-        _draw_shares(panels[0, 3], rows)
-        _draw_temperatures(panels[1, 3], temperatures)
-    return figure
-
-
-def _draw_field(panel, rows):
-    for k, name in enumerate(("dark", "lit")):
-        field = np.mean([row[f"field_{name}"] for row in rows], axis=0)
-        half = len(field) // 2
-        panel.plot(
-            np.arange(-half, half), np.roll(field, half), color=CYCLE[k], marker=MARKERS[k], markersize=4, label=name
-        )
-    panel.set(xlabel="stimulus, from the preferred one", ylim=(0, None))
-
-
-def _draw_course(panel, course):
-    times = (np.arange(len(course)) + 0.5 - DARK[1]) * float(SLOT)
-    for k, condition in enumerate((ASKED, RETICULAR_ALONE, SWITCHED)):
-        panel.plot(times[3:], course[3:, list(CONDITIONS).index(condition)], color=CYCLE[k], label=condition)
-    panel.axvline(0, color="#777777", linestyle=":")
-    panel.axvline((LIT[0] - DARK[1]) * float(SLOT), color="#777777", linestyle="--")
-    panel.set(xlabel="time from light (s)", ylabel="rate (Hz)", ylim=(0, None))
-
-
-def _draw_shares(panel, rows):
-    for k, cell in enumerate(RELAYS):
-        for condition, line in ((SWITCHED, "-"), (UNLIT, ":")):
-            own = [row for row in rows if (row["cell"], row["condition"]) == (cell, condition)]
-            shares = [np.mean([row[name] for row in own]) for name in ("share_dark", "share_lit")]
-            panel.plot((0, 1), shares, linestyle=line, color=CYCLE[k], marker=MARKERS[k],
-                       label=f"{cell.replace('_', ' ')}{', no light' if condition == UNLIT else ''}")  # fmt: skip
-    panel.set(ylabel="share of spikes in bursts", ylim=(0, None), xlim=(-0.2, 1.2))
-    panel.set_xticks((0, 1), ("dark", "after 200 ms"))
-    panel.legend(fontsize=7)
-
-
-def _draw_temperatures(panel, temperatures):
-    lights = sorted({row["light"] for row in temperatures})
-    for k, path in enumerate(PATHS):
-        own = [[row for row in temperatures if (row["path"], row["light"]) == (path, light)] for light in lights]
-        x = [each[0]["layer_6_Hz"] for each in own]
-        panel.plot(x, [np.mean([row["by_rates"] for row in each]) for each in own], color=CYCLE[k])
-        panel.plot(x, [np.mean([row["temperature"] for row in each]) for each in own], color=CYCLE[k], marker=MARKERS[k],
-                   linestyle="", label=path)  # fmt: skip
-    panel.set(xlabel="layer 6 (Hz)", ylabel="temperature", ylim=(0, None))
-    panel.set_title("marks: sparsemax; lines: R / G")
-    panel.legend(fontsize=7)
-
-
+# Table
 def _table(rows, temperatures):
     names = "cell or path", "condition", "gain", "cosine", "correlation", "flat", "bursts", "fall", "first"
     title = "light on layer 6: means over draws, and half of their 95 % intervals"
@@ -289,7 +228,7 @@ def main(
     more = {name: {cell: np.asarray(each[name]).tolist() for cell, each in measured.items()}
             for name in ("course", "layer_6", "reticular", "closed")}  # fmt: skip
     result = Swept({}, {}, False).result(rows, figures=figures, temperatures=temperatures, **more)
-    picture = draw(rows, courses, temperatures)
+    picture = layer_6_figure.draw(rows, courses, temperatures)
     output.report("layer_6", folder, result, picture, content, _table(rows, temperatures), judge(figures))
     return DONE
 

@@ -7,6 +7,7 @@ best mixture of them given at each step; then the free matrices of all heads are
 import numpy as np
 from scipy.optimize import minimize
 
+HEADS, LATENT = (1, 2, 4, 8), (1, 4, 16)  # heads that are fitted, and independent causes of the gains
 N_START = 4  # chosen: of the gradient, from random weights
 SMALL, RIDGE = (
     0.3,
