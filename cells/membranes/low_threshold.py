@@ -56,7 +56,7 @@ LOW_THRESHOLD = Membrane(
         "E_K": "chosen: of the order of models of thalamic cells",
         "g_T": "chosen: below the 2.2 mS/cm2 of spindle networks, so that a hyperpolarised cell is silent without input",
         **dict.fromkeys(("V_T", "V_r", "refractory"), "chosen: of the order of a cortical point cell"),
-        **dict.fromkeys(("a_1", "tau_a"), "chosen: a burst has 2 to 7 spikes, as bursts of relay cells have"),
+        **dict.fromkeys(("a_1", "tau_a"), "chosen: with them a rebound from inhibition of 100 ms has three spikes"),
     },
 )
 

@@ -1,8 +1,9 @@
 """Bursts of thalamic cells: spikes in quick succession after a silence.
 
 The silence is what tells a burst of the T-current from fast tonic firing in recordings: the current has to recover from
-inactivation first (Ramcharan, Gnadt & Sherman 2005, of which the abstract was read; 100 ms, then intervals of at most 4 to
-6 ms).
+inactivation first. At least 100 ms of it, and intervals of at most 4 ms, define a burst in PMC4765377 (legend of figure 1
+read) and, with the same pause, in PMC6672514 (introduction read in part). The default here is 6 ms, since the last intervals
+of a burst of point cells are longer.
 """
 
 from typing import NamedTuple

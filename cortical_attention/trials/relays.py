@@ -83,7 +83,7 @@ CELLS = {  # chosen in pilot runs with other noise
 }  # fmt: skip
 
 
-WITHOUT, SWAPPED = ", no T-current", "fire_or_burst, exchanged"
+WITHOUT, SWAPPED = ", without T", "fire_or_burst, exchanged"
 OTHERS = {f"{name}{WITHOUT}": each._replace(membrane=each.membrane.changed(g_T=0 * CONDUCTANCE))
           for name, each in CELLS.items()}  # fmt: skip
 OTHERS[SWAPPED] = CELLS["fire_or_burst"]._replace(
@@ -97,7 +97,8 @@ class Stimulus(NamedTuple):
     Attributes
     ----------
     kind : {"step", "sine", "rebound", "driver"}
-    mode : {"tonic", "burst"}
+    mode : {"tonic", "silent", "burst"}
+        Depolarised so that the cell fires without input, or just not; or hyperpolarised.
     level : float
         Current (uA/cm2), amplitude (uA/cm2), duration (ms) or rate (Hz).
     current : ndarray, shape (N_SLOT,)
@@ -121,7 +122,8 @@ def stimuli_of(cell):
     times, none = np.arange(N_SLOT) * float(SLOT), np.zeros(N_SLOT)
     wave = np.sin(2 * np.pi * FREQUENCY * times)
     found = [Stimulus("step", "tonic", float(level), none + level, none) for level in cell.steps]
-    for mode, held, amplitude in (("tonic", cell.tonic, TONIC), ("burst", cell.burst, BURST)):
+    modes = ("tonic", cell.tonic, TONIC), ("silent", cell.relaying, BURST), ("burst", cell.burst, BURST)
+    for mode, held, amplitude in modes:
         found += [Stimulus("sine", mode, amplitude, held + amplitude * wave, none)] * CROWD
     for duration in DURATIONS:
         inhibited = (times < RELEASED) & (times >= RELEASED - duration / 1000)
