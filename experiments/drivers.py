@@ -182,7 +182,7 @@ def judge(figures):
     return [
         Prediction(
             f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{each['value']:.2g} ({each['outcome']})",
+            f"{each['value']:.3g} ({each['outcome']})",
             each["outcome"] == "held",
         )
         for name, each in figures.items()
