@@ -61,6 +61,8 @@ EXPERIMENTS = (
     "burst_attention",
     "reticular",
     "modulation",
+    "drivers",
+    "layer_6",
     "robustness",
     "barrel_cortex",
     "physiology",
