@@ -21,7 +21,7 @@ run (commit 2463934) responses were compared between levels of the modulator, at
 Reference: `reference.driver_modulator`; Sherman & Guillery 1998 (as the dossier quotes it; not read). Cells:
 `cells.membranes.fire_or_burst`, `low_threshold`; circuit: `trials.drivers`; fit: `trials.gates`.
 
-Run time: two minutes; with --quick half a minute, most of it compiling.
+Run time: one minute; with --quick half of it, most of that compiling.
 """
 
 from itertools import product
@@ -57,7 +57,7 @@ from cortical_attention.trials.protocol import PROTOCOL
 # Parameters
 WANTED, INTERVALS = PROTOCOL["drivers"], PROTOCOL["intervals"]
 N_GAIN, N_CONTEXT = 16, 4000
-QUICK = 4, 8, 1500  # draws, cells of each rate and level, contexts
+QUICK = 8, 8, 1500  # draws, cells of each rate and level, contexts
 DOUBLED = 2.0
 
 
@@ -227,7 +227,7 @@ def main(
         int, typer.Option(help="Draws of noise and of cell constants, over which intervals are taken.")
     ] = 8,
     cells: Annotated[int, typer.Option(help="Cells of each driver rate and level of the modulator in a draw.")] = 20,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: four draws of eight cells.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of eight cells.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes, constants and gains.")] = 0,
     *,

@@ -23,7 +23,7 @@ and the cosine where each draw has a gain of two, were added after a first run w
 Reference: Mease, Krieger & Groh 2014 (abstract read: light on layer 6 hyperpolarises relays transiently and depolarises
 them after 200 ms, and shifts them from bursts to single spikes). Cells: `cells.membranes`; circuit: `circuits.layer_6`.
 
-Run time: four minutes; with --quick one minute, most of it compiling.
+Run time: a minute and a half; with --quick one minute, half of it compiling.
 """
 
 from typing import Annotated
@@ -55,7 +55,7 @@ from cortical_attention.trials.temperature import FREE, PATHS, fitted, gain, mea
 
 # Parameters
 WANTED, INTERVALS = PROTOCOL["layer_6"], PROTOCOL["intervals"]
-QUICK = 4, 6, 4  # draws, relay cells of a channel, competing circuits of a draw
+QUICK = 8, 5, 4  # draws, relay cells of a channel, competing circuits of a draw
 
 
 # Reference
@@ -204,9 +204,7 @@ def _shown(rows, what, digits):
 def main(
     seeds: Annotated[int, typer.Option(help="Draws of noise, tuning, cell constants and scores, for intervals.")] = 8,
     cells: Annotated[int, typer.Option(help="Relay cells of each channel.")] = 10,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Short version: four draws, six cells of each channel.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of five cells.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes, tuning, constants and scores.")] = 0,
     *,
