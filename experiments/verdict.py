@@ -76,7 +76,7 @@ def _run(name, folder, quick):
 # Figure
 def _table(found):
     table = Table(
-        "statement", *(Column(name, no_wrap=True) for name in ("value", "95 %", "asked", "outcome")),
+        "statement", *(Column(name, no_wrap=True) for name in ("value", "interval", "asked", "outcome")),
         title="what each sentence predicts, and what was measured",
     )  # fmt: skip
     for each in found["statements"]:

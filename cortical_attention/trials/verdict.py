@@ -34,6 +34,7 @@ class Statement(NamedTuple):
     place : str
         One of `PLACES`, if it holds; empty: not on the map.
     place_missed : str
+        If it is missed; empty: undecided.
     experiment : str
         Empty: nothing measures it, and `why` says why.
     figures : tuple of str
@@ -125,7 +126,8 @@ def judged(statement, content):
         nothing = dict.fromkeys(("value", "interval", "threshold", "rule"))
         return about | nothing | {"outcome": NOT_MEASURED, "place": ""}
     held = figure.pop("outcome")
-    places = {HELD: statement.place, MISSED: statement.place_missed, OPEN: "undecided" if statement.place else ""}
+    unsure = "undecided" if statement.place else ""
+    places = {HELD: statement.place, MISSED: statement.place_missed or unsure, OPEN: unsure}
     return about | figure | {"outcome": outcome_of(statement, held), "place": places[held]}
 
 

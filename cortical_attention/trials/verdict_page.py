@@ -60,6 +60,8 @@ def measured(each):
 def asked(each):
     """Rule and threshold of a statement in words (str)."""
     limits = each["threshold"] if isinstance(each["threshold"], list) else [each["threshold"]]
+    if each["rule"] == "within" and len(limits) == 2:
+        return f"within {number(limits[1])} of {number(limits[0])}"
     return f"{each['rule']} {' to '.join(map(number, limits))}"
 
 
