@@ -38,6 +38,7 @@ from cortical_attention.trials.verdict_figure import draw_map, draw_needle
 from cortical_attention.trials.verdict_page import asked, page
 
 # Parameters
+COMMAND = "from cortical_attention.command.line import main; main()"
 KEPT = {False: Path("results/verdict/runs"), True: Path("results/verdict-quick/runs")}
 
 
@@ -63,7 +64,7 @@ def run_all(names, folder, quick, workers, quiet):
 
 def _run(name, folder, quick):
     """Name of an experiment, and why it has no result (empty: it has)."""
-    words = [sys.executable, "-m", f"cortical_attention.experiments.{name}", *RUNS[name]["quick" if quick else "full"]]
+    words = [sys.executable, "-c", COMMAND, name, *RUNS[name]["quick" if quick else "full"]]
     words += ["--out", str(folder / name), "--overwrite", "--quiet"]
     log = folder / f"{name}.log"
     with log.open("w", encoding="utf-8") as file:

@@ -18,7 +18,8 @@ DISCUSSED = (
     "multipliers", "onset", "physiology", "random_features", "robustness", "shunt_noise", "softmax", "which_curve",
     "areas", "barrel_cortex", "hippocampus", "softmax_biophysical", "softmax_forms", "systems", "transformer",
     "waves", "recurrent_attention", "context_inference", "amplify_suppress", "match_and_control",
-    "burst_attention", "reticular", "modulation", "drivers", "layer_6",
+    "burst_attention", "reticular", "modulation", "drivers", "layer_6", "hopfield",
+    "memory_rules",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
 LARGE = 50.0  # chosen: tokens and weights of the project stay below 10, and some small random cases do not settle from 70 on

@@ -19,7 +19,6 @@ inference of precision. That softmax needs a log precision which is bilinear is 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 STEPS, TOLERANCE = 10_000, 1e-13
 
@@ -55,7 +54,9 @@ def settled(log_precision, values, prior=0.0, prior_precision=0.0):
     -------
     Settled
     """
-    total = np.logaddexp(logsumexp(log_precision, axis=-1), np.log(prior_precision) if prior_precision else -np.inf)
+    total = np.logaddexp(
+        np.logaddexp.reduce(log_precision, axis=-1), np.log(prior_precision) if prior_precision else -np.inf
+    )
     weights = np.exp(log_precision - total[..., None])
     sink = prior_precision * np.exp(-total)[..., None] * prior
     return Settled(weights @ values + sink, weights, np.exp(total))

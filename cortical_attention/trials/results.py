@@ -136,7 +136,8 @@ def run_json(presented, options, case=""):
     parameters = {
         **options.named,
         **options.settings._asdict(),
-        **presented.prepared.settings.times()._asdict(),
+        **options.settings.times()._asdict(),
+        **_longer(presented.plan.protocol, options.settings.times().settle),
         "form": options.settings.form._asdict(),
         "readings": {name: each._asdict() for name, each in presented.plan.readings().items()},
         "cell_types": {name: each.cell._asdict() for name, each in populations.items()},
@@ -144,6 +145,12 @@ def run_json(presented, options, case=""):
     }
     content = provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
     return content | {"case": case, "options": written(options)}
+
+
+def _longer(protocol, settle):
+    """Settling time (dict), where interneurons were given more than was asked for, as `simulation.attend.prepare` does."""
+    had = protocol.windows[0, 0] * protocol.phase
+    return {"settle": had} if protocol.token_of is None and had - settle > protocol.phase else {}
 
 
 def content_of(case):
