@@ -13,7 +13,7 @@ before this run, and is missed at gain 3, which takes seven times as long. Feedb
 than 5 per cent in every draw, and feedback to its own macrocolumn, instead of to the microcolumns that have its token as
 context, by more than 0.1 per cent. In softmax attention slow cells (0.5 s) bring the loop to within 1e-6, settled, at gains
 of 0.3 and 1; cells without a slow variable do not settle at gain 1 in at least half of the draws. Written after a reader
-had found that four of five other seeds do not settle in spikes with one cell per value, and before any run of these rows:
+had found that four other seeds do not settle in spikes with one cell per value, and before any run of these rows:
 with four cells per value softmax attention is within 3 per cent in spikes at gain 1, and settled, in every draw.
 
 Reference: `reference.areas.coupled_areas`. Intervals are over draws of weights and inputs, of the geometric mean.

@@ -88,7 +88,7 @@ Duration = Annotated[
 Settle = Annotated[
     float | None,
     typer.Option(
-        help="Settling time before the measurement (s); by default that of the form.",
+        help="Settling time before the measurement (s); by default that of the form, or more where log Z asks for it.",
         show_default=by_form(lambda form: form.settle / second),
     ),
 ]
