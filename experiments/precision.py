@@ -52,7 +52,6 @@ SPREADS, QUICK = (0.0, 0.1, 0.3, 0.6, 1.0), (0.0, 0.3, 1.0)
 IN_SPIKES = (0.1, 0.3, 1.0)
 WITHIN_REACH = 0.3  # largest spread at which spikes are predicted to follow
 ASKED = PROTOCOL["precision"]
-SCRATCH = {0.1: 0.10, 0.3: 0.33, 1.0: 0.59}  # one query on one draw of keys, in other code
 CUT = "product, no prediction"
 
 
@@ -205,7 +204,6 @@ def draw(rows, curve, course):
             spreads = sorted({row["spread"] for row in own})
             means = [np.mean([row["from_softmax"] for row in own if row["spread"] == spread]) for spread in spreads]
             panels[0].plot(spreads, means, MARKERS[k], color=CYCLE[k], label=f"circuit, {form}")
-        panels[0].plot([*SCRATCH], [*SCRATCH.values()], "x", color="#777777", label="one draw, scratch code")
         panels[0].set(xlabel="spread of the logarithm of key norms", ylabel="relative L2 from softmax attention")
         panels[0].legend()
         if course is not None:
@@ -239,9 +237,6 @@ def _tables(rows, curve, figures):
         circuits.add_row(*key[:2], f"{key[2]:g}", *means, f"{sum(row['settled'] for row in own)} of {len(own)}")
     algebra = Table("spread", *(f"{each['spread']:g}" for each in curve), title="the algebra's curve")
     algebra.add_row("relative L2", *(f"{each['value']:.2f}" for each in curve))
-    algebra.add_row(
-        "scratch", *(f"{SCRATCH[each['spread']]:.2f}" if each["spread"] in SCRATCH else "" for each in curve)
-    )
     judgement = Table("figure", "value", "95 %", "threshold", "outcome", title="figures")
     for name, each in figures.items():
         ends = "-" if each["interval"] is None else "{:.2g} to {:.2g}".format(*each["interval"])
@@ -275,7 +270,7 @@ def main(
     folder, content = output.folder("precision", parameters), output.provenance(parameters, {"inputs": list(chosen)})
     swept = swept._replace(failed={" ".join(label): why for label, why in swept.failed.items()})
     result = swept.result(
-        rows, figures=figures, algebra_curve=curve, scratch=SCRATCH, after_50_time_constants=at_fifty,
+        rows, figures=figures, algebra_curve=curve, after_50_time_constants=at_fifty,
         median_time_constant_s=float(T["product"]) / MEDIAN_TOTAL,
     )  # fmt: skip
     output.report(

@@ -12,7 +12,7 @@ opposes it, and accepted only if all of them support it.
 
 Reference: those of the experiments.
 
-Run time: that of the experiments that have not run yet, two at a time; with --quick seven minutes.
+Run time: that of the experiments that have not run yet, two at a time; with --quick four minutes.
 """
 
 import os
