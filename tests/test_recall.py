@@ -16,12 +16,14 @@ def test_the_pair_that_names_a_symbol_holds_its_value(sizes):
     assert drawn.tokens.shape == drawn.targets.shape == (20, sizes["n_asked"], n_symbol + n_value)
     assert drawn.context.shape == (20, sizes["n_pair"], n_symbol + n_value)
     same = np.einsum("bim, bjm -> bij", drawn.tokens[..., :n_symbol], drawn.context[..., :n_symbol])
-    assert (same.sum(axis=-1) == 1).all() and (same.sum(axis=-2) <= 1).all()  # each once
+    assert (same.sum(axis=-1) == 1).all()
+    assert (same.sum(axis=-2) <= 1).all()  # each once
     assert np.array_equal(same == 1, right_items(drawn))
     found = np.einsum("bij, bjv -> biv", same, drawn.context[..., n_symbol:])
     assert np.array_equal(found.argmax(axis=-1), drawn.labels)
     assert np.array_equal(answered(drawn.targets, n_value), drawn.labels)
-    assert not drawn.tokens[..., n_symbol:].any() and not drawn.targets[..., n_value:].any()
+    assert not drawn.tokens[..., n_symbol:].any()
+    assert not drawn.targets[..., n_value:].any()
 
 
 def test_values_are_balanced_and_drawn_anew():

@@ -1,10 +1,10 @@
 """Associative recall: which value goes with a symbol is looked up among pairs, so that the answer needs the query.
 
-The context of a sequence are pairs of a symbol and a value; its tokens name symbols of these pairs, each at most once, and ask
-for their values. A token is one-hot: first the places of the symbols, then those of the values. Which symbol has which value is
-drawn anew for each sequence, and cannot be learnt.
+The context of a sequence holds pairs of a symbol and a value; its tokens name symbols of these pairs, each at most
+once, and ask for their values. A token is one-hot: first the places of the symbols, then those of the values. Which symbol
+has which value is drawn anew for each sequence, and cannot be learnt.
 
-Values are balanced: when there are as many pairs as a multiple of the number of values, and each pair is asked for, an answer
+Values are balanced: when the number of pairs is a multiple of the number of values, and each pair is asked for, an answer
 that is the same for all tokens of a sequence, as that of any attention that ignores the query, is right on exactly one in
 `n_value`.
 """
