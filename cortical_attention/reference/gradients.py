@@ -60,7 +60,7 @@ def gradients(
     """
     phi, derivative = kernel_named(kernel)
     problem = check_problem(tokens, block, context, mask)
-    y = _check_targets(targets, problem)
+    y = check_targets(targets, problem)
     query, key, value = project(problem)
     phi_q, phi_k = phi(query), phi(key)
     weight = close(phi_q @ phi_k.swapaxes(-1, -2), problem.mask)
@@ -78,14 +78,14 @@ def gradients(
     x_i, x_j = problem.tokens, problem.context
     return Gradients(
         energy=0.5 * float(np.sum(e * e)),
-        dE_dW_Q=-_outer(per_dq * (c @ phi_k), x_i),  # eq. 4
-        dE_dW_K=-_outer(derivative(key) * (c.swapaxes(-1, -2) @ per_q), x_j),  # eq. 5
-        dE_dW_V=-_outer(kappa.swapaxes(-1, -2) @ back, x_j),  # eq. 3
-        dE_dW_O=-_outer(kappa @ value, e).swapaxes(-1, -2),  # eq. 2
+        dE_dW_Q=-outer(per_dq * (c @ phi_k), x_i),  # eq. 4
+        dE_dW_K=-outer(derivative(key) * (c.swapaxes(-1, -2) @ per_q), x_j),  # eq. 5
+        dE_dW_V=-outer(kappa.swapaxes(-1, -2) @ back, x_j),  # eq. 3
+        dE_dW_O=-outer(kappa @ value, e).swapaxes(-1, -2),  # eq. 2
     )
 
 
-def _check_targets(targets, problem):
+def check_targets(targets, problem):
     """Targets in float64; ValueError unless they have the shape of the output."""
     targets, needed = np.asarray(targets, dtype=float), problem.tokens.shape
     if targets.shape != needed:
@@ -93,7 +93,7 @@ def _check_targets(targets, problem):
     return targets
 
 
-def _outer(left, right):
+def outer(left, right):
     """sum_i left_i right_i^T of each head, summed over the batch: (..., h, i, a) and (..., i, m) to (h, a, m)."""
     left, right = left.reshape(-1, *left.shape[-3:]), right.reshape(-1, *right.shape[-2:])
     return np.einsum("bhia,bim->ham", left, right, optimize=True)
