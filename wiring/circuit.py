@@ -8,6 +8,7 @@ import numpy as np
 from cortical_attention.cells.cell import GABA, CellType
 from cortical_attention.wiring.expressions import WiringError, parse, sizes
 from cortical_attention.wiring.release import check_release
+from cortical_attention.wiring.rules import check_rules
 
 
 class Sent(NamedTuple):
@@ -88,6 +89,8 @@ class Projection(NamedTuple):
     plasticity : ShortTerm, optional
         Of its synapses, in spikes and in rates. A weight is the effect of a spike of a rested synapse. Not behind cells that
         are reached with like signs, of whose pairs both cells send.
+    learnt : str
+        Name of its weights among `Circuit.rules`, where a rule changes them; projections of one name share their weights.
 
     Notes
     -----
@@ -104,11 +107,17 @@ class Projection(NamedTuple):
     same: tuple = ()
     delay: object = None
     plasticity: object = None
+    learnt: str = ""
 
     @property
     def name(self):
         """How messages call it."""
         return f"{self.source} -> {self.target}"
+
+    @property
+    def learns(self):
+        """Name of the weights that a rule changes, as text; empty without."""
+        return self.learnt and f", learns {self.learnt}"
 
     @property
     def release(self):
@@ -130,12 +139,15 @@ class Circuit(NamedTuple):
     projections : tuple of Projection
     breaks : dict of str to str
         Rules of the anatomy (`wiring.anatomy.RULES`) that it breaks on purpose, each with the reason.
+    rules : dict of str to cells.rules.rule.Rule
+        Plasticity of weights by their name (`Projection.learnt`).
     """
 
     name: str
     populations: dict
     projections: tuple
     breaks: dict = {}
+    rules: dict = {}
 
     def check(self):
         """Refuse a circuit that cannot be wired.
@@ -145,14 +157,15 @@ class Circuit(NamedTuple):
         WiringError
             Naming the projection and what is wrong: an unknown population or port, an index expression that does not
             fit, weights that are not finite, a second projection to the same port, like signs asked of unsigned cells or of
-            weights of the wrong sign, a delay or a plasticity that no synapse can have, or a rule of the anatomy that is
-            broken without a reason.
+            weights of the wrong sign, a delay or a plasticity that no synapse can have, a rule of plasticity that does not
+            fit, or a rule of the anatomy that is broken without a reason.
         """
         names = [projection.name for projection in self.projections]
         for projection in self.projections:
             self._check_projection(projection)
             if names.count(projection.name) > 1:
                 raise WiringError(f"projection '{projection.name}' is there twice; add the weights up in one")
+        check_rules(self)
         self._check_anatomy()
         return self
 
@@ -172,7 +185,8 @@ class Circuit(NamedTuple):
         for name, each in self.populations.items():
             axes = " x ".join(f"{size} {kind}" for kind, size in each.axes)
             lines.append(f"  {name}: {each.cell.name} cells ({each.cell.layer}, {each.cell.transmitter}), {axes}")
-        lines += [f'  {each.name}: "{each.expression}"{each.release}' for each in self.projections]
+        lines += [f'  {each.name}: "{each.expression}"{each.release}{each.learns}' for each in self.projections]
+        lines += [f'  rule of {name}: "{each.line}"' for name, each in self.rules.items()]
         return "\n".join([*lines, *(f"  breaks '{name}': {reason}" for name, reason in self.breaks.items())])
 
     def _check_projection(self, projection):

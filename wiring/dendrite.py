@@ -88,7 +88,8 @@ def sum_of(k, pathway, wired, sender, settings):
         return None
     size_of, rate = sizes_of(pathway, wired.concrete), sender.variables["rate"]
     weights = np.asarray(weight_of_rate(pathway.excitation, unit[0]))
-    return projected(f"projected_{k}", pathway.expression, size_of, weights, rate)
+    learnt = wired.learners[pathway.learnt].variables["w"] if pathway.learnt else None
+    return projected(f"projected_{k}", pathway.expression, size_of, weights, rate, learnt)
 
 
 def dendrite_of(k, target, port, n_dendrite, drive, activation, settings):

@@ -16,7 +16,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 LONG = 8  # chosen: numbers of the widest vectors
 
 
-def projected(name, expression, size_of, weights, rate):
+def projected(name, expression, size_of, weights, rate, learnt=None):
     """Function of a dendrite's index: what reaches it (a value), for Brian2 equations.
 
     Parameters
@@ -26,9 +26,11 @@ def projected(name, expression, size_of, weights, rate):
     expression : Expression
     size_of : dict of str to int
     weights : ndarray
-        Of the rates (s), with the axes that the expression gives them.
+        Of the rates (s), with the axes that the expression gives them; where weights change, what they are multiplied with.
     rate : ArrayVariable
         The rates of the source cells.
+    learnt : ArrayVariable, optional
+        Weights that change, without unit.
 
     Returns
     -------
@@ -40,19 +42,21 @@ def projected(name, expression, size_of, weights, rate):
 
     def summed(i):
         """Every dendrite at once."""
-        return np.einsum(expression.einsum, rate.get_value().reshape(shape), weights).ravel()[i]
+        now = weights if learnt is None else weights * learnt.get_value().reshape(weights.shape)
+        return np.einsum(expression.einsum, rate.get_value().reshape(shape), now).ravel()[i]
 
     found = Function(summed, arg_units=[1], return_unit=1, arg_types=["integer"], return_type="float")
     found.implementations.add_implementation(NumpyCodeGenerator, code=summed)
     if isinstance(get_device(), CPPStandaloneDevice):
         source = f"brian::{get_device().get_array_name(rate, access_data=False)}"
-        code, order = cpp(name, expression, size_of, source, c_data_type(weights.dtype))
+        changing = learnt and f"brian::{get_device().get_array_name(learnt, access_data=False)}"
+        code, order = cpp(name, expression, size_of, source, c_data_type(weights.dtype), changing)
         values = np.ascontiguousarray(np.einsum(f"{expression.weight}->{order}", weights)).ravel()
         found.implementations.add_implementation("cpp", code, {f"{name}_weights": values}, name=name)
     return found
 
 
-def cpp(name, expression, size_of, source, number="double"):
+def cpp(name, expression, size_of, source, number="double", learnt=None):
     """The sum in C++: NAME(dendrite) for one dendrite, NAME_before() for all at once, which fills NAME_sums.
 
     The state update calls the second (`simulation.rewrite`). Where the last letter of the dendrites lies side by side in the
@@ -67,6 +71,8 @@ def cpp(name, expression, size_of, source, number="double"):
         C++ name of the rates.
     number : str
         Type of a rate.
+    learnt : str, optional
+        C++ name of weights that change, with which the others are multiplied.
 
     Returns
     -------
@@ -84,31 +90,34 @@ def cpp(name, expression, size_of, source, number="double"):
     def product(later=0):
         """Weight and rate, so many places later along the longest letter that is summed over."""
         weight, rate = (_later(letters, size_of, summed[-1:], later) for letters in (order, expression.source))
-        return f"_namespace{name}_weights[{weight}] * {source}[{rate}]"
+        fixed = f"_namespace{name}_weights[{weight}] * {source}[{rate}]"
+        return (
+            fixed if learnt is None else f"{fixed} * {learnt}[{_later(expression.weight, size_of, summed[-1:], later)}]"
+        )
 
-    alone = f"{number} sum = 0;\n{_loops(summed, size_of)} sum += {product()};"
+    alone = f"{number} sum = 0;\n{cpp_loops(summed, size_of)} sum += {product()};"
     body = f"{alone}\n{one} = sum;"
     if inner:
-        row, last, size = _loops(inner, size_of), summed[-1], size_of[summed[-1]]
+        row, last, size = cpp_loops(inner, size_of), summed[-1], size_of[summed[-1]]
         at_once = " + ".join(map(product, range(LONG)))
         body = (
-            f"{row} {one} = 0;\n{_loops(summed[:-1], size_of)} {{\nint {last} = 0;\n"
+            f"{row} {one} = 0;\n{cpp_loops(summed[:-1], size_of)} {{\nint {last} = 0;\n"
             f"for (; {last} + {LONG} <= {size}; {last} += {LONG}) {row} {one} += {at_once};\n"
             f"for (; {last} < {size}; {last}++) {row} {one} += {product()};\n}}"
         )
     n_dendrite = int(np.prod([size_of[letter] for letter in expression.distinct]))
     code = (
         f"static {number} {name}_sums[{n_dendrite}];\n"
-        f"static inline void {name}_before() {{\n{_loops(outer, size_of)} {{\n{body}\n}}\n}}\n"
-        f"static inline {number} {name}(const int dendrite) {{\n{_letters(expression.distinct, size_of)}\n"
+        f"static inline void {name}_before() {{\n{cpp_loops(outer, size_of)} {{\n{body}\n}}\n}}\n"
+        f"static inline {number} {name}(const int dendrite) {{\n{cpp_letters(expression.distinct, size_of)}\n"
         f"{alone}\nreturn sum;\n}}"
     )
     return code, order
 
 
-def _letters(letters, size_of):
-    """Declarations of the letters of a dendrite, from its index."""
-    lines, rest = [], "dendrite"
+def cpp_letters(letters, size_of, index="dendrite"):
+    """Declarations of the letters of a dendrite, or of what else has an `index`, as C++."""
+    lines, rest = [], index
     for letter in reversed(letters):
         lines.append(f"const int {letter} = ({rest}) % {size_of[letter]};")
         rest = f"({rest}) / {size_of[letter]}"
@@ -129,7 +138,8 @@ def _later(letters, size_of, moved, by):
     return re.sub(rf"\b{moved[0]}\b", f"({moved[0]} + {by})", found) if by else found
 
 
-def _loops(letters, size_of):
+def cpp_loops(letters, size_of):
+    """Loops over letters, one in another, as C++."""
     return " ".join(f"for (int {letter} = 0; {letter} < {size_of[letter]}; {letter}++)" for letter in letters)
 
 

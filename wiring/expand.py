@@ -44,6 +44,9 @@ class Pathway(NamedTuple):
         relay, one cell a source cell, in the structure of the target. Otherwise `excitation` holds the signed weights.
     delay : Quantity (s) or None
     plasticity : ShortTerm or None
+    learnt : str
+        Name of the weights, where a rule changes them. `excitation` and, in a form that is `paired`, `inhibition` are then
+        what the weights are multiplied with, and of the two that one acts which comes out positive.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Pathway(NamedTuple):
     inhibition: np.ndarray
     delay: object = None
     plasticity: object = None
+    learnt: str = ""
 
 
 def expand_population(population, form, batch, cells):
@@ -112,16 +116,20 @@ def expand_projection(circuit, projection, form, cells):
     )
     flips = target_sign if target.signed == port else ""
     signs = np.eye(2) if projection.like_signs and source_sign else _outer(len(source_sign + flips))
-    weights = np.multiply.outer(np.asarray(projection.weights, dtype=float), signs) / cells
+    weights = np.asarray(projection.weights, dtype=float)
+    weights = np.multiply.outer(np.ones_like(weights) if projection.learnt else weights, signs) / cells
     expression = expression._replace(
         source="B" + expression.source + "P" + source_sign,
         weight=expression.weight + source_sign + flips,
         target="B" + expression.target + "Q" + target_sign,
     )
     inhibition = form.coding.relays(weights)
+    excitation = weights + inhibition
+    if projection.learnt and form.coding.paired:  # a weight that is learnt may turn its sign
+        excitation, inhibition = weights, -weights
     return Pathway(
-        projection.name, source.name, target.name, port, expression, weights + inhibition, inhibition, projection.delay,
-        projection.plasticity,
+        projection.name, source.name, target.name, port, expression, excitation, inhibition, projection.delay,
+        projection.plasticity, projection.learnt,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from cortical_attention.cells.noise import stream_of
 from cortical_attention.wiring.dendrite import activations, dendrite_of, sizes_of, sum_of
 from cortical_attention.wiring.expand import expand_population, expand_projection, input_strides
 from cortical_attention.wiring.expressions import WiringError, connect
+from cortical_attention.wiring.plasticity import follow, following, learners, traced
 from cortical_attention.wiring.release import refuse_carried
 from cortical_attention.wiring.replay import play
 from cortical_attention.wiring.signals import signals_of
@@ -41,6 +42,8 @@ class Construction(NamedTuple):
     first : dict of str to int
         Where the first cell of each population lies in a larger circuit, of which this one is a part: its noise is that of
         the cell there.
+    taught : Presentations or None
+        When a circuit with rules is taught.
     """
 
     form: object
@@ -54,6 +57,7 @@ class Construction(NamedTuple):
     dense: bool = False
     recorded: dict = {}
     first: dict = {}
+    taught: object = None
 
     def stream(self, name):
         """Stream of the noise of a population."""
@@ -81,6 +85,8 @@ class Wired(NamedTuple):
     layout : dict of str to (shape, dict of str to tuple of int)
         By population: sizes of its axes, and how far apart what cells read lies along each axis, by the name of the variable
         that reads it: dendrites, unit rates and inputs.
+    learners : dict of str to NeuronGroup
+        Weights that rules change, by name.
     """
 
     groups: dict
@@ -92,6 +98,7 @@ class Wired(NamedTuple):
     others: list
     dense: dict
     layout: dict
+    learners: dict
 
     def source(self, name):
         """Group of a population, simulated or played."""
@@ -139,17 +146,20 @@ def wire(circuit, settings):
     wires = [connect(pathway.expression, sizes_of(pathway, concrete), settings.shared) for pathway in pathways]
     by_name = {pathway.name: wire for pathway, wire in zip(pathways, wires, strict=True)}
     wired = Wired(
-        {}, {}, concrete, {}, by_name, {}, [], {}, {name: (each.shape, {}) for name, each in concrete.items()}
+        {}, {}, concrete, {}, by_name, {}, [], {}, {name: (each.shape, {}) for name, each in concrete.items()}, {}
     )
-    activated = {}
+    activated, kept = {}, traced(circuit)
     for name in concrete:
         if concrete[name].population.sent is not None:
             wired.played[name] = play(concrete[name], settings.clock)
             continue
         reaching = {k: pathway for k, pathway in enumerate(pathways) if pathway.target == name}
         activated |= activations(concrete[name], reaching, wires, settings)
-        wired.groups[name] = cells_of(concrete[name], reaching, activated, settings)
+        wired.groups[name] = cells_of(concrete[name], reaching, activated, kept.get(name, []), settings)
         wired.layout[name][1].update(_common(concrete[name], settings.unit_rates[name]))
+    groups, readers = learners(circuit, wired, settings)
+    wired.learners.update(groups)
+    wired.others.extend((*readers, *groups.values()))
     for k, pathway in enumerate(pathways):
         _connect(wired, k, pathway, wires[k], activated.get(k), settings)
     return wired
@@ -216,7 +226,7 @@ def _connect(wired, k, pathway, wires, activation, settings):
     wired.layout[pathway.target][1][f"{pathway.port}_{k}"] = wires.strides
     wired.others.append(dendrite)
     start = start_of(source)
-    if start is not None:
+    if start is not None and not pathway.learnt:
         reaching = pathway.excitation.ravel()[wires.entry] * start[wires.pre]
         setattr(
             dendrite, settings.form.synapses.excitation_variable, np.bincount(wires.post, reaching, wires.n_dendrite)
@@ -233,7 +243,7 @@ def _connect(wired, k, pathway, wires, activation, settings):
             membrane = settings.form.membrane
             sender = _sender(wired, k, relay, pathway, settings)
         wired.synapses[pathway.name, sign] = _synapses(
-            k, sign, sender, dendrite, wires, keep, pathway, unit_rate, membrane, settings
+            k, sign, sender, dendrite, wires, keep, pathway, unit_rate, membrane, wired.learners, settings
         )
 
 
@@ -267,17 +277,21 @@ def _relay(wired, place, k, membrane, settings):
     return relay
 
 
-def _synapses(k, sign, source, dendrite, wires, keep, pathway, unit_rate, membrane, settings):
+def _synapses(k, sign, source, dendrite, wires, keep, pathway, unit_rate, membrane, learners, settings):
     """Synapses of one sign, from cells (or relays) with a membrane onto dendrites; none where a weight is zero."""
     signals, tau = signals_of(settings.form), dendrite.namespace["tau"]
     values = getattr(pathway, sign).ravel()[wires.entry[keep]]
     weights = signals.weights(values, each_cell(unit_rate, source.N)[wires.pre[keep]], tau, settings.clock.dt)
     alike = (weights == weights[0]).all()  # such synapses have one weight
-    flags = "constant, shared" if alike else "constant"
+    flags = "" if pathway.learnt else " (constant, shared)" if alike else " (constant)"
     model, options = signals.synapse(settings.form.synapses.effect[sign], membrane, pathway, settings.clock.dt, flags)
+    model += following(signals.weight_unit) if pathway.learnt else ""
     synapses = Synapses(source, dendrite, model, **options, clock=settings.clock, name=f"{sign}_{k}", order=1)
     synapses.connect(i=wires.pre[keep], j=wires.post[keep])
     if signals.plastic(pathway):
         synapses.x = 1  # rested
-    synapses.weight = weights[0] if alike else weights
+    if pathway.learnt:
+        follow(synapses, learners[pathway.learnt], weights, pathway, wires.entry[keep], values, settings)
+    else:
+        synapses.weight = weights[0] if alike else weights
     return synapses

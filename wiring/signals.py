@@ -9,6 +9,7 @@ class Rates:
     """Cells send their rate continuously; a synapse adds to a summed variable."""
 
     method = "euler"  # of a dendrite
+    weight_unit = "second"
     relay_fires: dict = {}  # noqa: RUF012
     starts_at_rate = True
 
@@ -30,7 +31,7 @@ class Rates:
 
     def synapse(self, effect, membrane, pathway, dt, flags):
         """Model, whose weight has `flags`, and options of a synapse from cells with a membrane; rates have no delay."""
-        return f"weight : second ({flags})\n {effect}", {"namespace": {}}
+        return f"weight : second{flags}\n {effect}", {"namespace": {}}
 
     def weights(self, values, unit_rate, tau, dt):
         """Weights that turn what is sent into the value it stands for."""
@@ -41,6 +42,7 @@ class Spikes:
     """Cells send spikes; a synapse adds to a trace."""
 
     method = "exact"
+    weight_unit = "1"
     relay_fires: dict = {"threshold": "v >= 1", "reset": "v -= 1"}  # noqa: RUF012
     starts_at_rate = False
 
@@ -62,7 +64,7 @@ class Spikes:
 
     def synapse(self, effect, membrane, pathway, dt, flags):
         """Model, whose weight has `flags`, and options of a synapse from cells with a membrane."""
-        model, effect = f"weight : 1 ({flags})", membrane.carried(effect)
+        model, effect = f"weight : 1{flags}", membrane.carried(effect)
         # whole steps, since targets round halves of one in their own ways
         options = {} if pathway.delay is None else {"delay": int(pathway.delay / dt + 0.5) * dt}
         if not self.plastic(pathway):

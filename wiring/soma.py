@@ -9,19 +9,22 @@ from cortical_attention.cells.kernels import KERNELS
 from cortical_attention.cells.noise import noise
 from cortical_attention.wiring.expand import expand_input
 from cortical_attention.wiring.expressions import WiringError
+from cortical_attention.wiring.plasticity import add_traces
 from cortical_attention.wiring.signals import signals_of
 
 UNIT_RATE = "unit_rate : Hz (constant)"  # the rate that stands for the value one
 
 
-def cells_of(concrete, reaching, activated, settings):
-    """NeuronGroup of a population; `reaching` maps the number of each pathway that reaches it to the pathway."""
+def cells_of(concrete, reaching, activated, kept, settings):
+    """NeuronGroup of a population; `reaching` maps the number of each pathway that reaches it to the pathway, `kept` lists
+    what it keeps traces of (`wiring.plasticity`)."""
     cell = concrete.population.cell
     membrane = settings.form.of(cell)
     population = _left_to_soma(concrete.population, membrane, {reaching[k].port for k in reaching if k in activated})
     ports = [_port(population, port, [k for k in reaching if reaching[k].port == port]) for port in cell.ports]
     chosen = settings.recorded.get(population.name)
     more = [] if chosen is None else ["chosen : boolean (constant)"]
+    more += [f"trace_{k} : 1" for k in range(len(kept))]
     inputs = {port: expand_input(concrete, port, values) for port, values in population.inputs.items()}
     group = NeuronGroup(
         concrete.n_cell,
@@ -44,6 +47,7 @@ def cells_of(concrete, reaching, activated, settings):
     if chosen is not None:
         group.chosen = np.isin(np.arange(group.N), chosen)
     _start(group, concrete, settings)
+    add_traces(group, kept, settings)
     return group
 
 

@@ -9,6 +9,7 @@ from brian2 import Clock, Network, Quantity, ms, second
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.initial import initial_state
+from cortical_attention.simulation.learning import learnt_of, taught, weighed_of
 from cortical_attention.simulation.monitors import (
     SAMPLE_PERIOD,
     every,
@@ -57,6 +58,8 @@ class Run(NamedTuple):
         Of the populations whose cells have a limit; empty if interrupted.
     cycle : int
         As in the protocol (`circuits.protocol.Protocol`).
+    learnt : dict of str to Learnt
+        Weights that rules changed, by name.
     """
 
     records: tuple
@@ -78,6 +81,7 @@ class Run(NamedTuple):
     precision: str = "double"
     saturated: dict = {}
     cycle: int = 0
+    learnt: dict = {}
 
 
 def simulate(
@@ -138,10 +142,11 @@ def simulate(
     with engine.device(target, precision):
         settings = Construction(
             form, unit_rates, plan.batch, cells, shared, Clock(dt, name="circuit_clock"), plan.protocol.phase, seed,
-            target != "cython", sampled(given, send), given.first,
+            target != "cython", sampled(given, send), given.first, taught(plan),
         )  # fmt: skip
         wired, monitors, listening = _prepare(plan, settings, given, send)
-        objects = [*wired.objects, *every(monitors, listening)]
+        weighed = weighed_of(wired, settings)
+        objects = [*wired.objects, *every(monitors, listening), *weighed.values()]
         t_stop, interrupted, stepping = _step(plan, settings.clock, objects, target, report)
         readings = {name: read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
@@ -159,6 +164,7 @@ def simulate(
             saturated = _saturated(wired, monitors, plan.protocol, form, beyond or 0)
             if whole:
                 refuse_saturation(plan.circuit, saturated, form, dt, beyond is not None)
+        learnt = learnt_of(plan, weighed)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
         name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
@@ -169,7 +175,7 @@ def simulate(
     epochs, seeds = _until(plan.protocol.epochs, t_stop), form.seeds(seed)
     return Run(
         records, values, peaks, unit_rates, t_stop, dt, epochs, interrupted, seeds, n_cell, n_synapse, target, reason, wall,
-        stepping, sent, precision, saturated, plan.protocol.cycle,
+        stepping, sent, precision, saturated, plan.protocol.cycle, learnt,
     )  # fmt: skip
 
 

@@ -1,0 +1,81 @@
+"""Rule of plasticity: what is multiplied at the synapses of some weights, and how these change between presentations.
+
+At the end of a presentation    velocity -> momentum velocity + step sum prod_f <f>
+                                w        -> (1 - decay) w + velocity
+
+<f> is the mean of a factor over the time in which the teaching gate is open, the measured window of the presentation: a
+trace that the synapse keeps (its tag) until the weights are changed (its capture). The sum is over all letters that the
+weights lack, so that synapses which share a weight add up what each of them asks for.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+VALUE = "value"
+
+
+class Factor(NamedTuple):
+    """Something at a synapse that a rule multiplies.
+
+    Attributes
+    ----------
+    population : str
+    letters : str
+        Of its axes.
+    what : str
+        "value", what the cells of the population send (in spikes: counted), or a Brian2 expression in the ports of these
+        cells, without sign, such as ``"1 / clip(basal, 1, inf)"``; a port has its value after the kernel.
+    """
+
+    population: str
+    letters: str
+    what: str = VALUE
+
+
+class Rule(NamedTuple):
+    """Plasticity of the weights of one name.
+
+    Attributes
+    ----------
+    factors : tuple of Factor
+    letters : str
+        Of the axes of the weights. Every letter that a factor has and the weights lack is summed over.
+    step : float
+        Without unit.
+    momentum : float
+        Share of the last change that is added to the next, at least 0 and below 1.
+    decay : float
+        Share of a weight that is lost at each capture, at least 0 and below 1.
+    velocity : ndarray or float
+        Last change, where learning goes on.
+    """
+
+    factors: tuple
+    letters: str
+    step: float
+    momentum: float = 0.0
+    decay: float = 0.0
+    velocity: object = 0.0
+
+    @property
+    def line(self):
+        """The rule as one line of algebra, such as ``"im hijk hij -> hkm"``."""
+        return f"{' '.join(each.letters for each in self.factors)} -> {self.letters}"
+
+
+def changed(rule, weights, velocity, product):
+    """Weights and velocity after a capture.
+
+    Parameters
+    ----------
+    rule : Rule
+    weights, velocity, product : ndarray, shape of the weights
+        `product` is the sum over the products of the factors.
+
+    Returns
+    -------
+    weights, velocity : ndarray
+    """
+    velocity = rule.momentum * np.asarray(velocity) + rule.step * np.asarray(product)
+    return (1 - rule.decay) * np.asarray(weights) + velocity, velocity
