@@ -1,6 +1,8 @@
 """The verdict: outcomes, needle and composite from what experiments wrote."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -24,6 +26,7 @@ from cortical_attention.trials.verdict import (
 )
 from cortical_attention.trials.verdict_page import page
 
+ROOT = Path(__file__).parents[1]
 FIGURE = {"value": 0.1, "interval": [0.05, 0.2], "threshold": 0.3, "rule": "at most", "outcome": "held"}
 
 
@@ -49,6 +52,9 @@ def test_statements_are_complete():
         assert bool(each.rows) != bool(each.figures) or not each.experiment
     assert {*RUNS} <= {*EXPERIMENTS}
     assert {each.experiment for each in STATEMENTS if each.figures} <= PROTOCOL.keys()
+    named = {name for each in STATEMENTS for name in re.findall(r"(?:circuits|reference|cells)/[\w./]+", each.circuit)}
+    files = {name if name.startswith(("circuits", "cells")) else f"cortical_attention/{name}" for name in named}
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,7 @@ def test_what_a_figure_means(toward, missed, outcomes):
     found = [judged(own, content(each)) for each in ("held", "missed", "undecided")]
     assert tuple(each["outcome"] for each in found) == outcomes
     assert [each["place"] for each in found] == [PLACES[0], PLACES[2], "undecided"]
+    assert [each["kept"] for each in found] == ["held", "missed", "undecided"]
 
 
 def test_all_figures_have_to_hold():
@@ -83,6 +90,10 @@ def test_rows_that_have_not_settled_are_missed():
         judged(own._replace(missed="opposite"), {"rows": [rows[0] | {"settled": False}, rows[1]]})["outcome"] == OPPOSES
     )
     assert judged(own, {"rows": rows[:1]})["outcome"] == NOT_MEASURED  # y has not run
+    assert judged(own, {"rows": rows[:1] * 2})["outcome"] == NOT_MEASURED  # nor here
+    assert judged(own, {"rows": rows})["interval"] == [0.01, 0.01]
+    alone = own._replace(rows={"system": "x"})
+    assert judged(alone, {"rows": [rows[0] | {"interval": [0.009, 0.02]}]})["interval"] == [0.009, 0.02]
     assert judged(own._replace(threshold=0.001), {"rows": rows})["outcome"] == UNDECIDED
 
 

@@ -1,8 +1,9 @@
 """Core and matrix relays that are shown tokens at many holding potentials, and while the potentials change.
 
 Acetylcholine and noradrenaline are holding potentials here: acetylcholine depolarises the core (first-order relays of the
-queries) and hyperpolarises the matrix (higher-order relays of keys and values); noradrenaline depolarises both. The
-potentials of a nucleus go from one step below its burst mode to one step above its tonic mode.
+queries) and hyperpolarises the matrix (higher-order relays of keys and values; in the paper both projections are of one
+nucleus, so that this is an assumption of ours); noradrenaline depolarises both. The potentials of a nucleus go from one
+step below its burst mode to one step above its tonic mode.
 
 Each component of each token has on cells and off cells. Driver axons fire Poisson trains at a rate in proportion to the
 component, on cells where it is positive and off cells where it is negative. What a nucleus sends is the rate of on cells

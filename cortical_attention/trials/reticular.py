@@ -14,7 +14,10 @@ from cortical_attention.circuits.nucleus import AMPA, GABA_A, Held, Nucleus, Pro
 from cortical_attention.circuits.reticular import EXCITATION, N_RELAY, N_RETICULAR, inhibition, of_cells, of_channels
 from cortical_attention.simulation.nuclei import simulate
 
-AWAKE, RESTING = -62 * mV, -78 * mV  # reticular cells: acetylcholine, noradrenaline and mGluR hold them depolarised
+AWAKE, RESTING = (
+    -62 * mV,
+    -78 * mV,
+)  # of reticular cells: noradrenaline, mGluR depolarise; acetylcholine mostly inhibits
 NOISE = 1.5 * mV  # chosen: of reticular cells
 LINEAR = 5, 40  # Hz, where the gain of a relay is measured
 SCORES, COPIES = np.linspace(-2, 4, 25), 6  # scores and cells of it

@@ -117,18 +117,19 @@ def judged(statement, content):
     -------
     dict
         `interval` has two values: 95 per cent where the experiment gives such an interval, else the range over its rows.
+        `kept` says what became of the threshold ("held", "missed" or "undecided"), `outcome` what that means for the claim.
     """
     own = statement._asdict()
     about = {name: own[name] for name in ("id", "statement", "source", "formula", "circuit", "toward", "strong", "why")}
     about |= {"direction": about.pop("toward"), "command": command_of(statement.experiment)}
     figure = figure_of(statement, content)
     if figure is None:
-        nothing = dict.fromkeys(("value", "interval", "threshold", "rule"))
+        nothing = dict.fromkeys(("value", "interval", "threshold", "rule", "kept"))
         return about | nothing | {"outcome": NOT_MEASURED, "place": ""}
     held = figure.pop("outcome")
     unsure = "undecided" if statement.place else ""
     places = {HELD: statement.place, MISSED: statement.place_missed or unsure, OPEN: unsure}
-    return about | figure | {"outcome": outcome_of(statement, held), "place": places[held]}
+    return about | figure | {"kept": held, "outcome": outcome_of(statement, held), "place": places[held]}
 
 
 def outcome_of(statement, held):
@@ -164,15 +165,16 @@ def _of_rows(statement, rows):
     """The same, of chosen rows; rows that have not settled are missed, whatever they say."""
     wanted = {name: value if isinstance(value, list) else [value] for name, value in statement.rows.items()}
     chosen = [row for row in rows if all(row.get(name) in values for name, values in wanted.items())]
-    if len(chosen) < max(map(len, wanted.values())):
-        return None
+    if any({*values} - {row[name] for row in chosen} for name, values in wanted.items()):
+        return None  # a system that has not run
     values = [row[statement.key] for row in chosen]
+    ends = chosen[0].get("interval") if len(chosen) == 1 else None
     value = TAKEN[statement.take](values)
     inside = value <= statement.threshold if statement.rule == "at most" else value >= statement.threshold
     held = HELD if inside and all(row.get("settled", True) for row in chosen) else MISSED
     return {
-        "value": value, "interval": [min(values), max(values)], "threshold": statement.threshold, "rule": statement.rule,
-        "outcome": held,
+        "value": value, "interval": ends or [min(values), max(values)], "threshold": statement.threshold,
+        "rule": statement.rule, "outcome": held,
     }  # fmt: skip
 
 

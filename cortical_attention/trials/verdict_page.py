@@ -45,9 +45,9 @@ def _statement(each):
     rows = {"tests": each["source"], "formula": each["formula"], "circuit": each["circuit"]}
     rows |= {"if it holds": WORDS[each["direction"]], "measured by": f"`{each['command']}`" * bool(each["command"])}
     if each["outcome"] == NOT_MEASURED:
-        rows |= {"why not": each["why"] or "its experiment has not run"}
+        rows |= {"why not": each["why"] or "its experiment has not run, or does not say"}
     else:
-        rows |= {"figure": measured(each), "on the map": each["place"]}
+        rows |= {"figure": measured(each), "threshold": each["kept"], "on the map": each["place"]}
     return "\n\n".join([*lines, "\n".join(f"- {name}: {text}" for name, text in rows.items() if text)])
 
 
