@@ -34,3 +34,31 @@ def phi(kernel):
     """
     names = {"clip": np.clip, "exp": np.exp, "log1p": np.log1p, "abs": np.abs, "inf": np.inf}
     return lambda x: eval(KERNELS[kernel], names | {"x": np.asarray(x, dtype=float)})  # noqa: S307 (a constant of ours)
+
+
+LOG_SLOPES = {
+    "elu+1": "1 / clip({}, 1, inf)",
+    "softplus": "(1 - exp(-{0})) / {0}",
+    "exp": "1",
+}
+
+
+def log_slope(kernel, value):
+    """(log phi)' as a Brian2 expression in the value of phi, where phi is never zero.
+
+    Parameters
+    ----------
+    kernel : str
+    value : str
+        Name of what holds phi.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    KeyError
+        For a kernel that has zeros.
+    """
+    return LOG_SLOPES[kernel].format(value)

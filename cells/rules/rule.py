@@ -1,4 +1,4 @@
-"""Rule of plasticity: what is multiplied at the synapses of some weights, and how these change between presentations.
+"""Rules of plasticity: what is multiplied at the synapses of some weights, and how these change between presentations.
 
 At the end of a presentation    velocity -> momentum velocity + step sum prod_f <f>
                                 w        -> (1 - decay) w + velocity
@@ -9,8 +9,6 @@ weights lack, so that synapses which share a weight add up what each of them ask
 """
 
 from typing import NamedTuple
-
-import numpy as np
 
 VALUE = "value"
 
@@ -25,7 +23,7 @@ class Factor(NamedTuple):
         Of its axes.
     what : str
         "value", what the cells of the population send (in spikes: counted), or a Brian2 expression in the ports of these
-        cells, without sign, such as ``"1 / clip(basal, 1, inf)"``; a port has its value after the kernel.
+        cells, which has no sign of its own, such as ``"1 / clip(basal, 1, inf)"``; a port has its value after the kernel.
     """
 
     population: str
@@ -53,7 +51,7 @@ class Rule(NamedTuple):
 
     factors: tuple
     letters: str
-    step: float
+    step: float = 0.0
     momentum: float = 0.0
     decay: float = 0.0
     velocity: object = 0.0
@@ -64,18 +62,26 @@ class Rule(NamedTuple):
         return f"{' '.join(each.letters for each in self.factors)} -> {self.letters}"
 
 
-def changed(rule, weights, velocity, product):
-    """Weights and velocity after a capture.
+class Learning(NamedTuple):
+    """How the weights of attention are learnt (`circuits.learning`).
 
-    Parameters
+    Attributes
     ----------
-    rule : Rule
-    weights, velocity, product : ndarray, shape of the weights
-        `product` is the sum over the products of the factors.
-
-    Returns
-    -------
-    weights, velocity : ndarray
+    says : str
+        In one sentence.
+    rules : dict of str to Rule
+        By the name of the weights: W_Q, W_K, W_V, W_O, and F where feedback has weights of its own that learn. An expression
+        names the slope of the logarithm of a kernel as ``slope(PORT)``.
+    feedback : {"W_O", "F"}
+        Weights of the feedback: those of the answer, transposed, or its own.
+    without : tuple of str
+        Projections of the circuit with errors that are left out, by name.
+    shuffled : {"", "tokens", "sequences"}
+        What the targets are exchanged over.
     """
-    velocity = rule.momentum * np.asarray(velocity) + rule.step * np.asarray(product)
-    return (1 - rule.decay) * np.asarray(weights) + velocity, velocity
+
+    says: str
+    rules: dict
+    feedback: str = "W_O"
+    without: tuple = ()
+    shuffled: str = ""

@@ -16,8 +16,8 @@ class Learnt(NamedTuple):
     ----------
     weights : ndarray, shape (n_presentation + 1, *shape)
         Before the first presentation that teaches, and after each.
-    velocity : ndarray, shape of the weights
-        Last change, with which learning goes on (`cells.rules.rule.Rule`).
+    velocity : ndarray, shape (n_presentation + 1, *shape)
+        Change that led there; with the last one learning goes on (`cells.rules.rule.Rule`).
     """
 
     weights: np.ndarray
@@ -70,6 +70,6 @@ def learnt_of(plan, monitors):
     found, first = {}, None if not monitors else taught(plan).first
     for name, monitor in monitors.items():
         shape = next(np.shape(each.weights) for each in plan.circuit.projections if each.learnt == name)
-        weights, velocity = (np.array(getattr(monitor, each)).T[first:] for each in ("w", "velocity"))
-        found[name] = Learnt(weights.reshape(-1, *shape), velocity[-1].reshape(shape))
+        both = (np.array(getattr(monitor, each)).T[first:] for each in ("w", "velocity"))
+        found[name] = Learnt(*(each.reshape(-1, *shape) for each in both))
     return found
