@@ -10,7 +10,7 @@ from cortical_attention.circuits.online import online_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.gradients import gradients
-from cortical_attention.simulation.calibrate import rate_units
+from cortical_attention.simulation.calibrate import calibration_of, ideal
 from cortical_attention.simulation.run import simulate
 
 BLOCK = ("W_Q", "W_K", "W_V", "W_O")
@@ -53,7 +53,34 @@ def initial(rng, n_head, d_key, d_value, d_model):
     return dict(zip((*BLOCK, "F"), (*inward, *outward), strict=True))
 
 
-def teach(drawn, state, learning, steps, how):
+class How(NamedTuple):
+    """How presentations are simulated.
+
+    Attributes
+    ----------
+    form : Form
+    presentation : Quantity (s)
+        In whose last quarter the teaching gate is open.
+    dt : Quantity (s)
+    cells : int
+        Cells per value.
+    target, record, report
+        As in `simulation.run.simulate`.
+    calibration : Calibration or None
+        None in a form without spikes.
+    """
+
+    form: object = RATE
+    presentation: object = 0.5 * second
+    dt: object = 2 * ms
+    cells: int = 1
+    target: str = "auto"
+    record: object = "sample"
+    report: object = None
+    calibration: object = None
+
+
+def teach(drawn, state, learning, steps, how, seed=0):
     """Show sequences to a circuit that learns.
 
     Parameters
@@ -65,6 +92,8 @@ def teach(drawn, state, learning, steps, how):
     steps : dict
         `step` and `momentum`; with `STILL` nothing is learnt.
     how : How
+    seed : int
+        Of the phases at which membranes start.
 
     Returns
     -------
@@ -74,38 +103,57 @@ def teach(drawn, state, learning, steps, how):
     ------
     RunError
         If the simulation diverged.
+    KeyboardInterrupt
+        If it was interrupted.
     """
+    plan = _plan(drawn, state, learning, steps, how)
+    ready, units = (how.calibration or ideal(plan, how.form)).set(plan, how.form)
+    run = simulate(
+        ready, how.form, units, dt=how.dt, cells=how.cells, seed=seed, target=how.target, record=how.record,
+        report=how.report,
+    )  # fmt: skip
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return _course(run, plan, state, steps)
+
+
+def _plan(drawn, state, learning, steps, how):
     quarter = how.presentation / 4
-    plan = online_wiring(
+    return online_wiring(
         Times(3 * quarter, quarter, quarter, how.dt), drawn.tokens, drawn.targets, state.weights, learning, steps,
         context=drawn.context, velocity=state.velocity,
     )  # fmt: skip
-    run = simulate(plan, how.form, rate_units(plan), dt=how.dt, target=how.target, record=how.record, report=how.report)
-    if run.interrupted:
-        raise KeyboardInterrupt
+
+
+def _course(run, plan, state, steps):
+    """What a run of a plan learnt (Course)."""
     velocity = {name: each.velocity for name, each in run.learnt.items()}
     product = {
         name: (each[1:] - steps["momentum"] * each[:-1]) / (steps["step"] or 1) for name, each in velocity.items()
     }
-    n = len(drawn.tokens)
-    constant = {name: np.broadcast_to(each, (n + 1, *each.shape)) for name, each in state.weights.items()}
+    gates = plan.protocol.windows[:, -1]
+    constant = {name: np.broadcast_to(each, (1 + len(gates), *each.shape)) for name, each in state.weights.items()}
     weights = constant | {name: each.weights for name, each in run.learnt.items()}
-    after = State(
-        {name: each[-1] for name, each in weights.items()}, {name: each[-1] for name, each in velocity.items()}
-    )
-    output = run.values["higher_order"][plan.protocol.windows[:, -1]]
-    return Course(weights, product, output, run, after)
+    after = State(*({name: each[-1] for name, each in both.items()} for both in (weights, velocity)))
+    return Course(weights, product, run.values["higher_order"][gates], run, after)
 
 
-class How(NamedTuple):
-    """How presentations are simulated."""
+def calibrate(drawn, state, learning, steps, how):
+    """Calibration of a circuit that learns, by the rates of a course on other sequences, all presentations together.
 
-    form: object = RATE
-    presentation: object = 0.5 * second
-    dt: object = 2 * ms
-    target: str = "auto"
-    record: object = "sample"
-    report: object = None
+    Parameters
+    ----------
+    drawn, state, learning, steps, how
+        As for `teach`; the sequences are not shown again.
+
+    Returns
+    -------
+    Calibration
+    """
+    in_rates = How(target=how.target)
+    course = teach(drawn, state, learning, steps, in_rates)
+    pilot = _plan(drawn, state, learning, steps, in_rates), course.run
+    return calibration_of([pilot], how.form, how.cells * how.presentation / 4)
 
 
 def losses(course, targets):
