@@ -74,7 +74,9 @@ class Compiled(CPPStandaloneDevice):
             code = path.read_text(encoding="utf-8")
             name, _, what = path.stem.removesuffix("_codeobject").rpartition("_")
             if what == "pre" and tested():
-                changing = (folder / f"{name}_run_regularly_codeobject.cpp").exists()  # a table of weights would not follow
+                changing = (
+                    folder / f"{name}_run_regularly_codeobject.cpp"
+                ).exists()  # a table of weights would not follow
                 code = direct(code) if changing else by_rows(direct(code))
             if what == "stateupdater" and name in self.layout:
                 code = hoisted(nested(code, *self.layout[name]))

@@ -8,6 +8,8 @@ from brian2 import ms, second
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.circuits.online import online_wiring
 from cortical_attention.circuits.protocol import Times
+from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.gradients import gradients
 from cortical_attention.simulation.calibrate import calibration_of, ideal
@@ -34,6 +36,8 @@ class Course(NamedTuple):
         What the rules asked for after each presentation: sums of the products of their factors.
     output : ndarray, shape (n_presentation, batch, n_token, d_model)
         Answers of the circuit, while the teaching gate was open.
+    attention : ndarray, shape (n_presentation, batch, n_head, n_token, n_context)
+        Of its L2/3 cells, at the same time.
     run : simulation.run.Run
     state : State
         After the last presentation.
@@ -42,6 +46,7 @@ class Course(NamedTuple):
     weights: dict
     product: dict
     output: np.ndarray
+    attention: np.ndarray
     run: object
     state: State
 
@@ -135,7 +140,8 @@ def _course(run, plan, state, steps):
     constant = {name: np.broadcast_to(each, (1 + len(gates), *each.shape)) for name, each in state.weights.items()}
     weights = constant | {name: each.weights for name, each in run.learnt.items()}
     after = State(*({name: each[-1] for name, each in both.items()} for both in (weights, velocity)))
-    return Course(weights, product, run.values["higher_order"][gates], run, after)
+    output, attention = run.values["higher_order"][gates], run.values["superficial"][gates].sum(axis=-1)
+    return Course(weights, product, output, attention, run, after)
 
 
 def calibrate(drawn, state, learning, steps, how):
@@ -161,6 +167,15 @@ def losses(course, targets):
     return 0.5 * ((targets - course.output) ** 2).sum(axis=-1).mean(axis=(1, 2))
 
 
+def answer_errors(course, drawn):
+    """Relative L2 of the circuit's answers from those of the algebra at the weights of each presentation."""
+    found = []
+    for k, (tokens, context) in enumerate(zip(drawn.tokens, drawn.context, strict=True)):
+        block = Block(*(course.weights[name][k] for name in BLOCK))
+        found.append(relative_l2(course.output[k], linear_attention(tokens, block, context=context).output))
+    return np.array(found)
+
+
 def cosines(course, drawn):
     """Cosine of what the rules asked for with the negative gradient of the algebra at the weights of that presentation.
 
@@ -179,7 +194,7 @@ def cosines(course, drawn):
     return {name: np.array(each) for name, each in found.items()}
 
 
-def _cosine(first, second_):
-    """Cosine of two arrays; zero where one is."""
-    size = np.linalg.norm(first) * np.linalg.norm(second_)
-    return float((first * second_).sum() / size) if size > 0 else 0.0
+def _cosine(one, other):
+    """Cosine of two arrays; zero where one of them is."""
+    size = np.linalg.norm(one) * np.linalg.norm(other)
+    return float((one * other).sum() / size) if size > 0 else 0.0
