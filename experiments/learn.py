@@ -42,6 +42,7 @@ from cortical_attention.readout.judged import judged
 from cortical_attention.readout.raster import raster
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.nulls import key_only_attention
+from cortical_attention.simulation import engine
 from cortical_attention.trials.batch import Prediction, part_of
 from cortical_attention.trials.learn_figure import draw
 from cortical_attention.trials.online import BLOCK, STILL, How, calibrate, initial, teach
@@ -86,8 +87,9 @@ class Asked(NamedTuple):
 
     @property
     def how(self):
-        """How presentations are simulated."""
-        return FORMS[self.form]._replace(cells=self.cells, target=self.target)
+        """How presentations are simulated: compiled if it can be, since every run is then of one program."""
+        compiled = self.target == "auto" and engine.compiles()
+        return FORMS[self.form]._replace(cells=self.cells, target="cpp" if compiled else self.target)
 
     @property
     def settings(self):
@@ -182,8 +184,8 @@ def figures_of(entries, form):
     spiking = form == "spiking"
     least = ASKED["accuracy_spiking" if spiking else "accuracy"]
     learnt = sum(each["accuracy"] >= least for each in entries)
-    needs = ASKED["seeds_spiking"] if spiking else ASKED["seeds"] * len(entries) / 8
-    found = {"learnt_seeds": judged(learnt, needs, "at least")}
+    needs = ASKED["seeds_spiking"] if spiking else np.ceil(ASKED["seeds"] * len(entries) / 8)
+    found = {"learnt_seeds": judged(learnt, min(needs, len(entries)), "at least")}
     if frozen := [each["frozen_accuracy"] for each in entries if "frozen_accuracy" in each]:
         found["frozen"] = judged(max(frozen), ASKED["frozen"], "at most")
     if shuffled := [each["shuffled_accuracy"] for each in entries if "shuffled_accuracy" in each]:

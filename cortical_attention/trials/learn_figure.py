@@ -9,7 +9,7 @@ SHADES = {"frozen": "#777777", "shuffled-sequences": CYCLE[4]}
 LABELS = {"frozen": "queries and keys frozen", "shuffled-sequences": "targets of other sequences"}
 
 
-def draw(histories, rule, maps, tested):
+def draw(histories, rule, maps, chance):
     """Four panels, and attention to one new sequence over learning.
 
     Parameters
@@ -20,8 +20,8 @@ def draw(histories, rule, maps, tested):
         The one that is looked at; the others are controls.
     maps : list of (int, ndarray of shape (n_token, n_context), ndarray of bool)
         Presentations learnt, attention of the first head to a new sequence then, and the items that are asked for.
-    tested : float
-        Chance.
+    chance : float
+        Share of right answers without the query.
 
     Returns
     -------
@@ -36,11 +36,9 @@ def draw(histories, rule, maps, tested):
         _cosines(cosine, [each[rule] for each in histories.values()])
         loss.set(xlabel="presentation", ylabel="squared error of an answer, halved", yscale="log")
         accuracy.set(xlabel="presentation", ylabel="share of right answers", ylim=(0, 1.03))
-        accuracy.axhline(tested, color="#000000", linewidth=0.8, linestyle=":")
-        accuracy.text(
-            1, tested + 0.01, "chance", ha="right", va="bottom", fontsize=9, transform=accuracy.get_yaxis_transform()
-        )
-        loss.legend(*accuracy.get_legend_handles_labels(), loc="lower left")
+        accuracy.axhline(chance, color="#000000", linewidth=0.8, linestyle=":")
+        accuracy.text(0.01, chance - 0.02, "chance", va="top", fontsize=9, transform=accuracy.get_yaxis_transform())
+        above.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=3)
         _maps(below, maps)
     return figure
 
@@ -63,7 +61,7 @@ def _cosines(panel, histories):
         values = np.median([each.measures[name][:length] for each in histories], axis=0)
         panel.plot(values, color=CYCLE[k], linewidth=1, label=f"${name[7]}_{name[9]}$")
     panel.set(xlabel="presentation", ylabel="cosine with the negative gradient")
-    panel.set_ylim(top=1.03)
+    panel.set_ylim(min(0, panel.get_ylim()[0]), 1.03)
     panel.legend(loc="lower left")
 
 
