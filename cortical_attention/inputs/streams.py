@@ -107,20 +107,17 @@ def symbols(rng, n_sequence, part=None):
 
 def moving_digits(rng, n_sequence, part):
     """Frames of a digit that moves, as components (ndarray, (n_sequence, 4, 12))."""
-    return components_of(canvases(rng, n_sequence, part))
+    image, start = rng.choice(pools()[part], n_sequence), rng.integers(PLACES, size=(n_sequence, 1, 2))
+    velocity = velocities()[rng.integers(len(velocities()), size=n_sequence)]
+    place = (start + np.arange(N_STEP)[:, None] * velocity[:, None]) % PLACES
+    return everywhere()[image[:, None], place[..., 0], place[..., 1]]
 
 
-def canvases(rng, n_sequence, part):
-    """Frames of a digit that moves, as images (ndarray, (n_sequence, 4, 8, 8))."""
-    _, labels, images = load_digits_tokens()
-    pool = dict(zip(("training", "test"), split(labels), strict=True))[part]
-    drawn = images[rng.choice(pool, n_sequence)]
-    velocity, start = (
-        velocities()[rng.integers(len(velocities()), size=n_sequence)],
-        rng.integers(PLACES, size=(n_sequence, 2)),
-    )
-    places = start[:, None] + np.arange(N_STEP)[None, :, None] * velocity[:, None]
-    return np.array([[moved(image, place) for place in row] for image, row in zip(drawn, places, strict=True)])
+@lru_cache
+def pools():
+    """Indices of the images of each part (dict)."""
+    _, labels, _ = load_digits_tokens()
+    return dict(zip(("training", "test"), split(labels), strict=True))
 
 
 def velocities():
@@ -129,27 +126,31 @@ def velocities():
     return every[(every % 2).any(axis=1)]
 
 
-def moved(image, place):
-    """Image at a place of the torus."""
-    return np.roll(image, tuple(PIXELS * place), axis=(0, 1))
-
-
-def components_of(images):
-    """Components (..., 12) of images (..., 8, 8)."""
-    mean, axes, size = _basis()
-    return (images.reshape(*images.shape[:-2], -1) - mean) @ axes / size
+@lru_cache
+def everywhere():
+    """Components of every image at every place (ndarray, (1797, 4, 4, 12)); of mean square one over the training images."""
+    mean, axes, size, flat = _basis()
+    return (flat - mean) @ axes / size
 
 
 @lru_cache
 def _basis():
-    """Mean (64,) and first principal axes (64, 12) of the training images at all places, and the size that gives components
-    a mean square of one."""
+    """Mean (64,), principal axes (64, 12) and size of the components, of training images at all places; and all images at
+    all places (1797, 4, 4, 64)."""
     _, labels, images = load_digits_tokens()
-    everywhere = [moved(each, place) for each in images[split(labels)[0]] for place in np.ndindex(PLACES, PLACES)]
-    flat = np.array(everywhere).reshape(len(everywhere), -1)
-    mean = flat.mean(axis=0)
-    axes = np.linalg.eigh(np.cov(flat.T))[1][:, ::-1][:, :N_COMPONENT]
-    return mean, axes, np.sqrt((((flat - mean) @ axes) ** 2).mean())
+    shifts = PIXELS * np.arange(PLACES)
+    flat = np.stack([[np.roll(images, (y, x), axis=(1, 2)) for x in shifts] for y in shifts])  # (4, 4, 1797, 8, 8)
+    flat = flat.reshape(PLACES, PLACES, len(images), -1).transpose(2, 0, 1, 3)
+    training = flat[split(labels)[0]].reshape(-1, flat.shape[-1])
+    mean = training.mean(axis=0)
+    axes = np.linalg.eigh(np.cov(training.T))[1][:, ::-1][:, :N_COMPONENT]
+    return mean, axes, np.sqrt((((training - mean) @ axes) ** 2).mean()), flat
+
+
+def canvas(components):
+    """Images (..., 8, 8) of which these are the components (..., 12); the rest is that of the mean image."""
+    mean, axes, size, _ = _basis()
+    return (mean + size * components @ axes.T).reshape(*components.shape[:-1], 8, 8)
 
 
 TASKS = {"symbols": (symbols, 0.0), "digit": (moving_digits, NOISE)}
