@@ -16,7 +16,8 @@ truth        what is seen now; a first-order nucleus of its own
 Nothing comes from outside but the stream: learning needs an error, and an error needs a desired answer, which is here what
 the senses bring next. It comes when the cells of the token that predicted it would be silent. It is not enough that the
 higher-order nucleus holds its answer until then: the local terms (`circuits.learning`) are products of the rates of core,
-matrix, L2/3 and L5 cells for the same token. So core and matrix hold (`cells.holding_relay`), and with them the macrocolumn.
+matrix, L2/3 and L5 cells for the same token. So core and matrix hold (`cells.holding_relay`), and with them the macrocolumn;
+that the nucleus of the answer alone holds is a control (`held`).
 
 When a relay cell loads, when it holds, and when an error cell listens is set by a protocol from outside. The circuit is
 ours. That higher-order thalamus predicts and the next sensory input is the truth is the proposal of O'Reilly et al. (2021,
@@ -28,14 +29,16 @@ from typing import NamedTuple
 import numpy as np
 
 from cortical_attention.cells.holding_relay import HOLDING_CORE
-from cortical_attention.cells.relay import CORE
+from cortical_attention.cells.relay import CORE, HIGHER_ORDER
 from cortical_attention.circuits.learning import learning_wiring
-from cortical_attention.circuits.plan import axes_of, named
+from cortical_attention.circuits.plan import named
 from cortical_attention.circuits.protocol import phase_of
 from cortical_attention.wiring.circuit import Population, Projection
 from cortical_attention.wiring.expressions import WiringError
 
 HOLDING_MATRIX = HOLDING_CORE._replace(nucleus="matrix")
+HOLDING_ANSWER = HOLDING_CORE._replace(layer=HIGHER_ORDER.layer, nucleus=HIGHER_ORDER.nucleus)
+HELD = "macrocolumn", "answer"
 
 
 class Presentations(NamedTuple):
@@ -68,7 +71,8 @@ class Presentations(NamedTuple):
 
 
 def prediction_wiring(
-    times, tokens, W_Q, W_K, W_V, W_O, *, n_context, heard, late=0, kernel="elu+1", feedback=None
+    times, tokens, W_Q, W_K, W_V, W_O, *, n_context, heard, late=0, held="macrocolumn", kernel="elu+1",
+    feedback=None,
 ):  # fmt: skip
     """Circuit and protocol of a stream whose next token teaches.
 
@@ -86,6 +90,9 @@ def prediction_wiring(
         Components of a token that the senses bring; of the others the truth is zero.
     late : int
         Presentations that error cells wait beyond the next one: a control.
+    held : {"macrocolumn", "answer"}
+        Whether core cells hold their token, and with it the whole macrocolumn its answer; or, a control, core cells of all
+        macrocolumns follow the stream, and only the higher-order nucleus holds what it represented during its token.
 
     Returns
     -------
@@ -95,9 +102,11 @@ def prediction_wiring(
     Raises
     ------
     WiringError
-        If the stream is too short for a token that predicts and its truth.
+        If the stream is too short for a token that predicts and its truth, or for another `held`.
     """
-    tokens = np.asarray(tokens, dtype=float)
+    if held not in HELD:
+        raise WiringError(f"held is {held!r} but needs to be one of {', '.join(HELD)}")
+    tokens, heard = np.asarray(tokens, dtype=float), np.asarray(heard, dtype=float)
     order = Presentations(n_context, tokens.shape[1] - n_context - 1 - late, late)
     if min(n_context, order.n_token) < 1 or late < 0:
         raise WiringError(
@@ -111,9 +120,10 @@ def prediction_wiring(
         context=tokens[:, :n_context], kernel=kernel, feedback=feedback,
     )  # fmt: skip
     turn = np.minimum(np.arange(plan.protocol.n_phase) // n_shown, order.n - 1)
-    populations = plan.circuit.populations | _streamed(
-        plan.circuit.populations, tokens[:, turn].swapaxes(0, 1), turn, order, heard
-    )
+    seen = tokens[:, turn].swapaxes(0, 1)
+    populations = plan.circuit.populations | _streamed(plan.circuit.populations, seen, turn, order)
+    senses = Population("truth", CORE, populations["error"].axes[1:], signed="soma", inputs={"soma": heard * seen})
+    populations |= named(senses) | (_answer_alone(populations) if held == "answer" else {})
     truth = Projection("truth", "error.basal", "m -> im")
     circuit = plan.circuit._replace(
         name="prediction", populations=populations, projections=(*plan.circuit.projections, truth)
@@ -121,18 +131,26 @@ def prediction_wiring(
     return plan._replace(circuit=circuit)
 
 
-def _streamed(populations, seen, turn, order, heard):
-    """Nuclei that hear the stream, and error cells that hear the truth (dict); `seen` is (n_phase, batch, d_model)."""
+def _streamed(populations, seen, turn, order):
+    """Nuclei that hear the stream and hold, and error cells that listen (dict); `seen` is (n_phase, batch, d_model)."""
     core, matrix, error = (populations[name] for name in ("core", "matrix", "error"))
-    sizes = dict(error.axes)
-    held = {"core": order.n_context + np.arange(order.n_token), "matrix": np.arange(order.n_context)}
-    truth = Population("truth", CORE, axes_of(sizes, "model"), signed="soma", inputs={"soma": np.asarray(heard) * seen})
-    listens = _open(turn, order.truth_of(np.arange(order.n_token)))
+    token, soma = np.arange(order.n_token), seen[:, :, None]
+    own = {"soma": soma, "load": _open(turn, order.n_context + token)}
+    context = {"soma": soma, "load": _open(turn, np.arange(order.n_context))}
     return named(
-        truth,
-        core._replace(cell=HOLDING_CORE, inputs={"soma": seen[:, :, None], "load": _open(turn, held["core"])}),
-        matrix._replace(cell=HOLDING_MATRIX, inputs={"soma": seen[:, :, None], "load": _open(turn, held["matrix"])}),
-        error._replace(inputs={"gate": listens}),
+        core._replace(cell=HOLDING_CORE, inputs=own),
+        matrix._replace(cell=HOLDING_MATRIX, inputs=context),
+        error._replace(inputs={"gate": _open(turn, order.truth_of(token))}),
+    )
+
+
+def _answer_alone(populations):
+    """Core cells that follow the stream, and a higher-order nucleus that holds (dict)."""
+    core, answer = (populations[name] for name in ("core", "higher_order"))
+    load = core.inputs["load"]
+    return named(
+        core._replace(inputs=core.inputs | {"load": np.ones_like(load)}),
+        answer._replace(cell=HOLDING_ANSWER, inputs={"load": load}),
     )
 
 

@@ -109,6 +109,12 @@ def test_cells_hold_the_gradient_when_the_truth_comes_later(streamed):
     assert min(off(heard[::-1, 4:6])) > 0.1  # negative control: the other sequence
 
 
+def test_it_is_not_enough_that_the_answer_is_held():
+    found = teach.present("symbols", fit("symbols", NEXT, 50, 20).block, 50, 1, held="answer", target="numpy")
+    assert max(found.error, found.answer) < 1e-5
+    assert found.relative_l2["W_Q"] > 0.1
+
+
 def test_a_stream_without_a_truth_is_refused():
     times = Settings("rate").checked().times()
     weights = random_block(np.random.default_rng(0), 4)

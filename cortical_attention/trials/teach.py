@@ -26,6 +26,8 @@ N_LOOK = 20  # times that a training is looked at
 SHOWN, WINDOW, DT = 0.8 * second, 0.4 * second, 2 * ms  # of a presentation, and what follows the last; time step
 NULLS = {"query ignored": key_only_attention, "uniform": uniform_attention, "additive": additive_attention}
 NEXT, SHUFFLED, LATE, IGNORED, FROZEN = "next", "other sequence", "one later", "no query", "W_Q, W_K frozen"
+ALONE = "next, answer alone held"  # in cells: a control of `circuits.prediction`
+HOW = {NEXT: {}, LATE: {"late": 1}, ALONE: {"held": "answer"}}  # streams that are shown to simulated cells
 STREAMS = {"start": 0, "training": 1, "test": 2, "circuit": 3}  # of random numbers
 
 
@@ -204,8 +206,8 @@ class Cells(NamedTuple):
         Size of the errors of each token of the first sequence at the end of every phase.
     relative_l2 : dict of str to float
         Of the terms, by weight, from the formal gradient of equations 2 to 5 for the next token.
-    answer : float
-        Relative L2 of the answers from the algebra.
+    answer, error : float
+        Relative L2 of the answers, and of the errors while error cells listen, from the algebra.
     settled : bool
     phase : float
         Of the protocol, s.
@@ -217,12 +219,13 @@ class Cells(NamedTuple):
     errors: np.ndarray
     relative_l2: dict
     answer: float
+    error: float
     settled: bool
     phase: float
     wall: float
 
 
-def present(task, block, seed, n_sequence=2, late=0, shown=SHOWN, target="auto", report=None):
+def present(task, block, seed, n_sequence=2, late=0, held="macrocolumn", shown=SHOWN, target="auto", report=None):
     """Show test sequences to the circuit, one token after another, and read the gradient from its cells (Cells)."""
     drawn = drawn_for(task, np.random.default_rng([seed, STREAMS["circuit"]]), n_sequence, "test")
     n = drawn.n_item
@@ -230,20 +233,23 @@ def present(task, block, seed, n_sequence=2, late=0, shown=SHOWN, target="auto",
     weights = {name: getattr(block, name) for name in WEIGHTS}
     settings = Settings("rate", settle=shown, window=WINDOW, dt=DT, record="sample", target=target)
     prepared = prepare(
-        prediction_wiring, drawn.shown[:, : order.n], settings, n_context=n, heard=drawn.heard, late=late, **weights
+        prediction_wiring, drawn.shown[:, : order.n], settings, n_context=n, heard=drawn.heard, late=late, held=held,
+        **weights,
     )  # fmt: skip
     done = run(prepared, report)
     if done.interrupted:
         raise KeyboardInterrupt
     answer = read(prepared, done)
-    terms = summed(prepared.plan, done.values, order.ends(settings.times()))
+    ends = order.ends(settings.times())
+    terms = summed(prepared.plan, done.values, ends)
     formal = gradients(drawn.tokens, drawn.truth(), block, context=drawn.context)[1:]
     right = linear_attention(drawn.tokens, block, context=drawn.context).output
     off = {name: relative_l2(found, -each) for name, found, each in zip(WEIGHTS, terms, formal, strict=True)}
-    errors = np.linalg.norm(done.values["error"][:, 0], axis=-1)
+    errors = np.stack([done.values["error"][end][:, token] for token, end in enumerate(ends)], axis=1)
+    sizes = np.linalg.norm(done.values["error"][:, 0], axis=-1)
     return Cells(
-        terms, errors, off, relative_l2(answer.output, right), bool(answer.settled.settled.all()),
-        float(prepared.plan.protocol.phase), done.wall,
+        terms, sizes, off, relative_l2(answer.output, right), relative_l2(errors, drawn.truth() - right),
+        bool(answer.settled.settled.all()), float(prepared.plan.protocol.phase), done.wall,
     )  # fmt: skip
 
 
