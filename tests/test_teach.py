@@ -15,7 +15,7 @@ from cortical_attention.reference.gradients import gradients
 from cortical_attention.reference.nulls import key_only_attention
 from cortical_attention.simulation.attend import Settings, prepare, read
 from cortical_attention.simulation.attend import run as simulated
-from cortical_attention.trials import teach
+from cortical_attention.trials import teach, teach_cells
 from cortical_attention.trials.teach import FROZEN, NEXT, SHUFFLED, WEIGHTS, fit
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import run
@@ -97,7 +97,7 @@ def test_errors_are_there_in_the_presentation_after_the_token_alone(streamed):
 
 def test_cells_hold_the_gradient_when_the_truth_comes_later(streamed):
     block, tokens, prepared, done, _ = streamed
-    terms = teach.summed(prepared.plan, done.values, Presentations(3, 2).ends(prepared.settings.times()))
+    terms = teach_cells.summed(prepared.plan, done.values, Presentations(3, 2).ends(prepared.settings.times()))
     heard = tokens * [1, 1, 1, 0]
 
     def off(truth):
@@ -110,7 +110,7 @@ def test_cells_hold_the_gradient_when_the_truth_comes_later(streamed):
 
 
 def test_it_is_not_enough_that_the_answer_is_held():
-    found = teach.present("symbols", fit("symbols", NEXT, 50, 20).block, 50, 1, held="answer", target="numpy")
+    found = teach_cells.present("symbols", fit("symbols", NEXT, 50, 20).block, 50, 1, held="answer", target="numpy")
     assert max(found.error, found.answer) < 1e-5
     assert found.relative_l2["W_Q"] > 0.1
 
