@@ -20,8 +20,8 @@ matrix, L2/3 and L5 cells for the same token. So core and matrix hold (`cells.ho
 that the nucleus of the answer alone holds is a control (`held`).
 
 When a relay cell loads, when it holds, and when an error cell listens is set by a protocol from outside. The circuit is
-ours. That higher-order thalamus predicts and the next sensory input is the truth is the proposal of O'Reilly et al. (2021,
-cited from memory of the field), who have prediction and truth follow one another in the same pulvinar cells, every 100 ms.
+ours. That projections to the pulvinar predict, that driver inputs bring the actual outcome some 100 ms later, and that the
+difference teaches is the proposal of O'Reilly et al. (2021, abstract read); theirs follow one another in the same nucleus.
 """
 
 from typing import NamedTuple

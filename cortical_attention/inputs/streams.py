@@ -12,7 +12,7 @@ digit       an 8 x 8 digit moves by a hidden constant velocity on a torus of 4 x
 Each frame is the right answer once a round. An answer that is the same for all tokens of a sequence, as that of any
 attention that ignores the query, is therefore right on exactly one token in N.
 
-The cycle twice round is the induction task of transformers (Olsson et al. 2022, cited from memory of the field). That the
+The cycle twice round is the induction task of transformers (Olsson et al. 2022, not read). That the
 digit's place is no component of a token is chosen: it would turn the second task into the first.
 """
 
