@@ -39,13 +39,14 @@ from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.streams import TASKS
 from cortical_attention.readout.formats import number
 from cortical_attention.trials.batch import Prediction, collected
-from cortical_attention.trials.teach import NEXT, NULLS, TEACHERS, WEIGHTS, figures_of, fit, test_of
+from cortical_attention.trials.teach import NEXT, TEACHERS, WEIGHTS, figures_of, fit, test_of
 from cortical_attention.trials.teach_cells import HOW, present
 from cortical_attention.trials.teach_figure import draw
 from cortical_attention.trials.teach_verdict import interval, over_seeds, verdict
 
 # Parameters
 N_STEP = 1000  # presentations of 32 sequences
+SHOWN = "query ignored", "additive"  # nulls in the table; a uniform answer ignores the query as well
 EARLY = 20  # streams are simulated before training, after a twentieth of it, and at its end
 
 
@@ -127,7 +128,7 @@ def judge(figures):
 # Figure
 def _tables(rows, cells):
     """Tables of the trainings and of the simulated cells."""
-    columns = ("task", "teacher", "accuracy (95 %)", "two ahead", "unexplained", "on right", *NULLS)
+    columns = ("task", "teacher", "accuracy (95 %)", "two ahead", "unexplained", "on right", *SHOWN)
     table = Table(
         *(Column(name, no_wrap=True) for name in columns),
         title="after training, means over seeds; nulls: accuracy of the same weights",
@@ -137,7 +138,7 @@ def _tables(rows, cells):
         low, high = interval(own("accuracy"))
         shown = f"{own('accuracy').mean():.3f} ({low:.3f} to {high:.3f})"
         more = (f"{own(name).mean():.3f}" for name in ("two_ahead", "unexplained", "attention_on_right"))
-        nulls = (f"{np.mean([each[name] for each in own('nulls')]):.3f}" for name in NULLS)
+        nulls = (f"{np.mean([each[name] for each in own('nulls')]):.3f}" for name in SHOWN)
         table.add_row(task, teacher, shown, *more, *nulls)
     second = Table(
         "task", "truth", "before step", *WEIGHTS, "error", "answer", "settled",
