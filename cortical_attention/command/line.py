@@ -63,6 +63,7 @@ EXPERIMENTS = (
     "modulation",
     "drivers",
     "layer_6",
+    "credit",
     "teach",
     "robustness",
     "barrel_cortex",
