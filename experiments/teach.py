@@ -18,6 +18,8 @@ cells is within 1e-5 of the formal gradient for the next token, for every weight
 where the error cells listen one presentation late. Added before the run of these rows: where the higher-order nucleus alone
 holds its answer until the truth comes, errors are within 1e-5 all the same, and the gradient in W_Q is more than 0.1 away.
 
+Found (commit 7f41129): as predicted.
+
 Reference: equations 2 to 5 of Granier & Senn (2025) with the next token in the place of their y_i (`reference.gradients`).
 Accuracy is the share of tokens of the second round whose answer is nearest to the right frame of the first. Nulls:
 attention with the query ignored, uniform, additive, with the learnt weights. Intervals are Student's t over seeds.
