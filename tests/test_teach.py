@@ -110,7 +110,9 @@ def test_cells_hold_the_gradient_when_the_truth_comes_later(streamed):
 
 
 def test_it_is_not_enough_that_the_answer_is_held():
-    found = teach_cells.present("symbols", fit("symbols", NEXT, 50, 20).block, 50, 1, held="answer", target="numpy")
+    found = teach_cells.present(
+        "symbols", fit("symbols", NEXT, 50, 20).block, 50, 1, held="answer", shown=0.5 * second, target="numpy"
+    )
     assert max(found.error, found.answer) < 1e-5
     assert found.relative_l2["W_Q"] > 0.1
 
