@@ -14,12 +14,9 @@ from cortical_attention.simulation.attend import Settings, prepare, read, run
 from cortical_attention.trials.credit import read_terms
 from cortical_attention.trials.teach import LATE, NEXT, STREAMS, WEIGHTS, drawn_for
 
-SHOWN, WINDOW, DT = (
-    0.8 * second,
-    0.4 * second,
-    2 * ms,
-)  # of a presentation, chosen: until inhibition has settled; of what
-# follows the last; and time step, chosen: rates do not depend on it once they have settled
+SHOWN = 0.8 * second  # of a presentation; chosen: until inhibition has settled
+WINDOW = 0.4 * second  # after the last; chosen: four quarters of 0.1 s, in which it is judged whether answers stand still
+DT = 2 * ms  # chosen: rates that have settled do not depend on it
 ALONE = "next, answer alone held"  # a control of `circuits.prediction`
 HOW = {NEXT: {}, LATE: {"late": 1}, ALONE: {"held": "answer"}}  # streams that are shown to simulated cells
 
