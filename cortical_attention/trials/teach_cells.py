@@ -15,7 +15,7 @@ from cortical_attention.trials.credit import read_terms
 from cortical_attention.trials.teach import LATE, NEXT, STREAMS, WEIGHTS, drawn_for
 
 SHOWN = 0.8 * second  # of a presentation; chosen: until inhibition has settled
-WINDOW = 0.4 * second  # after the last; chosen: four quarters of 0.1 s, in which it is judged whether answers stand still
+WINDOW = 0.4 * second  # after the last; chosen: four quarters of 0.1 s, to see whether answers stand still
 DT = 2 * ms  # chosen: rates that have settled do not depend on it
 ALONE = "next, answer alone held"  # a control of `circuits.prediction`
 HOW = {NEXT: {}, LATE: {"late": 1}, ALONE: {"held": "answer"}}  # streams that are shown to simulated cells
