@@ -4,6 +4,7 @@ The algebra defines phi independently in `reference.kernels`; a test compares th
 """
 
 import numpy as np
+from brian2.utils.stringtools import word_substitute
 
 KERNELS = {
     "identity": "x",
@@ -12,6 +13,14 @@ KERNELS = {
     "relu": "clip(x, 0, inf)",
     "exp": "exp(x)",
 }
+
+LOG_SLOPES = {
+    "elu+1": "1 / clip(x, 1, inf)",
+    "softplus": "(1 - exp(-x)) / x",
+    "exp": "1",
+}
+"""(log phi)', which the learning of keys and queries needs, as Brian2 expressions in `x`, here phi itself: what a dendrite
+holds after its kernel, so that a synapse there has it. These kernels are never zero."""
 
 
 def phi(kernel):
@@ -36,13 +45,6 @@ def phi(kernel):
     return lambda x: eval(KERNELS[kernel], names | {"x": np.asarray(x, dtype=float)})  # noqa: S307 (a constant of ours)
 
 
-LOG_SLOPES = {
-    "elu+1": "1 / clip({}, 1, inf)",
-    "softplus": "(1 - exp(-{0})) / {0}",
-    "exp": "1",
-}
-
-
 def log_slope(kernel, value):
     """(log phi)' as a Brian2 expression in the value of phi, where phi is never zero.
 
@@ -61,4 +63,4 @@ def log_slope(kernel, value):
     KeyError
         For a kernel that has zeros.
     """
-    return LOG_SLOPES[kernel].format(value)
+    return word_substitute(LOG_SLOPES[kernel], {"x": value})

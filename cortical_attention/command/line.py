@@ -63,6 +63,8 @@ EXPERIMENTS = (
     "modulation",
     "drivers",
     "layer_6",
+    "credit",
+    "teach",
     "robustness",
     "barrel_cortex",
     "physiology",

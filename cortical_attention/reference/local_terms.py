@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cortical_attention.reference.attention import linear_attention, share, softmax_attention
+from cortical_attention.reference.attention import close, read_out, share, softmax_attention
 from cortical_attention.reference.block import Block, check_problem, check_shape, project, to_heads
 from cortical_attention.reference.gradients import check_targets, outer
 from cortical_attention.reference.kernels import kernel_named
@@ -58,8 +58,8 @@ class Signals(NamedTuple):
         Z_i; ones if not normalised.
     pooled : array, (..., n_head, n_token, d_value)
         vt_i.
-    error : array, (..., n_token, d_model)
-        e_i = y_i - xt_i.
+    output, error : array, (..., n_token, d_model)
+        xt_i, and e_i = y_i - xt_i.
     """
 
     tokens: np.ndarray
@@ -70,6 +70,7 @@ class Signals(NamedTuple):
     kappa: np.ndarray
     normaliser: np.ndarray
     pooled: np.ndarray
+    output: np.ndarray
     error: np.ndarray
 
 
@@ -127,24 +128,27 @@ def softmax_local_terms(
 
 def signals(tokens, targets, block: Block, *, context=None, mask=None, kernel="elu+1", normalised=True) -> Signals:
     """What the cells of the mask wiring settle to (Signals); parameters and errors are those of `local_terms`."""
-    answer = linear_attention(tokens, block, context=context, mask=mask, kernel=kernel, normalised=normalised)
-    found = _signals(answer, tokens, targets, block, context, mask)
+    phi = kernel_named(kernel).phi
+    problem = check_problem(tokens, block, context, mask)
+    query, key, value = project(problem)
+    weight = close(phi(query) @ phi(key).swapaxes(-1, -2), problem.mask)
+    found = _signals(problem, targets, query, key, value, read_out(weight, value, problem.block.W_O, normalised))
     return found if normalised else found._replace(normaliser=np.ones_like(found.normaliser))
 
 
 def softmax_signals(tokens, targets, block: Block, *, context=None, mask=None) -> Signals:
     """The same of the softmax wiring (Signals)."""
-    answer = softmax_attention(tokens, block, context=context, mask=mask)
-    return _signals(answer, tokens, targets, block, context, mask)
-
-
-def _signals(answer, tokens, targets, block, context, mask):
-    """Signals of an answer."""
     problem = check_problem(tokens, block, context, mask)
-    query, key, value = project(problem)
+    answer = softmax_attention(tokens, block, context=context, mask=mask)
+    return _signals(problem, targets, *project(problem), answer)
+
+
+def _signals(problem, targets, query, key, value, answer):
+    """Signals of an answer."""
     error = check_targets(targets, problem) - answer.output
     x = problem.tokens, problem.context
-    return Signals(*x, query, key, value, answer.kappa, answer.normaliser, answer.kappa @ value, error)
+    pooled = answer.kappa @ value
+    return Signals(*x, query, key, value, answer.kappa, answer.normaliser, pooled, answer.output, error)
 
 
 def credit(found: Signals, feedback, baseline=True) -> tuple[np.ndarray, np.ndarray]:
