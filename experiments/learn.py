@@ -43,6 +43,7 @@ from cortical_attention.readout.raster import raster
 from cortical_attention.reference.block import Block
 from cortical_attention.reference.nulls import key_only_attention
 from cortical_attention.simulation import engine
+from cortical_attention.simulation.learning import LearningError
 from cortical_attention.trials.batch import Prediction, part_of
 from cortical_attention.trials.learn_figure import draw
 from cortical_attention.trials.online import BLOCK, STILL, How, calibrate, initial, teach
@@ -129,10 +130,24 @@ def learn(asked, history, done=lambda history: None, report=None):
         n = min(CHUNK, asked.presentations - history.n)
         drawn = sequences(asked.seed, LEARNING, history.n, n)
         shown = how._replace(report=part_of(report, history.n / CHUNK, asked.presentations / CHUNK))
-        course = teach(drawn, history.state, RULES[asked.rule], asked.steps, shown, asked.seed)
+        try:
+            course = teach(drawn, history.state, RULES[asked.rule], asked.steps, shown, asked.seed)
+        except LearningError as error:
+            _keep_finite(asked, history, error.n_finite, how, done)
+            words = f"{asked.rule} rule: learning diverged at presentation {history.n + error.n_finite + 1}"
+            raise RunError(f"{words}; what was learnt before is kept; try a smaller --step") from error
         history = longer(history, course, drawn, right)
         done(history)
     return history
+
+
+def _keep_finite(asked, history, n, how, done):
+    """Keep what was learnt in the n presentations of a run before it diverged."""
+    if n > 0:
+        drawn = sequences(asked.seed, LEARNING, history.n, n)
+        done(
+            longer(history, teach(drawn, history.state, RULES[asked.rule], asked.steps, how, asked.seed), drawn, right)
+        )
 
 
 def answer(asked, history, n_learnt=None):
@@ -326,8 +341,6 @@ def main(
     content = output.provenance(given, {"first": seed})
     predictions = judge(figures, form, len(entries)) if entries and rule == "exact" else []
     output.report("learn", folder, result, figure, content, _table(entries, rule, form), predictions)
-    for name, why in failed.items():
-        output.console.print(f"seed {name}: {why}", highlight=False)
     if interrupted:
         return INTERRUPTED
     return FAILED if failed or not all(each.held for each in predictions) else DONE

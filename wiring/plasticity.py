@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Function, NeuronGroup, Quantity, get_device
+from brian2 import Clock, Function, NeuronGroup, Quantity, get_device
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
@@ -31,21 +31,21 @@ class Presentations(NamedTuple):
 
     Attributes
     ----------
-    period : Quantity (s)
-        Of one presentation: a whole number of time steps.
+    clock : Brian2 Clock
+        Its step is the duration of one presentation: a whole number of time steps of the circuit.
     opens : Quantity (s)
         From the start of a presentation until the teaching gate opens, which is open to its end.
     first : int
         Presentations before learning begins.
     """
 
-    period: Quantity
+    clock: Clock
     opens: Quantity
     first: int = 0
 
     def steps(self, dt):
         """Time steps of a presentation, and those before the gate opens (int, int)."""
-        return round(float(self.period / dt)), round(float(self.opens / dt))
+        return round(float(self.clock.dt / dt)), round(float(self.opens / dt))
 
 
 def traced(circuit):
@@ -67,14 +67,16 @@ def add_traces(group, kept, settings):
 
 def _add_trace(group, trace, what, settings):
     """Let a variable of a population be the mean of something while the gate is open, or the count at which it opened."""
-    period, n_step, n_closed = settings.taught.period, *settings.taught.steps(settings.clock.dt)
+    n_step, n_closed = settings.taught.steps(settings.clock.dt)
     opened = f"int(timestep(t, dt) % {n_step} >= {n_closed})"
     if what == VALUE and settings.form.spikes:
         statement = f"{trace} += (1 - {opened}) * (count - {trace})"
     else:
         sent = "rate / unit_rate" if what == VALUE else f"({what})"
         statement = f"{trace} += {opened} * {sent} / {n_step - n_closed}"
-        group.run_regularly(f"{trace} = 0", dt=period, when="start", order=RESET, name=f"{group.name}_reset_{trace}")
+        group.run_regularly(
+            f"{trace} = 0", clock=settings.taught.clock, when="start", order=RESET, name=f"{group.name}_reset_{trace}"
+        )
     group.run_regularly(statement, clock=settings.clock, when="end", name=f"{group.name}_{trace}")
 
 
@@ -103,14 +105,14 @@ def _reader(group, concrete, k, what, settings):
     scale = np.ones(group.N)
     if counted:
         gate = settings.taught
-        scale = 1 / (np.asarray(group.unit_rate) * float(gate.period - gate.opens))
+        scale = 1 / (np.asarray(group.unit_rate) * float(gate.clock.dt - gate.opens))
     each = (share * scale.reshape(-1, copies)).ravel()
     name = f"read_{k}_of_{group.name}"
     reader = NeuronGroup(
         group.N // copies, "value : 1", namespace={name: _mean(name, trace, count, each, copies)}, clock=settings.clock,
         name=name + "_group",
     )  # fmt: skip
-    reader.run_regularly(f"value = {name}(i)", dt=settings.taught.period, when="start", order=READ)
+    reader.run_regularly(f"value = {name}(i)", clock=settings.taught.clock, when="start", order=READ)
     return reader
 
 
@@ -148,7 +150,7 @@ def _learner(k, name, rule, weights, wired, read, settings):
     )  # fmt: skip
     group.w, group.velocity = weights.ravel(), np.broadcast_to(rule.velocity, weights.shape).ravel()
     statement = CAPTURE.format(k=k).replace("captures", captures)
-    group.run_regularly(statement, dt=gate.period, when="start", order=CAPTURED)
+    group.run_regularly(statement, clock=gate.clock, when="start", order=CAPTURED)
     return group
 
 
@@ -213,7 +215,7 @@ def follow(synapses, group, weights, pathway, entry, signs, settings):
     synapses.entry, synapses.size, synapses.turn = entry, size, turn
     synapses.weight = size * (np.clip(turn * now, 0, None) if settings.form.paired else now)
     acts = f"clip(turn * {name}(entry), 0, inf)" if settings.form.paired else f"{name}(entry)"
-    synapses.run_regularly(f"weight = size * {acts}", dt=settings.taught.period, when="start", order=FOLLOWED)
+    synapses.run_regularly(f"weight = size * {acts}", clock=settings.taught.clock, when="start", order=FOLLOWED)
 
 
 def _arrays():

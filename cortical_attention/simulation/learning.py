@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import StateMonitor
+from brian2 import Clock, StateMonitor
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.wiring.plasticity import Presentations
@@ -22,6 +22,36 @@ class Learnt(NamedTuple):
 
     weights: np.ndarray
     velocity: np.ndarray
+
+
+class LearningError(RunError):
+    """Learning that diverged; the message is one sentence.
+
+    Attributes
+    ----------
+    n_finite : int
+        Presentations after which all weights were finite.
+    """
+
+    def __init__(self, message, n_finite):
+        super().__init__(message)
+        self.n_finite = n_finite
+
+
+def refuse_diverged(learnt):
+    """Raise LearningError unless all weights are finite.
+
+    Parameters
+    ----------
+    learnt : dict of str to Learnt
+    """
+    for name, each in learnt.items():
+        finite = np.isfinite(each.weights).reshape(len(each.weights), -1).all(axis=1)
+        if not finite.all():
+            n = int(finite.argmin()) - 1
+            raise LearningError(
+                f"learning diverged: {name} is not finite after presentation {n + 1}; try a smaller step", n
+            )
 
 
 def taught(plan):
@@ -52,24 +82,25 @@ def taught(plan):
             f"circuit '{plan.circuit.name}' learns, which needs presentations of equal length that end with a window, but "
             f"its windows end after {', '.join(map(str, ends[:4]))} of {n_phase} phases"
         )
-    return Presentations(period * phase, (period - windows.shape[1]) * phase, int(ends[0] // period) - 1)
+    clock = Clock(period * phase, name="presentation_clock")
+    return Presentations(clock, (period - windows.shape[1]) * phase, int(ends[0] // period) - 1)
 
 
 def weighed_of(wired, settings):
     """Monitors of the weights that rules change, between presentations (dict of str to StateMonitor)."""
     return {
         name: StateMonitor(
-            group, ["w", "velocity"], record=True, dt=settings.taught.period, name=f"learnt_{group.name}"
+            group, ["w", "velocity"], record=True, clock=settings.taught.clock, name=f"learnt_{group.name}"
         )
         for name, group in wired.learners.items()
     }
 
 
-def learnt_of(plan, monitors):
+def learnt_of(plan, monitors, settings):
     """What a run learnt (dict of str to Learnt), from its monitors."""
-    found, first = {}, None if not monitors else taught(plan).first
+    found = {}
     for name, monitor in monitors.items():
         shape = next(np.shape(each.weights) for each in plan.circuit.projections if each.learnt == name)
-        both = (np.array(getattr(monitor, each)).T[first:] for each in ("w", "velocity"))
+        both = (np.array(getattr(monitor, each)).T[settings.taught.first :] for each in ("w", "velocity"))
         found[name] = Learnt(*(each.reshape(-1, *shape) for each in both))
     return found

@@ -9,7 +9,7 @@ from brian2 import Clock, Network, Quantity, ms, second
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
 from cortical_attention.simulation.initial import initial_state
-from cortical_attention.simulation.learning import learnt_of, taught, weighed_of
+from cortical_attention.simulation.learning import learnt_of, refuse_diverged, taught, weighed_of
 from cortical_attention.simulation.monitors import (
     SAMPLE_PERIOD,
     every,
@@ -129,8 +129,9 @@ def simulate(
     RecordError
         If a population or variable to record is not there.
     RunError
-        If `dt` exceeds the shortest time constant of the form, a value is not finite, or more of the measured spikes of a
-        population than may be are beyond the limit of its cells; of a part (`given`) that is left to `refuse_saturation`.
+        If `dt` exceeds the shortest time constant of the form, a value or a learnt weight is not finite, or more of the
+        measured spikes of a population than may be are beyond the limit of its cells; of a part (`given`) that is left to
+        `refuse_saturation`.
     """
     _refuse_long_steps(form, dt)
     start = time.perf_counter()
@@ -158,13 +159,13 @@ def simulate(
             record_of(wired, name, monitors[name], unit_rates, given.recorded[name], means[name])
             for name in wired.groups
         )
-        saturated = {}
+        saturated, learnt = {}, learnt_of(plan, weighed, settings)
         if not interrupted:
+            refuse_diverged(learnt)
             _refuse_what_failed(wired, readings, form, dt)
             saturated = _saturated(wired, monitors, plan.protocol, form, beyond or 0)
             if whole:
                 refuse_saturation(plan.circuit, saturated, form, dt, beyond is not None)
-        learnt = learnt_of(plan, weighed)
         n_cell, n_synapse = sum(group.N for group in wired.groups.values()), wired.n_synapse
     values = {
         name: _values(reading, wired.concrete[name], unit_rates[name], plan.protocol, form)
