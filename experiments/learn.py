@@ -60,6 +60,7 @@ CHUNK, N_TEST, N_CALIBRATION = (
     150,
 )  # presentations of one run; of the test; of the rates on which cells are calibrated
 STEP, MOMENTUM = 0.5, 0.9  # chosen on seeds from 1000 up
+KEPT = "learn.npz"
 SHUFFLED, FROZEN = "shuffled-sequences", "frozen"
 CONTROLS = FROZEN, SHUFFLED
 FORMS = {"rate": How(RATE, 0.5 * second, 2 * ms), "spiking": How(SPIKING, 2 * second, 1 * ms)}
@@ -80,6 +81,11 @@ class Asked(NamedTuple):
     momentum: float
     cells: int
     target: str
+
+    @property
+    def name(self):
+        """Under which its history is kept."""
+        return f"seed-{self.seed}-{self.rule}"
 
     @property
     def steps(self):
@@ -247,17 +253,12 @@ def _rules_of(rule, controls):
 
 def _continued(asked, resume):
     """History to go on with: from the folder of an earlier result, or from the start."""
-    path = None if resume is None else resume / _file(asked)
-    if path is None or not path.exists():
+    if resume is None:
         return start_of(asked)
     try:
-        return kept(path, asked.settings)
+        return kept(resume / KEPT, asked.name, asked.settings)
     except ValueError as error:
         raise o.OptionError(f"--resume: {error}") from error
-
-
-def _file(asked):
-    return f"seed-{asked.seed}-{asked.rule}.npz"
 
 
 def _say(console, asked, history):
@@ -310,11 +311,11 @@ def main(
     given = {"task": task, "rule": rule, "form": form, "seeds": seeds, "seed": seed, "presentations": presentations}
     given |= {"step": step, "momentum": momentum, "cells": cells, "controls": controls}
     folder = output.folder("learn", given)
-    entries, drawn_of, failed, interrupted = [], {}, {}, False
+    entries, drawn_of, known, failed, interrupted = [], {}, {}, {}, False
     with output.progress(f"{seeds * len(every[0])} courses") as report:
         for group in every:
             try:
-                histories, courses = _group(group, begun_with, folder, output, report)
+                histories, courses = _group(group, begun_with, known, folder, output, report)
             except KeyboardInterrupt:
                 interrupted = True
                 break
@@ -346,14 +347,16 @@ def main(
     return FAILED if failed or not all(each.held for each in predictions) else DONE
 
 
-def _group(group, begun_with, folder, output, report):
-    """Histories and tests of one seed by rule (dicts)."""
+def _group(group, begun_with, known, folder, output, report):
+    """Histories and tests of one seed by rule (dicts); `known` are the histories of all courses by name, which are kept in
+    the folder after each run."""
     histories, courses = {}, {}
     for asked in group:
 
         def done(history, asked=asked):
             """Keep what was learnt, and say where it stands."""
-            keep(history, asked.settings, folder / _file(asked))
+            known[asked.name] = history, asked.settings
+            keep(*({name: each[k] for name, each in known.items()} for k in (0, 1)), folder / KEPT)
             _say(output.console, asked, history)
 
         histories[asked.rule] = learn(asked, begun_with[asked], done, report)

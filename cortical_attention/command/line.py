@@ -65,6 +65,7 @@ EXPERIMENTS = (
     "layer_6",
     "credit",
     "teach",
+    "learn",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -24,7 +24,7 @@ NAMED = (
     "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus",
     "areas", "softmax_forms", "softmax_biophysical", "block", "waves", "memory_rules", "recurrent_attention",
     "context_inference", "relays", "verdict", "amplify_suppress", "precision", "match_and_control", "burst_attention",
-    "reticular", "modulation", "drivers", "layer_6", "credit", "teach",
+    "reticular", "modulation", "drivers", "layer_6", "credit", "teach", "learn",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
@@ -33,6 +33,7 @@ OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
     "ladder": ("ladder.csv",),
+    "learn": ("learn.npz", "raster.png"),
     "transformer": ("words.png",),
     "verdict": ("verdict.md", "map.png"),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),

@@ -75,34 +75,48 @@ def _appended(before, more):
     return {name: np.concatenate([before[name], each]) if name in before else each for name, each in more.items()}
 
 
-def keep(history, settings, path):
-    """Write a history, and the settings that it belongs to (dict)."""
-    groups = zip(("weights", "velocity", "measures"), history, strict=True)
-    arrays = {f"{kind}/{name}": each for kind, group in groups for name, each in group.items()}
+def keep(histories, settings, path):
+    """Write histories by name (dict), and the settings that they belong to (dict of dict)."""
+    arrays = {
+        f"{name}/{kind}/{own}": each
+        for name, history in histories.items()
+        for kind, group in history._asdict().items()
+        for own, each in group.items()
+    }
     with replacing(path) as part:
         np.savez(part, **arrays, **{SETTINGS: json.dumps(settings, sort_keys=True)})
 
 
-def kept(path, settings):
-    """History in a file.
+def kept(path, name, settings):
+    """History of a name in a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    name : str
+    settings : dict
+        Those that it needs to have been learnt with.
 
     Raises
     ------
     ValueError
-        If the file is no history, or one of other settings: a sentence.
+        If the file is none of histories, has none of that name, or one of other settings: a sentence.
     """
-    groups = {"weights": {}, "velocity": {}, "measures": {}}
+    groups = {kind: {} for kind in History._fields}
     try:
         with np.load(path) as file:
             had = json.loads(str(file[SETTINGS]))
-            for name in set(file.files) - {SETTINGS}:
-                kind, _, own = name.partition("/")
-                groups[kind][own] = file[name]
+            for each in file.files:
+                if each.startswith(f"{name}/"):
+                    _, kind, own = each.split("/")
+                    groups[kind][own] = file[each]
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is no history of learning") from error
-    other = [name for name, value in settings.items() if had.get(name) != value]
+        raise ValueError(f"{path} has no histories of learning") from error
+    if name not in had:
+        raise ValueError(f"{path} has no history of {name}, but of {', '.join(had)}")
+    other = [each for each, value in settings.items() if had[name].get(each) != value]
     if other:
-        said = "; ".join(f"{name} {had.get(name)}, but {settings[name]} is asked for" for name in other)
+        said = "; ".join(f"{each} {had[name].get(each)}, but {settings[each]} is asked for" for each in other)
         raise ValueError(f"{path} was learnt with {said}")
     return History(**groups)
 

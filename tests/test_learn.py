@@ -1,0 +1,150 @@
+"""Learning of all four weights in a circuit: what it asks for against the gradient, its controls, and the experiment."""
+
+import json
+
+import numpy as np
+import pytest
+from brian2 import ms, second
+
+from cortical_attention.cells.rules import RULES
+from cortical_attention.circuits.online import online_wiring, shuffled
+from cortical_attention.circuits.protocol import Times
+from cortical_attention.experiments import learn as experiment
+from cortical_attention.trials.online import STILL, How, State, answer_errors, cosines, initial, teach
+from cortical_attention.wiring.expressions import WiringError
+from tests.command import run
+
+N = 2  # presentations
+SHOWN = How(target="numpy")
+
+
+def begun(seed=0):
+    """State before the first presentation."""
+    return State(initial(np.random.default_rng(seed), 1, 4, 4, 8), {})
+
+
+@pytest.fixture(scope="module")
+def course():
+    """Two presentations by the exact rule, and the sequences."""
+    drawn = experiment.sequences(7, experiment.LEARNING, 0, N)
+    return teach(drawn, begun(), RULES["exact"], {"step": 0.5 / 64, "momentum": 0.9}, SHOWN), drawn
+
+
+def test_every_weight_follows_its_gradient(course):
+    found = cosines(*course)
+    assert set(found) == {"W_Q", "W_K", "W_V", "W_O"}
+    assert min(each.min() for each in found.values()) > 1 - 1e-9
+    assert answer_errors(*course).max() < 1e-6
+
+
+def test_the_circuit_has_the_weights_that_it_learnt(course):
+    learnt, _ = course
+    assert np.abs(learnt.weights["W_Q"][-1] - learnt.weights["W_Q"][0]).max() > 1e-3
+    change = learnt.product["W_O"] * 0.5 / 64
+    velocity = change[1] + 0.9 * change[0]
+    assert np.allclose(learnt.weights["W_O"][2] - learnt.weights["W_O"][1], velocity, rtol=0, atol=1e-12)
+    assert np.array_equal(learnt.state.weights["W_V"], learnt.weights["W_V"][-1])
+
+
+def test_with_steps_of_zero_nothing_is_learnt():
+    drawn = experiment.sequences(7, experiment.TEST, 0, 1)
+    still = teach(drawn, begun(), RULES["kolen-pollack"], STILL, SHOWN)
+    assert all(np.array_equal(each[-1], each[0]) for each in still.weights.values())
+
+
+@pytest.mark.parametrize(
+    ("rule", "least", "most"), [("no-baseline", 0, 0.99), ("random-feedback", -1, 0.9), ("hebbian", -1, 0.9)]
+)
+def test_other_rules_do_not_follow_the_gradient_of_the_query(rule, least, most):
+    drawn = experiment.sequences(7, experiment.LEARNING, 0, 1)
+    found = cosines(teach(drawn, begun(), RULES[rule], {"step": 1e-3, "momentum": 0.0}, SHOWN), drawn)
+    assert least <= found["W_Q"][0] < most
+    assert found["W_O"][0] > 1 - 1e-9
+
+
+def test_frozen_queries_and_keys_do_not_change():
+    drawn = experiment.sequences(7, experiment.LEARNING, 0, 1)
+    found = teach(drawn, begun(), RULES["frozen"], {"step": 1e-2, "momentum": 0.0}, SHOWN)
+    assert set(found.product) == {"W_V", "W_O"}
+    assert np.array_equal(found.weights["W_K"][1], found.weights["W_K"][0])
+
+
+def test_shuffled_targets_are_those_of_others():
+    targets = np.arange(24.0).reshape(1, 2, 3, 4)
+    assert np.array_equal(shuffled(targets, "sequences")[0, 1], targets[0, 0])
+    assert np.array_equal(shuffled(targets, "tokens")[0, :, 1], targets[0, :, 0])
+    assert shuffled(targets, "") is targets
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kernel": "relu"}, "kernel is 'relu', but a rule of learning needs one without zeros"),
+        ({"times": Times(1 * second, 0.5 * second, 0.5 * second, 2 * ms)}, "is measured in its last quarter"),
+        (
+            {"learning": RULES["exact"]._replace(without=("core -> error",))},
+            "no projection 'core -> error' to leave out",
+        ),
+    ],
+)
+def test_a_course_that_cannot_be_is_refused(change, says):
+    drawn = experiment.sequences(7, experiment.LEARNING, 0, 1)
+    given = {
+        "times": Times(0.375 * second, 0.125 * second, 0.125 * second, 2 * ms), "tokens": drawn.tokens,
+        "targets": drawn.targets, "weights": begun().weights, "learning": RULES["exact"],
+        "steps": {"step": 1.0}, "context": drawn.context,
+    } | change  # fmt: skip
+    with pytest.raises(WiringError, match=says):
+        online_wiring(**given)
+
+
+# The experiment
+BRIEF = ("--presentations", "10", "--no-controls", "--target", "numpy", "--quiet")
+
+
+def test_the_experiment_learns_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(experiment, "N_TEST", 1)
+    found = run("learn", *BRIEF, "--json", "--out", "a")
+    result = json.loads(found.stdout)
+    assert result["presentations"] == 10
+    assert result["null_accuracy"] == 0.25
+    assert result["cosine_mean"] > 1 - 1e-6
+    assert len(result["seeds"]) == 1
+    more = ("--presentations", "12", "--resume", "a", "--out", "b")
+    longer = json.loads(run("learn", *BRIEF, *more, "--json").stdout)
+    straight = json.loads(run("learn", *BRIEF, "--presentations", "12", "--out", "c", "--json").stdout)
+    assert longer["seeds"][0]["loss_end"] == pytest.approx(straight["seeds"][0]["loss_end"], rel=1e-6)
+    other = run("learn", *BRIEF, "--step", "0.1", "--resume", "a", "--out", "d")
+    assert other.exit_code == 2
+    assert "was learnt with step 0.5, but 0.1 is asked for" in " ".join(other.stderr.split())
+
+
+def test_learning_that_diverges_keeps_what_it_learnt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run("learn", *BRIEF, "--step", "60", "--json", "--out", "a")
+    assert found.exit_code == 1
+    said = json.loads(found.stdout)["failed"]["0"]
+    assert "learning diverged at presentation" in said
+    with np.load(tmp_path / "a" / "learn.npz") as kept:
+        n = int(said.split("presentation ")[1].split(";")[0])
+        assert len(kept["seed-0-exact/weights/W_Q"]) == n
+        assert np.isfinite(kept["seed-0-exact/weights/W_Q"]).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--rule", "oja"), "--rule is 'oja' but needs to be one of exact"),
+        (("--task", "chess"), "--task is 'chess' but needs to be one of recall"),
+        (("--form", "adaptive"), "--form is 'adaptive' but needs to be one of rate, spiking"),
+        (("--step", "nan"), "--step is nan"),
+        (("--momentum", "1"), "--momentum is 1.0"),
+        (("--resume", "nowhere"), "--resume"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(given, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run("learn", *given)
+    assert found.exit_code == 2
+    assert says in " ".join(found.stderr.split())
