@@ -63,6 +63,7 @@ EXPERIMENTS = (
     "modulation",
     "drivers",
     "layer_6",
+    "memory_learning",
     "robustness",
     "barrel_cortex",
     "physiology",

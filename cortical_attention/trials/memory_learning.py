@@ -1,10 +1,86 @@
-"""Gradients read from the cells of the memory wiring with tags, and learning with memory synapses that are frozen."""
+"""Gradients of the memory wiring: in the algebra of the suite, and read from cells and tags."""
+
+from functools import partial
 
 import numpy as np
+from brian2 import second
 
+from cortical_attention.circuits.memory_learning import for_targets
+from cortical_attention.inputs.suite import cases, random_case
+from cortical_attention.readout.agreement import cosine, relative_l2
+from cortical_attention.reference.attention import share
+from cortical_attention.reference.gradients import gradients
 from cortical_attention.reference.kernels import kernel_named
 from cortical_attention.reference.local_terms import Terms
+from cortical_attention.reference.memory_learning import memory_terms, tagged_terms
+from cortical_attention.simulation.attend import Settings, attend
 from cortical_attention.simulation.settle import window_values
+
+WEIGHTS = Terms._fields
+N_INPUT, SIZES = 2, {"n_token": 4, "d_model": 8, "d_key": 4, "d_value": 3}
+TIMES = {"settle": 0.5 * second, "window": 0.1 * second}  # chosen: a rate circuit of this size is settled to 1e-8
+NORMALISERS = {True: "pi", False: None}
+
+
+# Algebra
+def suite_rows(seed):
+    """Distances of the terms from minus the derivatives, and cosines where part of the errors counts (list of dict)."""
+    return [_suite_row(case, normalised, seed) for case in cases() for normalised in NORMALISERS]
+
+
+def _suite_row(case, normalised, seed):
+    """One case of the suite, with targets drawn at random."""
+    targets = np.random.default_rng([seed, 3]).standard_normal(case.tokens.shape)
+    asked, how = (case.tokens, targets, case.block), {"context": case.context, "normalised": normalised}
+    formal = [-each for each in gradients(*asked, **how)[1:]]
+    row = {"case": case.name, "normalised": normalised}
+    for name, terms in (("memories", memory_terms(*asked, **how)), ("tags", tagged_terms(*asked, **how))):
+        row[name] = max(np.abs(a - b).max() / np.abs(b).max() for a, b in zip(terms, formal, strict=True))
+    if case.context is None:
+        for errors in ("present", "past"):
+            found = memory_terms(*asked, **how, errors=errors)
+            row |= {f"{errors}_{name}": cosine(found[k], formal[k]) for k, name in ((1, "W_K"), (2, "W_V"))}
+    return row
+
+
+# Cells
+def circuit_jobs(seeds):
+    """Circuits to run by label: functions of a progress report that give rows (dict)."""
+    return {
+        ("circuit", "normalised" if normalised else "not normalised", f"seed {seed}"): partial(
+            circuit_rows, seed, normalised
+        )
+        for seed in seeds for normalised in NORMALISERS
+    }  # fmt: skip
+
+
+def circuit_rows(seed, normalised, report=None):
+    """Distances of the terms that are read from cells from minus the derivatives, on inputs side by side (list of dict)."""
+    block = random_case(seed, **SIZES).block
+    tokens, targets = np.random.default_rng([seed, 4]).standard_normal((2, N_INPUT, SIZES["n_token"], SIZES["d_model"]))
+    settings = Settings("rate", record="sample", **TIMES).checked()
+    given = {name: each for name, each in block._asdict().items() if each is not None}
+    answer = attend(for_targets(targets), tokens, settings, report, normaliser=NORMALISERS[normalised], **given)
+    if answer.run.interrupted:
+        raise KeyboardInterrupt
+    cells = cells_of(answer, settings.form)
+    controls = {"": cells, "other_tags": cells | {name: each[::-1] for name, each in cells.items() if "tag" in name}}
+    if normalised:
+        controls["without_ones"] = {name: each for name, each in cells.items() if name != "key_credit"}
+    read = {name: terms_of_cells(each, block.W_Q) for name, each in controls.items()}
+    return [
+        {"seed": seed, "input": b, "normalised": normalised, "settled": bool(answer.settled.settled[b])}
+        | _apart(tokens[b], targets[b], block, normalised, {name: each[b] for name, each in read.items()})
+        for b in range(N_INPUT)
+    ]
+
+
+def _apart(tokens, targets, block, normalised, read):
+    """Relative L2 of each weight's terms, and of those of W_K in the controls (dict)."""
+    formal = [-each for each in gradients(tokens, targets, block, normalised=normalised)[1:]]
+    own = read.pop("")
+    found = {name: relative_l2(each, right) for name, each, right in zip(WEIGHTS, own, formal, strict=True)}
+    return found | {name: relative_l2(each.W_K, formal[1]) for name, each in read.items()}
 
 
 def cells_of(answer, form):
@@ -51,7 +127,7 @@ def _of_input(c, W_Q, kernel, b_Q):
     """Terms of one input."""
     phi, derivative = kernel_named(kernel)
     drive = np.einsum("im, hkm -> ihk", c["core"], W_Q) + b_Q
-    slope = np.divide(derivative(drive), phi(drive), out=np.zeros_like(drive), where=phi(drive) > 0)  # of log phi
+    slope = share(derivative(drive), phi(drive))  # of log phi
     taught = np.einsum("ihvk, ihv -> ihk", c["intratelencephalic"], c["feedback"])
     W_K = np.einsum("ihvk, ihvkm -> hkm", c["credit"], c["key_tag"])
     if "key_credit" in c:
