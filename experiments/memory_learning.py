@@ -5,14 +5,14 @@ while the context is written, and the error comes later. Do tags that are laid d
 algebra and in cells? And if memory synapses are frozen at random, and only what comes after the memory learns, one token
 after another, how many features (heads times components of a key) does recall need, and matching by example?
 
-Prediction: written after runs on seeds 100 and 101 and on validation images, which set the step sizes. The terms of both memories, and those
-of tags, are the formal gradient to 1e-12 on the suite. The gradient read from rates and tags of simulated cells has a
-relative L2 of at most 1e-5 for each weight; with the tags of another input, or without the row of ones, that of W_K is at
-least 0.1. With the present error alone, or with past errors alone, the cosines of W_K and of W_V with the formal gradient
-are at most 0.98 in each case of the suite. With a frozen memory, and changes after every single token, recall of eight
-pairs reaches 0.95 with 64 features, and matching 0.85 with 128; in batches, with Adam, matching reaches 0.90. Frozen
-memories are behind trained ones by at least 0.10 with 16 features and by at most 0.08 with 128. With W_O alone matching
-stays below 0.40. An answer that ignores the query is right on exactly one question in four.
+Prediction: written after runs on seeds 100 and 101 and on validation images, which set the step sizes. The terms of both
+memories, and those of tags, are the formal gradient to 1e-12 on the suite. The gradient read from rates and tags of
+simulated cells has a relative L2 of at most 1e-5 for each weight; with the tags of another input, or without the row of
+ones, that of W_K is at least 0.1. With the present error alone, or with past errors alone, the cosines of W_K and of W_V
+with the formal gradient are at most 0.98 in each case of the suite. With a frozen memory, and changes after every single
+token, recall of eight pairs reaches 0.95 with 64 features, and matching 0.85 with 128; in batches, with Adam, matching
+reaches 0.90. Frozen memories are behind trained ones by at least 0.10 with 16 features and by at most 0.08 with 128. With
+W_O alone matching stays below 0.40. An answer that ignores the query is right on exactly one question in four.
 
 Reference: `reference.gradients` (Granier & Senn 2025, equations 1 to 5), `reference.memory_learning`. Formal training of all
 weights is the upper bound. Intervals are Student's t over seeds.
@@ -35,8 +35,9 @@ from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.trials.batch import Prediction, collected
-from cortical_attention.trials.frozen_memory import TASKS, jobs_of
+from cortical_attention.trials.frozen_memory import jobs_of
 from cortical_attention.trials.memory_learning import WEIGHTS, circuit_jobs, suite_rows
+from cortical_attention.trials.memory_tasks import TASKS
 from cortical_attention.trials.protocol import PROTOCOL
 
 # Parameters
@@ -63,9 +64,8 @@ def jobs_for(seeds, circuit, asked):
 
 def rows_of(done):
     """Rows of the circuits, and of what was trained (list of dict, list of dict)."""
-    parts = [[row for label, rows in done.items() if (label[0] == "circuit") == of_circuit for row in rows]
-             for of_circuit in (True, False)]  # fmt: skip
-    return tuple(parts)
+    cells = [row for label, rows in done.items() if label[0] == "circuit" for row in rows]
+    return cells, [row for label, rows in done.items() if label[0] != "circuit" for row in rows]
 
 
 # Reference
@@ -74,9 +74,9 @@ def figures_of(suite, cells, learnt):
 
     `terms`: largest relative distance of the terms of both memories and of tags from minus the derivatives. `partial`:
     largest cosine of W_K or W_V with part of the errors. `cells_W_Q` and so on: relative L2 of what is read from cells,
-    geometric mean. `other_tags`, `without_ones`: the same of W_K in controls. `recall`, `match`: accuracy of a frozen memory by token, with
-    64 and with 128 features; `match_in_batches` by Adam. `few`, `many`: what a frozen memory loses with 16 and with 128.
-    `output`: accuracy with W_O alone. `chance`: distance from one quarter where the query is ignored.
+    geometric mean. `other_tags`, `without_ones`: the same of W_K in controls. `recall`, `match`: accuracy of a frozen
+    memory by token, with 64 and with 128 features; `match_in_batches` by Adam. `few`, `many`: what a frozen memory loses
+    with 16 and with 128. `output`: accuracy with W_O alone. `chance`: distance from one quarter where the query is ignored.
 
     Returns
     -------
