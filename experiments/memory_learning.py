@@ -17,7 +17,7 @@ W_O alone matching stays below 0.40. An answer that ignores the query is right o
 Reference: `reference.gradients` (Granier & Senn 2025, equations 1 to 5), `reference.memory_learning`. Formal training of all
 weights is the upper bound. Intervals are Student's t over seeds.
 
-Run time: four minutes.
+Run time: four minutes of a core.
 """
 
 from typing import Annotated
@@ -219,8 +219,8 @@ def _range(rows, name):
 
 def _circuits(cells):
     """Table of the circuits: the largest over inputs."""
-    title = "terms read from cells and tags, relative L2 from the gradient: largest, and smallest of the controls"
-    table = Table("circuit", *WEIGHTS, *(f"W_K {each}" for each in CONTROLS.values()), "settled", title=title)
+    title = "terms read from cells and tags: largest relative L2 from the gradient, and smallest of the controls"
+    table = Table("circuit", *WEIGHTS, *(f"W_K, {each}" for each in CONTROLS.values()), "settled", title=title)
     for normalised in (True, False):
         own = [row for row in cells if row["normalised"] == normalised]
         if not own:
