@@ -9,6 +9,7 @@ from brian2 import ms, second
 
 from cortical_attention.cells.kernels import phi as phi_of
 from cortical_attention.cells.tag import SLOPES, steady_rate
+from cortical_attention.circuits.leaky import in_turn
 from cortical_attention.circuits.memory_learning import for_targets, memory_learning_wiring
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.experiments import memory_learning as experiment
@@ -131,6 +132,19 @@ def test_cells_and_tags_hold_the_gradient():
     np.testing.assert_allclose(tags.values, by_hand, atol=1e-12)
 
 
+def test_tags_serve_a_stream_that_is_written_and_asks_in_turn():
+    """Each token asks before the next is written: one memory, and the gradient of causal attention."""
+    y, times = targets_of(SMALL), {"settle": 0.3 * second, "window": 0.1 * second, "write": 0.1 * second, "dt": 2 * ms}
+    settings = Settings(target="numpy", record="sample", **times).checked()
+    weights = dict(zip(("W_Q", "W_K", "W_V", "W_O"), SMALL.block, strict=False))
+    found = attend(for_targets(y[None]), SMALL.tokens[None], settings, order=in_turn, **weights)
+    (read,) = terms_of_cells(cells_of(found, settings.form), SMALL.block.W_Q)
+    causal, whole = (gradients(SMALL.tokens, y, SMALL.block, mask=mask) for mask in (np.tri(3, dtype=bool), None))
+    for term, slope in zip(read, causal[1:], strict=True):
+        assert relative_l2(term, -slope) <= 1e-5
+    assert relative_l2(read.W_K, -whole.dE_dW_K) > 0.1
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_the_slope_of_a_dendrite_is_a_function_of_its_activation(kernel):
     u = np.linspace(-3, 3, 50)
@@ -210,7 +224,7 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
 def test_figures_of_circuits_can_be_missed():
     shared = {"settled": True, "input": 0, "other_tags": 0.5}
     errors = [dict.fromkeys(experiment.WEIGHTS, each) for each in (1e-9, 2e-9)]
-    rows = [{"seed": k, "normalised": k == 0} | shared | each for k, each in enumerate(errors)]
+    rows = [{"seed": k, "kind": "normalised"} | shared | each for k, each in enumerate(errors)]
     rows[0]["without_ones"] = 0.01
     found = experiment.figures_of(experiment.suite_rows(0), rows, [])
     assert found["cells_W_K"]["outcome"] == "held"

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from brian2 import second
 
+from cortical_attention.circuits.leaky import in_turn
 from cortical_attention.circuits.memory_learning import for_targets
 from cortical_attention.inputs.suite import cases, random_case
 from cortical_attention.readout.agreement import cosine, relative_l2
@@ -19,13 +20,17 @@ from cortical_attention.simulation.settle import window_values
 WEIGHTS = Terms._fields
 N_INPUT, SIZES = 2, {"n_token": 4, "d_model": 8, "d_key": 4, "d_value": 3}
 TIMES = {"settle": 0.5 * second, "window": 0.1 * second}  # chosen: a rate circuit of this size is settled to 1e-8
-NORMALISERS = {True: "pi", False: None}
+KINDS = {  # what the wiring is given, and the same for the algebra
+    "normalised": ({}, {}),
+    "not normalised": ({"normaliser": None}, {"normalised": False}),
+    "in turn": ({"order": in_turn}, {"mask": np.tri(SIZES["n_token"], dtype=bool)}),  # each token is written, then asks
+}
 
 
 # Algebra
 def suite_rows(seed):
     """Distances of the terms from minus the derivatives, and cosines where part of the errors counts (list of dict)."""
-    return [_suite_row(case, normalised, seed) for case in cases() for normalised in NORMALISERS]
+    return [_suite_row(case, normalised, seed) for case in cases() for normalised in (True, False)]
 
 
 def _suite_row(case, normalised, seed):
@@ -46,41 +51,45 @@ def _suite_row(case, normalised, seed):
 # Cells
 def circuit_jobs(seeds):
     """Circuits to run by label: functions of a progress report that give rows (dict)."""
-    return {
-        ("circuit", "normalised" if normalised else "not normalised", f"seed {seed}"): partial(
-            circuit_rows, seed, normalised
-        )
-        for seed in seeds for normalised in NORMALISERS
-    }  # fmt: skip
+    return {("circuit", kind, f"seed {seed}"): partial(circuit_rows, seed, kind) for seed in seeds for kind in KINDS}
 
 
-def circuit_rows(seed, normalised, report=None):
-    """Distances of the terms that are read from cells from minus the derivatives, on inputs side by side (list of dict)."""
-    block = random_case(seed, **SIZES).block
+def circuit_rows(seed, kind, report=None):
+    """Distances of the terms that are read from cells from minus the derivatives, on inputs side by side (list of dict).
+
+    Parameters
+    ----------
+    seed : int
+        Of weights, tokens and targets.
+    kind : str
+        Of `KINDS`.
+    report : callable, optional
+        Brian2's progress report.
+    """
+    block, (more, how) = random_case(seed, **SIZES).block, KINDS[kind]
     tokens, targets = np.random.default_rng([seed, 4]).standard_normal((2, N_INPUT, SIZES["n_token"], SIZES["d_model"]))
     settings = Settings("rate", record="sample", **TIMES).checked()
     given = {name: each for name, each in block._asdict().items() if each is not None}
-    answer = attend(for_targets(targets), tokens, settings, report, normaliser=NORMALISERS[normalised], **given)
+    answer = attend(for_targets(targets), tokens, settings, report, **more, **given)
     if answer.run.interrupted:
         raise KeyboardInterrupt
     cells = cells_of(answer, settings.form)
     controls = {"": cells, "other_tags": cells | {name: each[::-1] for name, each in cells.items() if "tag" in name}}
-    if normalised:
+    if "key_credit" in cells:
         controls["without_ones"] = {name: each for name, each in cells.items() if name != "key_credit"}
     read = {name: terms_of_cells(each, block.W_Q) for name, each in controls.items()}
     return [
-        {"seed": seed, "input": b, "normalised": normalised, "settled": bool(answer.settled.settled[b])}
-        | _apart(tokens[b], targets[b], block, normalised, {name: each[b] for name, each in read.items()})
+        {"seed": seed, "input": b, "kind": kind, "settled": bool(answer.settled.settled[b])}
+        | _apart(gradients(tokens[b], targets[b], block, **how), {name: each[b] for name, each in read.items()})
         for b in range(N_INPUT)
     ]
 
 
-def _apart(tokens, targets, block, normalised, read):
+def _apart(formal, read):
     """Relative L2 of each weight's terms, and of those of W_K in the controls (dict)."""
-    formal = [-each for each in gradients(tokens, targets, block, normalised=normalised)[1:]]
-    own = read.pop("")
-    found = {name: relative_l2(each, right) for name, each, right in zip(WEIGHTS, own, formal, strict=True)}
-    return found | {name: relative_l2(each.W_K, formal[1]) for name, each in read.items()}
+    own, falls = read.pop(""), [-each for each in formal[1:]]
+    found = {name: relative_l2(each, right) for name, each, right in zip(WEIGHTS, own, falls, strict=True)}
+    return found | {name: relative_l2(each.W_K, falls[1]) for name, each in read.items()}
 
 
 def cells_of(answer, form):
