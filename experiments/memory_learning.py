@@ -19,7 +19,7 @@ query is right on exactly one question in four.
 Reference: `reference.gradients` (Granier & Senn 2025, equations 1 to 5), `reference.memory_learning`. Formal training of all
 weights is the upper bound. Intervals are Student's t over seeds.
 
-Run time: five minutes of a core.
+Run time: four minutes of a core.
 """
 
 from typing import Annotated
