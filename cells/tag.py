@@ -9,9 +9,10 @@ the memory is open it adds up the product of the presynaptic rate and what stand
 and keeps the sum without leak, as the cell keeps its content. The slope phi' of a dendrite needs no drive of its own: it is
 a function of the activation phi, and that of elu+1 is the activation itself, saturated at one.
 
-That a synapse is tagged by what was at it, and changes when something else comes later, is synaptic tagging and capture
-(Frey & Morris 1997, abstract read), and an eligibility trace in learning from reward or errors (Gerstner et al. 2018,
-abstract read). Tags that multiply three things, keep for a whole sequence and are cleared between sequences are ours.
+That a synapse is marked by what happened at it, and changes only when something else comes later, is known as a synaptic
+tag (Frey & Morris 1997, abstract read) and as an eligibility trace with a third factor, of which there is evidence over
+seconds (Gerstner et al. 2018, abstract read). A presentation of some tokens takes seconds here. That a tag multiplies three
+things, keeps their sum without loss, and is cleared between sequences is ours.
 """
 
 from cortical_attention.cells.cell import CellType
