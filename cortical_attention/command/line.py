@@ -66,6 +66,7 @@ EXPERIMENTS = (
     "credit",
     "teach",
     "learn",
+    "memory_learning",
     "robustness",
     "barrel_cortex",
     "physiology",
