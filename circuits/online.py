@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from cortical_attention.cells.kernels import LOG_SLOPES, log_slope
+from cortical_attention.cells.rules.exact import EXACT, SOFTMAX
 from cortical_attention.circuits.learning import learning_wiring
 from cortical_attention.circuits.protocol import Protocol
 from cortical_attention.wiring.expressions import WiringError
@@ -20,7 +21,9 @@ LEARNT = {
 FEEDBACK = "error -> feedback.apical"
 
 
-def online_wiring(times, tokens, targets, weights, learning, steps, *, context, velocity=None, kernel="elu+1", warm=1):
+def online_wiring(
+    times, tokens, targets, weights, learning, steps, *, context, velocity=None, attention="linear", kernel="elu+1", warm=1,
+):  # fmt: skip
     """Circuit and protocol in which sequences are shown one after another, and weights change after each.
 
     Parameters
@@ -36,8 +39,10 @@ def online_wiring(times, tokens, targets, weights, learning, steps, *, context, 
     context : ndarray, shape (n_presentation, batch, n_context, d_model)
     velocity : dict of str to ndarray, optional
         With which learning goes on; None: zero.
+    attention : {"linear", "softmax"}
+        In softmax attention the synapses of queries hold W_Q / sqrt(d_key), and learn as such.
     kernel : str
-        Of the L2/3 dendrites.
+        Of the L2/3 dendrites, in linear attention.
     warm : int
         Presentations before learning begins, in which the first is shown.
 
@@ -58,18 +63,28 @@ def online_wiring(times, tokens, targets, weights, learning, steps, *, context, 
     feedback = weights[learning.feedback]
     block = [weights[name] for name in ("W_Q", "W_K", "W_V", "W_O")]
     plan = learning_wiring(
-        times, tokens[0], targets[0], *block, context=context[0], kernel=kernel, feedback=feedback
+        times, tokens[0], targets[0], *block, attention=attention, context=context[0], kernel=kernel, feedback=feedback
     )  # fmt: skip
     protocol = presentations(times, len(tokens), warm)
     circuit = _shown(plan.circuit, protocol, warm, {"core": tokens, "matrix": context, "error": targets})
     circuit = _without(circuit, learning.without)
     named = LEARNT | {FEEDBACK: learning.feedback}
-    rules = {name: _rule(each, steps, velocity or {}, name, kernel) for name, each in learning.rules.items()}
+    rules = {name: _rule(each, steps, velocity or {}, name, kernel) for name, each in _of(learning, attention).items()}
     projections = tuple(
         each._replace(learnt=named[each.name]) if named.get(each.name) in rules else each
         for each in circuit.projections
     )
     return plan._replace(circuit=circuit._replace(projections=projections, rules=rules), protocol=protocol)
+
+
+def _of(learning, attention):
+    """Rules for one of the attentions (dict of Rule)."""
+    if attention == "linear":
+        return learning.rules
+    for name in SOFTMAX.keys() & learning.rules.keys():
+        if learning.rules[name] != EXACT.rules[name]:
+            raise WiringError(f"softmax attention has no rule of {name} but the exact one, and this one differs")
+    return learning.rules | {name: each for name, each in SOFTMAX.items() if name in learning.rules}
 
 
 def presentations(times, n, warm):

@@ -1,4 +1,4 @@
-"""Learning of all four weights in a circuit: what it asks for against the gradient, its controls, and the experiment."""
+"""Learning of all four weights in a circuit: what it asks for against the gradient, its controls, and the trials."""
 
 import json
 
@@ -9,8 +9,8 @@ from brian2 import ms, second
 from cortical_attention.cells.rules import RULES
 from cortical_attention.circuits.online import online_wiring, shuffled
 from cortical_attention.circuits.protocol import Times
-from cortical_attention.experiments import learn as experiment
-from cortical_attention.trials.online import STILL, How, State, answer_errors, cosines, initial, teach
+from cortical_attention.trials import learn as trials
+from cortical_attention.trials.online import STILL, How, State, answer_errors, calibrate, cosines, initial, teach
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import run
 
@@ -26,7 +26,7 @@ def begun(seed=0):
 @pytest.fixture(scope="module")
 def course():
     """Two presentations by the exact rule, and the sequences."""
-    drawn = experiment.sequences(7, experiment.LEARNING, 0, N)
+    drawn = trials.sequences(7, trials.LEARNING, 0, N)
     return teach(drawn, begun(), RULES["exact"], {"step": 0.5 / 64, "momentum": 0.9}, SHOWN), drawn
 
 
@@ -47,7 +47,7 @@ def test_the_circuit_has_the_weights_that_it_learnt(course):
 
 
 def test_with_steps_of_zero_nothing_is_learnt():
-    drawn = experiment.sequences(7, experiment.TEST, 0, 1)
+    drawn = trials.sequences(7, trials.TEST, 0, 1)
     still = teach(drawn, begun(), RULES["kolen-pollack"], STILL, SHOWN)
     assert all(np.array_equal(each[-1], each[0]) for each in still.weights.values())
 
@@ -56,14 +56,26 @@ def test_with_steps_of_zero_nothing_is_learnt():
     ("rule", "least", "most"), [("no-baseline", 0, 0.99), ("random-feedback", -1, 0.9), ("hebbian", -1, 0.9)]
 )
 def test_other_rules_do_not_follow_the_gradient_of_the_query(rule, least, most):
-    drawn = experiment.sequences(7, experiment.LEARNING, 0, 1)
+    drawn = trials.sequences(7, trials.LEARNING, 0, 1)
     found = cosines(teach(drawn, begun(), RULES[rule], {"step": 1e-3, "momentum": 0.0}, SHOWN), drawn)
     assert least <= found["W_Q"][0] < most
     assert found["W_O"][0] > 1 - 1e-9
 
 
+def test_softmax_attention_follows_its_gradient_too():
+    drawn = trials.sequences(7, trials.LEARNING, 0, 1)
+    steps = {"step": 1e-2, "momentum": 0.0}
+    how = SHOWN._replace(attention="softmax")
+    how = how._replace(
+        calibration=calibrate(trials.sequences(7, trials.CALIBRATION, 0, 2), begun(), RULES["exact"], steps, how)
+    )
+    found = teach(drawn, begun(), RULES["exact"], steps, how)
+    assert min(each.min() for each in cosines(found, drawn, "softmax").values()) > 1 - 1e-9
+    assert cosines(found, drawn, "linear")["W_Q"][0] < 0.9  # negative control
+
+
 def test_frozen_queries_and_keys_do_not_change():
-    drawn = experiment.sequences(7, experiment.LEARNING, 0, 1)
+    drawn = trials.sequences(7, trials.LEARNING, 0, 1)
     found = teach(drawn, begun(), RULES["frozen"], {"step": 1e-2, "momentum": 0.0}, SHOWN)
     assert set(found.product) == {"W_V", "W_O"}
     assert np.array_equal(found.weights["W_K"][1], found.weights["W_K"][0])
@@ -88,7 +100,7 @@ def test_shuffled_targets_are_those_of_others():
     ],
 )
 def test_a_course_that_cannot_be_is_refused(change, says):
-    drawn = experiment.sequences(7, experiment.LEARNING, 0, 1)
+    drawn = trials.sequences(7, trials.LEARNING, 0, 1)
     given = {
         "times": Times(0.375 * second, 0.125 * second, 0.125 * second, 2 * ms), "tokens": drawn.tokens,
         "targets": drawn.targets, "weights": begun().weights, "learning": RULES["exact"],
@@ -104,7 +116,7 @@ BRIEF = ("--presentations", "10", "--no-controls", "--target", "numpy", "--quiet
 
 def test_the_experiment_learns_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(experiment, "N_TEST", 1)
+    monkeypatch.setattr(trials, "N_TEST", 1)
     found = run("learn", *BRIEF, "--json", "--out", "a")
     result = json.loads(found.stdout)
     assert result["presentations"] == 10
@@ -139,6 +151,8 @@ def test_learning_that_diverges_keeps_what_it_learnt(tmp_path, monkeypatch):
         (("--task", "chess"), "--task is 'chess' but needs to be one of recall"),
         (("--form", "adaptive"), "--form is 'adaptive' but needs to be one of rate, spiking"),
         (("--step", "nan"), "--step is nan"),
+        (("--attention", "softmax", "--rule", "hebbian"), "--rule is 'hebbian' but needs to be another"),
+        (("--target", "cuda"), "--target is 'cuda'"),
         (("--momentum", "1"), "--momentum is 1.0"),
         (("--resume", "nowhere"), "--resume"),
     ],

@@ -97,9 +97,9 @@ def _reader(group, concrete, k, what, settings):
     """Group with the mean of a factor over the open gate, one for each value of a population (`value`)."""
     signs = 2 if concrete.axes[-1][0] == "sign" else 1
     copies = settings.cells * signs
-    negative = signs == 2 and what == VALUE
+    negative = signs == 2 and what in (VALUE, concrete.population.signed)
     share = np.where(np.arange(copies) % signs == 1, -1.0, 1.0) if negative else np.ones(copies)
-    share /= settings.cells if negative else copies
+    share /= settings.cells if what == VALUE else copies
     counted = what == VALUE and settings.form.spikes
     trace, count = group.variables[f"trace_{k}"], group.variables["count"] if counted else None
     scale = np.ones(group.N)

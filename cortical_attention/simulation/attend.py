@@ -195,7 +195,7 @@ def calibrate_together(wiring, every, settings, executor=None):
         _check_shape(tokens)
     asked = [make(brief.times(), tokens, **block) for tokens, block in every]
     refuse_lacking(asked[0].circuit, settings.form)
-    plans = [_with_stand_ins(plan) for plan in asked]
+    plans = [with_stand_ins(plan) for plan in asked]
     found, known = None, tuple(one for tokens, block in every for one in digests(tokens, block.get("context")))
     for _ in range(N_PILOT):
         before, found = found, _calibrate_once(plans, brief, settings, found, executor)
@@ -207,7 +207,7 @@ def calibrate_together(wiring, every, settings, executor=None):
     )
 
 
-def _with_stand_ins(plan):
+def with_stand_ins(plan):
     """Plan in which cells that are fitted to values of an exact circuit are replaced by cells that hold them."""
     populations = {
         name: each._replace(cell=each.cell.stand_in._replace(fit=each.cell.fit)) if each.cell.stand_in else each

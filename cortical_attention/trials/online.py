@@ -9,13 +9,19 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.circuits.online import online_wiring
 from cortical_attention.circuits.protocol import Times
 from cortical_attention.readout.agreement import relative_l2
-from cortical_attention.reference.attention import linear_attention
+from cortical_attention.reference.attention import linear_attention, softmax_attention
 from cortical_attention.reference.block import Block
-from cortical_attention.reference.gradients import gradients
-from cortical_attention.simulation.calibrate import calibration_of, ideal
+from cortical_attention.reference.local_terms import local_terms, softmax_local_terms
+from cortical_attention.simulation.attend import with_stand_ins
+from cortical_attention.simulation.calibrate import calibration_of, ideal, rate_units, rules_of
 from cortical_attention.simulation.run import simulate
 
 BLOCK = ("W_Q", "W_K", "W_V", "W_O")
+ALGEBRA = {"linear": linear_attention, "softmax": softmax_attention}
+LOCAL = {
+    "linear": local_terms,
+    "softmax": softmax_local_terms,
+}  # equal to the formal gradients (`tests.test_local_terms`)
 STILL = {"step": 0.0, "momentum": 0.0, "decay": 0.0}
 
 
@@ -64,6 +70,7 @@ class How(NamedTuple):
     Attributes
     ----------
     form : Form
+    attention : {"linear", "softmax"}
     presentation : Quantity (s)
         In whose last quarter the teaching gate is open.
     dt : Quantity (s)
@@ -76,6 +83,7 @@ class How(NamedTuple):
     """
 
     form: object = RATE
+    attention: str = "linear"
     presentation: object = 0.5 * second
     dt: object = 2 * ms
     cells: int = 1
@@ -119,29 +127,36 @@ def teach(drawn, state, learning, steps, how, seed=0):
     )  # fmt: skip
     if run.interrupted:
         raise KeyboardInterrupt
-    return _course(run, plan, state, steps)
+    return _course(run, plan, state, steps, how.attention)
 
 
 def _plan(drawn, state, learning, steps, how):
     quarter = how.presentation / 4
     return online_wiring(
         Times(3 * quarter, quarter, quarter, how.dt), drawn.tokens, drawn.targets, state.weights, learning, steps,
-        context=drawn.context, velocity=state.velocity,
+        context=drawn.context, velocity=state.velocity, attention=how.attention,
     )  # fmt: skip
 
 
-def _course(run, plan, state, steps):
+def _course(run, plan, state, steps, attention):
     """What a run of a plan learnt (Course)."""
+    gates, scale = plan.protocol.windows[:, -1], scales(attention, state.weights["W_Q"].shape[1])
     velocity = {name: each.velocity for name, each in run.learnt.items()}
     product = {
-        name: (each[1:] - steps["momentum"] * each[:-1]) / (steps["step"] or 1) for name, each in velocity.items()
+        name: scale.get(name, 1.0) * (each[1:] - steps["momentum"] * each[:-1]) / (steps["step"] or 1)
+        for name, each in velocity.items()
     }
-    gates = plan.protocol.windows[:, -1]
     constant = {name: np.broadcast_to(each, (1 + len(gates), *each.shape)) for name, each in state.weights.items()}
-    weights = constant | {name: each.weights for name, each in run.learnt.items()}
+    weights = constant | {name: each.weights / scale.get(name, 1.0) for name, each in run.learnt.items()}
     after = State(*({name: each[-1] for name, each in both.items()} for both in (weights, velocity)))
-    output, attention = run.values["higher_order"][gates], run.values["superficial"][gates].sum(axis=-1)
-    return Course(weights, product, output, attention, run, after)
+    kappa = run.values[plan.attention.population][gates]
+    kappa = kappa.sum(axis=-1) if plan.attention.sum else kappa
+    return Course(weights, product, run.values["higher_order"][gates], kappa, run, after)
+
+
+def scales(attention, d_key):
+    """What the synapses of queries hold, in units of W_Q (dict of float)."""
+    return {"W_Q": 1 / np.sqrt(d_key)} if attention == "softmax" else {}
 
 
 def calibrate(drawn, state, learning, steps, how):
@@ -156,10 +171,14 @@ def calibrate(drawn, state, learning, steps, how):
     -------
     Calibration
     """
-    in_rates = How(target=how.target)
-    course = teach(drawn, state, learning, steps, in_rates)
-    pilot = _plan(drawn, state, learning, steps, in_rates), course.run
-    return calibration_of([pilot], how.form, how.cells * how.presentation / 4)
+    in_rates = How(attention=how.attention, target=how.target)
+    asked = _plan(drawn, state, learning, steps, in_rates)
+    plan = with_stand_ins(asked)
+    run = simulate(plan, RATE, rate_units(plan), dt=in_rates.dt, target=how.target, record="sample")
+    if run.interrupted:
+        raise KeyboardInterrupt
+    found = calibration_of([(plan, run)], how.form, how.cells * how.presentation / 4)
+    return found._replace(rules=rules_of(asked.circuit))
 
 
 def losses(course, targets):
@@ -167,16 +186,16 @@ def losses(course, targets):
     return 0.5 * ((targets - course.output) ** 2).sum(axis=-1).mean(axis=(1, 2))
 
 
-def answer_errors(course, drawn):
+def answer_errors(course, drawn, attention="linear"):
     """Relative L2 of the circuit's answers from those of the algebra at the weights of each presentation."""
     found = []
     for k, (tokens, context) in enumerate(zip(drawn.tokens, drawn.context, strict=True)):
         block = Block(*(course.weights[name][k] for name in BLOCK))
-        found.append(relative_l2(course.output[k], linear_attention(tokens, block, context=context).output))
+        found.append(relative_l2(course.output[k], ALGEBRA[attention](tokens, block, context=context).output))
     return np.array(found)
 
 
-def cosines(course, drawn):
+def cosines(course, drawn, attention="linear"):
     """Cosine of what the rules asked for with the negative gradient of the algebra at the weights of that presentation.
 
     Returns
@@ -188,9 +207,9 @@ def cosines(course, drawn):
     found = {name: [] for name in names}
     for k, (tokens, targets, context) in enumerate(zip(drawn.tokens, drawn.targets, drawn.context, strict=True)):
         block = Block(*(course.weights[name][k] for name in BLOCK))
-        right = dict(zip(BLOCK, gradients(tokens, targets, block, context=context)[1:], strict=True))
+        right = LOCAL[attention](tokens, targets, block, context=context)._asdict()
         for name in names:
-            found[name].append(_cosine(course.product[name][k], -right[name]))
+            found[name].append(_cosine(course.product[name][k], right[name]))
     return {name: np.array(each) for name, each in found.items()}
 
 

@@ -44,7 +44,7 @@ def begun(weights):
     return History({name: each[np.newaxis] for name, each in weights.items()}, {}, {})
 
 
-def longer(history, course, drawn, right):
+def longer(history, course, drawn, right, attention="linear"):
     """History with one more course.
 
     Parameters
@@ -55,12 +55,13 @@ def longer(history, course, drawn, right):
         With an axis of presentations.
     right : callable
         From an output and sequences to whether each answer is right (ndarray of bool).
+    attention : {"linear", "softmax"}
     """
     measures = {
         "loss": losses(course, drawn.targets),
         "accuracy": right(course.output, drawn).mean(axis=(1, 2)),
-        "answer_error": answer_errors(course, drawn),
-        **{f"cosine_{name}": each for name, each in cosines(course, drawn).items()},
+        "answer_error": answer_errors(course, drawn, attention),
+        **{f"cosine_{name}": each for name, each in cosines(course, drawn, attention).items()},
     }
     velocity = {name: each.velocity for name, each in course.run.learnt.items()}
     return History(
