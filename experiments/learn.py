@@ -115,9 +115,10 @@ def judge(figures, form, n_seed):
 
 # Figure
 def _table(entries, given):
+    about = f"{given['attention']} attention by the {given['rule']} rule, {given['form']} form"
     table = Table(
         "seed", "right", "query ignored", "Q, K frozen", "shuffled", "loss", "cosine", "presentations",
-        title=f"{given['attention']} attention by the {given['rule']} rule, {given['form']} form: right answers to new sequences",
+        title=f"{about}: right answers to new sequences",
     )  # fmt: skip
     for each in entries:
         shares = (each.get(name) for name in ("accuracy", "null_accuracy", "frozen_accuracy", "shuffled_accuracy"))
