@@ -1,8 +1,8 @@
 """Linear attention in which every microcolumn has its own copy of the weights, and the local terms of each copy.
 
-In the paper the weights of W_Q, W_K and W_V are repeated for every pair of token and context token, and those of W_O for every
-token; that these copies stay alike is assumed (Granier & Senn 2025 name it as open). Here they may differ: a copy of W_Q
-serves one token i and one context token j, and learns from what happens there. The terms of `local_terms` are the sums of
+In the paper W_Q, W_K and W_V are repeated for every pair of token and context token, and W_O for every token; that these
+copies stay alike is assumed (Granier & Senn 2025 name it as open). Here they may differ: a copy of W_Q serves one token i
+and one context token j, and learns from what happens there. The terms of `local_terms` are the sums of
 these over copies, as long as all copies are equal.
 """
 
@@ -37,7 +37,10 @@ def copied(block: Block, n_token: int, n_context: int) -> Copies:
     sizes = (n_token, n_context), (n_token, n_context), (n_token, n_context), (n_token,)
     repeated = [np.expand_dims(W, axes) for W, axes in zip(block[:4], COPIED, strict=True)]
     return Copies(
-        *(np.broadcast_to(W, (W.shape[0], *size, *W.shape[-2:])).copy() for W, size in zip(repeated, sizes, strict=True))
+        *(
+            np.broadcast_to(W, (W.shape[0], *size, *W.shape[-2:])).copy()
+            for W, size in zip(repeated, sizes, strict=True)
+        )
     )
 
 
