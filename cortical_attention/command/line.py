@@ -63,6 +63,7 @@ EXPERIMENTS = (
     "modulation",
     "drivers",
     "layer_6",
+    "learn_match",
     "robustness",
     "barrel_cortex",
     "physiology",

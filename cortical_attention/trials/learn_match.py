@@ -16,6 +16,7 @@ from cortical_attention.reference.learning_rules import cosine_of, noisy, rule_n
 from cortical_attention.reference.local_terms import Terms, signals, terms_of
 from cortical_attention.reference.nulls import key_only_attention
 from cortical_attention.trials.batch import part_of
+from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.training import Adam, adam, cosine
 
 # Parameters
@@ -26,7 +27,7 @@ N_CURVE, N_TEST = 300, 2000  # sequences of a point of the learning curves, and 
 N_POINT = 20  # points of a learning curve
 AT_ONCE = 50  # presentations that are drawn together, which is faster
 START, SHOWN, RULE, FEEDBACK, TESTED = range(5)  # streams of a seed
-STEPS = 0.005, 0.01, 0.02, 0.04, 0.08  # sizes that are tried
+STEPS = 0.01, 0.02, 0.04, 0.08, 0.16, 0.32  # sizes that are tried
 TUNED_ON, N_TUNED = (1000, 1001), 1000  # seeds, and sequences of validation images, on which step sizes are chosen
 
 
@@ -179,6 +180,11 @@ class Free:
     def end(self, shown):
         """Spread of the copies of each weight."""
         return {"spread": spread(self.copies)}
+
+
+def step_of(name) -> float:
+    """Step size of a condition, as chosen; noise has that of the exact rule."""
+    return PROTOCOL["learn_match"]["steps"]["exact" if CONDITIONS[name].noise else name]
 
 
 def start(seed) -> Block:
