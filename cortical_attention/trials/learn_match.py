@@ -27,7 +27,7 @@ N_CURVE, N_TEST = 300, 2000  # sequences of a point of the learning curves, and 
 N_POINT = 20  # points of a learning curve
 AT_ONCE = 50  # presentations that are drawn together, which is faster
 START, SHOWN, RULE, FEEDBACK, TESTED = range(5)  # streams of a seed
-STEPS = 0.01, 0.02, 0.04, 0.08, 0.16, 0.32  # sizes that are tried
+STEPS = 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64  # sizes that are tried
 TUNED_ON, N_TUNED = (1000, 1001), 1000  # seeds, and sequences of validation images, on which step sizes are chosen
 
 
