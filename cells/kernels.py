@@ -13,6 +13,14 @@ KERNELS = {
     "exp": "exp(x)",
 }
 
+LOG_SLOPES = {
+    "elu+1": "1 / clip(x, 1, inf)",
+    "softplus": "(1 - exp(-x)) / x",
+    "exp": "1",
+}
+"""(log phi)', which the learning of keys and queries needs, as Brian2 expressions in `x`, here phi itself: what a dendrite
+holds after its kernel, so that a synapse there has it. These kernels are never zero."""
+
 
 def phi(kernel):
     """A kernel as a function of arrays.

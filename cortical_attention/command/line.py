@@ -63,6 +63,7 @@ EXPERIMENTS = (
     "modulation",
     "drivers",
     "layer_6",
+    "credit",
     "learn_match",
     "robustness",
     "barrel_cortex",

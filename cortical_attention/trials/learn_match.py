@@ -146,7 +146,8 @@ class Tied:
 
 
 class Free:
-    """A learner whose copies have weights of their own; `pull` moves them to their mean. Attributes as of `Tied`."""
+    """A learner whose copies have weights of their own; `pull` moves them to their mean. Attributes as of `Tied`, and
+    `spreads`, as of `reference.copies.spread`, one a point of the learning curve."""
 
     feedback = None
 
@@ -156,9 +157,10 @@ class Free:
         n = N_TAG * 2
         self.copies = copied(start(seed), n, n)
         self.moments, self.cosines, self.diverged = ([0.0] * 4, [0.0] * 4), [], None
+        self.spreads = []
 
     def learn(self, shown, presentation, n_presentation, look):
-        """Change every copy by its own term, and pull."""
+        """Change every copy by its own term, pull, and note the spread if `look`."""
         if self.diverged is not None:
             return
         terms = copies_terms(shown.tokens, shown.targets, self.copies, context=shown.context)
@@ -169,6 +171,8 @@ class Free:
         slopes = [-n * each / shown.labels.size for n, each in zip(n_copies(self.copies), terms, strict=True)]
         adam(weights, self.moments, slopes, presentation, cosine(presentation, n_presentation), self.settings)
         self.copies = pulled(Copies(*weights), self.condition.pull)
+        if look:
+            self.spreads.append(spread(self.copies))
 
     def output(self, shown):
         """Answers to sequences, 100 at a time."""
@@ -178,8 +182,8 @@ class Free:
         ])  # fmt: skip
 
     def end(self, shown):
-        """Spread of the copies of each weight."""
-        return {"spread": spread(self.copies)}
+        """Spread of the copies of each weight, mean over the points of the learning curve."""
+        return {"spread": np.mean(self.spreads, axis=0).tolist()}
 
 
 def step_of(name) -> float:

@@ -45,7 +45,7 @@ def draw(rows):
                 curves = np.array([row["curve"] for row in rows if row["condition"] == name])
                 panel.plot(curves[0, :, 0], np.median(curves[..., 1], axis=0), color=colour, label=_words(name))
             panel.set(xlabel=f"presentations of {N_BATCH} sequences", ylabel="right answers", ylim=(0.2, 1))
-            panel.legend(fontsize=8)
+            panel.legend(fontsize=8, loc=(0.62, 0.13))
         _draw_ends(axes[1, 0], rows)
         _draw_cosines(axes[1, 1], rows)
     return figure
@@ -71,7 +71,7 @@ def _draw_cosines(panel, rows):
     panel.axvline(0, color="#777777", linestyle=":")
     panel.set(xlabel="cosine with the gradient, mean over training", xlim=(-0.15, 1.05))
     panel.set_yticks(range(len(names)), [_words(name) for name in reversed(names)], fontsize=8)
-    panel.legend(fontsize=8, loc="upper left")
+    panel.legend(fontsize=8, loc="upper center")
 
 
 def _mean_cosine(rows, condition, which="cosine_mean"):
