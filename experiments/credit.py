@@ -17,7 +17,7 @@ the energy has fallen to three shares of it. Each gradient is summed over four s
 calibration has shown. The cells of each point are calibrated on sixteen other sequences, with their targets. Intervals are
 Student's t over seeds, of weights and sequences.
 
-Run time: five minutes.
+Run time: seven minutes.
 """
 
 from functools import cache, partial
@@ -26,6 +26,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from cortical_attention.cells.forms import FORMS
@@ -34,7 +35,6 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.readout.agreement import cosine, relative_l2
-from cortical_attention.readout.formats import number
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
@@ -47,7 +47,7 @@ from cortical_attention.trials.protocol import PROTOCOL
 # Parameters
 LEVELS = 1.0, 0.6, 0.1, 0.01  # points of a training: shares of the energy at its start
 N_TESTED, N_CALIBRATION = 4, 16
-RATES, SPIKES, EARLY, TOGETHER = "rates", "spikes", "spikes, settled for 0.6 s", "spikes, one calibration"
+RATES, SPIKES, EARLY, TOGETHER = "rates", "spikes", "spikes, after 0.6 s", "spikes, one calibration"
 READINGS = {
     RATES: Reading("rate", 1, 1.2, 0.1),
     SPIKES: Reading("spiking", 4, 3.0, 2.0),
@@ -59,9 +59,10 @@ HARDER, CELLS, WINDOWS = (
     (1, 4, 16),
     (0.5, 1.0, 2.0, 4.0),
 )  # the attention, cells and windows (s) of the growth
+WRITTEN_OUT = 1e-3  # larger numbers are written with five decimals
 NULLS_A_SEED = 4  # trainings whose errors are shuffled, in the algebra alone, for each that is simulated
 ASKED, INTERVALS = PROTOCOL["credit"], PROTOCOL["intervals"]
-SHUFFLED = {over: f"errors shuffled over {over}" for over in OVER}
+SHUFFLED = {over: f"shuffled over {over}" for over in OVER}
 CHEAP = "cheap at the start"
 THRESHOLDS = {RATES: "rates", SPIKES: "spikes", EARLY: "early", CHEAP: "cheap"} | dict.fromkeys(
     SHUFFLED.values(), "shuffled"
@@ -203,7 +204,7 @@ def judge(figures):
     return [
         Prediction(
             f"{name}, {SAID[name.rpartition(', ')[0]]}: {each['rule']} {each['threshold']:g}",
-            _with_ends(each["value"], each["interval"]),
+            f"{_with_ends(each['value'], each['interval'])}, {each['outcome']}",
             each["outcome"] == "held",
         )
         for name, each in figures.items()
@@ -211,9 +212,10 @@ def judge(figures):
 
 
 def _with_ends(value, interval):
-    """A value with its interval, if it has one, as text."""
-    ends = "" if interval is None else f" ({' to '.join(number(end, 5) for end in interval)})"
-    return number(value, 5) + ends
+    """A value with its interval, if it has one, as text; of what is near one, the distance from it has two digits."""
+    places = ".5f" if abs(value) > WRITTEN_OUT else ".1e"
+    ends = "" if interval is None else f" ({' to '.join(format(end, places) for end in interval)})"
+    return format(value, places) + ends
 
 
 # Figure
@@ -253,7 +255,9 @@ def _draw_growth(panel, rows):
         for k, weight in enumerate(Terms._fields):
             look = {"color": CYCLE[k], "marker": MARKERS[k], "markersize": 4, "linestyle": line}
             errors = [row["relative_l2"][weight] for row in own]
-            panel.plot([row["window"] for row in own], errors, label=f"{cells} cells" if not k else None, **look)
+            panel.plot(
+                [row["window"] for row in own], errors, label=None if k else f"{cells} cell{'s' * (cells > 1)}", **look
+            )
     panel.set(xscale="log", yscale="log", xlabel="window (s)", ylabel="relative L2")
     panel.set_title(f"{HARDER} attention, last point")
     panel.set_xticks(WINDOWS, [f"{each:g}" for each in WINDOWS])
@@ -262,24 +266,25 @@ def _draw_growth(panel, rows):
 
 
 def _table(rows):
-    columns = "attention", "energy", "read from", "cells", "window", *Terms._fields, "relative L2", "settled"
+    columns = "attention", "energy", "read from", "cells", "window", *Terms._fields, "error", "settled"
     table = Table(
         *(Column(name, no_wrap=True) for name in columns),
-        title="cosine with the formal gradient, and the largest relative L2 of a weight: the worst of all seeds; of "
-        "shuffled errors the mean cosine",
+        title="cosine with the formal gradient and largest relative L2, the worst of all seeds; of shuffled errors the mean",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     groups = {}
     for row in rows:
         key = tuple(row.get(name) for name in ("attention", "level", "reading", "cells", "window"))
         groups.setdefault(key, []).append(row)
     for (attention, level, reading, cells, window), own in groups.items():
-        cosines = [f"{min(row['cosine'][name] for row in own):.5f}" for name in Terms._fields]
-        if reading in SHUFFLED.values():
-            cosines = [f"{np.mean([row['cosine'][name] for row in own]):.2f}" for name in Terms._fields]
+        put_together, places = (np.mean, ".2f") if reading in SHUFFLED.values() else (min, ".5f")
+        cosines = (put_together([row["cosine"][name] for row in own]) for name in Terms._fields)
         error = max(max(row["relative_l2"].values()) for row in own)
         settled = "-" if "settled" not in own[0] else f"{sum(row['settled'] for row in own)} of {len(own)}"
-        about = ("-" if each is None else f"{each:g}" for each in (cells, window))
-        table.add_row(attention, f"{level:g}", reading, *about, *cosines, f"{error:.1e}", settled)
+        about = "-" if cells is None else str(cells), "-" if window is None else f"{window:g} s"
+        shown = (format(each, places) for each in cosines)
+        table.add_row(attention, f"{level:g}", reading, *about, *shown, f"{error:.1e}", settled)
     return table
 
 
@@ -313,7 +318,8 @@ def main(
     swept = swept._replace(failed={", ".join(map(str, label)): why for label, why in swept.failed.items()})
     result = swept.result(rows, figures=figures)
     output.report("credit", folder, result, draw(rows), content, _table(rows), judge(figures))
-    return status_of(swept, settled)
+    failed = {label: why for label, why in swept.failed.items() if EARLY not in label}  # a control may fail
+    return status_of(swept._replace(failed=failed), settled)
 
 
 if __name__ == "__main__":
