@@ -58,7 +58,7 @@ def _draw_ends(panel, rows):
         panel.plot(values, np.full(len(values), k), "o", color=CYCLE[0], alpha=0.35, markersize=4)
         panel.plot(values.mean(), k, "|", color="#000000", markersize=11)
     panel.axvline(CHANCE, color="#777777", linestyle=":")
-    panel.set(xlabel="right answers at the end, by seed and mean (dotted: query ignored)", xlim=(0.2, 1))
+    panel.set(xlabel="right answers at the end (dotted: query ignored)", xlim=(0.2, 1))
     panel.set_yticks(range(len(CONDITIONS)), [_words(name) for name in reversed(CONDITIONS)], fontsize=8)
 
 
@@ -97,7 +97,7 @@ def tables(rows, circuits, figures):
         if condition.pull is None:
             both = (_list(_mean_cosine(own, name, each)) for each in ("cosine_mean", "cosine_first"))
             angles.add_row(_words(name), *both, _mean(own, "feedback_cosine"))
-    return Group(right, angles, _of_circuits(circuits), _of_figures(figures))
+    return Group(right, angles, *([_of_circuits(circuits)] if circuits else []), _of_figures(figures))
 
 
 def _accuracy_of(name, own):
