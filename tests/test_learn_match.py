@@ -8,8 +8,9 @@ import pytest
 
 from cortical_attention.experiments import learn_match as experiment
 from cortical_attention.trials import learn_match as trial
-from cortical_attention.trials.learn_match import CONDITIONS, Checkpoint, learn, presentations, start, terms_at
+from cortical_attention.trials.learn_match import CONDITIONS, Checkpoint, learn, presentations, terms_at
 from cortical_attention.trials.learn_match_circuit import row_of
+from cortical_attention.trials.learners import WEIGHT_DECAY, start
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.training import cosine
 from tests.command import run
@@ -40,7 +41,7 @@ def test_the_exact_rule_learns_and_shuffled_errors_do_not(learnt):
 def test_taught_feedback_forgets_where_it_began(learnt):
     """Feedback and W_O get the same changes, so that only decay changes their difference."""
     first, last = (each.feedback - each.block.W_O for each in learnt.checkpoints["kolen_pollack"])
-    left = np.prod([1 - cosine(k, N) * 0.02 * trial.WEIGHT_DECAY for k in range(N)])
+    left = np.prod([1 - cosine(k, N) * 0.02 * WEIGHT_DECAY for k in range(N)])
     np.testing.assert_allclose(last, left * first, atol=1e-12)
     assert left < 0.95
 
