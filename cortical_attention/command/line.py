@@ -67,6 +67,7 @@ EXPERIMENTS = (
     "teach",
     "learn",
     "memory_learning",
+    "learn_match",
     "robustness",
     "barrel_cortex",
     "physiology",

@@ -24,7 +24,7 @@ NAMED = (
     "which_curve", "random_features", "transformer", "systems", "hopfield", "potentiation", "layer_6b", "hippocampus",
     "areas", "softmax_forms", "softmax_biophysical", "block", "waves", "memory_rules", "recurrent_attention",
     "context_inference", "relays", "verdict", "amplify_suppress", "precision", "match_and_control", "burst_attention",
-    "reticular", "modulation", "drivers", "layer_6", "credit", "teach", "learn", "memory_learning",
+    "reticular", "modulation", "drivers", "layer_6", "credit", "teach", "learn", "memory_learning", "learn_match",
 )  # fmt: skip
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")

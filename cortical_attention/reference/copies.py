@@ -1,8 +1,8 @@
 """Linear attention in which every microcolumn has its own copy of the weights, and the local terms of each copy.
 
-In the paper the weights of W_Q, W_K and W_V are repeated for every pair of token and context token, and those of W_O for every
-token; that these copies stay alike is assumed (Granier & Senn 2025 name it as open). Here they may differ: a copy of W_Q
-serves one token i and one context token j, and learns from what happens there. The terms of `local_terms` are the sums of
+In the paper W_Q, W_K and W_V are repeated for every pair of token and context token, and W_O for every token; that these
+copies stay alike is assumed (Granier & Senn 2025 name it as open). Here they may differ: a copy of W_Q serves one token i
+and one context token j, and learns from what happens there. The terms of `local_terms` are the sums of
 these over copies, as long as all copies are equal.
 """
 
