@@ -19,7 +19,7 @@ DISCUSSED = (
     "areas", "barrel_cortex", "hippocampus", "softmax_biophysical", "softmax_forms", "systems", "transformer",
     "waves", "recurrent_attention", "context_inference", "amplify_suppress", "match_and_control",
     "burst_attention", "reticular", "modulation", "drivers", "layer_6", "hopfield",
-    "memory_rules",
+    "memory_rules", "credit", "learn_match",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
 LARGE = 50.0  # chosen: tokens and weights of the project stay below 10, and some small random cases do not settle from 70 on
