@@ -84,8 +84,15 @@ def test_frozen_queries_and_keys_do_not_change():
 def test_shuffled_targets_are_those_of_others():
     targets = np.arange(24.0).reshape(1, 2, 3, 4)
     assert np.array_equal(shuffled(targets, "sequences")[0, 1], targets[0, 0])
-    assert np.array_equal(shuffled(targets, "tokens")[0, :, 1], targets[0, :, 0])
+    assert np.array_equal(shuffled(targets, "tokens")[0, 1, 1], targets[0, 1, 0])
     assert shuffled(targets, "") is targets
+
+
+def test_targets_of_other_tokens_do_not_tell_what_the_answer_is_not():
+    """Each token has every target of its sequence equally often, its own among them."""
+    names = np.broadcast_to(np.arange(4)[:, np.newaxis], (1, trials.N_SEQUENCE, 4, 1))
+    given = shuffled(names, "tokens")[0, :, :, 0]
+    assert all(np.array_equal(np.bincount(column, minlength=4), [trials.N_SEQUENCE // 4] * 4) for column in given.T)
 
 
 @pytest.mark.parametrize(
