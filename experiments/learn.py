@@ -12,8 +12,8 @@ queries and keys frozen at most 40 %; taught the targets of other sequences, wit
 (`--form spiking`), 200 presentations of two seconds: at least 90 % right on at least three seeds. The same of softmax
 attention (`--attention softmax`), after one trial of it in rates on seed 1000 and none in spikes.
 
-Reference: `reference.gradients`, equations 2 to 5 of Granier & Senn (2025), for the cosines alone; `circuits.learning` has
-the circuit, `cells.rules` the ways of learning.
+Reference: `reference.local_terms`, to rounding equations 2 to 5 of Granier & Senn (2025), for the cosines alone;
+`circuits.learning` has the circuit, `cells.rules` the ways of learning.
 
 What is assumed: targets are given from outside; feedback has the weights of the answer, transposed (`--rule exact`), or
 learns them (`kolen-pollack`); the copies of a weight change together, those of the sixteen circuits side by side and of the
