@@ -18,9 +18,10 @@ is judged to drift, by 0.057 where 0.054 is tolerated, so that the status is 1.
 
 Reference: `reference.gradients` for linear attention; `reference.local_terms` for softmax attention. The task is associative
 recall (`inputs.recall`), four pairs of eight symbols. Weights are those of a training by the algebra, at its start and when
-the energy has fallen to three shares of it. Each gradient is summed over four sequences, which neither the training nor the
-calibration has shown. The cells of each point are calibrated on sixteen other sequences, with their targets. Intervals are
-Student's t over seeds, of weights and sequences.
+the energy has fallen to three shares of it. Each gradient is summed over four sequences, which the calibration has not
+shown; the training, whose draws come back to most of the 1680 that there are, may have. The cells of each point are
+calibrated on sixteen other sequences, with their targets. Slopes of dendrites are those at the drive that the rates or
+counts of the cells reaching them make with the weights. Intervals are Student's t over seeds, of weights and sequences.
 
 Run time: seven minutes.
 """

@@ -9,8 +9,15 @@ from brian2 import ms, second
 from cortical_attention.cells.rules import RULES
 from cortical_attention.circuits.online import online_wiring, shuffled
 from cortical_attention.circuits.protocol import Times
+from cortical_attention.experiments import learn as experiment
+from cortical_attention.inputs.recall import recall
+from cortical_attention.reference.attention import linear_attention
+from cortical_attention.reference.block import Block
+from cortical_attention.reference.local_terms import local_terms
 from cortical_attention.trials import learn as trials
-from cortical_attention.trials.online import STILL, How, State, answer_errors, calibrate, cosines, initial, teach
+from cortical_attention.trials.online import BLOCK, STILL, How, State, answer_errors, calibrate, cosines, initial, teach
+from cortical_attention.trials.online_history import begun as history_of
+from cortical_attention.trials.online_history import longer
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import run
 
@@ -35,6 +42,32 @@ def test_every_weight_follows_its_gradient(course):
     assert set(found) == {"W_Q", "W_K", "W_V", "W_O"}
     assert min(each.min() for each in found.values()) > 1 - 1e-9
     assert answer_errors(*course).max() < 1e-6
+
+
+def test_what_is_learnt_of_some_sequences_answers_the_others():
+    """In the algebra: there are 24 sequences but for the order of tokens, of which 16 are shown and the others asked."""
+
+    def hidden(drawn):
+        """Whether a sequence is one of the eight: those in which the first symbol has value 0, or the second one value 0 and
+        the first one value 1."""
+        symbols = drawn.context[..., :4].argmax(axis=-1).argsort(axis=-1)
+        first, second = np.take_along_axis(drawn.values, symbols, axis=-1)[:, :2].T
+        return (first == 0) | ((first == 1) & (second == 0))
+
+    weights, velocity = begun(1000).weights, {}
+    for k in range(300):
+        drawn = recall(np.random.default_rng([1000, k]), 24)
+        shown = ~hidden(drawn)
+        given = drawn.tokens[shown], drawn.targets[shown], Block(*(weights[name] for name in BLOCK))
+        terms = local_terms(*given, context=drawn.context[shown])._asdict()
+        for name in BLOCK:
+            velocity[name] = 0.9 * velocity.get(name, 0) + 0.5 / 64 * terms[name]
+            weights[name] = weights[name] + velocity[name]
+    drawn = recall(np.random.default_rng(1000), 200)
+    output = linear_attention(drawn.tokens, Block(*(weights[name] for name in BLOCK)), context=drawn.context).output
+    asked = hidden(drawn)
+    assert 40 < asked.sum() < 100
+    assert trials.right(output, drawn)[asked].mean() > 0.95
 
 
 def test_the_circuit_has_the_weights_that_it_learnt(course):
@@ -84,8 +117,15 @@ def test_frozen_queries_and_keys_do_not_change():
 def test_shuffled_targets_are_those_of_others():
     targets = np.arange(24.0).reshape(1, 2, 3, 4)
     assert np.array_equal(shuffled(targets, "sequences")[0, 1], targets[0, 0])
-    assert np.array_equal(shuffled(targets, "tokens")[0, :, 1], targets[0, :, 0])
+    assert np.array_equal(shuffled(targets, "tokens")[0, 1, 1], targets[0, 1, 0])
     assert shuffled(targets, "") is targets
+
+
+def test_targets_of_other_tokens_do_not_tell_what_the_answer_is_not():
+    """Each token has every target of its sequence equally often, its own among them."""
+    names = np.broadcast_to(np.arange(4)[:, np.newaxis], (1, trials.N_SEQUENCE, 4, 1))
+    given = shuffled(names, "tokens")[0, :, :, 0]
+    assert all(np.array_equal(np.bincount(column, minlength=4), [trials.N_SEQUENCE // 4] * 4) for column in given.T)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +151,16 @@ def test_a_course_that_cannot_be_is_refused(change, says):
 
 
 # The experiment
+def test_the_cosine_of_shuffled_targets_stands_beside_that_of_the_rule(course):
+    shown, drawn = course
+    asked = trials.Asked("exact", 0, "rate", "linear", N, 0.5, 0.9, 1, "numpy")
+    history = longer(history_of(begun().weights), shown, drawn, trials.right)
+    names = "exact", "shuffled-sequences"
+    found = experiment.entry(asked, dict.fromkeys(names, history), dict.fromkeys(names, course))
+    assert found["shuffled_cosine"] == found["cosine_mean"]
+    assert "shuffled_cosine" not in experiment.entry(asked, {"exact": history}, {"exact": course})
+
+
 BRIEF = ("--presentations", "10", "--no-controls", "--target", "numpy", "--quiet")
 
 

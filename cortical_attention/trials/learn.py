@@ -1,4 +1,4 @@
-"""Courses of learning: associative recall, taught to a circuit by a rule, with new sequences to answer afterwards."""
+"""Courses of learning: associative recall, taught to a circuit by a rule, with sequences drawn anew to answer afterwards."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -84,7 +84,8 @@ def start_of(asked):
 
 @lru_cache(maxsize=4)
 def calibrated(asked):
-    """How presentations are simulated, with a calibration where spikes or tufts need one: by rates, on other sequences."""
+    """How presentations are simulated, with a calibration where spikes or tufts need one: by a course of learning in rates,
+    from the same start, on a stream of its own (whose sequences the others show as well, since there are 24)."""
     if not asked.how.form.spikes and asked.attention == "linear":
         return asked.how
     drawn = sequences(asked.seed, CALIBRATION, 0, N_CALIBRATION)
@@ -120,7 +121,8 @@ def _keep_finite(asked, history, n, how, done):
 
 
 def answer(asked, history, n_learnt=None):
-    """Answers of the circuit to new sequences, with the weights after some presentations (Course); nothing is learnt."""
+    """Answers of the circuit to sequences drawn anew, with the weights after some presentations (Course), and the sequences;
+    nothing is learnt."""
     k = history.n if n_learnt is None else n_learnt
     state = begun({name: each[k] for name, each in history.weights.items()}).state
     drawn = sequences(asked.seed, TEST, 0, N_TEST)
