@@ -6,11 +6,15 @@ are simulated and no gradient is computed?
 
 Task: associative recall (`inputs.recall`). What answers without the query is right on exactly one in four.
 
-Prediction: after trials on seeds from 1000 up, before any run on the seeds reported here. In rates, 300 presentations of
-half a second with 16 sequences side by side: at least 95 % right on sequences drawn anew on at least 6 of 8 seeds; with
-queries and keys frozen at most 40 %; taught the targets of other sequences, within 10 points of one in four. In spikes
-(`--form spiking`), 200 presentations of two seconds: at least 90 % right on at least three seeds. The same of softmax
-attention (`--attention softmax`), after one trial of it in rates on seed 1000 and none in spikes.
+Prediction: after trials on seeds from 1000 up. In rates, 400 presentations of half a second with 16 sequences side by side:
+at least 95 % right on sequences that were never shown on at least 6 of 8 seeds; with queries and keys frozen at most 40 %;
+taught the targets of other sequences, within 10 points of one in four. In spikes (`--form spiking`), 250 presentations of
+two seconds: at least 90 % right on at least three seeds. The same of softmax attention (`--attention softmax`).
+
+A first run on these seeds (commit 94f8cef, 300 presentations in rates and 200 in spikes) asked for sequences that had been
+shown too, since the task has only 24 but for the order of tokens, which attention does not know: 8 of 8 seeds learnt in
+rates, 4 of 5 in spikes. Since then half of the 24 are never shown before they are asked (`trials.learn.sequences`), and the
+numbers of presentations are those with which trial seeds learnt the other half.
 
 Reference: `reference.local_terms`, to rounding equations 2 to 5 of Granier & Senn (2025), for the cosines alone;
 `circuits.learning` has the circuit, `cells.rules` the ways of learning.
@@ -22,10 +26,6 @@ between presentations. Step and momentum were chosen on seeds from 1000 up. In s
 last half second of a presentation, but for the slope of a dendrite, which is that of its own drive then. In spikes, and in
 softmax attention, cells are set beforehand by a course of learning in rates, from the same start and by the same rule, on
 150 presentations of another stream, so that they are prepared for the sizes that values come to have.
-
-The task has only 24 sequences, but for the order of tokens, which attention does not know. All of them are shown, so that
-"drawn anew" does not mean unknown. In the algebra, weights that learn from 16 of the 24 are right on the other eight as well
-(a test).
 
 Run time: half a minute a seed on an idle core, in rates; two in spikes.
 """
@@ -61,7 +61,7 @@ KEPT = "learn.npz"
 SHUFFLED, FROZEN = "shuffled-sequences", "frozen"
 CONTROLS = FROZEN, SHUFFLED
 LINEAR_ONLY = ("hebbian",)
-PRESENTATIONS = {"rate": 300, "spiking": 200}
+PRESENTATIONS = {"rate": 400, "spiking": 250}
 CHANCE = 0.25  # by proof (`inputs.recall`)
 ASKED = PROTOCOL["learn"]
 
@@ -130,7 +130,7 @@ def _table(entries, given):
     about = f"{given['attention']} attention by the {given['rule']} rule, {given['form']} form"
     table = Table(
         "seed", "right", "query ignored", "Q, K frozen", "shuffled", "loss", "cosine", "if shuffled", "presentations",
-        title=f"{about}: right answers to sequences drawn anew",
+        title=f"{about}: right answers to new sequences",
     )  # fmt: skip
     for each in entries:
         shares = (each.get(name) for name in ("accuracy", "null_accuracy", "frozen_accuracy", "shuffled_accuracy"))
@@ -172,7 +172,7 @@ def main(
     seeds: Annotated[int, typer.Option(help="Seeds, each with weights and sequences of its own.")] = 1,
     seed: Annotated[int, typer.Option(help="First seed.")] = 0,
     presentations: Annotated[
-        int | None, typer.Option(help="Presentations.", show_default="300, or 200 in spikes")
+        int | None, typer.Option(help="Presentations.", show_default="400, or 250 in spikes")
     ] = None,
     step: Annotated[float, typer.Option(help="Step of a weight.")] = STEP,
     momentum: Annotated[float, typer.Option(help="Share of the last change that is added to the next.")] = MOMENTUM,
