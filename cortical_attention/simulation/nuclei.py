@@ -157,6 +157,8 @@ def simulate(nuclei, projections=(), *, slot, n_slot, dt=DT, seed=0, target="aut
         For names, shapes or units that do not fit.
     RunError
         If a potential is not finite at the end, or the target fails.
+    KeyboardInterrupt
+        On an interrupted simulation: half of the spikes would be taken for all of them.
     """
     n_step, receptors = _checked(nuclei, slot, n_slot, dt), receptors_of(nuclei, projections)
     target = _target(target, nuclei, n_step)
@@ -174,6 +176,8 @@ def simulate(nuclei, projections=(), *, slot, n_slot, dt=DT, seed=0, target="aut
         synapses = [synapses_of(each, k, groups, clock) for k, each in enumerate(projections)]
         network = Network(*groups.values(), *spikes.values(), *traced.values(), *synapses)
         network.run(n_step * dt, namespace={})
+        if round(float(clock.t / dt)) < n_step:  # Brian2 ends such a run without a word
+            raise KeyboardInterrupt
         _refuse_what_diverged(groups)
         values = {
             name: {each: np.array(getattr(traced[name], each)).T for each in variables}
