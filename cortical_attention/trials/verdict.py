@@ -187,7 +187,7 @@ def _why_not(statement, content):
     if content is None:
         return "its experiment has not run, was interrupted, or left a file that cannot be read"
     if statement.rows:
-        return "the result of its experiment has no such rows"
+        return "the result of its experiment has no such rows, or no numbers in them"
     lacks = [name for name in statement.figures if _figure(content, name) is None]
     return f"the result of its experiment has no figure {', '.join(lacks)} that can be read"
 
