@@ -237,6 +237,7 @@ def main(
     o.within("--seeds", seeds, 2, 100)
     o.within("--cells", cells, 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
+    o.check_target(target)
     output.check()
     seeds, cells, contexts = QUICK if quick else (seeds, cells, N_CONTEXT)
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}

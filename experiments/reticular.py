@@ -89,6 +89,7 @@ def main(
     """Let relays compete through reticular cells; the result has the figures that `figures_of` names."""
     o.within("--seeds", seeds, 2, 100)
     o.within("--seed", seed, 0, 2**31 - 101)
+    o.check_target(target)
     output.check()
     chosen = list(range(seed, seed + (min(seeds, QUICK_SEEDS) if quick else seeds)))
     results = {cell: measure(cell, chosen, seed, quick, target) for cell in RELAYS}

@@ -4,7 +4,8 @@ Question: is the cortico-thalamic loop computationally equivalent to attention? 
 dossier: what was measured, by which command, against which threshold, and where does that move the needle?
 
 Prediction: none of its own. Thresholds stand in `protocol.toml` and in the experiments, written before their runs; what each
-outcome means stands in `verdict.toml`. A reader who disagrees moves a threshold there and runs the command again.
+outcome means stands in `verdict.toml`. A reader who disagrees moves a threshold there, removes the kept results of its
+experiment, which hold the old one, and runs the command again.
 
 Rule: the needle is the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided
 one, over the statements that were measured. The strong form of the claim is rejected if any statement that it needs
@@ -16,6 +17,8 @@ Run time: that of the experiments that have not run yet, two at a time; with --q
 """
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -28,14 +31,13 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.progress import counted
-from cortical_attention.command.status import DONE, FAILED, script
-from cortical_attention.readout.files import replacing
-from cortical_attention.readout.formats import number
+from cortical_attention.command.status import script, status_by
+from cortical_attention.readout.files import check_writable, made, replacing
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Swept
-from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, content_of, verdict
+from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, check, content_of, of_other_runs, verdict
 from cortical_attention.trials.verdict_figure import draw_map, draw_needle
-from cortical_attention.trials.verdict_page import asked, page
+from cortical_attention.trials.verdict_page import asked, page, shown
 
 # Parameters
 COMMAND = "from cortical_attention.command.line import main; main()"
@@ -49,29 +51,39 @@ def missing(folder):
 
 
 def run_all(names, folder, quick, workers, quiet):
-    """Run experiments, so many at a time; which of them failed, with the last line that they said (dict).
+    """Run experiments, so many at a time; which of them failed, with the last line that they said, and whether they were
+    interrupted (dict and bool).
 
-    Each is a process of its own with one thread, whose output stands in `EXPERIMENT.log` beside its folder.
+    Each is a process of its own with one thread, whose output stands in `EXPERIMENT.log` beside its folder. An interruption
+    is passed on to those that run, and the others are not started.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    failed = {}
+    failed, started = {}, []
     with ThreadPoolExecutor(workers) as pool, counted(f"{len(names)} experiments", len(names), quiet) as advance:
-        for done in as_completed([pool.submit(_run, name, folder, quick) for name in names]):
-            advance()
-            failed |= {name: sentence for name, sentence in [done.result()] if sentence}
-    return failed
+        try:
+            for done in as_completed([pool.submit(_run, name, folder, quick, started) for name in names]):
+                advance()
+                failed |= {name: sentence for name, sentence in [done.result()] if sentence}
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in started:
+                process.send_signal(signal.SIGINT)  # nothing, where it has ended
+            return failed, True
+    return failed, False
 
 
-def _run(name, folder, quick):
+def _run(name, folder, quick, started):
     """Name of an experiment, and why it has no result (empty: it has)."""
     words = [sys.executable, "-c", COMMAND, name, *RUNS[name]["quick" if quick else "full"]]
     words += ["--out", str(folder / name), "--overwrite", "--quiet"]
     log = folder / f"{name}.log"
     with log.open("w", encoding="utf-8") as file:
-        subprocess.run(words, stdout=file, stderr=file, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        with subprocess.Popen(words, stdout=file, stderr=file, env=environment, start_new_session=True) as process:
+            started.append(process)
     if content_of(folder, name) is not None:  # an experiment that misses its predictions, or does not settle, has one
         return name, ""
-    return name, (log.read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"])[-1]
+    said = [line for line in log.read_text(encoding="utf-8").splitlines() if re.search(r"\w", line)]
+    return name, said[-1].strip(" │") if said else "it said nothing"
 
 
 # Figure
@@ -84,7 +96,7 @@ def _table(found):
         if each["outcome"] == NOT_MEASURED:
             table.add_row(each["statement"], "-", "-", "-", NOT_MEASURED)
         else:
-            value, *ends = (number(x) for x in (each["value"], *each["interval"]))
+            value, *ends = (shown(x) for x in (each["value"], *each["interval"]))
             table.add_row(each["statement"], value, " to ".join(ends), asked(each), each["outcome"])
     return table
 
@@ -106,19 +118,35 @@ def main(
 ):
     """Gather what experiments measured, run what is missing, and say where that leaves the claim."""
     o.within("--workers", workers, 1, 64)
-    output.check()
+    check()
     kept = KEPT[quick] if runs is None else runs
-    failed = run_all(missing(kept), kept, quick, workers, output.quiet) if run else {}
+    if not run and runs is not None and not runs.is_dir():
+        raise o.OptionError(f"--runs is {runs}, which is no folder, but needs one with results of experiments")
+    output.check()
+    names, failed, interrupted = missing(kept), {}, False
+    if run and names:
+        check_writable(kept, overwrite=True)
+        failed, interrupted = run_all(names, made(kept), quick, workers, output.quiet)
     found = verdict(kept)
     parameters = {"quick": quick, "runs": str(kept)}
     folder, content = output.folder("verdict", parameters), output.provenance(parameters, {})
-    result = Swept({}, failed, False).result(found["statements"], **found)
+    result = Swept({}, failed, interrupted).result(found["statements"], **found)
     save(draw_map(found), folder / "map.png")
     with replacing(folder / "verdict.md") as part:
         part.write_text(page(found, quick), encoding="utf-8")
     output.report("verdict", folder, result, draw_needle(found), content, _table(found), [], as_json=found)
-    output.console.print(_closing(found), highlight=False, soft_wrap=True)
-    return FAILED if failed else DONE
+    for sentence in (*_notices(kept, quick), _closing(found)):
+        output.console.print(sentence, highlight=False, soft_wrap=True)
+    return status_by([], interrupted, failed)
+
+
+def _notices(kept, quick):
+    """What kept results are not of the running code, or of another design (list of str)."""
+    code, design = of_other_runs(kept, quick)
+    asked = "with" if quick else "without"
+    notices = [f"notice: kept from other code or thresholds: {', '.join(code)}; remove their folders in {kept} to run them "
+               "again"] * bool(code)  # fmt: skip
+    return notices + [f"notice: not measured {asked} --quick: {', '.join(design)}"] * bool(design)
 
 
 def _closing(found):

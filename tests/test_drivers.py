@@ -78,9 +78,12 @@ def test_fitted_heads_come_near_the_bound_and_one_head_does_not_do_for_many_gain
     assert fitted_error(train, test, 1, rng) > 0.1 > fitted_error(train, test, 3, rng)
 
 
-def test_shapes_that_do_not_fit_are_refused():
+@pytest.mark.parametrize("answer", [gated, frozen_key_attention])
+def test_shapes_that_do_not_fit_are_refused(answer):
     with pytest.raises(ValueError, match=r"have shapes \(2, 3\), \(3, 2\) and \(2,\), which do not fit"):
-        frozen_key_attention(np.ones((2, 3)), np.ones((3, 2)), np.ones(2))
+        answer(np.ones((2, 3)), np.ones((3, 2)), np.ones(2))
+    with pytest.raises(ValueError, match="heads is -1"):
+        least_error(np.ones((5, 3)), -1)
 
 
 # Circuit

@@ -1,13 +1,19 @@
 """The verdict: outcomes, needle and composite from what experiments wrote."""
 
 import json
+import os
 import re
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.experiments import verdict as experiment
+from cortical_attention.simulation.settings import SettingError
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.verdict import (
     NOT_MEASURED,
@@ -18,13 +24,16 @@ from cortical_attention.trials.verdict import (
     SUPPORTS,
     UNDECIDED,
     Statement,
+    check,
     composite,
     content_of,
     judged,
     needle,
+    of_other_runs,
     verdict,
 )
-from cortical_attention.trials.verdict_page import page
+from cortical_attention.trials.verdict_page import measured, page
+from tests.command import run
 
 ROOT = Path(__file__).parents[1]
 FIGURE = {"value": 0.1, "interval": [0.05, 0.2], "threshold": 0.3, "rule": "at most", "outcome": "held"}
@@ -95,6 +104,87 @@ def test_rows_that_have_not_settled_are_missed():
     alone = own._replace(rows={"system": "x"})
     assert judged(alone, {"rows": [rows[0] | {"interval": [0.009, 0.02]}]})["interval"] == [0.009, 0.02]
     assert judged(own._replace(threshold=0.001), {"rows": rows})["outcome"] == UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome"),
+    [
+        ({"value": None, "interval": [0.0, None]}, UNDECIDED),  # no number, which a file does not hold
+        ({"value": 0.5}, OPPOSES),  # it says that it held, and did not
+        ({"value": 0.5, "rule": "within"}, OPPOSES),
+        ({"outcome": "splendid"}, NOT_MEASURED), ({"value": "0.1"}, NOT_MEASURED), ({"rule": "about"}, NOT_MEASURED),
+    ],
+)  # fmt: skip
+def test_a_figure_is_held_only_by_its_value(changed, outcome):
+    found = judged(statement(missed="opposite"), {"figures": {"a": FIGURE, "b": FIGURE | changed}})
+    assert found["outcome"] == outcome
+    assert "no figure b" in found["why"] if outcome == NOT_MEASURED else measured(found)
+
+
+@pytest.mark.parametrize(
+    "content", [{"figures": []}, {"figures": {"a": 1, "b": 2}}, {"rows": 3}, {"rows": [1, {"system": "x"}]}]
+)
+def test_a_result_of_something_else_is_not_measured(content):
+    rows = Statement("s", "It is so.", "dossier", experiment="systems", rows={"system": "x"}, threshold=0.1)
+    assert {judged(each, content)["outcome"] for each in (statement(), rows)} == {NOT_MEASURED}
+
+
+@pytest.mark.parametrize(
+    ("faulty", "said"),
+    [
+        ({"experiment": "dreams"}, "dreams"), ({"toward": "up"}, "toward is 'up'"), ({"figures": ()}, "figures or rows"),
+        ({"figures": (), "rows": {"system": "x"}}, "no threshold"), ({"experiment": ""}, "says why"),
+        ({"id": "first"}, "there twice"),
+    ],
+)  # fmt: skip
+def test_a_faulty_statement_is_refused_in_a_sentence(faulty, said):
+    check()
+    with pytest.raises(SettingError, match=said):
+        check((statement()._replace(id="first"), statement()._replace(**faulty)))
+
+
+def test_kept_results_of_other_code_or_design_are_named(tmp_path):
+    (tmp_path / "relays").mkdir()
+    (tmp_path / "relays/relays.json").write_text(json.dumps(content()))
+    assert of_other_runs(tmp_path, True) == (["relays"], [])
+    from cortical_attention.readout.provenance import tree
+
+    about = {"code": tree()["code"], "parameters": {"quick": True}}
+    (tmp_path / "relays/run.json").write_text(json.dumps(about))
+    assert [of_other_runs(tmp_path, quick) for quick in (True, False)] == [([], []), ([], ["relays"])]
+
+
+@pytest.mark.parametrize("more", [(), ("--no-run",)])
+def test_a_file_in_the_place_of_runs_is_refused(more, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    refused = run("verdict", "--runs", "file", *more)
+    assert refused.exit_code == 2
+    assert "file" in refused.stderr
+
+
+def test_an_experiment_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch):
+    says = "import sys; print('it broke'); print('╰──╯'); name, place = sys.argv[1], sys.argv[sys.argv.index('--out') + 1]; "
+    makes = "import os; os.mkdir(place); name == 'relays' or open(f'{place}/{name}.json', 'w').write('{}')"
+    monkeypatch.setattr(experiment, "COMMAND", says + makes)
+    assert experiment.run_all(["relays", "drivers"], tmp_path, True, 1, True) == ({"relays": "it broke"}, False)
+    assert content_of(tmp_path, "drivers") == {}
+
+
+def test_an_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "COMMAND", "import time; time.sleep(100)")
+
+    def interrupt():
+        while not (tmp_path / "relays.log").exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    start = time.monotonic()
+    assert experiment.run_all(["relays", "drivers"], tmp_path, True, 1, True) == ({}, True)
+    assert time.monotonic() - start < 50
+    assert not (tmp_path / "drivers.log").exists()
 
 
 def test_needle_and_composite():

@@ -9,11 +9,19 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from cortical_attention.readout.judged import judged as judged_alone
+from cortical_attention.readout.provenance import tree
+from cortical_attention.simulation.settings import SettingError
+
 SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED = "supports", "opposes", "undecided", "not measured"
 SCORE = {SUPPORTS: 1, OPPOSES: -1, UNDECIDED: 0}
 HELD, MISSED, OPEN = "held", "missed", "undecided"
 PLACES = ("inside stateless attention", "inside attention with state", "outside", "undecided")
 TAKEN = {"largest": max, "smallest": min}
+WORDS = {
+    "toward": ("vindicated", "refuted"), "missed": ("opposite", UNDECIDED), "place": ("", *PLACES),
+    "place_missed": ("", *PLACES), "take": tuple(TAKEN), "rule": ("at most", "at least"),
+}  # fmt: skip
 CONTENT = tomllib.loads(Path(__file__).with_name("verdict.toml").read_text(encoding="utf-8"))
 RUNS = CONTENT["run"]
 """Options of each experiment (dict of dict): `full` and `quick`, lists of words."""
@@ -72,6 +80,32 @@ class Statement(NamedTuple):
 STATEMENTS = tuple(Statement(**each) for each in CONTENT["statement"])
 
 
+def check(statements=STATEMENTS, runs=RUNS):
+    """Refuse statements that cannot be judged: the first fault of `verdict.toml` in a sentence.
+
+    Raises
+    ------
+    SettingError
+    """
+    for k, each in enumerate(statements):
+        said = f"statement '{each.id}' of verdict.toml"
+        if each.id in (other.id for other in statements[:k]):
+            raise SettingError(f"{said} is there twice, but each needs an id of its own")
+        for name, known in WORDS.items():
+            if getattr(each, name) not in known:
+                raise SettingError(
+                    f"{said}: {name} is '{getattr(each, name)}' but needs to be one of {', '.join(known)}"
+                )
+        if each.experiment and each.experiment not in runs:
+            raise SettingError(f"{said} is of experiment '{each.experiment}', but needs one of {', '.join(runs)}")
+        if each.experiment and bool(each.figures) == bool(each.rows):
+            raise SettingError(f"{said} needs either figures or rows of its experiment")
+        if each.rows and not isinstance(each.threshold, int | float):
+            raise SettingError(f"{said} has rows but no threshold, and needs a number")
+        if not each.experiment and not each.why:
+            raise SettingError(f"{said} has no experiment, and needs a sentence that says why")
+
+
 def verdict(folder):
     """All statements with what was measured of them, the needle, and the composite.
 
@@ -101,7 +135,23 @@ def content_of(folder, experiment):
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return None if content.get("interrupted") else content
+    return content if isinstance(content, dict) and not content.get("interrupted") else None
+
+
+def of_other_runs(folder, quick):
+    """Kept results of other code, and of the other design than `quick` asks for (two lists of names of experiments)."""
+    code, design = [], []
+    for name in RUNS:
+        if content_of(folder, name) is None:
+            continue
+        try:
+            about = json.loads((Path(folder) / name / "run.json").read_text(encoding="utf-8"))
+            parameters = about["parameters"]
+            code += [name] * (about["code"] != tree()["code"])
+            design += [name] * (parameters.get("quick", quick) != quick)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            code.append(name)
+    return code, design
 
 
 def judged(statement, content):
@@ -125,11 +175,22 @@ def judged(statement, content):
     figure = figure_of(statement, content)
     if figure is None:
         nothing = dict.fromkeys(("value", "interval", "threshold", "rule", "kept"))
-        return about | nothing | {"outcome": NOT_MEASURED, "place": ""}
+        why = statement.why or _why_not(statement, content)
+        return about | nothing | {"outcome": NOT_MEASURED, "place": "", "why": why}
     held = figure.pop("outcome")
     unsure = "undecided" if statement.place else ""
     places = {HELD: statement.place, MISSED: statement.place_missed or unsure, OPEN: unsure}
     return about | figure | {"kept": held, "outcome": outcome_of(statement, held), "place": places[held]}
+
+
+def _why_not(statement, content):
+    """Why a statement that has an experiment was not measured (str)."""
+    if content is None:
+        return "its experiment has not run, was interrupted, or left a file that cannot be read"
+    if statement.rows:
+        return "the result of its experiment has no such rows, or no numbers in them"
+    lacks = [name for name in statement.figures if _figure(content, name) is None]
+    return f"the result of its experiment has no figure {', '.join(lacks)} that can be read"
 
 
 def outcome_of(statement, held):
@@ -153,27 +214,48 @@ def figure_of(statement, content):
         return None
     if statement.rows:
         return _of_rows(statement, content.get("rows", ()))
-    every = [content.get("figures", {}).get(name) for name in statement.figures]
+    every = [_figure(content, name) for name in statement.figures]
     if not every or None in every:
         return None
-    worst = min(every, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
-    ends = worst.get("interval") or [worst["value"], worst["value"]]
-    return {name: worst[name] for name in ("value", "threshold", "rule", "outcome")} | {"interval": ends}
+    return min(every, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
+
+
+def _figure(content, name):
+    """A figure as it counts (dict), or None where there is none that can be read.
+
+    One that is written as held is undecided if it is no number (null in the file), and missed if its value breaks its rule.
+    """
+    figures = content.get("figures")
+    own = figures.get(name) if isinstance(figures, dict) else None
+    try:
+        value, threshold, rule, outcome = (own[word] for word in ("value", "threshold", "rule", "outcome"))
+        ends = own.get("interval") or [value, value]
+        limits = (0, threshold) if rule == "within" and not isinstance(threshold, list) else threshold
+        if outcome == HELD:
+            known = None not in (value, *ends)
+            outcome = OPEN if not known else MISSED if judged_alone(value, limits, rule)["outcome"] == MISSED else HELD
+        if outcome not in (HELD, MISSED, OPEN) or len(ends) != 2:
+            return None
+    except (LookupError, TypeError, ValueError):
+        return None
+    return {"value": value, "threshold": threshold, "rule": rule, "outcome": outcome, "interval": ends}
 
 
 def _of_rows(statement, rows):
     """The same, of chosen rows; rows that have not settled are missed, whatever they say."""
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list | tuple) else []
     wanted = {name: value if isinstance(value, list) else [value] for name, value in statement.rows.items()}
     chosen = [row for row in rows if all(row.get(name) in values for name, values in wanted.items())]
-    if any({*values} - {row[name] for row in chosen} for name, values in wanted.items()):
-        return None  # a system that has not run
-    values = [row[statement.key] for row in chosen]
-    ends = chosen[0].get("interval") if len(chosen) == 1 else None
+    if not all(any(row[name] == value for row in chosen) for name, values in wanted.items() for value in values):
+        return None
+    values = [row.get(statement.key) for row in chosen]
+    if not all(isinstance(value, int | float) for value in values):
+        return None
     value = TAKEN[statement.take](values)
     inside = value <= statement.threshold if statement.rule == "at most" else value >= statement.threshold
     held = HELD if inside and all(row.get("settled", True) for row in chosen) else MISSED
     return {
-        "value": value, "interval": ends or [min(values), max(values)], "threshold": statement.threshold,
+        "value": value, "interval": chosen[0].get("interval") if len(chosen) == 1 else [min(values), max(values)], "threshold": statement.threshold,
         "rule": statement.rule, "outcome": held,
     }  # fmt: skip
 

@@ -45,7 +45,7 @@ def _statement(each):
     rows = {"tests": each["source"], "formula": each["formula"], "circuit": each["circuit"]}
     rows |= {"if it holds": WORDS[each["direction"]], "measured by": f"`{each['command']}`" * bool(each["command"])}
     if each["outcome"] == NOT_MEASURED:
-        rows |= {"why not": each["why"] or "its experiment has not run, or does not say"}
+        rows |= {"why not": each["why"]}
     else:
         rows |= {"figure": measured(each), "threshold": each["kept"], "on the map": each["place"]}
     return "\n\n".join([*lines, "\n".join(f"- {name}: {text}" for name, text in rows.items() if text)])
@@ -53,8 +53,13 @@ def _statement(each):
 
 def measured(each):
     """Value, interval and threshold of a statement in words (str)."""
-    low, high = map(number, each["interval"])
-    return f"{number(each['value'])} ({low} to {high}), asked: {asked(each)}"
+    low, high = map(shown, each["interval"])
+    return f"{shown(each['value'])} ({low} to {high}), asked: {asked(each)}"
+
+
+def shown(value):
+    """A number in words, or "-" for one that is not finite, which a file does not hold (str)."""
+    return "-" if value is None else number(value)
 
 
 def asked(each):
