@@ -3,8 +3,10 @@
 Question: is the cortico-thalamic loop computationally equivalent to attention? For each measurable sentence of a sceptical
 dossier: what was measured, by which command, against which threshold, and where does that move the needle?
 
-Prediction: none of its own. Thresholds stand in `protocol.toml` and in the experiments, written before their runs; what each
-outcome means stands in `verdict.toml`. A reader who disagrees moves a threshold there and runs the command again.
+Prediction: none of its own. Thresholds stand in `protocol.toml`, written before the runs; what each outcome means stands in
+`verdict.toml`, with the thresholds of systems. A reader who disagrees moves a threshold there and asks for the verdict again
+(`--no-run`): figures that were kept are judged by the thresholds of now. A setting that enters a run itself needs the run
+again; then the folder of that experiment goes first.
 
 Rule: the needle is the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided
 one, over the statements that were measured. The strong form of the claim is rejected if any statement that it needs

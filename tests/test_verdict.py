@@ -23,6 +23,7 @@ from cortical_attention.trials.verdict import (
     verdict,
 )
 from cortical_attention.trials.verdict_page import page
+from cortical_attention.trials.verdict_thresholds import threshold_of
 
 FIGURE = {"value": 0.1, "interval": [0.05, 0.2], "threshold": 0.3, "rule": "at most", "outcome": "held"}
 
@@ -73,6 +74,22 @@ def test_all_figures_have_to_hold():
     assert (found["outcome"], found["value"]) == (OPPOSES, 0.2)
     assert judged(statement(), {"figures": {"a": FIGURE}})["outcome"] == NOT_MEASURED
     assert judged(statement(), None)["outcome"] == NOT_MEASURED
+
+
+def test_a_moved_threshold_moves_the_outcome_without_a_run(monkeypatch):
+    own = next(each for each in STATEMENTS if each.id == "burst_gate")
+    figures = dict.fromkeys(own.figures, FIGURE | {"value": 0.17, "interval": [0.16, 0.19], "threshold": 0.15})
+    assert judged(own, {"figures": figures})["outcome"] == UNDECIDED
+    monkeypatch.setitem(PROTOCOL["burst_attention"], "self_gate", 0.2)
+    found = judged(own, {"figures": figures})
+    assert (found["outcome"], found["threshold"]) == (SUPPORTS, 0.2)
+
+
+def test_every_figure_of_a_statement_has_its_threshold_in_the_protocol():
+    for each in STATEMENTS:
+        assert None not in [threshold_of(each.experiment, name) for name in each.figures], each.id
+    assert threshold_of("relays", "bursts_per_cycle_low_threshold") == [0.95, 1.05]
+    assert threshold_of("match_and_control", "success_1") == [0.68, 0.05]
 
 
 def test_rows_that_have_not_settled_are_missed():

@@ -1,13 +1,16 @@
 """The verdict: what sentences of a sceptical dossier predict, what experiments measured, and where that leaves the claim.
 
 Statements stand in `verdict.toml`, each with the sentence that it tests, the experiment that measures it, and what its
-outcome means; thresholds stand in `protocol.toml` and in the experiments. Nothing here runs a circuit.
+outcome means. Thresholds of figures stand in `protocol.toml`, those of chosen rows in `verdict.toml`. Nothing here runs a
+circuit.
 """
 
 import json
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
+
+from cortical_attention.trials.verdict_thresholds import judged_now
 
 SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED = "supports", "opposes", "undecided", "not measured"
 SCORE = {SUPPORTS: 1, OPPOSES: -1, UNDECIDED: 0}
@@ -146,15 +149,17 @@ def command_of(experiment):
 def figure_of(statement, content):
     """Value, interval, threshold, rule and outcome (dict), or None where they were not measured.
 
-    Of several figures the first that is not held counts, a missed one before an undecided one; if all hold, the first.
+    Of several figures the first that is not held counts, a missed one before an undecided one; if all hold, the first. Each
+    is judged by the threshold that `protocol.toml` has now.
     """
     if content is None:
         return None
     if statement.rows:
         return _of_rows(statement, content.get("rows", ()))
-    every = [content.get("figures", {}).get(name) for name in statement.figures]
-    if not every or None in every:
+    found = content.get("figures", {})
+    if not statement.figures or not {*statement.figures} <= found.keys():
         return None
+    every = [judged_now(statement.experiment, name, found[name]) for name in statement.figures]
     worst = min(every, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
     ends = worst.get("interval") or [worst["value"], worst["value"]]
     return {name: worst[name] for name in ("value", "threshold", "rule", "outcome")} | {"interval": ends}
