@@ -37,7 +37,7 @@ from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Swept
 from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, content_of, verdict
 from cortical_attention.trials.verdict_figure import draw_map, draw_needle
-from cortical_attention.trials.verdict_page import asked, page
+from cortical_attention.trials.verdict_page import asked, called, interval, page
 
 # Parameters
 COMMAND = "from cortical_attention.command.line import main; main()"
@@ -78,16 +78,14 @@ def _run(name, folder, quick):
 
 # Figure
 def _table(found):
-    table = Table(
-        "statement", *(Column(name, no_wrap=True) for name in ("value", "interval", "asked", "outcome")),
-        title="what each sentence predicts, and what was measured",
-    )  # fmt: skip
+    narrow = (Column(name, max_width=13) for name in ("value", "interval", "asked", "outcome"))
+    table = Table("statement", *narrow, title="what each sentence predicts, and what was measured")
     for each in found["statements"]:
+        said = f"{called(each['id'])}: {each['statement']}"
         if each["outcome"] == NOT_MEASURED:
-            table.add_row(each["statement"], "-", "-", "-", NOT_MEASURED)
+            table.add_row(said, "-", "-", "-", NOT_MEASURED)
         else:
-            value, *ends = (number(x) for x in (each["value"], *each["interval"]))
-            table.add_row(each["statement"], value, " to ".join(ends), asked(each), each["outcome"])
+            table.add_row(said, number(each["value"]), interval(each) or "-", asked(each), each["outcome"])
     return table
 
 
@@ -119,17 +117,22 @@ def main(
     with replacing(folder / "verdict.md") as part:
         part.write_text(page(found, quick), encoding="utf-8")
     output.report("verdict", folder, result, draw_needle(found), content, _table(found), [], as_json=found)
-    output.console.print(_closing(found), highlight=False, soft_wrap=True)
+    output.console.print(_closing(found, kept), highlight=False, soft_wrap=True)
     return FAILED if failed else DONE
 
 
-def _closing(found):
+def _closing(found, kept):
     """The needle and the strong form in sentences (str)."""
+    if found["needle"] is None:
+        return f"no statement was measured: {kept} has no results of experiments"
     strong = found["composite"]
-    needle = "no statement was measured" if found["needle"] is None else f"needle {found['needle']:+.2f}"
-    why = f"; opposed by {', '.join(strong['opposed'])}" * bool(strong["opposed"])
-    why += f"; not shown: {', '.join(strong['open'])}" * bool(strong["open"])
-    return f"{needle} (-1 refuted, 1 vindicated), {found['measured']} measured; strong form: {strong['outcome']}{why}"
+    why = [f"opposed by {', '.join(map(called, strong['opposed']))}"] * bool(strong["opposed"])
+    why += [f"undecided or not measured: {', '.join(map(called, strong['open']))}"] * bool(strong["open"])
+    measured = f"{found['measured']} of {len(found['statements'])} statements measured"
+    return (
+        f"needle {found['needle']:+.2f} (-1 refuted, +1 vindicated), {measured}; "
+        f"the strong form is {strong['outcome']}{'; '.join(['', *why])}"
+    )
 
 
 if __name__ == "__main__":
