@@ -1,6 +1,8 @@
 """The verdict: outcomes, needle and composite from what experiments wrote."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -90,6 +92,15 @@ def test_every_figure_of_a_statement_has_its_threshold_in_the_protocol():
         assert None not in [threshold_of(each.experiment, name) for name in each.figures], each.id
     assert threshold_of("relays", "bursts_per_cycle_low_threshold") == [0.95, 1.05]
     assert threshold_of("match_and_control", "success_1") == [0.68, 0.05]
+
+
+def test_circuits_of_statements_are_files():
+    root = Path(__file__).parents[1]
+    named = {name for each in STATEMENTS for name in re.findall(r"(?:circuits|reference|docs)/\w+\.\w+", each.circuit)}
+    named = {name.replace("reference/", "cortical_attention/reference/") for name in named}
+    assert [
+        name for name in sorted(named) if not any((root / top / name).exists() for top in ("", "cortical_attention"))
+    ] == []
 
 
 def test_rows_that_have_not_settled_are_missed():
