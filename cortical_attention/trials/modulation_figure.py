@@ -56,7 +56,7 @@ def _draw_errors(panel, arms, cell):
             panel.plot(each, [place] * len(each), ".", color=CYCLE[k], alpha=0.4)
         means = [root(read(arms, "left", cell=cell, window=window, arm=arm)) for arm in names]
         panel.plot(means, places, linestyle="", color=CYCLE[k], marker=MARKERS[k], label=window)
-    panel.set_yticks(range(len(names)), names, fontsize=7)
+    panel.set_yticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=7)
     panel.set(xlim=(0, None), xlabel="relative L2 error", ylim=(len(names) - 0.5, -0.5))
     panel.legend(fontsize="small")
 
