@@ -35,9 +35,10 @@ from cortical_attention.readout.files import replacing
 from cortical_attention.readout.formats import number
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Swept
-from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, content_of, verdict
+from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, STATEMENTS, content_of, verdict
 from cortical_attention.trials.verdict_figure import draw_map, draw_needle
 from cortical_attention.trials.verdict_page import asked, called, interval, page
+from cortical_attention.trials.verdict_thresholds import check
 
 # Parameters
 COMMAND = "from cortical_attention.command.line import main; main()"
@@ -106,6 +107,9 @@ def main(
 ):
     """Gather what experiments measured, run what is missing, and say where that leaves the claim."""
     o.within("--workers", workers, 1, 64)
+    for each in STATEMENTS:
+        for figure in each.figures:
+            check(each.experiment, figure)
     output.check()
     kept = KEPT[quick] if runs is None else runs
     failed = run_all(missing(kept), kept, quick, workers, output.quiet) if run else {}

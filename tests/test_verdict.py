@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cortical_attention.command.line import EXPERIMENTS
-from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.protocol import PROTOCOL, ProtocolError
 from cortical_attention.trials.verdict import (
     NOT_MEASURED,
     OPPOSES,
@@ -25,7 +25,7 @@ from cortical_attention.trials.verdict import (
     verdict,
 )
 from cortical_attention.trials.verdict_page import page
-from cortical_attention.trials.verdict_thresholds import threshold_of
+from cortical_attention.trials.verdict_thresholds import check, threshold_of
 
 FIGURE = {"value": 0.1, "interval": [0.05, 0.2], "threshold": 0.3, "rule": "at most", "outcome": "held"}
 
@@ -92,6 +92,27 @@ def test_every_figure_of_a_statement_has_its_threshold_in_the_protocol():
         assert None not in [threshold_of(each.experiment, name) for name in each.figures], each.id
     assert threshold_of("relays", "bursts_per_cycle_low_threshold") == [0.95, 1.05]
     assert threshold_of("match_and_control", "success_1") == [0.68, 0.05]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "key", "value"),
+    [
+        ("burst_attention", "self_gate", "x"),
+        ("relays", "bursts_per_cycle", "x"),
+        ("match_and_control", "success", [0.3]),
+        ("recurrent_attention", "retention", None),
+    ],
+)
+def test_a_threshold_that_is_no_number_is_refused_in_a_sentence(monkeypatch, experiment, key, value):
+    def every():
+        for each in STATEMENTS:
+            for name in each.figures:
+                check(each.experiment, name)
+
+    every()
+    monkeypatch.setitem(PROTOCOL[experiment], key, value)
+    with pytest.raises(ProtocolError, match=rf"in \[{experiment}\] is missing or not a number"):
+        every()
 
 
 def test_circuits_of_statements_are_files():

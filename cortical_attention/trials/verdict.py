@@ -6,10 +6,10 @@ circuit.
 """
 
 import json
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from cortical_attention.trials.protocol import declared
 from cortical_attention.trials.verdict_thresholds import judged_now
 
 SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED = "supports", "opposes", "undecided", "not measured"
@@ -17,7 +17,7 @@ SCORE = {SUPPORTS: 1, OPPOSES: -1, UNDECIDED: 0}
 HELD, MISSED, OPEN = "held", "missed", "undecided"
 PLACES = ("inside stateless attention", "inside attention with state", "outside", "undecided")
 TAKEN = {"largest": max, "smallest": min}
-CONTENT = tomllib.loads(Path(__file__).with_name("verdict.toml").read_text(encoding="utf-8"))
+CONTENT = declared("verdict.toml")
 RUNS = CONTENT["run"]
 """Options of each experiment (dict of dict): `full` and `quick`, lists of words."""
 

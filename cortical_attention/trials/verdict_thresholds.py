@@ -5,38 +5,25 @@ that a threshold can be moved without running anything again.
 """
 
 from cortical_attention.readout.judged import judged
-from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.protocol import PROTOCOL, ProtocolError
 
-CELLS = tuple(f"_{cell}" for cell in PROTOCOL["burst_attention"]["cells"])
-CYCLE, MATCH, PRECISION = PROTOCOL["relays"]["bursts_per_cycle"], PROTOCOL["match_and_control"], PROTOCOL["precision"]
-RENAMED = {  # figures that are not called as their threshold is
-    "relays": {
-        "harmonics_tonic": PROTOCOL["relays"]["harmonics"],
-        "bursts_per_cycle": [CYCLE - 0.05, CYCLE + 0.05],
-    },
-    "reticular": {"hysteresis_lateral": PROTOCOL["reticular"]["hysteresis"]},
-    "layer_6": {"doubled": PROTOCOL["layer_6"]["cosine"]},
-    "recurrent_attention": {
-        "rates": PROTOCOL["recurrent_attention"]["rate"],
-        "over_rates": PROTOCOL["recurrent_attention"]["retention"],
-    },
-    "context_inference": {
-        "trials_behind": PROTOCOL["context_inference"]["trials"],
-        "points_behind": PROTOCOL["context_inference"]["points"],
-        "unnormalised_points": PROTOCOL["context_inference"]["unnormalised"],
-    },
-    "amplify_suppress": {"signs_held": PROTOCOL["amplify_suppress"]["signs"]},
-    "match_and_control": {
-        **{
-            f"success_{window}": [wanted, MATCH["success_within"]]
-            for window, wanted in zip(("0.5", "1", "2"), MATCH["success"], strict=True)
-        },
-        **{f"false_matches_{window}": [MATCH["false"], MATCH["spurious_within"]] for window in ("0.5", "1", "2")},
-    },
-    "precision": dict.fromkeys(
-        ("circuit_product", "circuit_distance", "circuit_error", "equal_norms"), PRECISION["circuit"]
-    ),
+CELLS = ("_fire_or_burst", "_low_threshold")
+KEYS = {  # of figures that are not called as their threshold is
+    "harmonics_tonic": "harmonics",
+    "hysteresis_lateral": "hysteresis",
+    "doubled": "cosine",
+    "rates": "rate",
+    "over_rates": "retention",
+    "trials_behind": "trials",
+    "points_behind": "points",
+    "unnormalised_points": "unnormalised",
+    "signs_held": "signs",
+    "circuit_product": "circuit",
+    "circuit_distance": "circuit",
+    "circuit_error": "circuit",
+    "equal_norms": "circuit",
 }
+WINDOWS = ("0.5", "1", "2")  # s of coincidence, of `match_and_control`
 
 
 def threshold_of(experiment, figure):
@@ -48,9 +35,31 @@ def threshold_of(experiment, figure):
     figure : str
         A figure of one relay cell ends with the name of the cell, and has the threshold of both.
     """
+    own = PROTOCOL.get(experiment, {})
     for cell in CELLS:
         figure = figure.removesuffix(cell)
-    return (PROTOCOL.get(experiment, {}) | RENAMED.get(experiment, {})).get(figure)
+    if figure == "bursts_per_cycle":
+        return [own[figure] - 0.05, own[figure] + 0.05]
+    kind, _, window = figure.rpartition("_")
+    if kind == "success" and window in WINDOWS:
+        return [own["success"][WINDOWS.index(window)], own["success_within"]]
+    if kind == "false_matches" and window in WINDOWS:
+        return [own["false"], own["spurious_within"]]
+    return own.get(KEYS.get(figure, figure))
+
+
+def check(experiment, figure):
+    """Refuse a threshold of a figure that is missing or no number (ProtocolError)."""
+    try:
+        threshold = threshold_of(experiment, figure)
+        usable = all(
+            isinstance(each, int | float) for each in (threshold if isinstance(threshold, list) else [threshold])
+        )
+    except (KeyError, IndexError, TypeError):
+        usable = False
+    if not usable:
+        key = KEYS.get(figure, figure)
+        raise ProtocolError(f"protocol.toml: the threshold of '{key}' in [{experiment}] is missing or not a number")
 
 
 def judged_now(experiment, name, figure):
