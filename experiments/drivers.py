@@ -29,6 +29,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Group
 from rich.table import Column, Table
 from scipy.optimize import brentq
 
@@ -37,7 +38,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.judged import judged
-from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.statistics import cluster_interval, plus_minus
 from cortical_attention.reference.attention import softmax_attention
 from cortical_attention.reference.driver_modulator import (
     frozen_key_attention,
@@ -190,35 +191,33 @@ def judge(figures):
 
 
 # Table
-def _table(rows, price):
-    table = Table(
-        *(Column(name, no_wrap=True) for name in ("cell, driver", "modulator", "product", "sum", "sum / product")),
-        Column("gain", justify="right"), "cosine\nat x 2", "alone",
-        title="what the best product and the best sum leave of r(d, m), means over draws and their 95 % intervals",
+def _tables(rows, price):
+    """What product and sum leave of each surface, and what heads leave of many gains."""
+    surfaces = Table(
+        "cell, driver", "modulator", "product", "sum", "sum /\nproduct", Column("gain", justify="right"), "cosine\nat x 2",
+        "alone", title="what the best product and the best sum leave of r(d, m) (± 95 % over draws)",
     )  # fmt: skip
     for cell, driver, modulator in dict.fromkeys((row["cell"], row["driver"], row["modulator"]) for row in rows):
         own = [row for row in rows if (row["cell"], row["driver"], row["modulator"]) == (cell, driver, modulator)]
         cosines = [row["cosine"] for row in own if row["cosine"] is not None]
         gain = np.median([row["gain"] for row in own])
-        table.add_row(
+        surfaces.add_row(
             f"{cell.replace('_', ' ')}, {driver}", modulator, _shown(own, "product", 3),
             f"{np.mean([row['sum'] for row in own]):.3f}", _shown(own, "sum_over_product", 1),
             f"{gain:.1f}" if gain < 100 else "> 100",
             f"{np.mean(cosines):.3f}" if len(cosines) == len(own) else "-", f"{np.mean([row['alone'] for row in own]):.3f}",
         )  # fmt: skip
+    counts = (f"{heads} head{'s' * (heads > 1)}" for heads in HEADS)
+    heads = Table("independent gains", "", *counts, title=f"what heads leave of {N_GAIN} gains")
     for n_latent, what in product(LATENT, ("bound", "fitted")):
         own = [row for row in price if row["latent"] == n_latent]
-        means = [np.mean([row[what] for row in own if row["heads"] == heads]) for heads in HEADS]
-        table.add_row(
-            f"{what}: 1 2 4 8 heads", f"{n_latent} of {N_GAIN} gains", " ".join(f"{each:.3f}" for each in means)
-        )
-    return table
+        means = [np.mean([row[what] for row in own if row["heads"] == n_head]) for n_head in HEADS]
+        heads.add_row(str(n_latent), what, *(f"{each:.3f}" for each in means))
+    return Group(surfaces, heads)
 
 
 def _shown(rows, what, digits):
-    values = [row[what] for row in rows]
-    low, high = cluster_interval(values, range(len(values)), **INTERVALS)
-    return f"{np.mean(values):.{digits}f} ± {(high - low) / 2:.{digits}f}"
+    return plus_minus([row[what] for row in rows], digits, **INTERVALS)
 
 
 @with_output
@@ -254,7 +253,7 @@ def main(
         result,
         drivers_figure.draw(surfaces, rows, price),
         content,
-        _table(rows, price),
+        _tables(rows, price),
         judge(figures),
     )
     return DONE

@@ -30,13 +30,14 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Column, Table
+from rich.console import Group
+from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
 from cortical_attention.readout.judged import judged
-from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.statistics import cluster_interval, plus_minus
 from cortical_attention.trials import layer_6_figure
 from cortical_attention.trials.batch import Prediction, Swept
 from cortical_attention.trials.drivers import RELAYS
@@ -171,10 +172,10 @@ def judge(figures):
 
 
 # Table
-def _table(rows, temperatures):
-    names = "cell or path", "condition", "gain", "cosine", "correlation", "flat", "bursts", "fall", "first"
-    title = "light on layer 6: means over draws, and half of their 95 % intervals"
-    table = Table(*(Column(name, no_wrap=True) for name in names), title=title)
+def _tables(rows, temperatures):
+    """Relays in the dark and in the light, and the temperature at which relays compete."""
+    names = "cell", "condition", "gain", "cosine", "correlation", "flat", "bursts", "fall", "first"
+    relays = Table(*names, title="light on layer 6 (± 95 % over draws)")
     for cell in RELAYS:
         for condition in CONDITIONS:
             own = [row for row in rows if (row["cell"], row["condition"]) == (cell, condition)]
@@ -182,22 +183,21 @@ def _table(rows, temperatures):
             mean = {
                 name: np.mean([row[name] for row in own]) for name in ("flat", "share_dark", "share_lit", "transient")
             }
-            table.add_row(
+            relays.add_row(
                 cell.replace("_", " "), condition, _shown(own, "gain", 1), _shown(own, "cosine", 3),
                 _shown(own, "correlation", 2), f"{mean['flat']:.3f}", f"{mean['share_dark']:.2f}, {mean['share_lit']:.2f}",
                 f"{fall:.1f}", f"{mean['transient']:.2f}",
             )  # fmt: skip
+    warmth = Table("path of layer 6", "layer 6", "T", "R / G", "left", title="competing relays (± 95 % over draws)")
     for path, rate in dict.fromkeys((row["path"], row["layer_6_Hz"]) for row in temperatures):
         own = [row for row in temperatures if (row["path"], row["layer_6_Hz"]) == (path, rate)]
         columns = _shown(own, "temperature", 1), _shown(own, "by_rates", 1), _shown(own, "left", 3)
-        table.add_row(path, f"{rate:.0f} Hz: T, R/G, left", *columns)
-    return table
+        warmth.add_row(path, f"{rate:.0f} Hz", *columns)
+    return Group(relays, warmth)
 
 
 def _shown(rows, what, digits):
-    values = [row[what] for row in rows]
-    low, high = cluster_interval(values, range(len(values)), **INTERVALS)
-    return f"{np.mean(values):.{digits}f} ± {(high - low) / 2:.{digits}f}"
+    return plus_minus([row[what] for row in rows], digits, **INTERVALS)
 
 
 @with_output
@@ -228,7 +228,7 @@ def main(
             for name in ("course", "layer_6", "reticular", "closed")}  # fmt: skip
     result = Swept({}, {}, False).result(rows, figures=figures, temperatures=temperatures, **more)
     picture = layer_6_figure.draw(rows, courses, temperatures)
-    output.report("layer_6", folder, result, picture, content, _table(rows, temperatures), judge(figures))
+    output.report("layer_6", folder, result, picture, content, _tables(rows, temperatures), judge(figures))
     return DONE
 
 

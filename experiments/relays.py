@@ -131,7 +131,8 @@ def draw(rows):
             line[0].set(
                 ylabel=f"{cell.replace('_', ' ')}\nrate (Hz)", xlabel="phase of the sine" if k == len(CELLS) - 1 else ""
             )
-            line[2].set_ylabel("spikes after it")
+            for panel, unit in zip(line[1:], ("rate (Hz)", "spikes after inhibition", "rate (Hz)"), strict=True):
+                panel.set_ylabel(unit)
             line[3].axline((0, 0), slope=1, color="#777777", linestyle=":")
         for panel, title in zip(
             panels[0], ("sine of 2 Hz", "tonic f-I curve", "rebound", "driver spikes"), strict=True

@@ -3,9 +3,10 @@
 Question: is the cortico-thalamic loop computationally equivalent to attention? For each measurable sentence of a sceptical
 dossier: what was measured, by which command, against which threshold, and where does that move the needle?
 
-Prediction: none of its own. Thresholds stand in `protocol.toml` and in the experiments, written before their runs; what each
-outcome means stands in `verdict.toml`. A reader who disagrees moves a threshold there, removes the kept results of its
-experiment, which hold the old one, and runs the command again.
+Prediction: none of its own. Thresholds stand in `protocol.toml`, written before the runs; what each outcome means stands in
+`verdict.toml`, with the thresholds of systems. A reader who disagrees moves a threshold there and asks for the verdict again
+(`--no-run`): figures that were kept are judged by the thresholds of now. A setting that enters a run itself needs the run
+again; then the folder of that experiment goes first.
 
 Rule: the needle is the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided
 one, over the statements that were measured. The strong form of the claim is rejected if any statement that it needs
@@ -37,7 +38,7 @@ from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Swept
 from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, check, content_of, of_other_runs, verdict
 from cortical_attention.trials.verdict_figure import draw_map, draw_needle
-from cortical_attention.trials.verdict_page import asked, page, shown
+from cortical_attention.trials.verdict_page import asked, called, interval, page, shown
 
 # Parameters
 COMMAND = "from cortical_attention.command.line import main; main()"
@@ -88,16 +89,14 @@ def _run(name, folder, quick, started):
 
 # Figure
 def _table(found):
-    table = Table(
-        "statement", *(Column(name, no_wrap=True) for name in ("value", "interval", "asked", "outcome")),
-        title="what each sentence predicts, and what was measured",
-    )  # fmt: skip
+    narrow = (Column(name, max_width=13) for name in ("value", "interval", "asked", "outcome"))
+    table = Table("statement", *narrow, title="what each sentence predicts, and what was measured")
     for each in found["statements"]:
+        said = f"{called(each['id'])}: {each['statement']}"
         if each["outcome"] == NOT_MEASURED:
-            table.add_row(each["statement"], "-", "-", "-", NOT_MEASURED)
+            table.add_row(said, "-", "-", "-", NOT_MEASURED)
         else:
-            value, *ends = (shown(x) for x in (each["value"], *each["interval"]))
-            table.add_row(each["statement"], value, " to ".join(ends), asked(each), each["outcome"])
+            table.add_row(said, shown(each["value"]), interval(each) or "-", asked(each), each["outcome"])
     return table
 
 
@@ -135,7 +134,7 @@ def main(
     with replacing(folder / "verdict.md") as part:
         part.write_text(page(found, quick), encoding="utf-8")
     output.report("verdict", folder, result, draw_needle(found), content, _table(found), [], as_json=found)
-    for sentence in (*_notices(kept, quick), _closing(found)):
+    for sentence in (*_notices(kept, quick), _closing(found, kept)):
         output.console.print(sentence, highlight=False, soft_wrap=True)
     return status_by([], interrupted, failed)
 
@@ -144,18 +143,25 @@ def _notices(kept, quick):
     """What kept results are not of the running code, or of another design (list of str)."""
     code, design = of_other_runs(kept, quick)
     asked = "with" if quick else "without"
-    notices = [f"notice: kept from other code or thresholds: {', '.join(code)}; remove their folders in {kept} to run them "
-               "again"] * bool(code)  # fmt: skip
+    notices = [
+        f"notice: kept from other code or other thresholds: {', '.join(code)}; their figures are judged by the thresholds of "
+        f"now, but a change that enters a run counts once their folders in {kept} are removed"
+    ] * bool(code)
     return notices + [f"notice: not measured {asked} --quick: {', '.join(design)}"] * bool(design)
 
 
-def _closing(found):
+def _closing(found, kept):
     """The needle and the strong form in sentences (str)."""
+    if found["needle"] is None:
+        return f"no statement was measured: {kept} has no results of experiments"
     strong = found["composite"]
-    needle = "no statement was measured" if found["needle"] is None else f"needle {found['needle']:+.2f}"
-    why = f"; opposed by {', '.join(strong['opposed'])}" * bool(strong["opposed"])
-    why += f"; not shown: {', '.join(strong['open'])}" * bool(strong["open"])
-    return f"{needle} (-1 refuted, 1 vindicated), {found['measured']} measured; strong form: {strong['outcome']}{why}"
+    why = [f"opposed by {', '.join(map(called, strong['opposed']))}"] * bool(strong["opposed"])
+    why += [f"undecided or not measured: {', '.join(map(called, strong['open']))}"] * bool(strong["open"])
+    measured = f"{found['measured']} of {len(found['statements'])} statements measured"
+    return (
+        f"needle {found['needle']:+.2f} (-1 refuted, +1 vindicated), {measured}; "
+        f"the strong form is {strong['outcome']}{'; '.join(['', *why])}"
+    )
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from cortical_attention.trials.modulated_nuclei import (
     CORE,
     MATRIX,
     N_LEVEL,
-    RELAYS,
     STEADY,
     TONIC,
     course,
     measure,
     slope,
 )
+from cortical_attention.trials.relay_bank import RELAYS
 from tests.command import run
 
 BLOCK, TOKENS = trials.draw(seed=5, k=0, n_input=4)

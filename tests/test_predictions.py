@@ -4,9 +4,10 @@ import io
 import re
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
+from rich.table import Column, Table
 
-from cortical_attention.command.tables import DISCUSSED, DISCUSSION, say_predictions
+from cortical_attention.command.tables import DISCUSSED, DISCUSSION, console_for, print_whole, say_predictions
 from cortical_attention.trials.batch import Prediction
 from tests.command import ROOT
 
@@ -39,3 +40,15 @@ def test_where_there_is_nothing_to_discuss(experiment, prediction):
 def test_the_document_discusses_these_experiments():
     rows = re.findall(r"^\| `(\w+)`", (ROOT / DISCUSSION).read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(set(rows)) == sorted(DISCUSSED)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_figure_of_a_table_is_cut_on_a_narrow_screen(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    figures = [f"{k}.2345 to {k}.6789" for k in range(6)]
+    several = Table("statement", *(Column(f"column_{k}", no_wrap=True) for k in range(6)))
+    several.add_row("a sentence that may be wrapped at any of its words", *figures)
+    print_whole(Group(several, Table("one")), console_for(False))
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert all(each in printed for each in (*figures, *(f"column_{k}" for k in range(6))))

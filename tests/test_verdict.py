@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.experiments import verdict as experiment
-from cortical_attention.simulation.settings import SettingError
-from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.protocol import PROTOCOL, ProtocolError
 from cortical_attention.trials.verdict import (
     NOT_MEASURED,
     OPPOSES,
@@ -33,6 +32,7 @@ from cortical_attention.trials.verdict import (
     verdict,
 )
 from cortical_attention.trials.verdict_page import measured, page
+from cortical_attention.trials.verdict_thresholds import threshold_of
 from tests.command import run
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +91,43 @@ def test_all_figures_have_to_hold():
     assert judged(statement(), None)["outcome"] == NOT_MEASURED
 
 
+def test_a_moved_threshold_moves_the_outcome_without_a_run(monkeypatch):
+    own = next(each for each in STATEMENTS if each.id == "burst_gate")
+    figures = dict.fromkeys(own.figures, FIGURE | {"value": 0.17, "interval": [0.16, 0.19], "threshold": 0.15})
+    assert judged(own, {"figures": figures})["outcome"] == UNDECIDED
+    monkeypatch.setitem(PROTOCOL["burst_attention"], "self_gate", 0.2)
+    found = judged(own, {"figures": figures})
+    assert (found["outcome"], found["threshold"]) == (SUPPORTS, 0.2)
+
+
+def test_every_figure_of_a_statement_has_its_threshold_in_the_protocol():
+    for each in STATEMENTS:
+        assert None not in [threshold_of(each.experiment, name) for name in each.figures], each.id
+    assert threshold_of("relays", "bursts_per_cycle_low_threshold") == [0.95, 1.05]
+    assert threshold_of("match_and_control", "success_1") == [0.68, 0.05]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "key", "value"),
+    [
+        ("burst_attention", "self_gate", "x"),
+        ("relays", "bursts_per_cycle", "x"),
+        ("match_and_control", "success", [0.3]),
+        ("recurrent_attention", "retention", None),
+    ],
+)
+def test_a_threshold_that_is_no_number_is_refused_in_a_sentence(monkeypatch, experiment, key, value):
+    def every():
+        for each in STATEMENTS:
+            for name in each.figures:
+                check(each.experiment, name)
+
+    every()
+    monkeypatch.setitem(PROTOCOL[experiment], key, value)
+    with pytest.raises(ProtocolError, match=rf"in \[{experiment}\] is missing or not a number"):
+        every()
+
+
 def test_rows_that_have_not_settled_are_missed():
     own = Statement("s", "It is so.", "dossier", experiment="systems", rows={"system": ["x", "y"]}, threshold=0.1)
     rows = [{"system": name, "relative_l2": 0.01, "settled": True} for name in "xyz"]
@@ -139,7 +176,7 @@ def test_a_result_of_something_else_is_not_measured(content):
 )  # fmt: skip
 def test_a_faulty_statement_is_refused_in_a_sentence(faulty, said):
     check()
-    with pytest.raises(SettingError, match=said):
+    with pytest.raises(ProtocolError, match=said):
         check((statement()._replace(id="first"), statement()._replace(**faulty)))
 
 

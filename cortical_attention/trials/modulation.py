@@ -21,7 +21,6 @@ from cortical_attention.trials.modulated_nuclei import (
     MEASURED,
     N_LEVEL,
     ONSET,
-    RELAYS,
     SETTLE,
     STEADY,
     SWITCHES,
@@ -32,12 +31,13 @@ from cortical_attention.trials.modulated_nuclei import (
     switch,
 )
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.relay_bank import RELAYS
 
 WANTED, CELLS = PROTOCOL["modulation"], tuple(RELAYS)
 N_TOKEN, D_MODEL, SCALE = 4, 16, 2.0  # with two heads: four columns each, 8 of 16 dimensions
 FACTOR = 20.0  # chosen: beyond it, keys of elu+1 are all but homogeneous, and a larger factor does nothing
 ACETYLCHOLINE, NORADRENALINE = "acetylcholine", "noradrenaline"
-LEVELS = {  # potentials of core and matrix at each level, as places in `Relay.potentials`
+LEVELS = {  # potentials of core and matrix at each level, as places in `modulated_nuclei.potentials`
     ACETYLCHOLINE: [(k, N_LEVEL - 1 - k) for k in range(N_LEVEL)],
     NORADRENALINE: [(k, k) for k in range(N_LEVEL)],
 }

@@ -1,17 +1,18 @@
 """The verdict: what sentences of a sceptical dossier predict, what experiments measured, and where that leaves the claim.
 
 Statements stand in `verdict.toml`, each with the sentence that it tests, the experiment that measures it, and what its
-outcome means; thresholds stand in `protocol.toml` and in the experiments. Nothing here runs a circuit.
+outcome means. Thresholds of figures stand in `protocol.toml`, those of chosen rows in `verdict.toml`. Nothing here runs a
+circuit.
 """
 
 import json
-import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from cortical_attention.readout.judged import judged as judged_alone
 from cortical_attention.readout.provenance import tree
-from cortical_attention.simulation.settings import SettingError
+from cortical_attention.trials.protocol import ProtocolError, declared
+from cortical_attention.trials.verdict_thresholds import check as check_threshold
+from cortical_attention.trials.verdict_thresholds import judged_now
 
 SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED = "supports", "opposes", "undecided", "not measured"
 SCORE = {SUPPORTS: 1, OPPOSES: -1, UNDECIDED: 0}
@@ -22,7 +23,7 @@ WORDS = {
     "toward": ("vindicated", "refuted"), "missed": ("opposite", UNDECIDED), "place": ("", *PLACES),
     "place_missed": ("", *PLACES), "take": tuple(TAKEN), "rule": ("at most", "at least"),
 }  # fmt: skip
-CONTENT = tomllib.loads(Path(__file__).with_name("verdict.toml").read_text(encoding="utf-8"))
+CONTENT = declared("verdict.toml")
 RUNS = CONTENT["run"]
 """Options of each experiment (dict of dict): `full` and `quick`, lists of words."""
 
@@ -85,25 +86,25 @@ def check(statements=STATEMENTS, runs=RUNS):
 
     Raises
     ------
-    SettingError
+    ProtocolError
     """
     for k, each in enumerate(statements):
         said = f"statement '{each.id}' of verdict.toml"
         if each.id in (other.id for other in statements[:k]):
-            raise SettingError(f"{said} is there twice, but each needs an id of its own")
+            raise ProtocolError(f"{said} is there twice, but each needs an id of its own")
         for name, known in WORDS.items():
             if getattr(each, name) not in known:
-                raise SettingError(
+                raise ProtocolError(
                     f"{said}: {name} is '{getattr(each, name)}' but needs to be one of {', '.join(known)}"
                 )
         if each.experiment and each.experiment not in runs:
-            raise SettingError(f"{said} is of experiment '{each.experiment}', but needs one of {', '.join(runs)}")
+            raise ProtocolError(f"{said} is of experiment '{each.experiment}', but needs one of {', '.join(runs)}")
         if each.experiment and bool(each.figures) == bool(each.rows):
-            raise SettingError(f"{said} needs either figures or rows of its experiment")
+            raise ProtocolError(f"{said} needs either figures or rows of its experiment")
         if each.rows and not isinstance(each.threshold, int | float):
-            raise SettingError(f"{said} has rows but no threshold, and needs a number")
+            raise ProtocolError(f"{said} has rows but no threshold, and needs a number")
         if not each.experiment and not each.why:
-            raise SettingError(f"{said} has no experiment, and needs a sentence that says why")
+            raise ProtocolError(f"{said} has no experiment, and needs a sentence that says why")
 
 
 def verdict(folder):
@@ -189,7 +190,7 @@ def _why_not(statement, content):
         return "its experiment has not run, was interrupted, or left a file that cannot be read"
     if statement.rows:
         return "the result of its experiment has no such rows, or no numbers in them"
-    lacks = [name for name in statement.figures if _figure(content, name) is None]
+    lacks = [name for name in statement.figures if _figure(statement, content, name) is None]
     return f"the result of its experiment has no figure {', '.join(lacks)} that can be read"
 
 
@@ -208,37 +209,27 @@ def command_of(experiment):
 def figure_of(statement, content):
     """Value, interval, threshold, rule and outcome (dict), or None where they were not measured.
 
-    Of several figures the first that is not held counts, a missed one before an undecided one; if all hold, the first.
+    Of several figures the first that is not held counts, a missed one before an undecided one; if all hold, the first. Each
+    is judged by the threshold that `protocol.toml` has now.
     """
     if content is None:
         return None
     if statement.rows:
         return _of_rows(statement, content.get("rows", ()))
-    every = [_figure(content, name) for name in statement.figures]
+    every = [_figure(statement, content, name) for name in statement.figures]
     if not every or None in every:
         return None
     return min(every, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
 
 
-def _figure(content, name):
-    """A figure as it counts (dict), or None where there is none that can be read.
-
-    One that is written as held is undecided if it is no number (null in the file), and missed if its value breaks its rule.
-    """
+def _figure(statement, content, name):
+    """A figure by the threshold that `protocol.toml` has now (dict), or None where there is none that can be read."""
     figures = content.get("figures")
-    own = figures.get(name) if isinstance(figures, dict) else None
     try:
-        value, threshold, rule, outcome = (own[word] for word in ("value", "threshold", "rule", "outcome"))
-        ends = own.get("interval") or [value, value]
-        limits = (0, threshold) if rule == "within" and not isinstance(threshold, list) else threshold
-        if outcome == HELD:
-            known = None not in (value, *ends)
-            outcome = OPEN if not known else MISSED if judged_alone(value, limits, rule)["outcome"] == MISSED else HELD
-        if outcome not in (HELD, MISSED, OPEN) or len(ends) != 2:
-            return None
+        own = judged_now(statement.experiment, name, figures[name])
     except (LookupError, TypeError, ValueError):
         return None
-    return {"value": value, "threshold": threshold, "rule": rule, "outcome": outcome, "interval": ends}
+    return own | {"interval": own["interval"] or [own["value"], own["value"]]}
 
 
 def _of_rows(statement, rows):

@@ -1,8 +1,14 @@
 """The page of the verdict, in Markdown."""
 
+import math
+
 from cortical_attention.readout.formats import number
 from cortical_attention.trials.verdict import CONTENT, NOT_MEASURED
 
+MEANING = (
+    "A section is headed by the name of a statement, as in the pictures, and by what its figure says of the claim: a "
+    "statement that holds and speaks against the claim *opposes* it. The formula says what the figure is."
+)
 WORDS = {"vindicated": "toward vindicated", "refuted": "toward refuted"}
 
 
@@ -18,7 +24,7 @@ def page(found, quick):
     """
     parts = [
         "# The verdict", _head(found, quick), "![The needle](verdict.png)", "![The map](map.png)", "## Statements",
-        *map(_statement, found["statements"]), "## What was changed, and why", _list(CONTENT["trail"]),
+        MEANING, *map(_statement, found["statements"]), "## What was changed, and why", _list(CONTENT["trail"]),
         "## Errors of fact in the dossier", _list(CONTENT["errors"]), "## What this does not show", _list(CONTENT["limits"]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
@@ -33,15 +39,15 @@ def _head(found, quick):
     )
     count = "" if value is None else f", over {found['measured']} measured statements: {rule}."
     form = f"The strong form of the claim is {strong['outcome']}: {strong['value']:.0%} of what it needs supports it"
-    why = [f"opposed by {', '.join(strong['opposed'])}"] * bool(strong["opposed"])
-    why += [f"not shown: {', '.join(strong['open'])}"] * bool(strong["open"])
+    why = [f"opposed by {', '.join(map(called, strong['opposed']))}"] * bool(strong["opposed"])
+    why += [f"undecided or not measured: {', '.join(map(called, strong['open']))}"] * bool(strong["open"])
     small = " These are runs of the smaller design." if quick else ""
     return f"{needle}{count}\n\n{form}{''.join(f'; {each}' for each in why)}.{small}"
 
 
 def _statement(each):
     """Section of one statement."""
-    lines = [f"### {each['id']}: {each['outcome']}", each["statement"]]
+    lines = [f"### {called(each['id'])}: {each['outcome']}", each["statement"]]
     rows = {"tests": each["source"], "formula": each["formula"], "circuit": each["circuit"]}
     rows |= {"if it holds": WORDS[each["direction"]], "measured by": f"`{each['command']}`" * bool(each["command"])}
     if each["outcome"] == NOT_MEASURED:
@@ -53,13 +59,24 @@ def _statement(each):
 
 def measured(each):
     """Value, interval and threshold of a statement in words (str)."""
+    ends = interval(each)
+    return f"{shown(each['value'])}{f' ({ends})' * bool(ends)}, asked: {asked(each)}"
+
+
+def interval(each):
+    """Interval of a statement in words (str); empty where its figure is one number without an interval."""
     low, high = map(shown, each["interval"])
-    return f"{shown(each['value'])} ({low} to {high}), asked: {asked(each)}"
+    return "" if low == high else f"{low} to {high}"
 
 
 def shown(value):
-    """A number in words, or "-" for one that is not finite, which a file does not hold (str)."""
-    return "-" if value is None else number(value)
+    """A number in words, or "-" for what is no number (str)."""
+    return "-" if math.isnan(value) else number(value)
+
+
+def called(name):
+    """Identifier of a statement as tables and pictures have it (str)."""
+    return name.replace("_", " ")
 
 
 def asked(each):
