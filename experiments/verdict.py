@@ -7,8 +7,9 @@ Prediction: none of its own. Thresholds stand in `protocol.toml` and in the expe
 outcome means stands in `verdict.toml`. A reader who disagrees moves a threshold there and runs the command again.
 
 Rule: the needle is the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided
-one, over the statements that were measured. The strong form of the claim is rejected if any statement that it needs
-opposes it, and accepted only if all of them support it.
+one, over the statements that were measured; a second needle leaves out those that algebra decides, or a circuit that is
+exact by construction. The strong form of the claim is rejected if any statement that it needs opposes it, and accepted only
+if all of them support it.
 
 Reference: those of the experiments.
 
@@ -127,7 +128,13 @@ def _closing(found):
     needle = "no statement was measured" if found["needle"] is None else f"needle {found['needle']:+.2f}"
     why = f"; opposed by {', '.join(strong['opposed'])}" * bool(strong["opposed"])
     why += f"; not shown: {', '.join(strong['open'])}" * bool(strong["open"])
-    return f"{needle} (-1 refuted, 1 vindicated), {found['measured']} measured; strong form: {strong['outcome']}{why}"
+    without, built = found["needle_not_by_construction"], found["by_construction"]
+    second = f"; without {built} that algebra or construction decides: " * bool(built)
+    second += ("no other was measured" if without is None else f"{without:+.2f}") * bool(built)
+    return (
+        f"{needle} (-1 refuted, 1 vindicated), {found['measured']} measured{second}; "
+        f"strong form: {strong['outcome']}{why}"
+    )
 
 
 if __name__ == "__main__":

@@ -10,13 +10,17 @@ from typer.testing import CliRunner
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.verdict import (
+    INSIDE,
+    NOT_COMPARED,
     NOT_MEASURED,
     OPPOSES,
+    OUTSIDE,
     PLACES,
     RUNS,
     STATEMENTS,
     SUPPORTS,
     UNDECIDED,
+    WITH_STATE,
     Statement,
     composite,
     content_of,
@@ -32,7 +36,7 @@ FIGURE = {"value": 0.1, "interval": [0.05, 0.2], "threshold": 0.3, "rule": "at m
 
 def statement(**given):
     """A statement with figures `a` and `b`."""
-    return Statement("s", "It is so.", "dossier", experiment="relays", figures=("a", "b"), **given)
+    return Statement("s", "It is so.", "dossier", experiment="reticular", figures=("a", "b"), **given)
 
 
 def content(a="held", b="held"):
@@ -57,6 +61,34 @@ def test_statements_are_complete():
     assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
 
 
+def test_what_lies_inside_attention_supports_and_what_lies_outside_opposes():
+    sides = {INSIDE: "vindicated", WITH_STATE: "vindicated", OUTSIDE: "refuted"}
+    other = {"vindicated": "refuted", "refuted": "vindicated"}
+    wrong = [each.id for each in STATEMENTS if each.place in sides and each.toward != sides[each.place]]
+    wrong += [
+        each.id for each in STATEMENTS if each.place_missed in sides and other[each.toward] != sides[each.place_missed]
+    ]
+    assert wrong == []
+
+
+def test_a_control_is_no_statement():
+    counted = {(each.experiment, name) for each in STATEMENTS for name in each.figures}
+    assert [each.id for each in STATEMENTS for name in each.shown if (each.experiment, name) in counted] == []
+    kept = {each.experiment for each in STATEMENTS}
+    assert [name for name in RUNS if name not in kept] == []  # nothing is run that no statement reads
+
+
+def test_what_decides_statements_that_a_reader_asked_for():
+    own = {each.id: each for each in STATEMENTS}
+    assert "signs_shuffled" in own["signal_and_noise"].figures
+    assert "fixed_divisor_points" in own["context_normalisation"].figures
+    assert own["recurrent_state"].figures == ["over_spikes"]
+    assert own["reticular_temperature"].strong
+    assert {"cosine_low_threshold", "correlation_low_threshold"} <= {*own["layer_6_gain"].shown}
+    without = {"context_winner", "reticular_hysteresis", "layer_6_mode", "match_and_control"}
+    assert {own[name].place for name in without} == {NOT_COMPARED}
+
+
 @pytest.mark.parametrize(
     ("toward", "missed", "outcomes"),
     [
@@ -72,6 +104,23 @@ def test_what_a_figure_means(toward, missed, outcomes):
     assert tuple(each["outcome"] for each in found) == outcomes
     assert [each["place"] for each in found] == [PLACES[0], PLACES[2], "undecided"]
     assert [each["kept"] for each in found] == ["held", "missed", "undecided"]
+
+
+def test_figures_that_do_not_count_are_shown_and_decide_nothing():
+    own = statement(strong=True)._replace(figures=("a",), shown=("b", "c"))
+    found = judged(own, content("held", "missed"))
+    assert (found["outcome"], found["figure"]) == (SUPPORTS, "a")
+    assert {name: each["outcome"] for name, each in found["shown"].items()} == {"b": "missed"}
+    assert judged(own._replace(figures=("a", "b")), content("held", "missed"))["figure"] == "b"
+    several = {"needle": 1.0, "needle_not_by_construction": 1.0, "measured": 1, "by_construction": 0}
+    text = page(several | {"composite": composite([found]), "statements": [found]}, False)
+    assert "- not counted, b: 0.2 (0.05 to 0.2), asked: at most 0.3: missed" in text
+
+
+@pytest.mark.parametrize("held", ["held", "missed", "undecided"])
+def test_what_was_not_compared_with_attention_has_no_place_in_it(held):
+    own = statement(place=NOT_COMPARED, missed="opposite")
+    assert judged(own, content(held))["place"] == NOT_COMPARED
 
 
 def test_all_figures_have_to_hold():
@@ -94,6 +143,10 @@ def test_rows_that_have_not_settled_are_missed():
     assert judged(own, {"rows": rows})["interval"] == [0.01, 0.01]
     alone = own._replace(rows={"system": "x"})
     assert judged(alone, {"rows": [rows[0] | {"interval": [0.009, 0.02]}]})["interval"] == [0.009, 0.02]
+    assert judged(alone, {"rows": [rows[0] | {"interval": [0.009, 0.2]}]})["kept"] == "undecided"
+    with_ends = [rows[0] | {"interval": [0.009, 0.02]}, rows[1] | {"relative_l2": 0.3, "interval": [0.2, 0.4]}]
+    found = judged(own, {"rows": with_ends})
+    assert (found["kept"], found["value"], found["interval"]) == ("missed", 0.3, [0.2, 0.4])
     assert judged(own._replace(threshold=0.001), {"rows": rows})["outcome"] == UNDECIDED
 
 
@@ -109,12 +162,29 @@ def test_needle_and_composite():
     assert composite(found[:1])["outcome"] == "accepted"
 
 
+def test_the_second_needle_leaves_out_what_could_not_have_come_out_otherwise(tmp_path, monkeypatch):
+    built = statement(strong=True)._replace(id="built", by_construction=True)
+    other = statement(toward="refuted")._replace(id="other")
+    monkeypatch.setattr("cortical_attention.trials.verdict.STATEMENTS", (built, other))
+    (tmp_path / "reticular").mkdir()
+    (tmp_path / "reticular/reticular.json").write_text(json.dumps(content()))
+    found = verdict(tmp_path)
+    assert (found["needle"], found["needle_not_by_construction"]) == (0.0, -1.0)
+    assert (found["measured"], found["by_construction"]) == (2, 1)
+    assert "Decided by algebra, or by a circuit that is exact by construction: 1." in page(found, False)
+    assert "Without these it stands at -1.00." in page(found, False)
+    monkeypatch.setattr("cortical_attention.trials.verdict.STATEMENTS", (built,))
+    found = verdict(tmp_path)
+    assert found["needle_not_by_construction"] is None
+    assert "No other statement was measured." in page(found, False)
+
+
 def test_an_interrupted_or_damaged_result_does_not_count(tmp_path):
-    folder = tmp_path / "relays"
+    folder = tmp_path / "reticular"
     folder.mkdir()
     for text in ("{", json.dumps(content() | {"interrupted": True})):
-        (folder / "relays.json").write_text(text)
-        assert content_of(tmp_path, "relays") is None
+        (folder / "reticular.json").write_text(text)
+        assert content_of(tmp_path, "reticular") is None
     assert verdict(tmp_path)["measured"] == 0
 
 
@@ -145,6 +215,9 @@ def test_the_command_gathers_and_writes_a_page(tmp_path, monkeypatch):
         "command",
     } <= own.keys()
     assert (own["outcome"], own["interval"]) == (OPPOSES, [0.4, 0.4])
+    assert (found["needle_not_by_construction"], found["by_construction"]) == (None, 1)
     assert (tmp_path / "out/verdict.md").read_text() == page(verdict(tmp_path / "runs"), False)
     assert (tmp_path / "out/verdict.png").exists()
     assert (tmp_path / "out/map.png").exists()
+    done = CliRunner().invoke(app, ["--no-run", "--runs", "runs", "--out", "again"])
+    assert "1 measured; without 1 that algebra or construction decides: no other was measured;" in done.output

@@ -9,10 +9,14 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from cortical_attention.readout.judged import judged as held_against
+
 SUPPORTS, OPPOSES, UNDECIDED, NOT_MEASURED = "supports", "opposes", "undecided", "not measured"
 SCORE = {SUPPORTS: 1, OPPOSES: -1, UNDECIDED: 0}
 HELD, MISSED, OPEN = "held", "missed", "undecided"
-PLACES = ("inside stateless attention", "inside attention with state", "outside", "undecided")
+INSIDE, WITH_STATE, OUTSIDE = "inside stateless attention", "inside attention with state", "outside"
+NOT_COMPARED = "not compared with attention"
+PLACES = (INSIDE, WITH_STATE, OUTSIDE, "undecided", NOT_COMPARED)
 TAKEN = {"largest": max, "smallest": min}
 CONTENT = tomllib.loads(Path(__file__).with_name("verdict.toml").read_text(encoding="utf-8"))
 RUNS = CONTENT["run"]
@@ -32,13 +36,15 @@ class Statement(NamedTuple):
     missed : {"opposite", "undecided"}
         What a missed threshold means: the opposite, or nothing.
     place : str
-        One of `PLACES`, if it holds; empty: not on the map.
+        One of `PLACES`, if it holds; empty: not on the map. `NOT_COMPARED` whether it holds or not.
     place_missed : str
         If it is missed; empty: undecided.
     experiment : str
         Empty: nothing measures it, and `why` says why.
     figures : tuple of str
         Names in the `figures` of the experiment's JSON; all have to hold.
+    shown : tuple of str
+        More of these names: controls, and figures that decided once, which the page shows and which do not count.
     rows : dict
         Of experiments without `figures`: value, or list of values, of columns that choose rows of the JSON.
     key, take, rule : str
@@ -46,6 +52,8 @@ class Statement(NamedTuple):
     threshold : float
     strong : bool
         Whether the strong form of the claim needs it.
+    by_construction : bool
+        Whether algebra decides it, or a circuit that is exact by construction.
     why : str
     """
 
@@ -60,12 +68,14 @@ class Statement(NamedTuple):
     place_missed: str = ""
     experiment: str = ""
     figures: tuple = ()
+    shown: tuple = ()
     rows: dict = {}
     key: str = "relative_l2"
     take: str = "largest"
     rule: str = "at most"
     threshold: float | None = None
     strong: bool = False
+    by_construction: bool = False
     why: str = ""
 
 
@@ -83,12 +93,18 @@ def verdict(folder):
     Returns
     -------
     dict
-        `statements` (list of dict), `needle` (float or None), `composite` (dict) and `measured` (int).
+        `statements` (list of dict), `needle` (float or None), `needle_not_by_construction` (the same without statements
+        that algebra or construction decides), `measured` and `by_construction` (int, how many were measured, and how many
+        of these are so decided), and `composite` (dict).
     """
     found = [judged(each, content_of(folder, each.experiment)) for each in STATEMENTS]
+    open_ = [each for each in found if not each["by_construction"]]
+    measured = [sum(each["outcome"] != NOT_MEASURED for each in some) for some in (found, open_)]
     return {
         "needle": needle(found),
-        "measured": sum(each["outcome"] != NOT_MEASURED for each in found),
+        "needle_not_by_construction": needle(open_),
+        "measured": measured[0],
+        "by_construction": measured[0] - measured[1],
         "composite": composite(found),
         "statements": found,
     }
@@ -118,18 +134,28 @@ def judged(statement, content):
     dict
         `interval` has two values: 95 per cent where the experiment gives such an interval, else the range over its rows.
         `kept` says what became of the threshold ("held", "missed" or "undecided"), `outcome` what that means for the claim.
+        `figure` is the name of the figure that decides (None: rows), `shown` has those that do not count, by name.
     """
     own = statement._asdict()
-    about = {name: own[name] for name in ("id", "statement", "source", "formula", "circuit", "toward", "strong", "why")}
+    names = ("id", "statement", "source", "formula", "circuit", "toward", "strong", "by_construction", "why")
+    about = {name: own[name] for name in names}
     about |= {"direction": about.pop("toward"), "command": command_of(statement.experiment)}
     figure = figure_of(statement, content)
     if figure is None:
-        nothing = dict.fromkeys(("value", "interval", "threshold", "rule", "kept"))
-        return about | nothing | {"outcome": NOT_MEASURED, "place": ""}
+        nothing = dict.fromkeys(("figure", "value", "interval", "threshold", "rule", "kept"))
+        return about | nothing | {"outcome": NOT_MEASURED, "place": "", "shown": {}}
     held = figure.pop("outcome")
-    unsure = "undecided" if statement.place else ""
-    places = {HELD: statement.place, MISSED: statement.place_missed or unsure, OPEN: unsure}
-    return about | figure | {"kept": held, "outcome": outcome_of(statement, held), "place": places[held]}
+    given = content.get("figures", {})
+    shown = {name: _with_ends(given[name]) for name in statement.shown if name in given}
+    outcome = outcome_of(statement, held)
+    return about | figure | {"kept": held, "outcome": outcome, "place": place_of(statement, held), "shown": shown}
+
+
+def place_of(statement, held):
+    """Where the map puts a statement with a held, missed or undecided threshold (str; empty: nowhere)."""
+    if statement.place in ("", NOT_COMPARED):
+        return statement.place
+    return {HELD: statement.place, MISSED: statement.place_missed or "undecided", OPEN: "undecided"}[held]
 
 
 def outcome_of(statement, held):
@@ -145,7 +171,7 @@ def command_of(experiment):
 
 
 def figure_of(statement, content):
-    """Value, interval, threshold, rule and outcome (dict), or None where they were not measured.
+    """Name, value, interval, threshold, rule and outcome (dict), or None where they were not measured.
 
     Of several figures the first that is not held counts, a missed one before an undecided one; if all hold, the first.
     """
@@ -153,29 +179,39 @@ def figure_of(statement, content):
         return None
     if statement.rows:
         return _of_rows(statement, content.get("rows", ()))
-    every = [content.get("figures", {}).get(name) for name in statement.figures]
-    if not every or None in every:
+    given = content.get("figures", {})
+    if not statement.figures or not {*statement.figures} <= given.keys():
         return None
-    worst = min(every, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
-    ends = worst.get("interval") or [worst["value"], worst["value"]]
-    return {name: worst[name] for name in ("value", "threshold", "rule", "outcome")} | {"interval": ends}
+    return _worst([_with_ends(given[name]) | {"figure": name} for name in statement.figures])
+
+
+def _worst(figures):
+    """The first figure that is not held, a missed one before an undecided one; if all hold, the first."""
+    return min(figures, key=lambda each: (MISSED, OPEN, HELD).index(each["outcome"]))
+
+
+def _with_ends(figure):
+    """A figure of an experiment with an interval, which is its value where it has none (dict)."""
+    own = {name: figure[name] for name in ("value", "threshold", "rule", "outcome")}
+    return own | {"interval": figure.get("interval") or [figure["value"], figure["value"]]}
 
 
 def _of_rows(statement, rows):
-    """The same, of chosen rows; rows that have not settled are missed, whatever they say."""
+    """The same, of chosen rows; rows that have not settled are missed, whatever they say.
+
+    Rows with an interval each are judged by it; of others the value that counts is, and their range is the interval.
+    """
     wanted = {name: value if isinstance(value, list) else [value] for name, value in statement.rows.items()}
     chosen = [row for row in rows if all(row.get(name) in values for name, values in wanted.items())]
     if any({*values} - {row[name] for row in chosen} for name, values in wanted.items()):
         return None  # a system that has not run
-    values = [row[statement.key] for row in chosen]
-    ends = chosen[0].get("interval") if len(chosen) == 1 else None
-    value = TAKEN[statement.take](values)
-    inside = value <= statement.threshold if statement.rule == "at most" else value >= statement.threshold
-    held = HELD if inside and all(row.get("settled", True) for row in chosen) else MISSED
-    return {
-        "value": value, "interval": ends or [min(values), max(values)], "threshold": statement.threshold,
-        "rule": statement.rule, "outcome": held,
-    }  # fmt: skip
+    limit, settled = (statement.threshold, statement.rule), all(row.get("settled", True) for row in chosen)
+    if all(row.get("interval") for row in chosen):
+        worst = _worst([held_against(row[statement.key], *limit, row["interval"]) for row in chosen])
+    else:
+        values = [row[statement.key] for row in chosen]
+        worst = held_against(TAKEN[statement.take](values), *limit) | {"interval": [min(values), max(values)]}
+    return worst | {"figure": None} | ({} if settled else {"outcome": MISSED})
 
 
 def needle(found):
