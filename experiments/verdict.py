@@ -9,8 +9,9 @@ Prediction: none of its own. Thresholds stand in `protocol.toml`, written before
 again; then the folder of that experiment goes first.
 
 Rule: the needle is the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided
-one, over the statements that were measured. The strong form of the claim is rejected if any statement that it needs
-opposes it, and accepted only if all of them support it.
+one, over the statements that were measured; a second needle leaves out those that algebra decides, or a circuit that is
+exact by construction. The strong form of the claim is rejected if any statement that it needs opposes it, and accepted only
+if all of them support it.
 
 Reference: those of the experiments.
 
@@ -36,9 +37,10 @@ from cortical_attention.command.status import script, status_by
 from cortical_attention.readout.files import check_writable, made, replacing
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Swept
-from cortical_attention.trials.verdict import NOT_MEASURED, RUNS, check, content_of, of_other_runs, verdict
+from cortical_attention.trials.verdict import NOT_MEASURED, content_of, of_other_runs, verdict
 from cortical_attention.trials.verdict_figure import draw_map, draw_needle
 from cortical_attention.trials.verdict_page import asked, called, interval, page, shown
+from cortical_attention.trials.verdict_statements import RUNS, check
 
 # Parameters
 COMMAND = "from cortical_attention.command.line import main; main()"
@@ -47,8 +49,8 @@ KEPT = {False: Path("results/verdict/runs"), True: Path("results/verdict-quick/r
 
 # Protocol
 def missing(folder):
-    """Experiments without a result in a folder (list of str)."""
-    return [name for name in RUNS if content_of(folder, name) is None]
+    """Experiments without a result in a folder, of those that are run (list of str)."""
+    return [name for name, own in RUNS.items() if not own.get("only_read") and content_of(folder, name) is None]
 
 
 def run_all(names, folder, quick, workers, quiet):
@@ -144,8 +146,8 @@ def _notices(kept, quick):
     code, design = of_other_runs(kept, quick)
     asked = "with" if quick else "without"
     notices = [
-        f"notice: kept from other code or other thresholds: {', '.join(code)}; their figures are judged by the thresholds of "
-        f"now, but a change that enters a run counts once their folders in {kept} are removed"
+        f"notice: kept from other code or other thresholds: {', '.join(code)}; their figures are judged by the thresholds "
+        f"of now, but a change that enters a run counts once their folders in {kept} are removed"
     ] * bool(code)
     return notices + [f"notice: not measured {asked} --quick: {', '.join(design)}"] * bool(design)
 
@@ -155,12 +157,15 @@ def _closing(found, kept):
     if found["needle"] is None:
         return f"no statement was measured: {kept} has no results of experiments"
     strong = found["composite"]
-    why = [f"opposed by {', '.join(map(called, strong['opposed']))}"] * bool(strong["opposed"])
-    why += [f"undecided or not measured: {', '.join(map(called, strong['open']))}"] * bool(strong["open"])
+    why = f"; opposed by {', '.join(map(called, strong['opposed']))}" * bool(strong["opposed"])
+    why += f"; open: {', '.join(map(called, strong['open']))}" * bool(strong["open"])
+    without, built = found["needle_not_by_construction"], found["by_construction"]
+    second = f"; without {built} that algebra or construction decides: " * bool(built)
+    second += ("no other was measured" if without is None else f"{without:+.2f}") * bool(built)
     measured = f"{found['measured']} of {len(found['statements'])} statements measured"
     return (
-        f"needle {found['needle']:+.2f} (-1 refuted, +1 vindicated), {measured}; "
-        f"the strong form is {strong['outcome']}{'; '.join(['', *why])}"
+        f"needle {found['needle']:+.2f} (-1 refuted, +1 vindicated), {measured}{second}; "
+        f"strong form: {strong['outcome']}{why}"
     )
 
 

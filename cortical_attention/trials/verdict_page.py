@@ -3,7 +3,8 @@
 import math
 
 from cortical_attention.readout.formats import number
-from cortical_attention.trials.verdict import CONTENT, NOT_MEASURED
+from cortical_attention.trials.verdict import NOT_MEASURED
+from cortical_attention.trials.verdict_statements import CONTENT
 
 MEANING = (
     "A section is headed by the name of a statement, as in the pictures, and by what its figure says of the claim: a "
@@ -34,15 +35,22 @@ def _head(found, quick):
     """Needle and strong form in sentences."""
     strong, value = found["composite"], found["needle"]
     needle = "No statement was measured." if value is None else f"The needle stands at {value:+.2f}"
+    without = found["needle_not_by_construction"]
+    second = "No other statement was measured" if without is None else f"Without these it stands at {without:+.2f}"
     rule = (
         "the mean of +1 for a statement that supports the claim, -1 for one that opposes it and 0 for an undecided one"
     )
-    count = "" if value is None else f", over {found['measured']} measured statements: {rule}."
+    count = "" if value is None else f", over {found['measured']} measured statements: {rule}. {_built(found)}{second}."
     form = f"The strong form of the claim is {strong['outcome']}: {strong['value']:.0%} of what it needs supports it"
     why = [f"opposed by {', '.join(map(called, strong['opposed']))}"] * bool(strong["opposed"])
-    why += [f"undecided or not measured: {', '.join(map(called, strong['open']))}"] * bool(strong["open"])
+    why += [f"open: {', '.join(map(called, strong['open']))}"] * bool(strong["open"])
     small = " These are runs of the smaller design." if quick else ""
     return f"{needle}{count}\n\n{form}{''.join(f'; {each}' for each in why)}.{small}"
+
+
+def _built(found):
+    """How many statements could not have come out otherwise, in a sentence."""
+    return f"Decided by algebra, or by a circuit that is exact by construction: {found['by_construction']}. "
 
 
 def _statement(each):
@@ -53,12 +61,15 @@ def _statement(each):
     if each["outcome"] == NOT_MEASURED:
         rows |= {"why not": each["why"]}
     else:
-        rows |= {"figure": measured(each), "threshold": each["kept"], "on the map": each["place"]}
+        rows |= {f"figure {each['figure'] or ''}".strip(): measured(each), "threshold": each["kept"]}
+        rows |= {"decided by": "algebra, or a circuit that is exact by construction" * each["by_construction"]}
+        rows |= {f"not counted, {name}": f"{measured(own)}: {own['outcome']}" for name, own in each["shown"].items()}
+        rows |= {"on the map": each["place"]}
     return "\n\n".join([*lines, "\n".join(f"- {name}: {text}" for name, text in rows.items() if text)])
 
 
 def measured(each):
-    """Value, interval and threshold of a statement in words (str)."""
+    """Value, interval and threshold of a statement or a figure in words (str)."""
     ends = interval(each)
     return f"{shown(each['value'])}{f' ({ends})' * bool(ends)}, asked: {asked(each)}"
 

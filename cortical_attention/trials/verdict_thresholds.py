@@ -16,14 +16,26 @@ KEYS = {  # of figures that are not called as their threshold is
     "doubled": "cosine",
     "rates": "rate",
     "over_rates": "retention",
+    "over_spikes": "retention",
+    "selection_by_key": "by_key",
+    "linear_adaptive": "inside",
+    "linear_biophysical": "inside",
     "trials_behind": "trials",
     "points_behind": "points",
     "unnormalised_points": "unnormalised",
+    "fixed_divisor_points": "unnormalised",
+    "mistuned_points": "mistuned",
+    "linear_points": "linear",
     "signs_held": "signs",
+    "signs_held_in_spikes": "signs",
+    "signs_swapped": "swapped",
+    "signs_shuffled": "swapped",
     "circuit_product": "circuit",
     "circuit_distance": "circuit",
     "circuit_error": "circuit",
     "equal_norms": "circuit",
+    "query_of_error": "no_query",
+    "query_of_product": "query",
 }
 WINDOWS = ("0.5", "1", "2")  # s of coincidence, of `match_and_control`
 
@@ -79,13 +91,9 @@ def judged_now(experiment, name, figure):
         If it is something else.
     """
     threshold = threshold_of(experiment, name)
-    ends = figure.get("interval")
-    return judged(
-        number_of(figure["value"]),
-        figure["threshold"] if threshold is None else threshold,
-        figure["rule"],
-        None if ends is None else tuple(map(number_of, ends)),
-    )
+    ends = None if figure["interval"] is None else tuple(map(number_of, figure["interval"]))
+    limit = figure["threshold"] if threshold is None else threshold
+    return judged(number_of(figure["value"]), limit, figure["rule"], ends)
 
 
 def number_of(value):
