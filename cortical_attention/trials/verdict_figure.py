@@ -8,7 +8,7 @@ from cortical_attention.trials.verdict_page import called
 from cortical_attention.trials.verdict_statements import PLACES
 
 COLOURS = {SUPPORTS: "#0072B2", OPPOSES: "#D55E00", UNDECIDED: "#777777", NOT_MEASURED: "#bbbbbb"}
-N_ROW = 10  # statements below one another
+N_ROW = 12  # statements below one another
 ENDS = {"refuted": -1, "contested": 0, "vindicated": 1}
 HOLLOW = "decided by algebra or construction"
 
@@ -24,7 +24,7 @@ def draw_needle(found):
         As `trials.verdict.verdict` returns it; a needle is left out where nothing is measured.
     """
     with style():
-        figure = new_figure(4.0)
+        figure = new_figure(4.4)
         panel = figure.subplots()
         for outcome, score in SCORE.items():
             own = [each for each in found["statements"] if each["outcome"] == outcome]
