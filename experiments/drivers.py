@@ -50,7 +50,7 @@ from cortical_attention.reference.driver_modulator import (
     left_by_sum,
 )
 from cortical_attention.trials import drivers_figure
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.drivers import DEPOLARISED, LEVELS, RATES, RELAYS, measure
 from cortical_attention.trials.gates import HEADS, LATENT, fitted_error, gains_of
 from cortical_attention.trials.protocol import PROTOCOL
@@ -58,7 +58,8 @@ from cortical_attention.trials.protocol import PROTOCOL
 # Parameters
 WANTED, INTERVALS = PROTOCOL["drivers"], PROTOCOL["intervals"]
 N_GAIN, N_CONTEXT = 16, 4000
-QUICK = 8, 8, 1500  # draws, cells of each rate and level, contexts
+FULL, QUICK = (8, 20), (8, 8)  # draws, and cells of each rate and level
+FEWER = 1500  # contexts of the short version
 DOUBLED = 2.0
 
 
@@ -181,11 +182,7 @@ def figures_of(rows, price, algebra):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
-            f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{each['value']:.3g} ({each['outcome']})",
-            each["outcome"] == "held",
-        )
+        prediction_of(each, f"{name}: {each['rule']} {each['threshold']:g}", f"{each['value']:.3g}")
         for name, each in figures.items()
     ]
 
@@ -223,25 +220,35 @@ def _shown(rows, what, digits):
 @with_output
 def main(
     seeds: Annotated[
-        int, typer.Option(help="Draws of noise and of cell constants, over which intervals are taken.")
-    ] = 8,
-    cells: Annotated[int, typer.Option(help="Cells of each driver rate and level of the modulator in a draw.")] = 20,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of eight cells.")] = False,
+        int | None,
+        typer.Option(help="Draws of noise and of cell constants, over which intervals are taken.", show_default="8"),
+    ] = None,
+    cells: Annotated[
+        int | None,
+        typer.Option(
+            help="Cells of each driver rate and level of the modulator in a draw.", show_default="20, or 8 with --quick"
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight cells, and fewer contexts.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes, constants and gains.")] = 0,
     *,
     output: Output,
 ):
     """Multiply drivers by modulators."""
+    seeds, cells = o.given_or(QUICK if quick else FULL, seeds, cells)
     o.within("--seeds", seeds, 2, 100)
     o.within("--cells", cells, 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
     o.check_target(target)
     output.check()
-    seeds, cells, contexts = QUICK if quick else (seeds, cells, N_CONTEXT)
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}
     surfaces, reticular = measure(seeds, cells, seed, target)
-    rows, price, algebra = rows_of(surfaces), price_of(surfaces, contexts, seed), algebra_of(seed, seeds)
+    rows, price, algebra = (
+        rows_of(surfaces),
+        price_of(surfaces, FEWER if quick else N_CONTEXT, seed),
+        algebra_of(seed, seeds),
+    )
     figures = figures_of(rows, price, algebra)
     folder, content = output.folder("drivers", parameters), output.provenance(parameters, {"first": seed})
     result = Swept({}, {}, False).result(

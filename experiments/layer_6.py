@@ -39,7 +39,7 @@ from cortical_attention.command.status import DONE, script
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval, plus_minus
 from cortical_attention.trials import layer_6_figure
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.drivers import RELAYS
 from cortical_attention.trials.layer_6 import (
     ASKED,
@@ -56,7 +56,8 @@ from cortical_attention.trials.temperature import FREE, PATHS, fitted, gain, mea
 
 # Parameters
 WANTED, INTERVALS = PROTOCOL["layer_6"], PROTOCOL["intervals"]
-QUICK = 8, 5, 4  # draws, relay cells of a channel, competing circuits of a draw
+FULL, QUICK = (8, 10), (8, 5)  # draws, and relay cells of a channel
+N_CIRCUIT, FEWER = 8, 4  # competing circuits of a draw; of the short version
 
 
 # Reference
@@ -162,11 +163,7 @@ def figures_of(rows, temperatures):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
-            f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{each['value']:.3g} ({each['outcome']})",
-            each["outcome"] == "held",
-        )
+        prediction_of(each, f"{name}: {each['rule']} {each['threshold']:g}", f"{each['value']:.3g}")
         for name, each in figures.items()
     ]
 
@@ -202,25 +199,30 @@ def _shown(rows, what, digits):
 
 @with_output
 def main(
-    seeds: Annotated[int, typer.Option(help="Draws of noise, tuning, cell constants and scores, for intervals.")] = 8,
-    cells: Annotated[int, typer.Option(help="Relay cells of each channel.")] = 10,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of five cells.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Draws of noise, tuning, cell constants and scores, for intervals.", show_default="8"),
+    ] = None,
+    cells: Annotated[
+        int | None, typer.Option(help="Relay cells of each channel.", show_default="10, or 5 with --quick")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: five cells, and fewer circuits.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes, tuning, constants and scores.")] = 0,
     *,
     output: Output,
 ):
     """Turn relays up by layer 6."""
+    seeds, cells = o.given_or(QUICK if quick else FULL, seeds, cells)
     o.within("--seeds", seeds, 2, 100)
     o.within("--cells", cells, 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
     o.check_target(target)
     output.check()
-    seeds, cells, circuits = QUICK if quick else (seeds, cells, 8)
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}
     measured = {cell: run_cell(cell, seeds, cells, seed, target) for cell in RELAYS}
     rows = [row for cell, each in measured.items() for row in rows_of(cell, each)]
-    temperatures = temperatures_of(*measure(seeds, circuits, seed, target))
+    temperatures = temperatures_of(*measure(seeds, FEWER if quick else N_CIRCUIT, seed, target))
     figures = figures_of(rows, temperatures)
     courses = {cell: each["course"] for cell, each in measured.items()}
     folder, content = output.folder("layer_6", parameters), output.provenance(parameters, {"first": seed})

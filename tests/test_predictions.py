@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Column, Table
 
 from cortical_attention.command.tables import DISCUSSED, DISCUSSION, console_for, print_whole, say_predictions
-from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.batch import Prediction, prediction_of
 from tests.command import ROOT
 
 HELD, MISSED = Prediction("at most 3 %", "2 %", True), Prediction("at most 3 %", "4.90 %", False)
@@ -27,6 +27,13 @@ def test_a_missed_prediction_points_to_its_discussion():
         "predicted at most 3 %; measured 2 %: held",
         *["predicted at most 3 %; measured 4.90 %: missed"] * 2,
         "missed predictions are discussed in docs/decisions/0018-predictions-that-failed.md",
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["held", "missed", "undecided"])
+def test_a_figure_has_one_outcome(outcome):
+    assert said("drivers", prediction_of({"outcome": outcome}, "at most 3 %", "2 %")) == [
+        f"predicted at most 3 %; measured 2 %: {outcome}"
     ]
 
 

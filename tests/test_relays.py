@@ -189,7 +189,7 @@ def test_the_command_runs_and_both_targets_give_the_same_spikes(tmp_path, monkey
     relays = {name: CELLS[name] for name in experiment.RELAYS}
     monkeypatch.setattr(experiment, "CELLS", relays)
     monkeypatch.setattr(experiment, "OTHERS", {f"{name}{WITHOUT}": OTHERS[f"{name}{WITHOUT}"] for name in relays})
-    assert experiment.main(seeds=2, cells=1, target="cpp", out=tmp_path / "out") == 0
+    assert experiment.main(seeds=2, cells=1, quick=True, target="cpp", out=tmp_path / "out") == 0
     result = json.loads((tmp_path / "out" / "relays.json").read_text(encoding="utf-8"))
     assert result["figures"]["bursts_per_cycle_fire_or_burst"]["outcome"] in ("held", "undecided")
     assert result["figures"]["bursts_per_cycle_without_T_low_threshold"]["outcome"] == "held"

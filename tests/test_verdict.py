@@ -237,7 +237,7 @@ def test_a_faulty_statement_is_refused_in_a_sentence(faulty, said):
 @pytest.mark.parametrize(
     ("part", "value", "said"),
     [
-        ("statement", [{"id": "x", "statement": "It is so.", "source": "y", "thresold": 1}], "statement 'x' has thresold, which no"),
+        ("statement", [{"id": "x", "statement": "It is so.", "source": "y", "rul": 1}], "statement 'x' has rul, which no"),
         ("statement", [{"id": "x", "statement": "It is so."}], "statement 'x' has no source"),
         ("statement", ["x"], "needs to be a table"), ("statement", None, "'statement' is missing"),
         ("run", [], "'run' is missing"), ("run", {"relays": {"full": []}}, r"\[run.relays\] needs lists of words: quick"),

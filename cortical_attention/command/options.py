@@ -372,6 +372,11 @@ def some_wirings(name, words):
     return words
 
 
+def given_or(usual, *given):
+    """Values of options: each that was given, or else the usual one (list)."""
+    return [each if own is None else own for each, own in zip(usual, given, strict=True)]
+
+
 def within(name, value, lowest, highest):
     """Refuse a value outside its bounds (OptionError)."""
     if not lowest <= value <= highest:

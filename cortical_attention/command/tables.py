@@ -134,7 +134,7 @@ def say_predictions(experiment, predictions, console, interrupted=False):
         console.print("predictions are about all inputs and were not judged", highlight=False)
         return
     for each in predictions:
-        verdict = "held" if each.held else "missed"
+        verdict = "held" if each.held else "undecided" if each.undecided else "missed"
         console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
     if experiment in DISCUSSED and not all(each.held for each in predictions):
         console.print(f"missed predictions are discussed in {DISCUSSION}", highlight=False, soft_wrap=True)

@@ -102,7 +102,8 @@ def _statement(own):
     said = f"verdict.toml: statement '{own.get('id', '')}'"
     unknown = [name for name in own if name not in Statement._fields]
     if unknown:
-        raise ProtocolError(f"{said} has {', '.join(unknown)}, which no statement has; keys are {', '.join(Statement._fields)}")
+        keys = ", ".join(Statement._fields)
+        raise ProtocolError(f"{said} has {', '.join(unknown)}, which no statement has; keys are {keys}")
     lacks = [name for name in Statement._fields if name not in Statement._field_defaults and name not in own]
     if lacks:
         raise ProtocolError(f"{said} has no {', '.join(lacks)}, but needs one")
