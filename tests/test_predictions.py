@@ -32,7 +32,7 @@ def test_a_missed_prediction_points_to_its_discussion():
 
 @pytest.mark.parametrize("outcome", ["held", "missed", "undecided"])
 def test_a_figure_has_one_outcome(outcome):
-    assert said("drivers", prediction_of({"outcome": outcome}, "at most 3 %", "2 %")) == [
+    assert said("compare", prediction_of({"outcome": outcome}, "at most 3 %", "2 %")) == [
         f"predicted at most 3 %; measured 2 %: {outcome}"
     ]
 
