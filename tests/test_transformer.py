@@ -183,7 +183,7 @@ def refusal(call, *given):
         (None, "sentence: is a NoneType but needs to be a str, one text"),
         (["one", "two"], "sentence: is a list but needs to be a str, one text"),
         (b"one", "sentence: is a bytes but needs to be a str, one text"),
-        ("one \ud800", "sentence: has half a character at place 4 but needs to be whole text"),
+        ("one \ud800", "sentence: has a lone surrogate, which is no character, at place 4, but needs to be text"),
         ("one two three four one", "sentence: has 7 tokens, with the marks of its ends, but needs at most 6"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cortical_attention import __version__, experiments
-from cortical_attention.command.status import INTERRUPTED, guarded, say
+from cortical_attention.command.status import BAD_INPUT, INTERRUPTED, guarded, say
 from cortical_attention.command.terminal import silence
 
 EXPERIMENTS = (
@@ -108,6 +108,10 @@ def main():
         application = build(sys.argv[1:])
     except KeyboardInterrupt:  # while the experiment is imported
         sys.exit(say("interrupted", INTERRUPTED))
+    except ValueError as error:
+        if type(error).__name__ != "ProtocolError":
+            raise
+        sys.exit(say(str(error), BAD_INPUT))
     application()
 
 

@@ -199,8 +199,8 @@ def _turned(name: str, given: Any) -> np.ndarray:
     others = np.count_nonzero((array != 0) & (array != -np.inf))
     if others:
         raise CaseError(
-            f"{name}: has {others} entries other than 0 and -inf but needs none; the mask of a case opens or closes, and "
-            "adds nothing to the scores"
+            f"{name}: has {others} {'entry' if others == 1 else 'entries'} other than 0 and -inf but needs none; the mask "
+            "of a case opens or closes, and adds nothing to the scores"
         )
     return array == 0
 

@@ -177,7 +177,9 @@ def _encoded(model: Encoder, sentence: Any) -> Any:
     try:
         sentence.encode()
     except UnicodeEncodeError as error:
-        raise CaseError(f"sentence: has half a character at place {error.start} but needs to be whole text") from error
+        raise CaseError(
+            f"sentence: has a lone surrogate, which is no character, at place {error.start}, but needs to be text"
+        ) from error
     encoded = model.tokenizer.encode(sentence)
     if all(encoded.special_tokens_mask):
         raise CaseError(f"sentence: is {sentence[:40]!a}, which has no word, but needs at least one")
