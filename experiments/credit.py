@@ -46,7 +46,7 @@ from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.local_terms import Terms
 from cortical_attention.simulation.calibrate import digests
-from cortical_attention.trials.batch import Prediction, ask_in_turn
+from cortical_attention.trials.batch import ask_in_turn, prediction_of
 from cortical_attention.trials.credit import OVER, Reading, answer, asked, energy, formal, terms_within, trained
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -208,10 +208,10 @@ def _add(found, name, rows, value, over_points, rule):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
+        prediction_of(
+            each,
             f"{name}, {SAID[name.rpartition(', ')[0]]}: {each['rule']} {each['threshold']:g}",
-            f"{_with_ends(each['value'], each['interval'])}, {each['outcome']}",
-            each["outcome"] == "held",
+            _with_ends(each["value"], each["interval"]),
         )
         for name, each in figures.items()
     ]

@@ -48,7 +48,7 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.raster import raster
 from cortical_attention.simulation import engine
-from cortical_attention.trials.batch import Prediction
+from cortical_attention.trials.batch import prediction_of
 from cortical_attention.trials.learn import FORMS, Asked, answer, learn, null_accuracy, right, start_of
 from cortical_attention.trials.learn_figure import draw
 from cortical_attention.trials.online_history import keep, kept, row_of
@@ -119,10 +119,7 @@ def judge(figures, form, n_seed):
         "shuffled": f"targets of other sequences: within {per_cent(ASKED['chance'])} of one in four on every seed",
     }
     shows = {"learnt_seeds": lambda value: f"{number(value)} of {n_seed}"}
-    return [
-        Prediction(says[name], shows.get(name, per_cent)(each["value"]), each["outcome"] == "held")
-        for name, each in figures.items()
-    ]
+    return [prediction_of(each, says[name], shows.get(name, per_cent)(each["value"])) for name, each in figures.items()]
 
 
 # Figure
