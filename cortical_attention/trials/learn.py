@@ -99,7 +99,7 @@ def learn(asked, history, done=lambda history: None, report=None):
     while history.n < asked.presentations:
         n = min(CHUNK, asked.presentations - history.n)
         drawn = sequences(asked.seed, LEARNING, history.n, n)
-        shown = how._replace(report=part_of(report, history.n / CHUNK, asked.presentations / CHUNK))
+        shown = how._replace(report=part_of(report, history.n / n, asked.presentations / n))
         try:
             course = teach(drawn, history.state, RULES[asked.rule], asked.steps, shown, asked.seed)
         except LearningError as error:
