@@ -47,7 +47,6 @@ from cortical_attention.readout.figures import save
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.raster import raster
-from cortical_attention.simulation import engine
 from cortical_attention.trials.batch import prediction_of
 from cortical_attention.trials.learn import FORMS, Asked, answer, learn, null_accuracy, right, start_of
 from cortical_attention.trials.learn_figure import draw
@@ -140,14 +139,24 @@ def _table(entries, given):
     return table
 
 
-def _continued(asked, resume):
-    """History to go on with: from the folder of an earlier result, or from the start."""
+def _begun(every, resume):
+    """Histories to go on with, by course (dict): those in the folder of an earlier result; the others, which it had not come
+    to, from the start."""
     if resume is None:
-        return start_of(asked)
+        return {asked: start_of(asked) for asked in every}
     try:
-        return kept(resume / KEPT, asked.name, asked.settings)
+        found = {asked: kept(resume / KEPT, asked.name, asked.settings) for asked in every}
     except ValueError as error:
         raise o.OptionError(f"--resume: {error}") from error
+    if found[every[0]] is None:
+        raise o.OptionError(f"--resume: {resume / KEPT} has no history of {every[0].name}")
+    for asked, history in found.items():
+        if history and history.n > asked.presentations:
+            raise o.OptionError(
+                f"--presentations is {asked.presentations} but needs to be at least {history.n}, which {asked.name} in "
+                f"{resume / KEPT} has learnt from already"
+            )
+    return {asked: history or start_of(asked) for asked, history in found.items()}
 
 
 def _say(console, asked, history):
@@ -190,14 +199,14 @@ def main(
     make = partial(Asked, form=form, attention=attention, presentations=presentations, step=step, momentum=momentum,
                    cells=cells, target=target)  # fmt: skip
     every = [[make(name, k) for name in rules] for k in range(seed, seed + seeds)]
-    begun_with = {each: _continued(each, resume) for group in every for each in group}
+    begun_with = _begun([each for group in every for each in group], resume)
     folder = output.folder("learn", given)
     with output.progress(f"{seeds * len(rules)} courses") as report:
         found = _courses(every, begun_with, folder, output, report)
+    figure = _figure(found, rule, form, every, folder) if found.drawn else None
     figures = figures_of(found.entries, form) if found.entries else {}
     result = medians(found.entries) | given | {"seeds": found.entries, "figures": figures}
     result |= {"failed": found.failed, "interrupted": found.interrupted}
-    figure = _draw(found, rule, form, every, folder) if found.drawn else None
     predictions = judge(figures, form, len(found.entries)) if found.entries and rule == "exact" else []
     content = output.provenance(given, {"first": seed})
     output.report("learn", folder, result, figure, content, _table(found.entries, given), predictions)
@@ -212,7 +221,7 @@ def _check(given, target):
     o.one_of("--rule", given["rule"], RULES)
     o.one_of("--form", given["form"], FORMS)
     o.one_of("--attention", given["attention"], ATTENTIONS)
-    o.one_of("--target", target, engine.TARGETS)
+    o.check(target=target)
     if given["attention"] == "softmax" and given["rule"] in LINEAR_ONLY:
         raise o.OptionError(f"--rule is '{given['rule']}' but needs to be another with --attention softmax")
     o.within("--seeds", given["seeds"], 1, 100)
@@ -236,6 +245,11 @@ class Found(NamedTuple):
 def _courses(every, begun_with, folder, output, report):
     """All courses, a seed after another (Found)."""
     found, known = Found([], {}, {}, False), {}
+    for asked, history in begun_with.items():
+        if history.n:
+            known[asked.name] = history, asked.settings
+    if known:  # also where nothing is added to them, or they were in this folder
+        _keep(known, folder)
     for group in every:
         seed = group[0].seed
         try:
@@ -259,12 +273,26 @@ def _group(group, begun_with, known, folder, output, report):
         def done(history, asked=asked):
             """Keep what was learnt, and say where it stands."""
             known[asked.name] = history, asked.settings
-            keep(*({name: each[k] for name, each in known.items()} for k in (0, 1)), folder / KEPT)
+            _keep(known, folder)
             _say(output.console, asked, history)
 
         histories[asked.rule] = learn(asked, begun_with[asked], done, report)
         courses[asked.rule] = answer(asked, histories[asked.rule])
     return histories, courses
+
+
+def _keep(known, folder):
+    """Write histories and their settings, by name."""
+    keep(*({name: each[k] for name, each in known.items()} for k in (0, 1)), folder / KEPT)
+
+
+def _figure(found, rule, form, every, folder):
+    """The picture, or None where the circuit fails at the answers that it needs; `failed` then says so."""
+    try:
+        return _draw(found, rule, form, every, folder)
+    except (RunError, KeyboardInterrupt) as error:
+        found.failed["picture"] = str(error) or "interrupted"
+        return None
 
 
 def _draw(found, rule, form, every, folder):

@@ -166,9 +166,7 @@ def main(
     o.within("--seeds", seeds, 2, 100)
     o.within("--seed", seed, 0, 2**31 - 101)
     o.within("--steps", steps, EARLY, 10**6)
-    tasks = task.split(",")
-    for each in tasks:
-        o.one_of("--task", each, TASKS)
+    tasks = o.some_of("--task", task, TASKS)
     o.check(target=target, seed=seed)
     output.check()
     with output.progress("trainings") as report:

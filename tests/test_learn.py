@@ -1,6 +1,7 @@
 """Learning of all four weights in a circuit: what it asks for against the gradient, its controls, and the trials."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -170,6 +171,100 @@ def test_the_experiment_learns_and_goes_on_where_it_stopped(tmp_path, monkeypatc
     other = run("learn", *BRIEF, "--step", "0.1", "--resume", "a", "--out", "d")
     assert other.exit_code == 2
     assert "was learnt with step 0.5, but 0.1 is asked for" in " ".join(other.stderr.split())
+
+
+def test_softmax_attention_is_learnt_by_the_experiment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trials, "N_TEST", 1)
+    monkeypatch.setattr(trials, "N_CALIBRATION", 2)
+    found = run("learn", *BRIEF, "--attention", "softmax", "--out", "a", "--json")
+    assert json.loads(found.stdout)["null_accuracy"] == 0.25
+
+
+@pytest.fixture(scope="module")
+def learnt_once(tmp_path_factory):
+    """Folder with eleven presentations of one course."""
+    folder = tmp_path_factory.mktemp("learnt") / "a"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "N_TEST", 1)
+        assert run("learn", *BRIEF, "--presentations", "11", "--out", folder).exit_code in (0, 1)
+    return folder
+
+
+@pytest.fixture
+def earlier(tmp_path, monkeypatch, learnt_once):
+    """The same in the working directory, to be changed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trials, "N_TEST", 1)
+    return shutil.copytree(learnt_once, tmp_path / "a")
+
+
+def test_what_was_learnt_is_kept_by_the_next_run_even_if_it_adds_nothing(earlier):
+    with np.load(earlier / "learn.npz") as file:
+        before = dict(file)
+    controls = (
+        "--presentations",
+        "11",
+        "--controls",
+        "--resume",
+        "a",
+        "--out",
+        "a",
+        "--overwrite",
+    )  # which the earlier run did not have
+    found = run("learn", *BRIEF, *controls, "--json")
+    assert json.loads(found.stdout)["seeds"][0]["shuffled_accuracy"] <= 1
+    with np.load(earlier / "learn.npz") as file:
+        assert "seed-0-frozen/weights/W_Q" in file
+        same = [np.array_equal(file[name], each) for name, each in before.items() if name != "settings"]
+    assert all(same)
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def _without_weights(path):
+    with np.load(path) as file:
+        rest = {name: each for name, each in file.items() if not name.endswith("weights/W_V")}
+    np.savez(path, **rest)
+
+
+def _without_settings(path):
+    np.savez(path, settings="3")
+
+
+@pytest.mark.parametrize(
+    ("damage", "given", "says"),
+    [
+        (_cut, (), "has no histories of learning, or is damaged"),
+        (_without_settings, (), "has no histories of learning, or is damaged"),
+        (_without_weights, (), "lacks a part of the history of seed-0-exact"),
+        (None, ("--seed", "1"), "has no history of seed-1-exact"),
+        (None, ("--rule", "hebbian"), "has no history of seed-0-hebbian"),
+        (None, ("--form", "spiking"), "form rate, but spiking is asked for"),
+    ],
+)
+def test_a_result_that_cannot_be_gone_on_from_is_refused(damage, given, says, earlier):
+    if damage:
+        damage(earlier / "learn.npz")
+    found = run("learn", *BRIEF, *given, "--resume", "a", "--out", "b")
+    assert found.exit_code == 2
+    assert says in " ".join(found.stderr.split())
+
+
+@pytest.mark.usefixtures("earlier")
+def test_fewer_presentations_than_an_earlier_result_has_are_refused():
+    found = run("learn", *BRIEF, "--resume", "a", "--out", "b")
+    assert found.exit_code == 2
+    assert "--presentations is 10 but needs to be at least 11" in " ".join(found.stderr.split())
+
+
+def test_a_compiled_target_without_a_compiler_is_refused(monkeypatch):
+    monkeypatch.setattr("cortical_attention.command.options.compiler", lambda: None)
+    found = run("learn", "--target", "cpp")
+    assert found.exit_code == 2
+    assert "--target cpp needs a C++ compiler" in " ".join(found.stderr.split())
 
 
 def test_learning_that_diverges_keeps_what_it_learnt(tmp_path, monkeypatch):

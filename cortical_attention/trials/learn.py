@@ -120,13 +120,16 @@ def learn(asked, history, done=lambda history: None, report=None):
     while history.n < asked.presentations:
         n = min(CHUNK, asked.presentations - history.n)
         drawn = sequences(asked.seed, LEARNING, history.n, n)
-        shown = how._replace(report=part_of(report, history.n / CHUNK, asked.presentations / CHUNK))
+        shown = how._replace(report=part_of(report, history.n / n, asked.presentations / n))
         try:
             course = teach(drawn, history.state, RULES[asked.rule], asked.steps, shown, asked.seed)
         except LearningError as error:
             _keep_finite(asked, history, error.n_finite, how, done)
             words = f"{asked.rule} rule: learning diverged at presentation {history.n + error.n_finite + 1}"
             raise RunError(f"{words}; what was learnt before is kept; try a smaller --step") from error
+        except RunError as error:
+            words = f"{asked.rule} rule, presentations {history.n + 1} to {history.n + n}: {error}"
+            raise RunError(f"{words}; what was learnt before is kept; a smaller --step may do as well") from error
         history = longer(history, course, drawn, right, asked.attention)
         done(history)
     return history
@@ -154,7 +157,5 @@ def null_accuracy(history, drawn, attention):
     """Share of right answers of attention that ignores the query, with the learnt weights (algebra)."""
     null = {"linear": key_only_attention, "softmax": key_only_softmax}[attention]
     block = Block(*(history.weights[name][-1] for name in BLOCK))
-    alone = Sequences(*(each.reshape(-1, *each.shape[2:]) for each in drawn))
-    pairs = zip(alone.tokens, alone.context, strict=True)
-    outputs = np.stack([null(tokens, block, context=context).output for tokens, context in pairs])
-    return float(right(outputs, alone).mean())
+    every = Sequences(*(each.reshape(-1, *each.shape[2:]) for each in drawn))
+    return float(right(null(every.tokens, block, context=every.context).output, every).mean())
