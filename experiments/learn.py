@@ -48,7 +48,7 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.raster import raster
 from cortical_attention.trials.batch import prediction_of
-from cortical_attention.trials.learn import FORMS, Asked, answer, learn, null_accuracy, right, start_of
+from cortical_attention.trials.learn import FORMS, Asked, answer, learn, null_accuracy, on_right, right, start_of
 from cortical_attention.trials.learn_figure import draw
 from cortical_attention.trials.online_history import keep, kept, row_of
 from cortical_attention.trials.protocol import PROTOCOL
@@ -70,6 +70,7 @@ def entry(asked, histories, courses):
     """Figures of one seed (dict)."""
     course, drawn = courses[asked.rule]
     found = {"seed": asked.seed, **row_of(histories[asked.rule]), "accuracy": _share(course, drawn)}
+    found["attention_on_right"] = on_right(course, drawn)
     found["null_accuracy"] = null_accuracy(histories[asked.rule], drawn, asked.attention)
     if SHUFFLED in courses:  # a cosine is cheap while nothing is learnt
         found["shuffled_cosine"] = row_of(histories[SHUFFLED])["cosine_mean"]
@@ -82,9 +83,12 @@ def _share(course, drawn):
 
 
 NUMBERS = (
-    "accuracy", "null_accuracy", "frozen_accuracy", "shuffled_accuracy", "loss_start", "loss_end", "cosine_mean",
-    "shuffled_cosine", "answer_error", "presentations",
+    "accuracy", "attention_on_right", "null_accuracy", "frozen_accuracy", "shuffled_accuracy", "loss_start", "loss_end",
+    "cosine_mean", "shuffled_cosine", "answer_error", "presentations",
 )  # fmt: skip
+
+
+SHARES = "accuracy", "attention_on_right", "null_accuracy", "frozen_accuracy", "shuffled_accuracy"
 
 
 def medians(entries):
@@ -125,11 +129,11 @@ def judge(figures, form, n_seed):
 def _table(entries, given):
     about = f"{given['attention']} attention by the {given['rule']} rule, {given['form']} form"
     table = Table(
-        "seed", "right", "query ignored", "Q, K frozen", "shuffled", "loss", "cosine", "if shuffled", "presentations",
+        "seed", "right", "on right pair", "query ignored", "Q, K frozen", "shuffled", "loss", "cosine", "if shuffled", "shown",
         title=f"{about}: right answers to new sequences",
     )  # fmt: skip
     for each in entries:
-        shares = (each.get(name) for name in ("accuracy", "null_accuracy", "frozen_accuracy", "shuffled_accuracy"))
+        shares = (each.get(name) for name in SHARES)
         cheap = f"{each['shuffled_cosine']:.2f}" if "shuffled_cosine" in each else "-"
         table.add_row(
             str(each["seed"]), *("-" if share is None else per_cent(share) for share in shares),

@@ -19,7 +19,7 @@ DISCUSSED = (
     "areas", "barrel_cortex", "hippocampus", "softmax_biophysical", "softmax_forms", "systems", "transformer",
     "waves", "recurrent_attention", "context_inference", "amplify_suppress", "match_and_control",
     "burst_attention", "reticular", "modulation", "drivers", "layer_6", "hopfield",
-    "memory_rules", "credit", "learn_match",
+    "memory_rules", "credit", "learn", "learn_match",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
 WIDER, CUT = (100, 124, 160, 240), "…"  # columns that are tried, and what rich ends a cut figure with

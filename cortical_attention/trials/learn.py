@@ -153,6 +153,12 @@ def answer(asked, history, n_learnt=None):
     return teach(drawn, state, RULES[asked.rule], STILL, how, asked.seed), drawn
 
 
+def on_right(course, drawn):
+    """Attention on the pair that is asked for, mean over heads and questions; a quarter is as much as on any other pair."""
+    at = np.expand_dims(drawn.places, (2, 4))
+    return float(np.take_along_axis(course.attention, at, axis=-1).mean())
+
+
 def null_accuracy(history, drawn, attention):
     """Share of right answers of attention that ignores the query, with the learnt weights (algebra)."""
     null = {"linear": key_only_attention, "softmax": key_only_softmax}[attention]
