@@ -129,7 +129,8 @@ def judge(figures, form, n_seed):
 def _table(entries, given):
     about = f"{given['attention']} attention by the {given['rule']} rule, {given['form']} form"
     table = Table(
-        "seed", "right", "on right pair", "query ignored", "Q, K frozen", "shuffled", "loss", "cosine", "if shuffled", "shown",
+        "seed", "right", "on right pair", "query ignored", "Q, K frozen", "shuffled", "loss", "cosine", "if shuffled",
+        "shown",
         title=f"{about}: right answers to new sequences",
     )  # fmt: skip
     for each in entries:
