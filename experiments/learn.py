@@ -190,7 +190,9 @@ def main(
     cells: Annotated[int, typer.Option(help="Cells per value.")] = 1,
     controls: Annotated[bool, typer.Option(help="Controls too: frozen queries and keys, shuffled targets.")] = True,
     target: o.Target = "auto",
-    resume: Annotated[Path | None, typer.Option(help="Folder of an earlier result, to go on from.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of an earlier result, to go on from.", show_default="from the start")
+    ] = None,
     *,
     output: Output,
 ):
