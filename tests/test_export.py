@@ -213,6 +213,17 @@ def test_where_an_ro_crate_may_not_be_written(folder, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "crate"}  # and no halves
 
 
+def test_an_ro_crate_beside_a_result_goes_with_it(result, tmp_path):
+    """As other exports do, so that a folder never holds two runs."""
+    pytest.importorskip("rocrate")
+    folder = result.save(tmp_path / "result")
+    packed(folder, folder / "ro-crate")
+    packed(folder, folder / "ro-crate")  # the same again; the first is not packed into the second
+    assert not (folder / "ro-crate" / "ro-crate").exists()
+    result.save(folder, overwrite=True)
+    assert not (folder / "ro-crate").exists()
+
+
 def test_without_rocrate_one_sentence_says_what_to_install(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rocrate.rocrate", None)
     with pytest.raises(ImportError, match=r"rocrate.*pip install 'cortical-attention\[ro-crate\]'$"):

@@ -146,6 +146,10 @@ def _embedded(model: Model, words: np.ndarray) -> np.ndarray:
     if words.min() < 0 or words.max() >= n_word:
         found = f"from {words.min()}" if words.min() < 0 else f"up to {words.max()}"
         raise CaseError(f"tokens: has numbers of words {found} but needs them from 0 to {n_word - 1}")
+    if first and (words == first - 1).any():  # such a model gives it no place of its own
+        raise CaseError(
+            f"tokens: has the number {first - 1}, that of filling up, but needs the words of one text alone"
+        )
     tables = {f"{layout.words}.weight": (n_word, model.d_model), f"{layout.places}.weight": (n_place, model.d_model)}
     if layout.segments is not None:
         tables[f"{layout.segments}.weight"] = (whole_number(settings, "type_vocab_size"), model.d_model)
