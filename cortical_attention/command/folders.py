@@ -103,7 +103,7 @@ def export(
     ] = None,
     overwrite: o.Overwrite = False,
 ):  # fmt: skip
-    """Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA; or pack the whole result as an RO-Crate."""
+    """Convert a result: its recording as NIX, NWB or SONATA, or all of it as an RO-Crate."""
     o.one_of("--to", to, FORMATS)
     result = load(folder)
     place = out or folder / FORMATS[to]
