@@ -342,7 +342,7 @@ NAME = "encoder.layer.1.output.dense.weight"
     [
         (None, "is missing in model.safetensors but the model needs it, with shape (8, 12)"),
         (np.zeros((12, 8), dtype=np.float32), "has shape (12, 8) but needs (8, 12), by the sizes in config.json"),
-        (np.zeros((8, 12), dtype=np.int64), "has dtype I64 but needs one of F16, F32, F64"),
+        (np.zeros((8, 12), dtype=np.int64), "has dtype I64 but needs one of F16, F32, F64, BF16"),
         (np.where(np.eye(8, 12), np.nan, 1).astype(np.float32), "has 8 entries that are not finite but needs none"),
     ],
 )

@@ -85,7 +85,7 @@ COMMANDS = {
         "Draw the pictures of a result again, of some cells and some time, from its folder alone.",
     ),
     "diff": ("folders.diff", "Say what differs between two results: settings, inputs, and figures."),
-    "export": ("folders.export", "Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA."),
+    "export": ("folders.export", "Convert a result: its recording as NIX, NWB or SONATA, or all of it as an RO-Crate."),
     "repeat": ("folders.repeat", "Run the circuit of a result again, and say whether the answer is the same."),
 }
 """Commands that are no experiments: their module and function here, and what the help says."""
