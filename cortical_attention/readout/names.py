@@ -15,8 +15,8 @@ RESULT_FILES = (
     "comparison.png",
     "run.json",
 )
-EXPORTS = ("recording.nix", "recording.nwb")
-"""Files that `export` writes beside a result; they go when it is overwritten."""
+EXPORTS = ("recording.nix", "recording.nwb", "report.html")
+"""Files that `export` and `report` write beside a result; they go when it is overwritten."""
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
     "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division",
