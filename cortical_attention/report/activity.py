@@ -195,10 +195,10 @@ def _values(panel, lane, windows):
         len(times), bool
     )
     half, largest = (times[1] - times[0]) / 2, float(np.abs(value[measured]).max(initial=0)) or 1.0
-    mapper = LinearColorMapper(palette=colours(DIVERGING), low=-largest, high=largest)
+    shade = np.clip(np.round((value.T / largest + 1) * 127.5), 0, 255).astype("u1")
     panel.image(
-        [value.T.astype("f4")], x=times[0] - half, y=-(lane.top + lane.height), dw=times[-1] - times[0] + 2 * half,
-        dh=lane.height, color_mapper=mapper, origin="top_left",
+        [shade], x=times[0] - half, y=-(lane.top + lane.height), dw=times[-1] - times[0] + 2 * half,
+        dh=lane.height, color_mapper=LinearColorMapper(palette=colours(DIVERGING), low=0, high=255), origin="top_left",
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from bokeh.resources import Resources
 
 from cortical_attention.readout.files import replacing
 from cortical_attention.report.activity import activity_section, panels
+from cortical_attention.report.anatomy import circuit_section
 from cortical_attention.report.curves import answer_section
 from cortical_attention.report.headline import headline
 from cortical_attention.report.maps import attention_section
@@ -58,6 +59,7 @@ def page(result, described=None):
         attention,
         activity,
         answer_section(result, place),
+        *([] if described is None else [circuit_section(described)]),
         provenance_section(result.provenance),
     ]
     script, places = _embedded(roots)
