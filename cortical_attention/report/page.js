@@ -53,7 +53,7 @@ const corticalAttention = (() => {
     const [begin, end] = [time.start, time.end].map(t => Math.ceil(t / page.dt - 1e-9));
     let most = 0, inside = 0;
     for (let step = time.from; step < last; step++) {
-      const column = Math.floor((step - time.from) / time.span), shown = step >= begin && step <= end;
+      const column = Math.floor((step - time.from) / time.span), shown = step >= begin && step < end;
       for (let k = lane.first[step]; k < lane.first[step + 1]; k++) {
         const bin = Math.floor(lane.rows[k] / cells) - low;
         if (bin < 0 || bin >= high - low) continue;

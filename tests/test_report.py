@@ -1,0 +1,244 @@
+"""The page of a result: what is in it, and what it does in a browser."""
+
+import json
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.command import QUICK, check_refused, run, saved
+from tests.pages import DT, no_browser, opened, result_of
+
+pytest.importorskip("bokeh", reason="the extra report is not installed")
+in_a_browser = pytest.mark.skipif(no_browser() is not None, reason=str(no_browser()))
+
+MB = 1e6
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@cache
+def made(n_spike=2000):
+    """Text of the page of random spikes."""
+    from cortical_attention.report.page import page
+
+    return page(result_of(n_spike))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A page of few spikes."""
+    place = tmp_path_factory.mktemp("page") / "report.html"
+    place.write_text(made(), encoding="utf-8")
+    return place
+
+
+# The command
+@pytest.mark.parametrize("form", ["rate", "spiking"])
+def test_a_page_is_made_of_a_result_folder_alone(form):
+    saved()
+    run(
+        "compare",
+        "case.npz",
+        "--form",
+        form,
+        *QUICK,
+        "--record",
+        "superficial:v" if form == "spiking" else "all",
+        "--out",
+        "r",
+    )
+    Path("case.npz").unlink()
+    done = run("report", "r")
+    assert (done.exit_code, done.stdout) == (0, f"{Path('r', 'report.html')}\n"), done.stderr
+    text = Path("r/report.html").read_text(encoding="utf-8")
+    report = json.loads(Path("r/comparison.json").read_text())
+    for words in (
+        "Relative L2",
+        "Skill",
+        f"{report['n_cell']:,}",
+        "im, hkm -&gt; hijk",
+        "dfiltered/dt" if form == "spiking" else "soma",
+    ):
+        assert words in text
+    check_refused("report", "r", names="report.html exists already")
+    assert run("report", "r", "--out", "elsewhere/page.html").exit_code == 0
+    assert Path("elsewhere/page.html").read_text(encoding="utf-8").split("<figure")[0] == text.split("<figure")[0]
+    assert run("compare", saved(), *QUICK, "--out", "r", "--overwrite").exit_code == 0
+    assert not Path("r/report.html").exists()  # it was of another result
+
+
+def test_bad_input():
+    check_refused("report", "nowhere", names="nowhere has no case.npz")
+    Path("file").write_text("")
+    check_refused("report", "file", names="has no case.npz")
+
+
+def test_without_bokeh_a_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    check_refused("report", "nowhere", names="pip install 'cortical-attention[report]'")
+
+
+# The text
+def test_a_text_from_outside_is_escaped():
+    from cortical_attention.report.page import page
+
+    bad = "</script><script>alert(1)</script>"
+    result = result_of(100, name=bad)
+    record, *others = result.recording.records
+    result.recording = result.recording._replace(records=(record._replace(name=bad, layer=bad), *others))
+    result.provenance["command"] = [bad]
+    result.report["reason"] = bad
+    assert bad not in page(result, bad)
+
+
+@pytest.mark.parametrize(("n_spike", "limit"), [(100_000, 2.2), (400_000, 2.8), (1_000_000, 5.0)])
+def test_size(n_spike, limit):
+    assert len(made(n_spike).encode()) < limit * MB
+
+
+def test_every_spike_is_packed():
+    from cortical_attention.report.activity import panels
+
+    recording = result_of(5000).recording
+    drawn = panels(recording)
+    sources = {each.name: each for each in drawn.raster.references() if getattr(each, "name", None)}
+    for k, lane in enumerate(drawn.lanes):
+        count, row = sources[f"spikes {k} a step"].data["count"], sources[f"spikes {k}"].data["row"]
+        found = np.stack([np.repeat(np.arange(len(count)), count), lane.record.cells[lane.order][row]])
+        step = np.round(np.asarray(lane.record.spike_time) / DT).astype(int)
+        order = np.lexsort((lane.record.spike_index, step))
+        assert np.array_equal(found, np.stack([step, lane.record.spike_index])[:, order])
+
+
+def test_mean_rates():
+    from cortical_attention.report.activity import mean_rate
+
+    record = result_of(40_000).recording.records[0]
+    times, rates = mean_rate(record, 4.0, DT)
+    assert rates.mean() == pytest.approx(record.spike_index.size / len(record.cells) / 4.0)
+    assert times[:2] == pytest.approx([0.01, 0.03])
+
+
+def test_noise_and_design_add_up_as_squares():
+    from cortical_attention.report.headline import figures
+
+    found = {name: value for name, value, _ in figures(result_of(100).report)}
+    assert [found[name] for name in ("Relative L2", "by design", "by noise", "Best null")] == [
+        "5.00 %", "3.00 %", "4.00 %", "20.00 %",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("lacks", ["attention", "reference_attention", "reference", "output"])
+def test_what_is_not_there_is_said(lacks):
+    from cortical_attention.report.page import page
+
+    result = result_of(100)
+    setattr(result, lacks, None)
+    if lacks in ("reference", "output"):
+        result.report |= {"error_over_time": None, "relative_l2": None, "relative_l2_by_design": None, "skill": None}
+    sentence = {"output": "before its answer", "reference": "has no algebra"}.get(lacks, "There is no map to draw")
+    assert sentence in page(result, "of a module that is gone")
+
+
+# In a browser
+@in_a_browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_says_nothing_asks_for_nothing_and_fits(path, width):
+    with opened(path, width) as (tab, said):
+        assert said == []
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert (
+            tab.evaluate("document.images.length + document.querySelectorAll('link[href^=http], script[src]').length")
+            == 0
+        )
+
+
+@in_a_browser
+def test_the_pickers_drive_the_maps(path):
+    result = result_of(2000)
+    with opened(path) as (tab, said):
+        for head, token in ((0, 0), (2, 4), (1, 5)):
+            tab.select_option("#head", str(head))
+            tab.locator("#token").fill(str(token))
+            looks = tab.locator("#looks").text_content()
+            row = result.attention[head, token]
+            assert f"Token {token} of head {head} looks most at context token {row.argmax()} ({row.max():.3g}" in looks
+            shown = tab.evaluate("Array.from(corticalAttention.model('map of difference').data.weight)")
+            assert shown == pytest.approx(
+                (result.attention - result.reference_attention)[head].ravel().tolist(), abs=1e-6
+            )
+            shown = tab.evaluate("Array.from(corticalAttention.model('looking').data.algebra)")
+            assert shown == pytest.approx(result.reference_attention[head, token].tolist(), abs=1e-6)
+        tab.locator("#token").focus()
+        tab.keyboard.press("ArrowLeft")
+        assert tab.locator("#token-said").text_content() == "4"
+        assert said == []
+
+
+@in_a_browser
+def test_a_click_on_a_map_picks_its_token(path):
+    with opened(path) as (tab, said):
+        tab.locator(".maps > *").first.scroll_into_view_if_needed()
+        box = tab.evaluate(
+            "(() => { const view = Object.values(Bokeh.index).map(each => each.model.title?.text === 'circuit' && each)"
+            ".find(Boolean) ?? [...Bokeh.index].map(each => each).find(each => each.model.title?.text === 'circuit');"
+            "const inner = view.el.getBoundingClientRect(), frame = view.frame.bbox;"
+            "return [inner.x + frame.x0, inner.y + frame.y0, frame.width, frame.height]; })()"
+        )
+        tab.mouse.click(box[0] + box[2] / 2, box[1] + box[3] * 2.5 / 6)  # the third of six rows
+        tab.wait_for_function("document.getElementById('token-said').textContent === '2'", timeout=10_000)
+        assert said == []
+
+
+@in_a_browser
+def test_zoom_counts_exactly_the_spikes_in_view(path):
+    records = result_of(2000).recording.records
+    steps = np.concatenate([np.round(np.asarray(each.spike_time) / DT).astype(int) for each in records])
+    with opened(path) as (tab, said):
+        assert tab.evaluate("corticalAttention.view().spikes") == steps.size
+        tab.click("[data-move=measured]")
+        _drawn(tab)
+        assert tab.evaluate("corticalAttention.view().spikes") == np.sum(steps >= 2000)
+        for first, last in ((1000, 1500), (3000, 3010)):
+            tab.evaluate(f"corticalAttention.model('raster').x_range.setv({{start: {first * DT}, end: {last * DT}}})")
+            _drawn(tab)
+            assert tab.evaluate("corticalAttention.view().spikes") == np.sum((steps >= first) & (steps < last))
+            assert tab.evaluate("corticalAttention.model('rates').x_range.start") == first * DT
+        painted = tab.evaluate(
+            "corticalAttention.model('raster image').data.image[0].reduce((sum, each) => sum + (each !== 0), 0)"
+        )
+        assert painted > 0
+        tab.click("[data-move=whole]")
+        _drawn(tab)
+        assert re.fullmatch(r"From 0 s to 4 s: 2,000 spikes", tab.locator("#view").text_content())
+        assert said == []
+
+
+def _drawn(tab):
+    """Wait until what was asked for is on the screen."""
+    tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.wait_for_function("Bokeh.documents[0].is_idle")
+
+
+@in_a_browser
+def test_redraw_at_many_spikes(tmp_path):
+    place = tmp_path / "many.html"
+    place.write_text(made(400_000), encoding="utf-8")
+    with opened(place) as (tab, said):
+        times = tab.evaluate(
+            "(async () => { const range = corticalAttention.model('raster').x_range, found = [];"
+            "const frame = () => new Promise(done => requestAnimationFrame(done));"
+            "for (let k = 0; k < 7; k++) { const began = performance.now();"
+            "range.setv({start: 0.1 * k, end: 4 - 0.1 * k}); await frame(); await frame();"
+            "found.push(performance.now() - began); } return found; })()"
+        )
+        print("ms to the second frame after a zoom:", np.round(times))
+        assert np.median(times) <= 300
+        assert said == []
