@@ -74,6 +74,33 @@ def test_a_page_is_made_of_a_result_folder_alone(form):
     assert not Path("r/report.html").exists()  # it was of another result
 
 
+def test_compare_makes_its_page():
+    done = run("compare", saved(), *QUICK, "--out", "r", "--report", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["settled"]
+    assert "page in r/report.html" in done.stderr
+    assert "</html>" in Path("r/report.html").read_text(encoding="utf-8")
+
+
+def test_an_index_of_several_results():
+    for seed, form in ((0, "rate"), (1, "dale")):
+        run("compare", saved(seed=seed), "--form", form, *QUICK, "--out", f"some #/{form}")
+    Path("some #/broken").mkdir()
+    Path("some #/broken/comparison.json").write_text("{}")
+    done = run("report", "some #")
+    assert (done.exit_code, done.stdout) == (1, f"{Path('some #', 'index.html')}\n")
+    assert "broken has no case.npz" in done.stderr
+    text = Path("some #/index.html").read_text(encoding="utf-8")
+    assert re.findall('href="([^"]*report.html)"', text) == ["dale/report.html", "rate/report.html"]
+    assert "broken has no case.npz" in text
+    assert {str(each) for each in Path("some #").glob("*/report.html")} == {
+        f"some #/{f}/report.html" for f in ("rate", "dale")
+    }
+    assert run("report", "some #", "--out", "elsewhere.html").exit_code == 1
+    assert 'href="some%20%23/dale/report.html"' in Path("elsewhere.html").read_text(encoding="utf-8")
+    check_refused("report", "some #", names="index.html exists already")
+
+
 def test_bad_input():
     check_refused("report", "nowhere", names="nowhere has no case.npz")
     Path("file").write_text("")
@@ -83,6 +110,7 @@ def test_bad_input():
 def test_without_bokeh_a_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "bokeh", None)
     check_refused("report", "nowhere", names="pip install 'cortical-attention[report]'")
+    check_refused("compare", saved(), "--report", names="--report needs the package bokeh")
 
 
 # The text
@@ -242,3 +270,28 @@ def test_redraw_at_many_spikes(tmp_path):
         print("ms to the second frame after a zoom:", np.round(times))
         assert np.median(times) <= 300
         assert said == []
+
+
+@in_a_browser
+def test_the_index_sorts(tmp_path):
+    from cortical_attention.report.index import write_index
+
+    report = result_of(100).report
+    rows = [
+        (f"r{k}", f"r{k}/report.html", report | {"relative_l2": error}) for k, error in enumerate((0.3, None, 0.02))
+    ]
+    write_index("made", rows, ["one is broken"], tmp_path / "index.html")
+    with opened(tmp_path / "index.html", 390, wait="true") as (tab, said):
+        orders = [_order(tab)]
+        for _ in range(2):
+            tab.get_by_role("button", name="relative L2").click()
+            orders.append(_order(tab))
+        assert orders == [["r0", "r1", "r2"], ["r2", "r0", "r1"], ["r0", "r2", "r1"]]  # what is not known stays last
+        assert tab.locator("th[aria-sort=descending]").count() == 1
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert said == []
+
+
+def _order(tab):
+    """Names in the table from the top down."""
+    return tab.locator("tbody a").all_text_contents()

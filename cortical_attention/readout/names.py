@@ -15,7 +15,7 @@ RESULT_FILES = (
     "comparison.png",
     "run.json",
 )
-EXPORTS = ("recording.nix", "recording.nwb", "report.html")
+EXPORTS = ("recording.nix", "recording.nwb", "report.html", "index.html")
 """Files that `export` and `report` write beside a result; they go when it is overwritten."""
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
@@ -29,7 +29,7 @@ NAMED = (
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
 PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory", "softmax", "softmax_quadrants"))
-OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
+OF_A_FORM = (*RESULT_FILES, "report.html", "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
     "ladder": ("ladder.csv",),
@@ -38,7 +38,7 @@ MORE_FILES = {
     "verdict": ("verdict.md", "map.png"),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
     "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
-    "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),
+    "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in (*RESULT_FILES, "report.html")),
 }
 
 
