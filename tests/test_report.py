@@ -249,6 +249,60 @@ def test_zoom_counts_exactly_the_spikes_in_view(path):
         assert said == []
 
 
+@in_a_browser
+@pytest.mark.parametrize("top", [0.0, 0.45])
+def test_each_spike_in_view_is_where_it_belongs(path, top):
+    """Of 300 steps and, in part, of the lower cells only: a cell is coloured in a step if and only if it fires in it."""
+    from cortical_attention.report.activity import lanes
+
+    placed, first, last = lanes(result_of(2000).recording.records), 1200, 1500
+    bottom = placed[-1].top + placed[-1].height
+    with opened(path) as (tab, _):
+        tab.evaluate(
+            f"corticalAttention.model('raster').x_range.setv({{start: {first * DT}, end: {last * DT}}});"
+            f"corticalAttention.model('raster').y_range.setv({{start: {-bottom}, end: {-top * bottom}}})"
+        )
+        _drawn(tab)
+        data = tab.evaluate(
+            "(({image, x, y, dw, dh}) => { const painted = []; image[0].forEach((each, k) => each && painted.push(k));"
+            "return [painted, image[0].shape, x[0], y[0], dw[0], dh[0]]; })(corticalAttention.model('raster image').data)"
+        )
+        counted = tab.evaluate("corticalAttention.view().spikes")
+    painted, (height, width), x, y, dw, dh = data
+    image = np.zeros(height * width, bool)
+    image[painted] = True
+    image = image.reshape(height, width)
+    assert (x, dw / width) == pytest.approx((first * DT, DT))  # a column is a step
+    inside = 0
+    for lane in placed:
+        step = np.round(np.asarray(lane.record.spike_time) / DT).astype(int)
+        for k, cell in enumerate(lane.record.cells[lane.order]):
+            middle = lane.top + (k + 0.5) * lane.height / len(lane.order)
+            if middle < top * bottom:
+                continue
+            row = int((middle + y + dh) / dh * height)
+            fires = np.isin(np.arange(first, last), step[lane.record.spike_index == cell])
+            inside += np.sum((lane.record.spike_index == cell) & (step >= first) & (step < last))
+            assert np.array_equal(image[row, : last - first], fires), (lane.name, cell)
+    assert counted == pytest.approx(inside, abs=0 if top == 0 else 10)  # a cell that is cut off counts too
+
+
+@in_a_browser
+def test_a_place_of_the_raster_is_said(path):
+    from cortical_attention.report.activity import lanes
+
+    lane = lanes(result_of(2000).recording.records)[1]
+    middle = lane.top + 1.5 * lane.height / len(lane.order)
+    with opened(path) as (tab, said):
+        tab.evaluate(f"corticalAttention.point(1.25, {-middle})")
+        assert tab.locator("#pointed").text_content() == "interneuron, cell 1 (token 1), at 1.25 s"
+        tab.locator("#activity figure").first.scroll_into_view_if_needed()
+        box = tab.locator("#activity figure").first.bounding_box()
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
+        tab.wait_for_function("document.getElementById('pointed').textContent.startsWith('superficial, cell ')")
+        assert said == []
+
+
 def _drawn(tab):
     """Wait until what was asked for is on the screen."""
     tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

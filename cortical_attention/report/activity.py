@@ -8,11 +8,13 @@ from html import escape
 from typing import NamedTuple
 
 import numpy as np
+from bokeh.events import MouseMove
 from bokeh.models import (
     BoxAnnotation,
     ColumnDataSource,
     CustomJS,
     FixedTicker,
+    Label,
     LinearColorMapper,
     Range1d,
     WheelZoomTool,
@@ -110,19 +112,21 @@ def _for_script(placed, t_stop, dt, epochs):
     """Sizes and colours of the lanes, and the measured time."""
     windows = [each for each in epochs if each.name == "window"]
     measured = [min(each.start for each in windows), max(each.stop for each in windows)] if windows else [0, t_stop]
-    drawn = [
-        {
-            "name": lane.name,
-            "top": lane.top,
-            "height": lane.height,
-            "n": len(lane.order),
-            "colour": lane.colour,
-            "of": k,
-        }
-        for k, lane in enumerate(placed)
-        if lane.record.spike_index is not None
-    ]
-    return {"t_stop": t_stop, "dt": dt, "lanes": drawn, "measured": measured}
+    return {"t_stop": t_stop, "dt": dt, "lanes": [_in_words(*each) for each in enumerate(placed)], "measured": measured}
+
+
+def _in_words(k, lane):
+    """What the script knows of a lane: its place and colour, and which cell each of its rows is."""
+    axes = [[kind, size] for kind, size in lane.record.axes if size > 1]
+    cells = np.asarray(lane.record.cells)[lane.order].tolist()
+    place = {"name": lane.name, "top": lane.top, "height": lane.height, "colour": lane.colour}
+    return place | {
+        "n": len(cells),
+        "of": k,
+        "axes": axes,
+        "cells": cells,
+        "spiking": lane.record.spike_index is not None,
+    }
 
 
 def _panel(x_range, epochs, **options):
@@ -161,11 +165,27 @@ def _raster(placed, x_range, t_stop, dt, epochs):
         range_.js_on_change("start", shade)
         range_.js_on_change("end", shade)
     panel.js_on_change("inner_width", shade)
+    panel.js_on_event(MouseMove, CustomJS(code="corticalAttention.point(cb_obj.x, cb_obj.y)"))
+    _name_tokens(panel, epochs)
     names = {-(lane.top + lane.height / 2): lane.name for lane in placed}
     panel.yaxis.ticker = FixedTicker(ticks=list(names))
     panel.yaxis.major_label_overrides = names
     panel.ygrid.visible = False
     return panel
+
+
+def _name_tokens(panel, epochs):
+    """Name at the top the windows in which one token is presented, at most twelve of them."""
+    named = [each for each in epochs if each.name == "window" and each.token is not None]
+    for each in named[:: -(-len(named) // 12) or 1]:
+        middle, text = (each.start + each.stop) / 2, f"token {each.token}"
+        shown = {
+            "text_align": "center",
+            "text_baseline": "top",
+            "text_font_size": "11px",
+            "background_fill_color": "white",
+        }
+        panel.add_layout(Label(x=middle, y=0, text=text, background_fill_alpha=0.8, **shown))
 
 
 def _packed(k, lane, t_stop, dt):
@@ -247,7 +267,7 @@ def activity_section(drawn, place):
     -------
     str
     """
-    spiking = bool(drawn.data["lanes"])
+    spiking = any(each["spiking"] for each in drawn.data["lanes"])
     what = "Every recorded spike" if spiking else "Values of every recorded cell (red above zero, blue below)"
     many = " A pixel is as dark as the number of spikes in it; no spike is left out at any zoom." if spiking else ""
     raster = framed(
@@ -259,7 +279,10 @@ def activity_section(drawn, place):
         f"Mean rate of the recorded cells of each population{' in bins of 20 ms' if spiking else ''}.",
     )  # fmt: skip
     said = element("p", "", id="view", aria_live="polite", class_="said")
-    return section("activity", "Activity", _buttons(), said, raster, rates, legend(drawn.lanes)) + _traces(drawn, place)
+    pointed = element("p", "Point at the raster to read which cell it is.", id="pointed", class_="said hint")
+    return section("activity", "Activity", _buttons(), said, pointed, raster, rates, legend(drawn.lanes)) + _traces(
+        drawn, place
+    )
 
 
 def _traces(drawn, place):

@@ -39,7 +39,7 @@ def figures(report):
     n_synapse, wall = report.get("n_synapse"), report.get("wall_s")
     return [
         ("Relative L2", _share(error), "distance of the circuit's answer from the algebra"),
-        ("by design", _share(design), f"what {report.get('replicas')} answers with independent noise share"),
+        ("by design", _share(design), _shared(design, report.get("replicas"))),
         ("by noise", _share(noise), "what is left of it in one answer"),
         ("Best null", _share(null), f"a circuit that ignores what it should read: {name.replace('_', ' ')}"),
         ("Skill", _number(report.get("skill")), "1: exact; 0: no better than the best null"),
@@ -61,6 +61,15 @@ def best_null(report):
     return min(known.items(), key=lambda each: each[1], default=("", None))
 
 
+def _shared(design, replicas):
+    """What the error by design is; it is zero where it is lost in the noise of the mean answer."""
+    return (
+        f"what {replicas} answers with independent noise share"
+        if design
+        else f"too small for {replicas} answers to show"
+    )
+
+
 def _settled(report):
     return "interrupted" if report["interrupted"] else "yes" if report["settled"] else "no"
 
@@ -70,7 +79,7 @@ def _why(report):
 
 
 def _share(value):
-    return None if value is None else per_cent(value)
+    return None if value is None else per_cent(value) if value else "0 %"
 
 
 def _number(value):

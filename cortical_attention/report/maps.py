@@ -64,7 +64,15 @@ def _map(name, weights, palette, low, high):
     )
     map_.add_layout(ColorBar(color_mapper=mapper, width=8, label_standoff=4), "right")
     map_.add_layout(
-        BoxAnnotation(top=-0.5, bottom=0.5, fill_alpha=0, line_color="#D55E00", line_width=2, name=f"row of {name}")
+        BoxAnnotation(
+            top=-0.5,
+            bottom=0.5,
+            fill_alpha=0,
+            line_color="#D55E00",
+            line_width=2.5,
+            line_alpha=1,
+            name=f"row of {name}",
+        )
     )
     map_.grid.visible = False
     _every(map_.xaxis, n_context)

@@ -19,7 +19,8 @@ const corticalAttention = (() => {
 
   // Spikes of each lane: rows in the order of time, and where each step begins.
   let spikes = null;
-  const unpack = () => page.lanes.map(lane => {
+  const spiking = page.lanes.filter(lane => lane.spiking);
+  const unpack = () => spiking.map(lane => {
     const rows = plain(model(`spikes ${lane.of}`).data.row);
     const count = plain(model(`spikes ${lane.of} a step`).data.count);
     const first = new Uint32Array(count.length + 1);
@@ -81,7 +82,7 @@ const corticalAttention = (() => {
   // Draw all spikes in view.
   const shade = () => {
     waiting = false;
-    if (!page.lanes.length || !model("raster image")) return said();
+    if (!spiking.length) return said();
     const began = performance.now(), raster = model("raster"), source = model("raster image");
     spikes ??= unpack();
     const data = source.data, [height, width] = data.image[0].shape, pixels = plain(data.image[0]);
@@ -120,9 +121,24 @@ const corticalAttention = (() => {
 
   // Say in words what is in view.
   const said = () => {
-    const range = model("raster").x_range, counted = page.lanes.length && view;
+    const range = model("raster").x_range, counted = spiking.length && view;
     const many = counted ? `: ${view.spikes.toLocaleString("en")} spikes` : "";
     document.getElementById("view").textContent = `From ${seconds(range.start)} to ${seconds(range.end)}${many}`;
+  };
+
+  // Say which cell, and when, a place of the raster is.
+  const point = (time, y) => {
+    const lane = page.lanes.find(each => -y >= each.top && -y < each.top + each.height);
+    if (!lane || time < 0 || time > page.t_stop) return;
+    const cell = lane.cells[Math.floor((-y - lane.top) / lane.height * lane.n)];
+    let rest = cell;
+    const places = lane.axes.toReversed().map(([kind, size]) => {
+      const place = rest % size;
+      rest = Math.floor(rest / size);
+      return kind === "sign" ? ["on", "off"][place] : `${kind} ${place}`;
+    });
+    const where = places.length ? ` (${places.reverse().join(", ")})` : "";
+    document.getElementById("pointed").textContent = `${lane.name}, cell ${cell}${where}, at ${seconds(time)}`;
   };
 
   // Move the axis of time.
@@ -203,5 +219,5 @@ const corticalAttention = (() => {
     ready ? start() : setTimeout(wait, 20);
   };
   document.addEventListener("DOMContentLoaded", wait);
-  return {shadeSoon, pick, view: () => view, model};
+  return {shadeSoon, pick, point, view: () => view, model};
 })();
