@@ -175,6 +175,30 @@ def test_what_is_not_there_is_said(lacks):
     assert sentence in page(result, "of a module that is gone")
 
 
+def test_a_run_that_never_began():
+    import quantities as pq
+
+    from cortical_attention.report.page import page
+
+    result = result_of(100)
+    result.recording = result.recording._replace(t_stop=0 * pq.s)
+    result.output = result.attention = None
+    result.report |= {
+        "interrupted": True,
+        "settled": False,
+        "error_over_time": None,
+        "relative_l2": None,
+        "skill": None,
+    }
+    result.report["relative_l2_by_design"] = None
+    text = page(result)
+    for words in ("interrupted", "Nothing was recorded.", "The run was interrupted before its answer"):
+        assert words in text
+    assert "figure" not in re.sub("<(style|script).*?</", "", text, flags=re.DOTALL).split("<main>")[1].replace(
+        "figures", ""
+    )
+
+
 # In a browser
 @in_a_browser
 @pytest.mark.parametrize("width", [1280, 390])

@@ -31,6 +31,7 @@ LEFT, RIGHT = 150, 12  # pixels beside the panels, so that their axes of time li
 HEIGHT = 560  # pixels of the raster
 COLUMNS, ROWS = 1600, 700  # of the image; chosen: no fewer than the pixels of a panel
 GAP, LEAST = 0.05, 0.12  # of a lane's height between lanes; of the highest lane, what the lowest gets
+HEADROOM = 0.035  # of the height of all lanes
 BIN = 0.02  # s, of rates, rounded to whole steps
 SHOWN_CELLS, SHOWN_TRACES = 3, 12
 DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
@@ -150,7 +151,8 @@ def _panel(x_range, epochs, **options):
 def _raster(placed, x_range, t_stop, dt, epochs):
     """Panel of all spikes, or values in a form without spikes."""
     bottom = max((lane.top + lane.height for lane in placed), default=1.0)
-    y_range = Range1d(-bottom, 0, bounds=(-bottom, 0))
+    room = bottom * HEADROOM * any(each.token is not None for each in epochs)  # for the names of tokens
+    y_range = Range1d(-bottom, room, bounds=(-bottom, room))
     panel = _panel(x_range, epochs, y_range=y_range, height=HEIGHT, name="raster")
     blank = {"image": [np.zeros((ROWS, COLUMNS), "u4")], "x": [0.0], "y": [-bottom], "dw": [t_stop], "dh": [bottom]}
     sources = [_packed(k, lane, t_stop, dt) for k, lane in enumerate(placed) if lane.record.spike_index is not None]
@@ -179,13 +181,8 @@ def _name_tokens(panel, epochs):
     named = [each for each in epochs if each.name == "window" and each.token is not None]
     for each in named[:: -(-len(named) // 12) or 1]:
         middle, text = (each.start + each.stop) / 2, f"token {each.token}"
-        shown = {
-            "text_align": "center",
-            "text_baseline": "top",
-            "text_font_size": "11px",
-            "background_fill_color": "white",
-        }
-        panel.add_layout(Label(x=middle, y=0, text=text, background_fill_alpha=0.8, **shown))
+        shown = {"text_align": "center", "text_baseline": "bottom", "text_font_size": "11px"}
+        panel.add_layout(Label(x=middle, y=0, text=text, **shown))
 
 
 def _packed(k, lane, t_stop, dt):
@@ -248,6 +245,7 @@ def _trace(lane, trace, x_range, epochs):
     values, unit = shown_in(trace.values)
     name = f"{trace.variable} ({unit})" if unit else trace.variable
     panel = _panel(x_range, epochs, height=150, name=f"trace of {lane.name} {trace.variable}", y_axis_label=name)
+    panel.yaxis.ticker.update(desired_num_ticks=4, num_minor_ticks=0)
     times = magnitude(trace.time, "s").astype("f4")
     for k in range(min(SHOWN_CELLS, len(trace.cells))):
         panel.line(times, values[:, k].astype("f4"), color=lighter(lane.colour, 0.3 * k), line_width=1)

@@ -38,7 +38,7 @@ def _table(rows):
     heads = rows.heads if any(rows.heads) else ("part", "definition")
     code = [k for k, head in enumerate(heads) if head in (*CODE, "definition")]
     cells = ([_code(text) if k in code else text for k, text in enumerate(row)] for row in rows.rows)
-    title = f"{rows.title[0].upper()}{rows.title[1:]}"
+    title = f"Populations: {rows.title}" if heads[0] == "population" else f"{rows.title[0].upper()}{rows.title[1:]}"
     return table(title, heads, cells, numeric)
 
 

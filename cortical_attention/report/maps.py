@@ -33,7 +33,10 @@ def maps(attention, reference):
     full = ColumnDataSource(
         {CIRCUIT: attention.astype("f4").ravel(), ALGEBRA: reference.astype("f4").ravel()}, name="attention"
     )
-    low, high = min(0.0, float(min(attention.min(), reference.min()))), float(max(attention.max(), reference.max()))
+    low, high = (
+        min(0.0, float(min(attention.min(), reference.min()))),
+        float(max(attention.max(), reference.max())) or 1.0,
+    )
     off = float(np.abs(attention - reference).max()) or 1.0
     shown = {
         CIRCUIT: (attention[0], SEQUENTIAL, low, high),

@@ -203,7 +203,7 @@ const corticalAttention = (() => {
   };
 
   const start = () => {
-    fit();
+    if (page.figures) fit();
     document.body.dataset.ready = "yes";
     if (page.attention) {
       for (const name of ["head", "token"]) document.getElementById(name).addEventListener("input", attend);
@@ -215,7 +215,7 @@ const corticalAttention = (() => {
   };
 
   const wait = () => {
-    const ready = window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle;
+    const ready = !page.figures || window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle;
     ready ? start() : setTimeout(wait, 20);
   };
   document.addEventListener("DOMContentLoaded", wait);

@@ -49,11 +49,11 @@ def page(result, described=None):
     def place(figure):
         """Take a figure into the page, and give the HTML in which it appears."""
         roots.append(figure)
-        return f"@root{len(roots) - 1}@"
+        return f"<root{len(roots) - 1}>"  # which no text from outside can hold
 
-    drawn = panels(result.recording)
+    drawn = panels(result.recording) if result.recording.t_stop > 0 else None
     attention, sizes = attention_section(result, place)
-    activity = activity_section(drawn, place) if drawn.lanes else _nothing()
+    activity = activity_section(drawn, place) if drawn and drawn.lanes else _nothing()
     sections = [
         section("figures", "Figures of agreement", headline(result.report)),
         attention,
@@ -65,8 +65,10 @@ def page(result, described=None):
     script, places = _embedded(roots)
     body = "".join(sections)
     for k, html in enumerate(places):
-        body = body.replace(f"@root{k}@", html, 1)
-    data = json.dumps(drawn.data | {"attention": sizes}).replace("<", "\\u003c")
+        body = body.replace(f"<root{k}>", html)
+    data = json.dumps((drawn.data if drawn else NO_TIME) | {"attention": sizes, "figures": len(roots)}).replace(
+        "<", "\\u003c"
+    )
     scripts = [
         element("script", data, type="application/json", id="page-data"),
         element("script", own("page.js")),
@@ -79,11 +81,16 @@ def page(result, described=None):
 
 
 def _embedded(roots):
-    """Script of the figures, and the HTML of each."""
+    """Script of the figures, and the HTML of each; nothing of an interrupted run that has none."""
+    if not roots:
+        return "", ()
     whole = Document()
     for root in roots:
         whole.add_root(root)
     return components(tuple(roots))
+
+
+NO_TIME = {"t_stop": 0, "dt": 1, "lanes": [], "measured": [0, 0]}
 
 
 def _nothing():
