@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,26 @@ def test_what_is_not_there_is_said(lacks):
         result.report |= {"error_over_time": None, "relative_l2": None, "relative_l2_by_design": None, "skill": None}
     sentence = {"output": "before its answer", "reference": "has no algebra"}.get(lacks, "There is no map to draw")
     assert sentence in page(result, "of a module that is gone")
+
+
+@pytest.mark.parametrize("wiring", ["mask", "memory", "softmax"])
+def test_the_circuit_is_drawn_and_tabulated(wiring):
+    """Its populations, projections, equations and constants, each with its source."""
+    from cortical_attention.report.anatomy import circuit_section
+
+    described = json.loads(run("describe", saved(), "--wiring", wiring, "--json").stdout)
+    html = circuit_section(described)
+    drawing = html.split("<svg")[1].split("</svg>")[0]
+    assert drawing.count("marker-end") == len(described["projections"])
+    for each in described["populations"]:
+        assert f">{each['name'].replace('_', ' ')}<" in drawing
+    for each in described["projections"]:
+        assert f"{each['port']}: {each['expression'].replace('->', '→')}" in drawing
+        assert escape(each["expression"]) in html
+    for each in described["cells"]:
+        assert f"value = {each['rule']}" in html
+    for each in described["constants"]:
+        assert escape(each["source"]) in html
 
 
 def test_a_run_that_never_began():

@@ -66,9 +66,8 @@ def page(result, described=None):
     body = "".join(sections)
     for k, html in enumerate(places):
         body = body.replace(f"<root{k}>", html)
-    data = json.dumps((drawn.data if drawn else NO_TIME) | {"attention": sizes, "figures": len(roots)}).replace(
-        "<", "\\u003c"
-    )
+    known = (drawn.data if drawn else NO_TIME) | {"attention": sizes, "figures": len(roots)}
+    data = json.dumps(known).replace("<", "\\u003c")
     scripts = [
         element("script", data, type="application/json", id="page-data"),
         element("script", own("page.js")),
@@ -98,8 +97,8 @@ def _nothing():
 
 
 PARTS = {
-    "figures": "Figures", "attention": "Attention", "activity": "Activity", "answer": "Answer", "circuit": "Circuit",
-    "provenance": "Provenance",
+    "figures": "Figures", "attention": "Attention", "activity": "Activity", "traces": "Membranes", "answer": "Answer",
+    "circuit": "Circuit", "provenance": "Provenance",
 }  # fmt: skip
 
 
