@@ -11,10 +11,11 @@ Mismatch cells, delta_iv (v_jv - vt_iv), and gain cells, kappa_ij delta_iv, are 
 (`cells.intratelencephalic`): a basal drive times an apical one.
 
 That errors are the rates of cells of their own in superficial layers is the proposal of predictive coding (Whittington &
-Bogacz 2017, abstract read; Bastos et al. 2012, as others report it). That feedback ends in layer 1 and deep layers, and on
-L5 IT cells, is what Granier & Senn (2025, section 6, read) say of Harris et al. (2019) and Bodor et al. (2023), not read.
-That such cells exist in these numbers, and how the rate of a credit cell reaches the synapses, is assumed; the circuit is
-ours.
+Bogacz 2017, abstract read; Bastos et al. 2012, as others report it). There they ascend; here the answer of a nucleus, which
+excites its area, subtracts through local inhibition, and errors descend to the area that answered. That feedback ends in
+layer 1 and deep layers, and on L5 IT cells, is what Granier & Senn (2025, section 6, read) say of Harris et al. (2019) and
+Bodor et al. (2023), not read. That such cells exist in these numbers, and how the rate of a credit cell reaches the
+synapses, is assumed; the circuit is ours.
 """
 
 from cortical_attention.cells.cell import CellType

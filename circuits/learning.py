@@ -27,6 +27,11 @@ PT cells avoid (the paper's figure 2e, after Cassidy et al. 2025), and `wiring.a
 second area, `ABOVE`, as transthalamic pathways do, and that area feeds back to layer 1 of the first. L5 PT cells do not
 reach the mismatch cells, which are L5 IT: the answer vt_i that these subtract is the sum of their L5 IT neighbours, through
 local inhibition. Nothing returns from the errors to the cells that attend, so that they leave the answer as it is.
+
+What is assumed besides: mismatch cells have the W_V of their neighbours, and F is W_O, though no synapse knows the weight of
+another. Credit and gain cells tell their numbers to synapses onto other cells. So do error cells, to the synapses of L5 PT
+cells onto the nucleus: cells that project to the thalamus lie in layers 5 and 6, so that W_O needs a way back from the area
+above, such as its layer 6, which is not simulated.
 """
 
 import numpy as np

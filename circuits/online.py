@@ -129,6 +129,14 @@ def _rule(rule, steps, velocity, name, kernel):
 
 
 def shuffled(targets, over):
-    """Targets (n_presentation, batch, n_token, d_model) that each token, or sequence, has from the one before it."""
-    axis = {"": None, "tokens": 2, "sequences": 1}[over]
-    return targets if axis is None else np.roll(targets, 1, axis=axis)
+    """Targets (n_presentation, batch, n_token, d_model) of others.
+
+    Sequences have those of the sequence before them. Tokens of the first sequence keep their own, those of the next have
+    that of the token before them, and so on round the sequence, so that over `n_token` sequences each token has every
+    target once. If no token had its own, the right answer would be what is never the target, and cells would learn that.
+    """
+    if over == "sequences":
+        return np.roll(targets, 1, axis=1)
+    if over == "tokens":
+        return np.stack([np.roll(targets[:, k], k, axis=1) for k in range(targets.shape[1])], axis=1)
+    return targets

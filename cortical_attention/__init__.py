@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cortical_attention.inputs.cases import Case as Case
     from cortical_attention.inputs.cases import load as load_case  # noqa: F401
     from cortical_attention.inputs.torch_layers import from_torch as from_torch
+    from cortical_attention.inputs.transformers_layers import from_transformers as from_transformers
     from cortical_attention.trials.result import Result as Result
     from cortical_attention.trials.result import attend as attend
     from cortical_attention.trials.result import calibrate as calibrate
@@ -44,6 +45,7 @@ _PLACES = {
     "load_case": "inputs.cases:load",
     "Case": "inputs.cases",
     "from_torch": "inputs.torch_layers",
+    "from_transformers": "inputs.transformers_layers",
     "SYSTEMS": "trials.systems",
     "System": "trials.systems",
     "FORMS": "cells.forms",

@@ -60,7 +60,7 @@ from cortical_attention.trials.amplify_suppress_tuning import (
     outcome,
     tune,
 )
-from cortical_attention.trials.batch import Prediction, Swept, part_of
+from cortical_attention.trials.batch import Swept, part_of, prediction_of
 
 # Parameters
 FULL = Design(800, 200, 1000, 1000, 100, 50, tuple(MECHANISMS))
@@ -116,7 +116,7 @@ def figures_of(tuned, climbed, rows):
 def judge(figures):
     """The predictions, which are the figures and what is asked of them."""
     return [
-        Prediction(f"{name.replace('_', ' ')}: {each['rule']} {each['threshold']:g}", _said(each), each["outcome"] == "held")
+        prediction_of(each, f"{name.replace('_', ' ')}: {each['rule']} {each['threshold']:g}", _said(each))
         for name, each in figures.items()
     ]  # fmt: skip
 

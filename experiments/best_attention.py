@@ -44,6 +44,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
 from cortical_attention.readout.agreement import relative_size, shared_error
 from cortical_attention.readout.formats import per_cent
+from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import ratio_bounds
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.trials.batch import Prediction, ask, collected, side_by_side
@@ -241,6 +242,18 @@ def _summary(circuit, own):
     }
 
 
+def judged_figures(summaries):
+    """What the best linear attention leaves of each circuit that is no control, held against the margin (dict of dict)."""
+    return {f"linear_{each['circuit']}": _judged(each) for each in summaries if each["circuit"] not in CONTROLS}
+
+
+def _judged(summary):
+    """A figure, undecided without bounds."""
+    bounds = summary["bounds_squared"]
+    ends = (np.nan, np.nan) if bounds is None else tuple(map(_root, bounds))
+    return judged(_root(summary["debiased_squared"]["linear"]), MARGIN, "at most", ends)
+
+
 def judge(rows):
     """The predictions, of those circuits that are there."""
     found = []
@@ -378,7 +391,8 @@ def main(
         rows, failed, interrupted = run(jobs, options, report, executor)
     given, summaries = {"rungs": chosen, "seeds": seeds, **options, "seed": seed}, summarise(rows)
     folder, content = output.folder("best_attention", given), output.provenance(given, {"first": seed})
-    result = {"margin": MARGIN, "summaries": summaries, "rows": rows, "failed": failed, "interrupted": interrupted}
+    result = {"margin": MARGIN, "figures": judged_figures(summaries), "summaries": summaries, "rows": rows}
+    result |= {"failed": failed, "interrupted": interrupted}
     figure = draw(rows) if rows else None
     output.report("best_attention", folder, result, figure, content, _tables(summaries, rows), judge(rows))
     return status_by([row["settled"] == row["answers"] for row in rows] or [False], interrupted, failed)

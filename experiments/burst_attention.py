@@ -48,9 +48,10 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
 from cortical_attention.readout.formats import number
+from cortical_attention.readout.judged import judged
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.token_families import TOKEN_FAMILIES
-from cortical_attention.trials.batch import Prediction, part_of
+from cortical_attention.trials.batch import part_of, prediction_of
 from cortical_attention.trials.burst_attention import (
     ARMS,
     BIT,
@@ -129,20 +130,16 @@ def _upper(row):
 
 
 def _figure(row, rule, target):
-    """A figure by the end of its interval that a rule is about."""
-    threshold, (low, high) = TARGETS[target], row["interval"]
-    holds, fails = (low >= threshold, high < threshold) if rule == "at least" else (high <= threshold, low > threshold)
-    outcome = "held" if holds else "missed" if fails else "undecided"
-    return {"value": row["value"], "interval": [low, high], "threshold": threshold, "rule": rule, "outcome": outcome}
+    """A figure by its interval."""
+    return judged(row["value"], TARGETS[target], rule, row["interval"])
 
 
 def judge(figures):
     """The predictions."""
     said = {"at least": "lower", "at most": "upper"}
     return [
-        Prediction(
-            f"{name.replace('_', ' ')}: {said[each['rule']]} end {each['rule']} {each['threshold']:.2f}",
-            _shown(each) + (", undecided" if each["outcome"] == "undecided" else ""), each["outcome"] == "held",
+        prediction_of(
+            each, f"{name.replace('_', ' ')}: {said[each['rule']]} end {each['rule']} {each['threshold']:.2f}", _shown(each)
         )
         for name, each in figures.items()
     ]  # fmt: skip

@@ -35,10 +35,11 @@ from rich.table import Column, Table
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
+from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.context import observer
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.context import BLOCK, Asked, Circuit, Score, of_right, scores
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -135,32 +136,21 @@ def figures_of(found):
 
 
 def _figure(values, threshold, rule):
-    """A figure: mean over seeds, its interval, and whether the whole interval keeps to the rule."""
-    value, interval = float(np.mean(values)), _interval(values)
-    low, high = interval or (value, value)
-    least = {"at most": -np.inf, "at least": threshold}.get(rule, np.min(threshold))
-    most = {"at most": threshold, "at least": np.inf}.get(rule, np.max(threshold))
-    outcome = "undecided"
-    if least <= low and high <= most:
-        outcome = "held"
-    elif high < least or low > most:
-        outcome = "missed"
-    return {"value": value, "interval": interval, "threshold": threshold, "rule": rule, "outcome": outcome}
+    """A figure: mean over seeds, and its interval."""
+    return judged(np.mean(values), threshold, rule, _interval(values))
 
 
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
-            f"{name.replace('_', ' ')}: {each['rule']} {each['threshold']}", _said(each), each["outcome"] == "held"
-        )
+        prediction_of(each, f"{name.replace('_', ' ')}: {each['rule']} {each['threshold']}", _said(each))
         for name, each in figures.items()
     ]
 
 
 def _said(figure):
     ends = "" if figure["interval"] is None else " ({:.3f} to {:.3f})".format(*figure["interval"])
-    return f"{figure['value']:.3f}{ends}{', undecided' if figure['outcome'] == 'undecided' else ''}"
+    return f"{figure['value']:.3f}{ends}"
 
 
 # Figure
@@ -229,7 +219,7 @@ def main(
     output: Output,
 ):
     """Infer contexts from shared cues in mediodorsal circuits."""
-    o.within("--seeds", seeds, 1, 200)
+    o.within("--seeds", seeds, 2, 200)
     o.within("--seed", seed, 0, 2**32 - 1)
     output.check()
     asked = asked_of(FEWER if quick else RELIABILITIES, FEWER_LEVELS if quick else LEVELS)

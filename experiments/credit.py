@@ -18,9 +18,10 @@ is judged to drift, by 0.057 where 0.054 is tolerated, so that the status is 1.
 
 Reference: `reference.gradients` for linear attention; `reference.local_terms` for softmax attention. The task is associative
 recall (`inputs.recall`), four pairs of eight symbols. Weights are those of a training by the algebra, at its start and when
-the energy has fallen to three shares of it. Each gradient is summed over four sequences, which neither the training nor the
-calibration has shown. The cells of each point are calibrated on sixteen other sequences, with their targets. Intervals are
-Student's t over seeds, of weights and sequences.
+the energy has fallen to three shares of it. Each gradient is summed over four sequences, which the calibration has not
+shown; the training, whose draws come back to most of the 1680 that there are, may have. The cells of each point are
+calibrated on sixteen other sequences, with their targets. Slopes of dendrites are those at the drive that the rates or
+counts of the cells reaching them make with the weights. Intervals are Student's t over seeds, of weights and sequences.
 
 Run time: seven minutes.
 """
@@ -45,7 +46,7 @@ from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.local_terms import Terms
 from cortical_attention.simulation.calibrate import digests
-from cortical_attention.trials.batch import Prediction, ask_in_turn
+from cortical_attention.trials.batch import ask_in_turn, prediction_of
 from cortical_attention.trials.credit import OVER, Reading, answer, asked, energy, formal, terms_within, trained
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -207,10 +208,10 @@ def _add(found, name, rows, value, over_points, rule):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
+        prediction_of(
+            each,
             f"{name}, {SAID[name.rpartition(', ')[0]]}: {each['rule']} {each['threshold']:g}",
-            f"{_with_ends(each['value'], each['interval'])}, {each['outcome']}",
-            each["outcome"] == "held",
+            _with_ends(each["value"], each["interval"]),
         )
         for name, each in figures.items()
     ]

@@ -29,6 +29,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Group
 from rich.table import Column, Table
 from scipy.optimize import brentq
 
@@ -37,7 +38,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.judged import judged
-from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.statistics import cluster_interval, plus_minus
 from cortical_attention.reference.attention import softmax_attention
 from cortical_attention.reference.driver_modulator import (
     frozen_key_attention,
@@ -49,7 +50,7 @@ from cortical_attention.reference.driver_modulator import (
     left_by_sum,
 )
 from cortical_attention.trials import drivers_figure
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.drivers import DEPOLARISED, LEVELS, RATES, RELAYS, measure
 from cortical_attention.trials.gates import HEADS, LATENT, fitted_error, gains_of
 from cortical_attention.trials.protocol import PROTOCOL
@@ -57,7 +58,8 @@ from cortical_attention.trials.protocol import PROTOCOL
 # Parameters
 WANTED, INTERVALS = PROTOCOL["drivers"], PROTOCOL["intervals"]
 N_GAIN, N_CONTEXT = 16, 4000
-QUICK = 8, 8, 1500  # draws, cells of each rate and level, contexts
+FULL, QUICK = (8, 20), (8, 8)  # draws, and cells of each rate and level
+FEWER = 1500  # contexts of the short version
 DOUBLED = 2.0
 
 
@@ -180,68 +182,73 @@ def figures_of(rows, price, algebra):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
-            f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{each['value']:.3g} ({each['outcome']})",
-            each["outcome"] == "held",
-        )
+        prediction_of(each, f"{name}: {each['rule']} {each['threshold']:g}", f"{each['value']:.3g}")
         for name, each in figures.items()
     ]
 
 
 # Table
-def _table(rows, price):
-    table = Table(
-        *(Column(name, no_wrap=True) for name in ("cell, driver", "modulator", "product", "sum", "sum / product")),
-        Column("gain", justify="right"), "cosine\nat x 2", "alone",
-        title="what the best product and the best sum leave of r(d, m), means over draws and their 95 % intervals",
+def _tables(rows, price):
+    """What product and sum leave of each surface, and what heads leave of many gains."""
+    surfaces = Table(
+        "cell, driver", "modulator", "product", "sum", "sum /\nproduct", Column("gain", justify="right"), "cosine\nat x 2",
+        "alone", title="what the best product and the best sum leave of r(d, m) (± 95 % over draws)",
     )  # fmt: skip
     for cell, driver, modulator in dict.fromkeys((row["cell"], row["driver"], row["modulator"]) for row in rows):
         own = [row for row in rows if (row["cell"], row["driver"], row["modulator"]) == (cell, driver, modulator)]
         cosines = [row["cosine"] for row in own if row["cosine"] is not None]
         gain = np.median([row["gain"] for row in own])
-        table.add_row(
+        surfaces.add_row(
             f"{cell.replace('_', ' ')}, {driver}", modulator, _shown(own, "product", 3),
             f"{np.mean([row['sum'] for row in own]):.3f}", _shown(own, "sum_over_product", 1),
             f"{gain:.1f}" if gain < 100 else "> 100",
             f"{np.mean(cosines):.3f}" if len(cosines) == len(own) else "-", f"{np.mean([row['alone'] for row in own]):.3f}",
         )  # fmt: skip
+    counts = (f"{heads} head{'s' * (heads > 1)}" for heads in HEADS)
+    heads = Table("independent gains", "", *counts, title=f"what heads leave of {N_GAIN} gains")
     for n_latent, what in product(LATENT, ("bound", "fitted")):
         own = [row for row in price if row["latent"] == n_latent]
-        means = [np.mean([row[what] for row in own if row["heads"] == heads]) for heads in HEADS]
-        table.add_row(
-            f"{what}: 1 2 4 8 heads", f"{n_latent} of {N_GAIN} gains", " ".join(f"{each:.3f}" for each in means)
-        )
-    return table
+        means = [np.mean([row[what] for row in own if row["heads"] == n_head]) for n_head in HEADS]
+        heads.add_row(str(n_latent), what, *(f"{each:.3f}" for each in means))
+    return Group(surfaces, heads)
 
 
 def _shown(rows, what, digits):
-    values = [row[what] for row in rows]
-    low, high = cluster_interval(values, range(len(values)), **INTERVALS)
-    return f"{np.mean(values):.{digits}f} ± {(high - low) / 2:.{digits}f}"
+    return plus_minus([row[what] for row in rows], digits, **INTERVALS)
 
 
 @with_output
 def main(
     seeds: Annotated[
-        int, typer.Option(help="Draws of noise and of cell constants, over which intervals are taken.")
-    ] = 8,
-    cells: Annotated[int, typer.Option(help="Cells of each driver rate and level of the modulator in a draw.")] = 20,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of eight cells.")] = False,
+        int | None,
+        typer.Option(help="Draws of noise and of cell constants, over which intervals are taken.", show_default="8"),
+    ] = None,
+    cells: Annotated[
+        int | None,
+        typer.Option(
+            help="Cells of each driver rate and level of the modulator in a draw.", show_default="20, or 8 with --quick"
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight cells, and fewer contexts.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes, constants and gains.")] = 0,
     *,
     output: Output,
 ):
     """Multiply drivers by modulators."""
+    seeds, cells = o.given_or(QUICK if quick else FULL, seeds, cells)
     o.within("--seeds", seeds, 2, 100)
     o.within("--cells", cells, 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
+    o.check_target(target)
     output.check()
-    seeds, cells, contexts = QUICK if quick else (seeds, cells, N_CONTEXT)
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}
     surfaces, reticular = measure(seeds, cells, seed, target)
-    rows, price, algebra = rows_of(surfaces), price_of(surfaces, contexts, seed), algebra_of(seed, seeds)
+    rows, price, algebra = (
+        rows_of(surfaces),
+        price_of(surfaces, FEWER if quick else N_CONTEXT, seed),
+        algebra_of(seed, seeds),
+    )
     figures = figures_of(rows, price, algebra)
     folder, content = output.folder("drivers", parameters), output.provenance(parameters, {"first": seed})
     result = Swept({}, {}, False).result(
@@ -253,7 +260,7 @@ def main(
         result,
         drivers_figure.draw(surfaces, rows, price),
         content,
-        _table(rows, price),
+        _tables(rows, price),
         judge(figures),
     )
     return DONE

@@ -219,7 +219,10 @@ def main(
 ):
     """Retrieve patterns in one step and iterated."""
     o.within("--draws", draws, 2, 1000)
-    chosen = [] if forms == "none" else o.some_of("--forms", forms, ("rate", "spiking"))
+    chosen = o.some_of("--forms", forms, ("rate", "spiking", "none"))
+    if "none" in chosen and len(chosen) > 1:
+        raise o.OptionError(f"--forms is '{forms}' but needs to be none alone, or forms of circuits")
+    chosen = [form for form in chosen if form != "none"]
     given = {"target": target, "seed": seed}
     o.check(form="rate", **given)
     output.check()

@@ -30,15 +30,16 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Column, Table
+from rich.console import Group
+from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, script
 from cortical_attention.readout.judged import judged
-from cortical_attention.readout.statistics import cluster_interval
+from cortical_attention.readout.statistics import cluster_interval, plus_minus
 from cortical_attention.trials import layer_6_figure
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.drivers import RELAYS
 from cortical_attention.trials.layer_6 import (
     ASKED,
@@ -55,7 +56,8 @@ from cortical_attention.trials.temperature import FREE, PATHS, fitted, gain, mea
 
 # Parameters
 WANTED, INTERVALS = PROTOCOL["layer_6"], PROTOCOL["intervals"]
-QUICK = 8, 5, 4  # draws, relay cells of a channel, competing circuits of a draw
+FULL, QUICK = (8, 10), (8, 5)  # draws, and relay cells of a channel
+N_CIRCUIT, FEWER = 8, 4  # competing circuits of a draw; of the short version
 
 
 # Reference
@@ -161,20 +163,16 @@ def figures_of(rows, temperatures):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
-            f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{each['value']:.3g} ({each['outcome']})",
-            each["outcome"] == "held",
-        )
+        prediction_of(each, f"{name}: {each['rule']} {each['threshold']:g}", f"{each['value']:.3g}")
         for name, each in figures.items()
     ]
 
 
 # Table
-def _table(rows, temperatures):
-    names = "cell or path", "condition", "gain", "cosine", "correlation", "flat", "bursts", "fall", "first"
-    title = "light on layer 6: means over draws, and half of their 95 % intervals"
-    table = Table(*(Column(name, no_wrap=True) for name in names), title=title)
+def _tables(rows, temperatures):
+    """Relays in the dark and in the light, and the temperature at which relays compete."""
+    names = "cell", "condition", "gain", "cosine", "correlation", "flat", "bursts", "fall", "first"
+    relays = Table(*names, title="light on layer 6 (± 95 % over draws)")
     for cell in RELAYS:
         for condition in CONDITIONS:
             own = [row for row in rows if (row["cell"], row["condition"]) == (cell, condition)]
@@ -182,44 +180,49 @@ def _table(rows, temperatures):
             mean = {
                 name: np.mean([row[name] for row in own]) for name in ("flat", "share_dark", "share_lit", "transient")
             }
-            table.add_row(
+            relays.add_row(
                 cell.replace("_", " "), condition, _shown(own, "gain", 1), _shown(own, "cosine", 3),
                 _shown(own, "correlation", 2), f"{mean['flat']:.3f}", f"{mean['share_dark']:.2f}, {mean['share_lit']:.2f}",
                 f"{fall:.1f}", f"{mean['transient']:.2f}",
             )  # fmt: skip
+    warmth = Table("path of layer 6", "layer 6", "T", "R / G", "left", title="competing relays (± 95 % over draws)")
     for path, rate in dict.fromkeys((row["path"], row["layer_6_Hz"]) for row in temperatures):
         own = [row for row in temperatures if (row["path"], row["layer_6_Hz"]) == (path, rate)]
         columns = _shown(own, "temperature", 1), _shown(own, "by_rates", 1), _shown(own, "left", 3)
-        table.add_row(path, f"{rate:.0f} Hz: T, R/G, left", *columns)
-    return table
+        warmth.add_row(path, f"{rate:.0f} Hz", *columns)
+    return Group(relays, warmth)
 
 
 def _shown(rows, what, digits):
-    values = [row[what] for row in rows]
-    low, high = cluster_interval(values, range(len(values)), **INTERVALS)
-    return f"{np.mean(values):.{digits}f} ± {(high - low) / 2:.{digits}f}"
+    return plus_minus([row[what] for row in rows], digits, **INTERVALS)
 
 
 @with_output
 def main(
-    seeds: Annotated[int, typer.Option(help="Draws of noise, tuning, cell constants and scores, for intervals.")] = 8,
-    cells: Annotated[int, typer.Option(help="Relay cells of each channel.")] = 10,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of five cells.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Draws of noise, tuning, cell constants and scores, for intervals.", show_default="8"),
+    ] = None,
+    cells: Annotated[
+        int | None, typer.Option(help="Relay cells of each channel.", show_default="10, or 5 with --quick")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: five cells, and fewer circuits.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes, tuning, constants and scores.")] = 0,
     *,
     output: Output,
 ):
     """Turn relays up by layer 6."""
+    seeds, cells = o.given_or(QUICK if quick else FULL, seeds, cells)
     o.within("--seeds", seeds, 2, 100)
     o.within("--cells", cells, 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
+    o.check_target(target)
     output.check()
-    seeds, cells, circuits = QUICK if quick else (seeds, cells, 8)
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}
     measured = {cell: run_cell(cell, seeds, cells, seed, target) for cell in RELAYS}
     rows = [row for cell, each in measured.items() for row in rows_of(cell, each)]
-    temperatures = temperatures_of(*measure(seeds, circuits, seed, target))
+    temperatures = temperatures_of(*measure(seeds, FEWER if quick else N_CIRCUIT, seed, target))
     figures = figures_of(rows, temperatures)
     courses = {cell: each["course"] for cell, each in measured.items()}
     folder, content = output.folder("layer_6", parameters), output.provenance(parameters, {"first": seed})
@@ -227,7 +230,7 @@ def main(
             for name in ("course", "layer_6", "reticular", "closed")}  # fmt: skip
     result = Swept({}, {}, False).result(rows, figures=figures, temperatures=temperatures, **more)
     picture = layer_6_figure.draw(rows, courses, temperatures)
-    output.report("layer_6", folder, result, picture, content, _table(rows, temperatures), judge(figures))
+    output.report("layer_6", folder, result, picture, content, _tables(rows, temperatures), judge(figures))
     return DONE
 
 

@@ -37,7 +37,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
 from cortical_attention.readout.formats import number
 from cortical_attention.readout.judged import judged
-from cortical_attention.trials.batch import Prediction, Swept, collected
+from cortical_attention.trials.batch import Swept, collected, prediction_of
 from cortical_attention.trials.learn_match import CONDITIONS, N_BATCH, N_POINT, learn, step_of
 from cortical_attention.trials.learn_match import tune as tried
 from cortical_attention.trials.learn_match_circuit import row_of
@@ -141,9 +141,7 @@ def judge(figures):
     """The predictions."""
     found = []
     for name, each in figures.items():
-        unsure = ", undecided" if each["outcome"] == "undecided" else ""
-        said = f"{name}: {each['rule']} {limit_of(each)}"
-        found.append(Prediction(said, f"{number(each['value'])}{unsure}", each["outcome"] == "held"))
+        found.append(prediction_of(each, f"{name}: {each['rule']} {limit_of(each)}", number(each["value"])))
     return found
 
 

@@ -41,7 +41,7 @@ from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.match_and_control import coincidences, threshold_of
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.match_and_control import NEVER, drawn, first_of, joined, simulate
 from cortical_attention.trials.protocol import PROTOCOL
 
@@ -146,10 +146,7 @@ def _interval(values):
 
 def judge(figures):
     """The predictions."""
-    return [
-        Prediction(f"{name}: {_limits(each)}", f"{each['value']:.3f}, {each['outcome']}", each["outcome"] == "held")
-        for name, each in figures.items()
-    ]
+    return [prediction_of(each, f"{name}: {_limits(each)}", f"{each['value']:.3f}") for name, each in figures.items()]
 
 
 def _limits(figure):

@@ -36,7 +36,7 @@ from cortical_attention.readout.formats import number
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, collected
+from cortical_attention.trials.batch import collected, prediction_of
 from cortical_attention.trials.frozen_memory import jobs_of
 from cortical_attention.trials.memory_learning import KINDS, WEIGHTS, circuit_jobs, suite_rows
 from cortical_attention.trials.memory_tasks import TASKS
@@ -144,11 +144,7 @@ def _size_over_seeds(errors, threshold, rule):
 def judge(figures):
     """The predictions."""
     return [
-        Prediction(
-            f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{number(each['value'])}, {each['outcome']}",
-            each["outcome"] == "held",
-        )
+        prediction_of(each, f"{name}: {each['rule']} {each['threshold']:g}", number(each["value"]))
         for name, each in figures.items()
     ]
 

@@ -42,14 +42,14 @@ from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_by
-from cortical_attention.trials.batch import Prediction, part_of
+from cortical_attention.trials.batch import part_of, prediction_of
 from cortical_attention.trials.modulation import CELLS, courses, draw, figures_of, measured, modes, rows_of
 from cortical_attention.trials.modulation_figure import draw as draw_figure
 from cortical_attention.trials.modulation_figure import tables
 
 # Parameters
 FULL, QUICK = {"inputs": 4, "cells": 16}, {"inputs": 4, "cells": 4}
-FEWER = 4  # chosen: blocks of the short version
+N_BLOCK, FEWER = 8, 4  # chosen: blocks; of the short version
 
 
 # Protocol
@@ -68,15 +68,17 @@ def judge(figures):
     for name, each in figures.items():
         ends = each["threshold"] if isinstance(each["threshold"], list) else [each["threshold"]]
         interval = f" ({each['interval'][0]:.2f} to {each['interval'][1]:.2f})" if each["interval"] else ""
-        undecided = ", undecided" if each["outcome"] == "undecided" else ""
         said = f"{name.replace('_', ' ')}: {each['rule']} {' and '.join(f'{end:g}' for end in ends)}"
-        found.append(Prediction(said, f"{each['value']:.2f}{interval}{undecided}", each["outcome"] == "held"))
+        found.append(prediction_of(each, said, f"{each['value']:.2f}{interval}"))
     return found
 
 
 @with_output
 def main(
-    seeds: Annotated[int, typer.Option(help="Blocks, each with weights and inputs of its own.")] = 8,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Blocks, each with weights and inputs of its own.", show_default="8, or 4 with --quick"),
+    ] = None,
     inputs: Annotated[
         int | None, typer.Option(help="Inputs of four tokens for each block.", show_default=f"{FULL['inputs']}")
     ] = None,
@@ -110,6 +112,7 @@ def main(
     novelty
         Gain of keys and values at onset over their steady gain, with acetylcholine over that with noradrenaline.
     """
+    (seeds,) = o.given_or([FEWER if quick else N_BLOCK], seeds)
     o.within("--seeds", seeds, 2, 1000)
     given = {name: each for name, each in (("inputs", inputs), ("cells", cells)) if each is not None}
     sizes = (QUICK if quick else FULL) | given
@@ -117,7 +120,6 @@ def main(
     o.within("--cells", sizes["cells"], 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
     output.check()
-    seeds = min(seeds, FEWER) if quick else seeds
     blocks = [draw(seed, k, sizes["inputs"]) for k in range(seeds)]
     parts, failed, interrupted = ([], [], []), {}, False
     with output.progress("modulation") as report:

@@ -42,7 +42,7 @@ from cortical_attention.readout.formats import number
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, ask_in_turn
+from cortical_attention.trials.batch import Prediction, ask_in_turn, prediction_of
 from cortical_attention.trials.precision import FIFTY, MEDIAN_TOTAL, SETTLE, T, drawn, job, over_time, rows_of
 from cortical_attention.trials.precision import algebra as answer_of
 from cortical_attention.trials.protocol import PROTOCOL
@@ -172,11 +172,7 @@ def _curve(name, rows, form):
 def judge(figures, rows, at_fifty):
     """The predictions."""
     found = [
-        Prediction(
-            f"{name}: {each['rule']} {each['threshold']:g}",
-            f"{number(each['value'])}, {each['outcome']}",
-            each["outcome"] == "held",
-        )
+        prediction_of(each, f"{name}: {each['rule']} {each['threshold']:g}", number(each["value"]))
         for name, each in figures.items()
     ]
     if at_fifty is not None:

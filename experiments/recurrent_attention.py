@@ -41,7 +41,7 @@ from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
 from cortical_attention.reference.gated import gated_linear_attention, gates_of, held_shares
 from cortical_attention.simulation.attend import Settings, attend, calibrate
-from cortical_attention.trials.batch import Prediction, ask_in_turn
+from cortical_attention.trials.batch import Prediction, ask_in_turn, prediction_of
 from cortical_attention.trials.examples.leaky import BRIEF, SPIKES
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.recurrent import best_retention, course_of, drawn, geometric, judged_mean, scaled
@@ -56,7 +56,7 @@ RATES, SPIKING, LATE, DURING, DIVIDED = (
     "leak during the write",
     "divided by z",
 )
-QUICK = {"seeds": 3, "arms": (RATES, SPIKING)}
+N_SEED, QUICK = 8, {"seeds": 3, "arms": (RATES, SPIKING)}
 RETENTION, NO_DECAY = "best constant decay", "no decay, best scale"
 ASKED = PROTOCOL["recurrent_attention"]
 DOUBLED = 1.6, 2.4  # chosen: of an error that is proportional to the step, to a fifth
@@ -180,7 +180,7 @@ def judge(figures, rows):
         show = partial(number, digits=3) if name.startswith("over") else per_cent
         said = f"{SAYS[name]}: {each['rule']} {show(each['threshold'])}"
         ends = "" if each["interval"] is None else f" ({' to '.join(map(show, each['interval']))})"
-        found.append(Prediction(said, f"{show(each['value'])}{ends}", each["outcome"] == "held"))
+        found.append(prediction_of(each, said, f"{show(each['value'])}{ends}"))
     steps = {row["step_ms"]: row["relative_l2"] for row in rows if row.get("step_ms")}
     if len(steps) == len(STEPS):
         growth = [steps[after] / steps[before] for before, after in zip(STEPS, STEPS[1:], strict=False)]
@@ -247,17 +247,20 @@ def _table(rows):
 
 @with_output
 def main(
-    seeds: Annotated[int, typer.Option(help="Blocks, each with sequences and gates of its own.")] = 8,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Blocks, each with sequences and gates of its own.", show_default="8, or 3 with --quick"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of blocks, sequences and gates.")] = 0,
     quick: Annotated[bool, typer.Option(help="Three blocks, rates and spikes alone.")] = False,
     *,
     output: Output,
 ):
     """Let a memory forget by a modulatory state."""
-    o.within("--seeds", seeds, 1, 100)
+    (seeds,) = o.given_or([QUICK["seeds"] if quick else N_SEED], seeds)
+    o.within("--seeds", seeds, 2, 100)
     o.within("--seed", seed, 0, 2**32 - 1)
     output.check()
-    seeds = QUICK["seeds"] if quick else seeds
     with output.progress("recurrent attention") as report:
         swept = ask_in_turn(jobs_of(seeds, seed, quick), report)
     rows = [row_of(label, answer, seed) for label, answer in swept.done.items()] + nulls_of(seeds, seed)

@@ -33,13 +33,13 @@ from cortical_attention.command.status import DONE, script
 from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.protocol import PROTOCOL
 from cortical_attention.trials.relays import CELLS, FREQUENCY, OTHERS, WITHOUT, measure, slope
 
 # Parameters
 WANTED, RELAYS = PROTOCOL["relays"], ("fire_or_burst", "low_threshold")
-QUICK = 8, 5  # draws, and cells of each stimulus in a draw
+FULL, QUICK = (8, 20), (8, 5)  # draws, and cells of each stimulus in a draw
 
 
 # Reference
@@ -108,9 +108,7 @@ def judge(figures):
         ends = each["threshold"] if isinstance(each["threshold"], list) else [each["threshold"]]
         said = f"{name}: {each['rule']} {' and '.join(f'{end:g}' for end in ends)}"
         interval = " to ".join(f"{end:.3f}" for end in each["interval"])
-        found.append(
-            Prediction(said, f"{each['value']:.3f} ({interval}; {each['outcome']})", each["outcome"] == "held")
-        )
+        found.append(prediction_of(each, said, f"{each['value']:.3f} ({interval})"))
     return found
 
 
@@ -131,7 +129,8 @@ def draw(rows):
             line[0].set(
                 ylabel=f"{cell.replace('_', ' ')}\nrate (Hz)", xlabel="phase of the sine" if k == len(CELLS) - 1 else ""
             )
-            line[2].set_ylabel("spikes after it")
+            for panel, unit in zip(line[1:], ("rate (Hz)", "spikes after inhibition", "rate (Hz)"), strict=True):
+                panel.set_ylabel(unit)
             line[3].axline((0, 0), slope=1, color="#777777", linestyle=":")
         for panel, title in zip(
             panels[0], ("sine of 2 Hz", "tonic f-I curve", "rebound", "driver spikes"), strict=True
@@ -196,21 +195,28 @@ def _table(rows, cells):
 @with_output
 def main(
     seeds: Annotated[
-        int, typer.Option(help="Draws of noise and of a holding current, over which intervals are taken.")
-    ] = 8,
-    cells: Annotated[int, typer.Option(help="Cells of each stimulus in a draw; four times as many for sines.")] = 20,
-    quick: Annotated[bool, typer.Option("--quick", help="Short version: eight draws of five cells.")] = False,
+        int | None,
+        typer.Option(help="Draws of noise and of a holding current, over which intervals are taken.", show_default="8"),
+    ] = None,
+    cells: Annotated[
+        int | None,
+        typer.Option(
+            help="Cells of each stimulus in a draw; four times as many for sines.", show_default="20, or 5 with --quick"
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Short version: five cells.")] = False,
     target: o.Target = "auto",
     seed: Annotated[int, typer.Option(help="Seed of noise, driver spikes and holding currents.")] = 0,
     *,
     output: Output,
 ):
     """Fire tonically and in bursts."""
+    seeds, cells = o.given_or(QUICK if quick else FULL, seeds, cells)
     o.within("--seeds", seeds, 2, 100)
     o.within("--cells", cells, 1, 1000)
     o.within("--seed", seed, 0, 2**32 - 1)
+    o.check_target(target)
     output.check()
-    seeds, cells = QUICK if quick else (seeds, cells)
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}
     every = CELLS | OTHERS
     rows = measure(every, seeds, cells, seed, target)

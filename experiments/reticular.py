@@ -36,13 +36,13 @@ from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.trials import reticular_designs as designs
-from cortical_attention.trials.batch import Prediction, Swept
+from cortical_attention.trials.batch import Swept, prediction_of
 from cortical_attention.trials.reticular import RELAYS
 from cortical_attention.trials.reticular_figure import DRIFT, draw, judgement, tables
 from cortical_attention.trials.reticular_verdict import ASKED, HELD_AWAKE, HELD_RESTING, figures_of, of
 
 # Parameters
-QUICK_SEEDS, QUICK_RAMPS = 4, (0.2, 0.3)  # mS/cm2
+N_SEED, QUICK_SEEDS, QUICK_RAMPS = 8, 4, (0.2, 0.3)  # mS/cm2
 
 
 # Protocol
@@ -73,13 +73,15 @@ def judge(figures):
     for name, each in figures.items():
         ends = each["threshold"] if isinstance(each["threshold"], list) else [each["threshold"]]
         said = f"{name}: {each['rule']} {' and '.join(f'{end:g}' for end in ends)}"
-        found.append(Prediction(said, f"{each['value']:.3g} ({each['outcome']})", each["outcome"] == "held"))
+        found.append(prediction_of(each, said, f"{each['value']:.3g}"))
     return found
 
 
 @with_output
 def main(
-    seeds: Annotated[int, typer.Option(help="Seeds of scores, each with four inputs.")] = 8,
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds of scores, each with four inputs.", show_default="8, or 4 with --quick")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first scores, and of the noise of cells.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Four seeds, broad inhibition, fewer conditions.")] = False,
     target: o.Target = "auto",
@@ -87,10 +89,12 @@ def main(
     output: Output,
 ):
     """Let relays compete through reticular cells; the result has the figures that `figures_of` names."""
+    (seeds,) = o.given_or([QUICK_SEEDS if quick else N_SEED], seeds)
     o.within("--seeds", seeds, 2, 100)
     o.within("--seed", seed, 0, 2**31 - 101)
+    o.check_target(target)
     output.check()
-    chosen = list(range(seed, seed + (min(seeds, QUICK_SEEDS) if quick else seeds)))
+    chosen = list(range(seed, seed + seeds))
     results = {cell: measure(cell, chosen, seed, quick, target) for cell in RELAYS}
     figures, parameters = figures_of(results), {"seeds": seeds, "seed": seed, "quick": quick, "target": target}
     folder, content = (

@@ -212,8 +212,8 @@ def main(
     chosen = o.some_of("--forms", forms, FORMS)
     names = o.some_of("--inputs", inputs, tuple(case.name for case in suite_cases()))
     given = {"target": target, "seed": seed}
-    for count in (cells, onset_cells):
-        o.check(cells=count, **given)
+    o.check(cells=cells, **given)
+    o.within("--onset-cells", onset_cells, 1, o.MAX_CELLS)
     output.check()
     steadies = [Steady(form, name) for form in chosen for name in names]
     asked = [(job, partial(steady, job, cells, given)) for job in steadies]

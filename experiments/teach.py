@@ -40,7 +40,7 @@ from cortical_attention.command.output import Output, with_output
 from cortical_attention.command.status import script, status_of
 from cortical_attention.inputs.streams import TASKS
 from cortical_attention.readout.formats import number
-from cortical_attention.trials.batch import Prediction, collected
+from cortical_attention.trials.batch import collected, prediction_of
 from cortical_attention.trials.teach import NEXT, TEACHERS, WEIGHTS, figures_of, fit, test_of
 from cortical_attention.trials.teach_cells import HOW, present
 from cortical_attention.trials.teach_figure import draw
@@ -121,9 +121,8 @@ def judge(figures):
     found = []
     for name, each in figures.items():
         ends = "" if each["interval"] is None else f" ({' to '.join(number(end) for end in each['interval'])})"
-        undecided = ", undecided" if each["outcome"] == "undecided" else ""
         said = f"{name.replace('_', ' ')}: {each['rule']} {each['threshold']:g}"
-        found.append(Prediction(said, f"{number(each['value'])}{ends}{undecided}", each["outcome"] == "held"))
+        found.append(prediction_of(each, said, f"{number(each['value'])}{ends}"))
     return found
 
 
@@ -167,9 +166,7 @@ def main(
     o.within("--seeds", seeds, 2, 100)
     o.within("--seed", seed, 0, 2**31 - 101)
     o.within("--steps", steps, EARLY, 10**6)
-    tasks = task.split(",")
-    for each in tasks:
-        o.one_of("--task", each, TASKS)
+    tasks = o.some_of("--task", task, TASKS)
     o.check(target=target, seed=seed)
     output.check()
     with output.progress("trainings") as report:

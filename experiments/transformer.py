@@ -56,6 +56,7 @@ MEDIAN_IN_SPIKES, COSINE_IN_SPIKES = 0.025, 0.999
 SAME = 0.95  # of the nearest neighbours
 NOISE, N_DRAW = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4), 5
 FORMS = "rate", "dale", "spiking", "adaptive"
+UNKNOWN = "[UNK]", "<unk>"  # word pieces of what is not in the vocabulary
 ARRAYS = "attention", "algebra", "embedding"  # of a row, which the JSON file leaves out
 
 
@@ -213,7 +214,7 @@ def _some(name, text, largest):
     """Indices of a comma-separated option; None: all."""
     if text is None:
         return list(range(largest))
-    words = list(dict.fromkeys(text.split(",")))
+    words = list(dict.fromkeys(word.strip() for word in text.split(",")))
     for word in words:
         if not word.isdecimal() or not int(word) < largest:
             raise o.OptionError(f"{name} is '{text}' but needs numbers from 0 to {largest - 1}, separated by commas")
@@ -231,14 +232,36 @@ def _texts(model, sentences, pairs):
     return list(dict.fromkeys(texts))
 
 
-def _check_cases(folder):
-    """Make the folder for cases, and refuse one that has files, or cannot be made (OptionError, FolderError)."""
-    if folder is None:
-        return
+def _say_unknown(model, texts, console):
+    """Print how many words of each text are unknown to the model."""
+    for text in texts:
+        unknown = sum(piece in UNKNOWN for piece in model_of.word_pieces(model, text))
+        if unknown:
+            words = "1 word that is" if unknown == 1 else f"{unknown} words that are"
+            console.print(f"notice: '{text}' has {words} unknown to the model, which reads all such words alike",
+                          highlight=False, markup=False, soft_wrap=True)  # fmt: skip
+
+
+def _check_cases(given, out):
+    """Folder for cases (Path), made if it is not there; None for none.
+
+    Raises
+    ------
+    OptionError, FolderError
+        For one that has files, or cannot be made, and for that of the result.
+    """
+    if given is None:
+        return None
+    if not given:
+        raise o.OptionError("--save-cases is empty, but needs a new or an empty folder")
+    folder = Path(given)
+    if out is not None and folder.resolve() == out.resolve():
+        raise o.OptionError(f"--save-cases and --out are both {out}, but each needs a folder of its own")
     if exists(folder) and not folder.is_dir():
         raise o.OptionError(f"--save-cases is {folder}, which is a file, but needs a new or an empty folder")
     if any(made(folder).iterdir()):
         raise o.OptionError(f"--save-cases is {folder}, which is not empty, but needs a new or an empty folder")
+    return folder
 
 
 @with_output
@@ -257,8 +280,13 @@ def main(
         int, typer.Option(help="Pairs of sentences of like meaning that are asked too, for neighbours among all 32.")
     ] = 0,
     save_cases_in: Annotated[
-        Path | None,
-        typer.Option("--save-cases", help="Folder for the attention of each layer as a case.", show_default="none"),
+        str | None,
+        typer.Option(
+            "--save-cases",
+            metavar="PATH",
+            help="Folder for the attention of each layer as a case.",
+            show_default="none",
+        ),
     ] = None,
     cells: o.Cells = 1,
     unit_rate: Annotated[float, typer.Option(help="Largest unit rate of thalamic nuclei (Hz).")] = 1000.0,
@@ -275,7 +303,7 @@ def main(
     given |= {"target": target, "seed": seed}
     o.one_of("--form", form, FORMS)
     o.check(attention="softmax", **given)
-    _check_cases(save_cases_in)
+    cases_in = _check_cases(save_cases_in, output.out)
     output.check()
     model = model_of.load_model()
     texts, n_head = _texts(model, sentences, pairs), len(model.layers[0].block.W_Q)
@@ -283,10 +311,14 @@ def main(
     given["target"] = _target(target, form, len(chosen[0]) * len(chosen[1]))
     options = o.check(attention="softmax", record="sample", **given)
     asked = Asked(chosen[0], circuits_of(chosen[1], options.settings.form, workers), options)
-    if save_cases_in is not None:
-        save_cases(model, texts, others(), asked, save_cases_in)
+    if cases_in is not None:
+        save_cases(model, texts, others(), asked, cases_in)
+    _say_unknown(model, texts, output.console)
     noise = cost_of_noise(model, texts[0], NOISE, N_DRAW, seed)
-    with executor_of(workers) as executor, output.progress(f"{len(texts)} sentences, {form} form") as report:
+    with (
+        executor_of(workers) as executor,
+        output.progress(f"{len(texts)} {'sentence' if len(texts) == 1 else 'sentences'}, {form} form") as report,
+    ):
         rows, interrupted = answer_sentences(model, texts, others(), asked, report, executor)
     result = _result(rows, interrupted, compare_neighbours(model, rows, SENTENCE_PAIRS), noise)
     parameters = {"sentences": texts, "layers": layers, "heads": heads, "pairs": pairs, **given}

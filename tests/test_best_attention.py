@@ -131,6 +131,15 @@ def test_blocks_are_the_units_of_the_verdict_on_a_circuit():
     assert summary["debiased_squared"]["linear"] == pytest.approx((0.02**2 + 0.07**2) / 2, rel=0.02)
 
 
+@pytest.mark.parametrize(("left", "outcome"), [(0.02, "held"), (0.07, "missed")])
+def test_a_figure_for_the_verdict_says_what_the_verdict_of_all_blocks_says(left, outcome):
+    rows = [row("biophysical", k, left**2) for k in range(8)] + [row("rate", 0, 0.0)]
+    (name, figure), = best_attention.judged_figures(best_attention.summarise(rows)).items()  # fmt: skip
+    assert (name, figure["outcome"]) == ("linear_biophysical", outcome)
+    alone = best_attention.judged_figures([best_attention.summarise(rows)[0] | {"bounds_squared": None}])
+    assert alone["linear_biophysical"]["outcome"] == "undecided"  # one block has no bounds
+
+
 def test_every_control_is_judged_and_can_fail():
     right = {"inside": 0.01**2, "outside": 0.07**2}
     rows = [row(name, k, right[said]) for name, said in best_attention.CONTROLS.items() for k in range(8)]

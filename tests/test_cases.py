@@ -88,7 +88,7 @@ def test_bfloat16_that_is_not_finite_is_refused(tmp_path, bits):
     stored["W_K"][0, 2, 3] = bits
     (tmp_path / "some.safetensors").write_bytes(as_safetensors(stored))
     assert refusal(load, tmp_path / "some.safetensors") == (
-        "W_K: has 1 entries that are not finite, the first at [0, 2, 3], but needs none"
+        "W_K: has 1 entry that is not finite, the first at [0, 2, 3], but needs none"
     )
 
 

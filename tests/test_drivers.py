@@ -78,9 +78,12 @@ def test_fitted_heads_come_near_the_bound_and_one_head_does_not_do_for_many_gain
     assert fitted_error(train, test, 1, rng) > 0.1 > fitted_error(train, test, 3, rng)
 
 
-def test_shapes_that_do_not_fit_are_refused():
+@pytest.mark.parametrize("answer", [gated, frozen_key_attention])
+def test_shapes_that_do_not_fit_are_refused(answer):
     with pytest.raises(ValueError, match=r"have shapes \(2, 3\), \(3, 2\) and \(2,\), which do not fit"):
-        frozen_key_attention(np.ones((2, 3)), np.ones((3, 2)), np.ones(2))
+        answer(np.ones((2, 3)), np.ones((3, 2)), np.ones(2))
+    with pytest.raises(ValueError, match="heads is -1"):
+        least_error(np.ones((5, 3)), -1)
 
 
 # Circuit
@@ -149,12 +152,14 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(experiment, "measure", lambda *given: (surfaces(np.outer(RISING, GAINS)), np.zeros(5)))
     monkeypatch.setattr(experiment, "N_CONTEXT", 300)
-    done = run("drivers", "--seeds", 3, "--out", "result")
+    done = run("drivers", "--quick", "--seeds", 3, "--out", "result")
     assert done.exit_code == 0, done.output
     assert {path.name for path in Path("result").iterdir()} == {"drivers.json", "drivers.png", "run.json"}
     result = json.loads(Path("result/drivers.json").read_text())
     assert {"rank_one_fire_or_burst", "additive_low_threshold", "identity", "heads"} <= result["figures"].keys()
     assert len(result["rows"]) == 2 * 2 * 5 * 3
+    given = json.loads(Path("result/run.json").read_text())["parameters"]
+    assert (given["seeds"], given["cells"]) == (3, experiment.QUICK[1])  # what is given wins over --quick
 
 
 @pytest.mark.parametrize(("option", "value"), [("--seeds", 1), ("--cells", 0), ("--seed", -1)])

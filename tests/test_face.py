@@ -319,7 +319,7 @@ def test_what_the_command_prints_is_warned_of():
 
 
 def test_a_case_that_was_changed_is_checked_again():
-    with pytest.raises(CaseError, match="tokens: has 1 entries that are not finite"):
+    with pytest.raises(CaseError, match="tokens: has 1 entry that is not finite"):
         ca.attend(
             CASE._replace(tokens=np.where(np.arange(CASE.tokens.size).reshape(CASE.tokens.shape), CASE.tokens, np.nan))
         )

@@ -47,8 +47,10 @@ def test_what_differs_between_two_seeds(folders):
     assert "the same: settings, code, inputs, results, recordings, figures" in same.stderr + same.stdout
 
 
-@pytest.mark.parametrize(("word", "name"), [("nix", "recording.nix"), ("sonata", "sonata")])
+@pytest.mark.parametrize(("word", "name"), [("nix", "recording.nix"), ("sonata", "sonata"), ("ro-crate", "crate")])
 def test_export(word, name, folders):
+    if word == "ro-crate":
+        pytest.importorskip("rocrate")
     done = run("export", folders[0], "--to", word, "--out", name)
     assert (done.exit_code, done.stdout) == (0, f"{name}\n"), done.stderr
     assert Path(name).exists()
@@ -67,7 +69,9 @@ def test_bad_input_of_these_commands(folders):
     check_refused("diff", folders[0], ".", names="has no case.npz")
     check_refused("show", folders[0], "--head", 7, names="there is no head 7")
     check_refused("show", folders[0], "--from", 9, names="there is no time to draw")
-    check_refused("export", folders[0], "--to", "csv", names="--to is 'csv' but needs to be one of nix, nwb, sonata")
+    check_refused(
+        "export", folders[0], "--to", "csv", names="--to is 'csv' but needs to be one of nix, nwb, sonata, ro-crate"
+    )
 
 
 @pytest.mark.parametrize(

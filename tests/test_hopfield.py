@@ -187,7 +187,7 @@ def test_the_command_without_circuits_and_what_it_refuses(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(experiment, "SIZES", (8, 32))
     assert run("hopfield", "--draws", 2, "--forms", "none", "--out", "result").exit_code == 0
-    for words in (("--draws", 1), ("--forms", "dale")):
+    for words in (("--draws", 1), ("--forms", "dale"), ("--forms", "none,rate")):
         refused = run("hopfield", *words)
         assert refused.exit_code == 2
         assert words[0] in refused.stderr

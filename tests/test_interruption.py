@@ -4,18 +4,20 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from types import SimpleNamespace
 
 import brian2
 import numpy as np
 import pytest
-from brian2 import Clock, NeuronGroup, StateMonitor, ms, second, us
+from brian2 import Clock, Hz, NeuronGroup, StateMonitor, ms, second, us
 
 from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.membranes import f_i
 from cortical_attention.cells.membranes.leaky import PYRAMIDAL
+from cortical_attention.circuits.nucleus import Source
 from cortical_attention.circuits.protocol import Protocol
-from cortical_attention.simulation import compile, engine
+from cortical_attention.simulation import compile, engine, nuclei
 from cortical_attention.simulation.calibrate import rate_units
 from cortical_attention.simulation.monitors import SAMPLE_PERIOD
 from cortical_attention.simulation.run import _step, simulate
@@ -94,6 +96,28 @@ def test_a_compiled_program_that_is_stopped_was_interrupted(alone, monkeypatch):
     assert interrupted is True
     assert 0 < t_stop < 2000
     assert len(readings) < N_PHASE + 1
+
+
+@pytest.mark.parametrize("target", ["numpy", compiled])
+def test_an_interrupted_run_of_nuclei_gives_no_spikes(target, monkeypatch):
+    start = subprocess.Popen
+
+    def popen(command, **more):
+        program = start(command, **more)
+        if command == ["./main", *command[1:]]:
+            threading.Timer(0.5, os.kill, [program.pid, signal.SIGINT]).start()
+        return program
+
+    def stop():
+        while not brian2.Network._globally_running:
+            time.sleep(0.01)
+        brian2.stop()
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    if target == "numpy":
+        threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        nuclei.simulate([Source("axons", 2000, 5 * Hz)], slot=1 * second, n_slot=1000, target=target)
 
 
 def test_an_interrupted_run_has_no_peaks():

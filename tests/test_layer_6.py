@@ -140,12 +140,14 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "run_cell", lambda *given: measured())
     monkeypatch.setattr(experiment, "temperatures_of", lambda *given: temperatures())
     monkeypatch.setattr(experiment, "measure", lambda *given: ())
-    done = run("layer_6", "--seeds", 3, "--out", "result")
+    done = run("layer_6", "--quick", "--seeds", 3, "--cells", 2, "--out", "result")
     assert done.exit_code == 0, done.output
     assert {path.name for path in Path("result").iterdir()} == {"layer_6.json", "layer_6.png", "run.json"}
     result = json.loads(Path("result/layer_6.json").read_text())
     assert {"cosine_fire_or_burst", "gain_low_threshold", "burst_share_fire_or_burst"} <= result["figures"].keys()
     assert len(result["rows"]) == 2 * len(experiment.CONDITIONS) * 3
+    given = json.loads(Path("result/run.json").read_text())["parameters"]
+    assert (given["seeds"], given["cells"]) == (3, 2)  # what is given wins over --quick
 
 
 @pytest.mark.parametrize(("option", "value"), [("--seeds", 1), ("--cells", 0), ("--seed", -1)])

@@ -8,6 +8,7 @@ import pytest
 
 from cortical_attention.experiments import modulation as experiment
 from cortical_attention.readout.agreement import relative_l2
+from cortical_attention.readout.judged import judged
 from cortical_attention.reference import linear_attention, softmax_attention
 from cortical_attention.reference.modulation import attention_of_nuclei, entropy, scaled
 from cortical_attention.trials import modulated_nuclei
@@ -17,13 +18,13 @@ from cortical_attention.trials.modulated_nuclei import (
     CORE,
     MATRIX,
     N_LEVEL,
-    RELAYS,
     STEADY,
     TONIC,
     course,
     measure,
     slope,
 )
+from cortical_attention.trials.relay_bank import RELAYS
 from tests.command import run
 
 BLOCK, TOKENS = trials.draw(seed=5, k=0, n_input=4)
@@ -146,7 +147,7 @@ def test_predictions_can_be_missed():
     assert not any(each.held for each in experiment.judge({"moves": found["moves_x"]}))
     noisy = figures(gains, BURSTS, {trials.IN_QUERIES: -0.01, trials.IN_BOTH: 0.16})
     assert noisy["asymmetry_x"]["outcome"] == "undecided"
-    assert trials.judged(3.5, (2.9, 4.0), "at least", 3.0)["outcome"] == "undecided"
+    assert judged(3.5, 3.0, "at least", (2.9, 4.0))["outcome"] == "undecided"
 
 
 def test_the_command_writes_its_result(tmp_path, monkeypatch):

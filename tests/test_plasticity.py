@@ -13,6 +13,7 @@ from cortical_attention.cells.rules.rule import Factor, Rule
 from cortical_attention.circuits.plan import Plan
 from cortical_attention.circuits.protocol import Protocol, RunError
 from cortical_attention.simulation import engine
+from cortical_attention.simulation.cut import stages
 from cortical_attention.simulation.learning import LearningError
 from cortical_attention.simulation.run import simulate
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
@@ -98,10 +99,10 @@ def test_copies_keep_weights_of_their_own_and_add_up_to_what_shared_ones_learn()
 
 
 @COMPILED
-@pytest.mark.parametrize("form", [RATE, SPIKING], ids=lambda form: form.name)
-def test_compiled_circuits_learn_the_same(form):
+@pytest.mark.parametrize(("form", "target"), [(RATE, "cpp"), (SPIKING, "cpp"), (SPIKING, "cython")])
+def test_compiled_circuits_learn_the_same(form, target):
     plan, *_ = delta_rule()
-    found, right = (learnt(plan, form, target) for target in ("cpp", "numpy"))
+    found, right = (learnt(plan, form, each) for each in (target, "numpy"))
     assert np.abs(found - right).max() < 1e-10
     assert np.abs(right[-1] - right[0]).max() > 1e-2
 
@@ -154,12 +155,37 @@ def circuit_with(**changes):
             {"factors": (Factor("sender", "m", "1 / basal"),)},
             "rule 'W': '1 / basal' names basal, but relay cells have ports soma",
         ),
+        ({"factors": (Factor("sender", "m", "1 / (soma"),)}, "rule 'W': '1 / (soma' is not an expression"),
+        ({"factors": (Factor("sender", "m", ""),)}, "rule 'W': '' is not an expression"),
+        (
+            {"factors": (Factor("sender", "m", "clip(soma)"),)},
+            "rule 'W': 'clip(soma)' calls what is not one of clip of 3, exp of 1, abs of 1, sqrt of 1",
+        ),
+        (
+            {"factors": (Factor("error", "vv"),)},
+            "rule 'W': error has letters 'vv' but needs each once, and none of them 'B'",
+        ),
+        (
+            {"factors": (Factor("sender", "B"),)},
+            "rule 'W': sender has letters 'B' but needs each once, and none of them 'B'",
+        ),
+        ({"velocity": np.zeros(3)}, "rule 'W': velocity has shape (3,), but the weights (2, 3)"),
+        ({"velocity": np.nan}, "rule 'W': velocity is not finite"),
     ],
 )
 def test_a_rule_that_does_not_fit_is_refused(changes, says):
     with pytest.raises(WiringError) as told:
         circuit_with(**changes).check()
     assert str(told.value) == says
+
+
+def test_numbers_in_an_expression_may_have_an_exponent():
+    circuit_with(factors=(Factor("sender", "m", "1e3 * soma"), Factor("error", "lv"))).check()
+
+
+def test_a_circuit_that_learns_is_not_spread_over_workers():
+    with pytest.raises(WiringError, match="circuit 'delta rule' learns, and its rules need the whole circuit"):
+        stages(delta_rule()[0].circuit)
 
 
 def test_weights_without_a_rule_and_rules_without_weights_are_refused():

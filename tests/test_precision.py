@@ -19,6 +19,7 @@ from cortical_attention.reference.attention import softmax_attention
 from cortical_attention.reference.block import Block
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import precision as trial
+from cortical_attention.trials.amplify_suppress_tuning import outcome as outcome_of_a_sign
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import run
 
@@ -127,6 +128,18 @@ def test_what_a_circuit_refuses():
 def test_an_outcome_is_that_of_both_ends(interval, rule, threshold, outcome):
     value = 0.05 if interval is None else np.mean(interval)
     assert judged(value, threshold, rule, interval)["outcome"] == outcome
+    assert interval is None or judged(value, threshold, rule, interval[::-1])["outcome"] == outcome
+
+
+@pytest.mark.parametrize("interval", [None, (0.0, 0.1), (np.nan, np.nan), (0.0, np.nan)])
+@pytest.mark.parametrize(
+    ("rule", "threshold"), [("at most", 1), ("at least", 0), ("within", (0, 1)), ("between", (0, 1))]
+)
+def test_what_is_no_number_is_undecided(rule, threshold, interval):
+    own = judged(np.nan, threshold, rule, interval)
+    assert own["outcome"] == outcome_of_a_sign(own["value"], own["interval"], 0, rule) == "undecided"
+    if interval and np.isnan(interval[1]):
+        assert judged(0.05, threshold, rule, interval)["outcome"] == "undecided"
 
 
 def test_predictions_can_be_missed():

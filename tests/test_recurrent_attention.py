@@ -174,10 +174,10 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     for name, value in {
         "N_TOKEN": 2,
         "N_INPUT": 1,
-        "QUICK": {"seeds": 2, "arms": ("rates", "state one turn late")},
+        "QUICK": {"seeds": 3, "arms": ("rates", "state one turn late")},
     }.items():
         monkeypatch.setattr(experiment, name, value)
-    done = run("recurrent_attention", "--quick", "--seed", 5, "--out", "result")
+    done = run("recurrent_attention", "--quick", "--seeds", 2, "--seed", 5, "--out", "result")
     assert done.exit_code == 0, done.output
     assert {path.name for path in Path("result").iterdir()} == {
         "recurrent_attention.json", "recurrent_attention.png", "run.json",
@@ -186,10 +186,11 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     assert result["figures"]["rates"].keys() == {"value", "interval", "threshold", "rule", "outcome"}
     assert set(result["figures"]) == {"rates", "late_state", "over_rates"}
     errors = {(row["arm"], row["seed"]): row["relative_l2"] for row in result["rows"]}
+    assert len({k for arm, k in errors if arm == "rates"}) == 2  # what is given wins over --quick
     assert all(errors["rates", k] <= 0.01 < errors["state one turn late", k] for k in (0, 1))
     np.testing.assert_allclose(result["course"]["circuit"][-1], result["course"]["algebra"][-1], rtol=0.01)
 
 
-def test_seeds_are_refused_that_are_none(tmp_path, monkeypatch):
+def test_one_seed_is_refused_which_has_no_interval(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    check_refused("recurrent_attention", "--seeds", 0, names="--seeds")
+    check_refused("recurrent_attention", "--seeds", 1, names="--seeds")

@@ -139,6 +139,8 @@ def test_spikes_are_played_one_a_step():
     [
         ({"current": np.zeros(3) * DENSITY}, r"current has shape \(3,\) but needs to broadcast to \(10, 2\)"),
         ({"sigma": 2 * ms}, "sigma needs a quantity in"),
+        ({"drivers": (Driver(np.nan * Hz, 1 * CONDUCTANCE),)}, "rate_0 has values that are not finite"),
+        ({"n_cell": 0}, "of 0 cells"), ({"name": "a b"}, "needs a name that is an identifier"),
         ({"drivers": (Driver(1 * Hz, 1 * CONDUCTANCE), Driver(1 * Hz, 1 * CONDUCTANCE, None, AMPA._replace(tau=9 * ms)))},
          "two receptors of the same name"),
     ],
@@ -146,6 +148,24 @@ def test_spikes_are_played_one_a_step():
 def test_what_does_not_fit_is_refused(change, sentence):
     with pytest.raises(WiringError, match=sentence):
         simulate([Nucleus("x", FIRE_OR_BURST, 2)._replace(**change)], **SHORT)
+
+
+@pytest.mark.parametrize(
+    ("nuclei", "weight", "changed", "sentence"),
+    [
+        ((), None, {}, "nuclei: 0"), ((Source("x", 2),), None, {}, "either a rate or spikes"),
+        ((Source("x", 2, 1 * Hz),), None, {"slot": 0.05}, "needs to be a time"),
+        ((Source("x", 2, 1 * Hz),), None, {"n_slot": 0}, "slots: 0"),
+        ((Source("x", 2, 1 * Hz),), None, {"target": "gpu"}, "target is 'gpu'"),
+        ((Source("x", 2, 1 * Hz),), 1 * CONDUCTANCE, {}, "receives none"),
+        ((Nucleus("x", FIRE_OR_BURST, 2),), np.nan * CONDUCTANCE, {}, "need to be finite"),
+        ((Nucleus("x", FIRE_OR_BURST, 2),), 1, {}, "need to be finite, in"),
+    ],
+)  # fmt: skip
+def test_runs_and_projections_that_do_not_fit_are_refused(nuclei, weight, changed, sentence):
+    projections = [] if weight is None else [Projection("x", "x", np.ones((2, 2)) * weight)]
+    with pytest.raises(WiringError, match=sentence):
+        simulate(nuclei, projections, **SHORT | changed)
 
 
 def test_slots_and_names_are_checked():
@@ -169,7 +189,7 @@ def test_the_command_runs_and_both_targets_give_the_same_spikes(tmp_path, monkey
     relays = {name: CELLS[name] for name in experiment.RELAYS}
     monkeypatch.setattr(experiment, "CELLS", relays)
     monkeypatch.setattr(experiment, "OTHERS", {f"{name}{WITHOUT}": OTHERS[f"{name}{WITHOUT}"] for name in relays})
-    assert experiment.main(seeds=2, cells=1, target="cpp", out=tmp_path / "out") == 0
+    assert experiment.main(seeds=2, cells=1, quick=True, target="cpp", out=tmp_path / "out") == 0
     result = json.loads((tmp_path / "out" / "relays.json").read_text(encoding="utf-8"))
     assert result["figures"]["bursts_per_cycle_fire_or_burst"]["outcome"] in ("held", "undecided")
     assert result["figures"]["bursts_per_cycle_without_T_low_threshold"]["outcome"] == "held"

@@ -173,10 +173,11 @@ def test_the_command_writes_its_result(tmp_path, monkeypatch):
     assert len(result["rows"]) == 4
 
 
-@pytest.mark.parametrize(("option", "value"), [("--seeds", 1), ("--seed", -1)])
-def test_what_is_refused(option, value, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("option", "value"), [("--seeds", 1), ("--seed", -1), ("--target", "gpu")])
+@pytest.mark.parametrize("name", ["reticular", "relays", "drivers", "layer_6"])
+def test_what_is_refused(name, option, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    refused = command("reticular", option, value)
+    refused = command(name, option, value)
     assert refused.exit_code == 2
     assert option in refused.stderr
     assert not list(tmp_path.iterdir())

@@ -253,6 +253,15 @@ def test_the_null_ignores_the_query():
     assert np.allclose(kappa.sum(axis=-1), 1)
 
 
+def test_the_null_of_sequences_side_by_side_is_that_of_each():
+    case = CASES["self_n4_scale2"]
+    batch = np.stack([case.tokens, 2 * case.tokens[::-1]])
+    both = key_only_softmax(batch, case.block)
+    alone = [key_only_softmax(tokens, case.block).output for tokens in batch]
+    assert both.kappa.shape == (2, *key_only_softmax(case.tokens, case.block).kappa.shape)
+    assert np.allclose(both.output, alone)
+
+
 def test_compare_with_softmax_attention():
     done = run("compare", saved(), "--attention", "softmax", "--target", "numpy", "--out", "result", "--json")
     assert done.exit_code == 0, done.stderr

@@ -61,3 +61,4 @@ def test_the_command_writes_its_result(monkeypatch):
 
 def test_another_form_is_refused():
     check_refused("softmax_forms", "--forms", "rate", names="--forms is 'rate' but needs")
+    check_refused("softmax_forms", "--onset-cells", "0", names="--onset-cells is 0 but needs")

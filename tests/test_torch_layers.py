@@ -409,17 +409,15 @@ def test_a_sparse_tensor_is_refused():
 def test_nan_in_a_sequence_is_refused(name):
     given = {"tokens": torch.ones(3, 8)} | {name: torch.ones(3, 8).bfloat16()}
     given[name][1, 2] = torch.nan
-    assert (
-        refusal(layer(), **given) == f"{name}: has 1 entries that are not finite, the first at [1, 2], but needs none"
-    )
+    assert refusal(layer(), **given) == f"{name}: has 1 entry that is not finite, the first at [1, 2], but needs none"
 
 
 @pytest.mark.parametrize(
     ("parameter", "place", "sentence"),
     [
-        ("in_proj_weight", (13, 2), "W_K: has 1 entries that are not finite, the first at [1, 1, 2], but needs none"),
-        ("in_proj_bias", (13,), "b_K: has 1 entries that are not finite, the first at [1, 1], but needs none"),
-        ("out_proj.weight", (2, 5), "W_O: has 1 entries that are not finite, the first at [1, 2, 1], but needs none"),
+        ("in_proj_weight", (13, 2), "W_K: has 1 entry that is not finite, the first at [1, 1, 2], but needs none"),
+        ("in_proj_bias", (13,), "b_K: has 1 entry that is not finite, the first at [1, 1], but needs none"),
+        ("out_proj.weight", (2, 5), "W_O: has 1 entry that is not finite, the first at [1, 2, 1], but needs none"),
     ],
 )
 def test_nan_in_a_weight_is_refused(parameter, place, sentence):

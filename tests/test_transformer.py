@@ -183,7 +183,7 @@ def refusal(call, *given):
         (None, "sentence: is a NoneType but needs to be a str, one text"),
         (["one", "two"], "sentence: is a list but needs to be a str, one text"),
         (b"one", "sentence: is a bytes but needs to be a str, one text"),
-        ("one \ud800", "sentence: has half a character at place 4 but needs to be whole text"),
+        ("one \ud800", "sentence: has a lone surrogate, which is no character, at place 4, but needs to be text"),
         ("one two three four one", "sentence: has 7 tokens, with the marks of its ends, but needs at most 6"),
     ],
 )
@@ -342,7 +342,7 @@ NAME = "encoder.layer.1.output.dense.weight"
     [
         (None, "is missing in model.safetensors but the model needs it, with shape (8, 12)"),
         (np.zeros((12, 8), dtype=np.float32), "has shape (12, 8) but needs (8, 12), by the sizes in config.json"),
-        (np.zeros((8, 12), dtype=np.int64), "has dtype I64 but needs one of F16, F32, F64"),
+        (np.zeros((8, 12), dtype=np.int64), "has dtype I64 but needs one of F16, F32, F64, BF16"),
         (np.where(np.eye(8, 12), np.nan, 1).astype(np.float32), "has 8 entries that are not finite but needs none"),
     ],
 )

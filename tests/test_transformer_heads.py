@@ -201,6 +201,15 @@ def test_compare_takes_a_saved_case(tmp_path):
     assert relative_l2(found, right) < 1e-12
     assert len(case.calibration) == heads_of.N_CALIBRATION
     check_refused(*WORDS[:2], "--save-cases", "cases", names="is not empty")
+    check_refused(*WORDS[:2], "--save-cases", "", names="--save-cases is empty")
+    check_refused(*WORDS[:2], "--save-cases", "same", "--out", "same", names="--save-cases and --out are both same")
+
+
+def test_words_that_the_model_does_not_know_are_told(monkeypatch):
+    monkeypatch.setattr(transformer, "UNKNOWN", ("[unknown]",))
+    assert "unknown" not in run(*WORDS, "--layers", "0", "--heads", "0, 1").stderr
+    told = run("transformer", "one zyx", *WORDS[2:], "--layers", " 0", "--heads", "0", "--overwrite")
+    assert "'one zyx' has 1 word that is unknown to the model" in told.stderr + told.stdout
 
 
 def test_words_that_look_at_words_are_drawn():

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Clock, Function, NeuronGroup, Quantity, get_device
 from brian2.codegen.generators.numpy_generator import NumpyCodeGenerator
+from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from cortical_attention.cells.rules.rule import VALUE
@@ -112,7 +113,7 @@ def _reader(group, concrete, k, what, settings):
         group.N // copies, "value : 1", namespace={name: _mean(name, trace, count, each, copies)}, clock=settings.clock,
         name=name + "_group",
     )  # fmt: skip
-    reader.run_regularly(f"value = {name}(i)", clock=settings.taught.clock, when="start", order=READ)
+    _between(reader, f"value = {name}(i)", settings, READ)
     return reader
 
 
@@ -150,7 +151,7 @@ def _learner(k, name, rule, weights, wired, read, settings):
     )  # fmt: skip
     group.w, group.velocity = weights.ravel(), np.broadcast_to(rule.velocity, weights.shape).ravel()
     statement = CAPTURE.format(k=k).replace("captures", captures)
-    group.run_regularly(statement, clock=gate.clock, when="start", order=CAPTURED)
+    _between(group, statement, settings, CAPTURED)
     return group
 
 
@@ -215,7 +216,14 @@ def follow(synapses, group, weights, pathway, entry, signs, settings):
     synapses.entry, synapses.size, synapses.turn = entry, size, turn
     synapses.weight = size * (np.clip(turn * now, 0, None) if settings.form.paired else now)
     acts = f"clip(turn * {name}(entry), 0, inf)" if settings.form.paired else f"{name}(entry)"
-    synapses.run_regularly(f"weight = size * {acts}", clock=settings.taught.clock, when="start", order=FOLLOWED)
+    _between(synapses, f"weight = size * {acts}", settings, FOLLOWED)
+
+
+def _between(group, statement, settings, order):
+    """Run a statement between presentations: in C++ on the standalone device, and on the others by numpy, since its
+    functions have no Cython."""
+    by = None if isinstance(get_device(), CPPStandaloneDevice) else NumpyCodeObject
+    group.run_regularly(statement, clock=settings.taught.clock, when="start", order=order, codeobj_class=by)
 
 
 def _arrays():

@@ -1,5 +1,6 @@
 """Refusal of rules of plasticity that the synapses of a circuit cannot have."""
 
+import ast
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from cortical_attention.cells.rules.rule import VALUE
 from cortical_attention.wiring.expressions import WiringError
 
-FUNCTIONS = {"clip", "exp", "abs", "sqrt", "inf"}
+FUNCTIONS = {"clip": 3, "exp": 1, "abs": 1, "sqrt": 1, "inf": None}  # number of arguments
 
 
 def check_rules(circuit):
@@ -55,6 +56,7 @@ def _check_rule(circuit, name, rule, shape):
         if not (np.isfinite(value) and low <= value < high):
             needs = "be finite" if number == "step" else "be at least 0 and below 1"
             raise WiringError(f"rule '{name}': {number} is {value} but needs to {needs}")
+    _check_velocity(name, rule.velocity, shape)
     size_of = {}
     for factor in rule.factors:
         _check_factor(circuit, name, factor)
@@ -65,6 +67,14 @@ def _check_rule(circuit, name, rule, shape):
     _bind(size_of, name, "weights", rule.letters, shape)
 
 
+def _check_velocity(name, velocity, shape):
+    """Refuse a last change that weights of a shape cannot have had."""
+    if np.shape(velocity) not in ((), shape):
+        raise WiringError(f"rule '{name}': velocity has shape {np.shape(velocity)}, but the weights {shape}")
+    if not np.isfinite(velocity).all():
+        raise WiringError(f"rule '{name}': velocity is not finite")
+
+
 def _check_factor(circuit, name, factor):
     """Refuse a factor that is not in a circuit."""
     if factor.population not in circuit.populations:
@@ -72,16 +82,32 @@ def _check_factor(circuit, name, factor):
     population = circuit.populations[factor.population]
     if population.sent is not None:
         raise WiringError(f"rule '{name}': '{factor.population}' is played, so that its cells keep no traces")
-    unknown = set(re.findall(r"[A-Za-z_]\w*", factor.what)) - set(population.cell.ports) - FUNCTIONS
-    if factor.what != VALUE and unknown:
+    if factor.what != VALUE:
+        _check_expression(name, factor.what, population.cell)
+
+
+def _check_expression(name, what, cell):
+    """Refuse an expression that cells of a type cannot keep a trace of."""
+    try:
+        tree = ast.parse(what, mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise WiringError(f"rule '{name}': '{what}' is not an expression") from error
+    unknown = {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)} - set(cell.ports) - FUNCTIONS.keys()
+    if unknown:
         raise WiringError(
-            f"rule '{name}': '{factor.what}' names {', '.join(sorted(unknown))}, but {population.cell.name} cells have "
-            f"ports {', '.join(population.cell.ports)}"
+            f"rule '{name}': '{what}' names {', '.join(sorted(unknown))}, but {cell.name} cells have "
+            f"ports {', '.join(cell.ports)}"
         )
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Call) and len(each.args) != FUNCTIONS.get(getattr(each.func, "id", None)):
+            known = ", ".join(f"{function} of {n}" for function, n in FUNCTIONS.items() if n)
+            raise WiringError(f"rule '{name}': '{what}' calls what is not one of {known}")
 
 
 def _bind(size_of, name, what, letters, shape):
     """Add the sizes of letters, refusing what does not fit."""
+    if not re.fullmatch("[A-Za-z]*", letters) or "B" in letters or len(set(letters)) < len(letters):
+        raise WiringError(f"rule '{name}': {what} has letters '{letters}' but needs each once, and none of them 'B'")
     if len(letters) != len(shape):
         raise WiringError(f"rule '{name}': {what} has {len(shape)} axes, but the letters '{letters}'")
     for letter, size in zip(letters, shape, strict=True):

@@ -5,7 +5,8 @@ At the end of a presentation    velocity -> momentum velocity + step sum prod_f 
 
 <f> is the mean of a factor over the time in which the teaching gate is open, the measured window of the presentation: a
 trace that the synapse keeps (its tag) until the weights are changed (its capture). The sum is over all letters that the
-weights lack, so that synapses which share a weight add up what each of them asks for.
+weights lack, and over the inputs that are shown side by side, so that synapses which share a weight add up what each of them
+asks for. A factor need not belong to the two cells of the synapse: how it comes there is no part of a rule.
 """
 
 from typing import NamedTuple
@@ -23,7 +24,8 @@ class Factor(NamedTuple):
         Of its axes.
     what : str
         "value", what the cells of the population send (in spikes: counted), or a Brian2 expression in the ports of these
-        cells, which has no sign of its own, such as ``"1 / clip(basal, 1, inf)"``; a port has its value after the kernel.
+        cells, which has no sign of its own, such as ``"1 / clip(basal, 1, inf)"``; a port has its value after the kernel, in
+        spikes that of the filtered drive.
     """
 
     population: str

@@ -14,6 +14,7 @@ from cortical_attention.command.status import FAILED, status_by
 from cortical_attention.command.tables import console_for, judgement
 from cortical_attention.export.nix import write_nix
 from cortical_attention.export.nwb import write_nwb
+from cortical_attention.export.ro_crate import write_ro_crate
 from cortical_attention.export.sonata import write_sonata
 from cortical_attention.inputs.cases import arrays
 from cortical_attention.readout.agreement import relative_l2
@@ -23,7 +24,8 @@ from cortical_attention.readout.style import save
 from cortical_attention.readout.units import shown_in
 from cortical_attention.trials.result import ARRAYS, load
 
-FORMATS = ("nix", "nwb", "sonata")
+FORMATS = {"nix": "recording.nix", "nwb": "recording.nwb", "sonata": "sonata", "ro-crate": "ro-crate"}
+"""Formats of `export`, with the default name in the result folder."""
 CELLS = 60
 Folder = Annotated[Path, typer.Argument(help="Result folder of `compare`, or of `Result.save`.")]
 
@@ -96,18 +98,20 @@ def export(
     folder: Folder,
     to: Annotated[str, typer.Option(help=f"Format: {', '.join(FORMATS)}.")],
     out: Annotated[
-        Path | None, typer.Option(help="File (nix, nwb) or folder (sonata).",
-        show_default="recording.nix, recording.nwb or sonata in the result folder")
+        Path | None, typer.Option(help="File (nix, nwb) or folder (sonata, ro-crate).",
+        show_default="recording.nix, recording.nwb, sonata or ro-crate in the result folder")
     ] = None,
     overwrite: o.Overwrite = False,
 ):  # fmt: skip
-    """Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA."""
+    """Convert a result: its recording as NIX, NWB or SONATA, or all of it as an RO-Crate."""
     o.one_of("--to", to, FORMATS)
     result = load(folder)
-    place = out or folder / {"nix": "recording.nix", "nwb": "recording.nwb", "sonata": "sonata"}[to]
+    place = out or folder / FORMATS[to]
     if exists(place) and not overwrite:
         raise o.OptionError(f"{place} exists already; choose another with --out, or add --overwrite")
-    if to == "sonata":
+    if to == "ro-crate":
+        write_ro_crate(folder, place, result.provenance, result.report, result.about)
+    elif to == "sonata":
         write_sonata(result.recording, made(place))
     else:
         made(place.parent)

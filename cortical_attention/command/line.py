@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from cortical_attention import __version__, experiments
-from cortical_attention.command.status import INTERRUPTED, guarded, say
+from cortical_attention.command.status import BAD_INPUT, INTERRUPTED, guarded, say
 from cortical_attention.command.terminal import silence
 
 EXPERIMENTS = (
@@ -85,7 +85,7 @@ COMMANDS = {
         "Draw the pictures of a result again, of some cells and some time, from its folder alone.",
     ),
     "diff": ("folders.diff", "Say what differs between two results: settings, inputs, and figures."),
-    "export": ("folders.export", "Convert the recording of a result: NIX (neo), NWB (pynwb) or SONATA."),
+    "export": ("folders.export", "Convert a result: its recording as NIX, NWB or SONATA, or all of it as an RO-Crate."),
     "report": ("pages.main", "Make the page of a result: one HTML file that needs no other file, and no network."),
     "repeat": ("folders.repeat", "Run the circuit of a result again, and say whether the answer is the same."),
 }
@@ -109,6 +109,10 @@ def main():
         application = build(sys.argv[1:])
     except KeyboardInterrupt:  # while the experiment is imported
         sys.exit(say("interrupted", INTERRUPTED))
+    except ValueError as error:
+        if type(error).__name__ != "ProtocolError":
+            raise
+        sys.exit(say(str(error), BAD_INPUT))
     application()
 
 

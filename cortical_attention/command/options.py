@@ -188,10 +188,8 @@ def check(
     form = with_synapses(form, synapses)
     one_of("--dendrites", dendrites, ("shared", "explicit"))
     record = recorded(record)
-    one_of("--target", target, TARGETS)
+    check_target(target)
     one_of("--precision", precision, PRECISIONS)
-    if target in ("cython", "cpp") and compiler() is None:
-        raise OptionError(f"--target {target} needs a C++ compiler, and none was found; --target numpy needs none")
     for name, value, unit in (("duration", duration, "s"), ("settle", settle, "s"), ("dt", dt, "ms")):
         _positive(f"--{name}", value, unit)
     _positive("--unit-rate", unit_rate, "Hz")
@@ -210,6 +208,13 @@ def check(
     given = None if calibration is None else read_calibration(calibration)
     how = {"on_input": calibrate_on_input, "replicas": replicas}
     return Options(wiring, kernel, None if unnormalised else normaliser, settings, given, **how)
+
+
+def check_target(target):
+    """Refuse a target that is unknown, or that needs a compiler where there is none (OptionError)."""
+    one_of("--target", target, TARGETS)
+    if target in ("cython", "cpp") and compiler() is None:
+        raise OptionError(f"--target {target} needs a C++ compiler, and none was found; --target numpy needs none")
 
 
 def recorded(text):
@@ -368,6 +373,11 @@ def some_wirings(name, words):
     for word in words:
         checked_wiring(word, option=name)
     return words
+
+
+def given_or(usual, *given):
+    """Values of options: each that was given, or else the usual one (list)."""
+    return [each if own is None else own for each, own in zip(usual, given, strict=True)]
 
 
 def within(name, value, lowest, highest):

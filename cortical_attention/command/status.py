@@ -66,9 +66,12 @@ def _ending_of_ours(error):
     from cortical_attention.readout.files import FolderError
     from cortical_attention.simulation.settings import SettingError
     from cortical_attention.simulation.traces import RecordError
+    from cortical_attention.trials.protocol import ProtocolError
     from cortical_attention.wiring.expressions import WiringError
 
-    ours = CaseError | OptionError | FolderError | MembraneError | RecordError | SettingError | WiringError
+    ours = (
+        CaseError | OptionError | FolderError | MembraneError | ProtocolError | RecordError | SettingError | WiringError
+    )
     if isinstance(error, ours):
         return BAD_INPUT, str(error)
     return (FAILED, str(error)) if isinstance(error, RunError) else None

@@ -19,9 +19,10 @@ DISCUSSED = (
     "areas", "barrel_cortex", "hippocampus", "softmax_biophysical", "softmax_forms", "systems", "transformer",
     "waves", "recurrent_attention", "context_inference", "amplify_suppress", "match_and_control",
     "burst_attention", "reticular", "modulation", "drivers", "layer_6", "hopfield",
-    "memory_rules", "credit", "learn_match",
+    "memory_rules", "credit", "learn", "learn_match",
 )  # fmt: skip
 """Experiments that `DISCUSSION` lists."""
+WIDER, CUT = (100, 124, 160, 240), "…"  # columns that are tried, and what rich ends a cut figure with
 LARGE = 50.0  # chosen: tokens and weights of the project stay below 10, and some small random cases do not settle from 70 on
 
 
@@ -133,10 +134,24 @@ def say_predictions(experiment, predictions, console, interrupted=False):
         console.print("predictions are about all inputs and were not judged", highlight=False)
         return
     for each in predictions:
-        verdict = "held" if each.held else "missed"
+        verdict = "held" if each.held else "undecided" if each.undecided else "missed"
         console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
     if experiment in DISCUSSED and not all(each.held for each in predictions):
         console.print(f"missed predictions are discussed in {DISCUSSION}", highlight=False, soft_wrap=True)
+
+
+def print_whole(table, console):
+    """Print a table, or a group of tables; on a screen that is too narrow for its figures in lines that run over: rich would
+    cut the figures."""
+    screen = console.width
+    for width in (screen, *(each for each in WIDER if each > screen)):
+        console.width = width
+        with console.capture() as shown:
+            console.print(table)
+        if CUT not in shown.get():
+            break
+    console.print(table, crop=False)
+    console.width = screen
 
 
 def say(experiment, result, table, predictions, folder, console, as_json, instead=None):
@@ -144,7 +159,7 @@ def say(experiment, result, table, predictions, folder, console, as_json, instea
     measurement."""
     if as_json:
         print(json.dumps(jsonable({"schema_version": SCHEMA_VERSION, **result} if instead is None else instead)))
-    console.print(table)
+    print_whole(table, console)
     say_predictions(experiment, predictions, console, result["interrupted"])
     for label, sentence in result.get("failed", {}).items():
         console.print(f"failed: {label}: {sentence}", highlight=False)

@@ -334,7 +334,8 @@ def _check_finite(name: str, array: np.ndarray) -> None:
     where = np.argwhere(~np.isfinite(array))
     if len(where):
         first = ", ".join(str(int(index)) for index in where[0])
-        raise CaseError(f"{name}: has {len(where)} entries that are not finite, the first at [{first}], but needs none")
+        entries = "1 entry that is" if len(where) == 1 else f"{len(where)} entries that are"
+        raise CaseError(f"{name}: has {entries} not finite, the first at [{first}], but needs none")
 
 
 def _check_not_too_small(context: np.ndarray, block: Block) -> None:

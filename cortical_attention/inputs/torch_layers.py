@@ -143,7 +143,7 @@ def _sequences(module: Any, widths: _Widths, tokens: Any, context: Any, targets:
 
 def _sequence(name: str, given: Any, width: int, axis: str, batch_first: bool) -> np.ndarray:
     """One sequence (n, width), also out of a batch of one."""
-    array = _numbers(name, given)
+    array = numbers_of(name, given)
     batch = 0 if batch_first else 1
     if array.ndim == 3 and array.shape[batch] != 1:
         raise CaseError(
@@ -183,7 +183,7 @@ def _mask(size: tuple[int, int], mask: Any, attn_mask: Any, key_padding_mask: An
 
 def _booleans(name: str, given: Any) -> np.ndarray:
     """A mask that is True where open."""
-    array = _numbers(name, given)
+    array = numbers_of(name, given)
     if array.dtype != bool:
         raise CaseError(f"{name}: has dtype {array.dtype.name} but needs booleans, True where a token may attend")
     return array
@@ -191,7 +191,7 @@ def _booleans(name: str, given: Any) -> np.ndarray:
 
 def _turned(name: str, given: Any) -> np.ndarray:
     """Booleans, True where open, of a mask of torch: True where closed, or 0 where open and -inf where closed."""
-    array = _numbers(name, given)
+    array = numbers_of(name, given)
     if array.dtype == bool:
         return ~array
     if array.dtype.kind != "f":
@@ -199,8 +199,8 @@ def _turned(name: str, given: Any) -> np.ndarray:
     others = np.count_nonzero((array != 0) & (array != -np.inf))
     if others:
         raise CaseError(
-            f"{name}: has {others} entries other than 0 and -inf but needs none; the mask of a case opens or closes, and "
-            "adds nothing to the scores"
+            f"{name}: has {others} {'entry' if others == 1 else 'entries'} other than 0 and -inf but needs none; the mask "
+            "of a case opens or closes, and adds nothing to the scores"
         )
     return array == 0
 
@@ -221,23 +221,23 @@ def _weights(module: Any, widths: _Widths) -> dict[str, np.ndarray]:
         name: _columns(_heads(module, weight), begin, widths.d_model)
         for (name, begin), weight in zip(begins.items(), _inward(module), strict=True)
     }
-    outward = _heads(module, _numbers("out_proj.weight", module.out_proj.weight).T)  # (n_head, d_value, embed_dim)
+    outward = _heads(module, numbers_of("out_proj.weight", module.out_proj.weight).T)  # (n_head, d_value, embed_dim)
     return weights | {"W_O": _columns(outward, 0, widths.d_model).swapaxes(1, 2)}
 
 
 def _inward(module: Any) -> list[np.ndarray]:
     """Weights of query, key and value, (embed_dim, width) each; the module stacks them if their widths are equal."""
     if module.in_proj_weight is not None:
-        return np.split(_numbers("in_proj_weight", module.in_proj_weight), 3)
+        return np.split(numbers_of("in_proj_weight", module.in_proj_weight), 3)
     names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-    return [_numbers(name, getattr(module, name)) for name in names]
+    return [numbers_of(name, getattr(module, name)) for name in names]
 
 
 def _biases(module: Any) -> dict[str, np.ndarray]:
     """b_Q, b_K and b_V of the case, (n_head, d_key); none of a module without bias."""
     if module.in_proj_bias is None:
         return {}
-    biases = _numbers("in_proj_bias", module.in_proj_bias).reshape(3, module.num_heads, module.head_dim)
+    biases = numbers_of("in_proj_bias", module.in_proj_bias).reshape(3, module.num_heads, module.head_dim)
     return dict(zip(("b_Q", "b_K", "b_V"), biases, strict=True))
 
 
@@ -252,7 +252,7 @@ def _columns(array: np.ndarray, start: int, d_model: int) -> np.ndarray:
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(start, after)])
 
 
-def _numbers(name: str, given: Any) -> np.ndarray:
+def numbers_of(name: str, given: Any) -> np.ndarray:
     """A tensor or array as an array; the floating point of a tensor becomes float64, since numpy has no bfloat16."""
     if not hasattr(given, "detach"):
         return np.asarray(given)
@@ -273,7 +273,7 @@ def _left_out(module: Any) -> list[str]:
     """Notices for what the module computes and the case does not."""
     notices = []
     bias = module.out_proj.bias
-    if bias is not None and _numbers("out_proj.bias", bias).any():
+    if bias is not None and numbers_of("out_proj.bias", bias).any():
         notices.append("out_proj.bias: is not zero and is left out; the module adds it to every row of the output")
     if module.training and module.dropout > 0:
         notices.append(

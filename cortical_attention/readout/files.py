@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cortical_attention.readout.names import EXPORTS, NAMED, RESULT_FILES, names_of, word_of
+from cortical_attention.readout.names import EXPORTED_FOLDERS, EXPORTS, NAMED, RESULT_FILES, names_of, word_of
 from cortical_attention.readout.provenance import jsonable
 
 try:
@@ -180,8 +180,9 @@ def forget(experiment, folder):
     for name in (*halves, *RESULT_FILES, *EXPORTS, *names_of(names)):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             (folder / name).unlink()
-    if (folder / "sonata" / "circuit_config.json").is_file():  # as `export` wrote it
-        shutil.rmtree(folder / "sonata")
+    for name, file in EXPORTED_FOLDERS.items():
+        if (folder / name / file).is_file():  # as `export` wrote it
+            shutil.rmtree(folder / name)
 
 
 def made(folder):
@@ -342,6 +343,30 @@ def replacing(path):
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path):
+    """Yield a new temporary folder that takes the place of the folder `path` when the block ends without error.
+
+    Raises
+    ------
+    FolderError
+        If the folder cannot be written; an earlier folder at `path` is then unchanged.
+    """
+    path = Path(path)
+    with _refusing(f"{path} cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            new = part / "new"
+            new.mkdir()
+            yield new
+            if os.path.lexists(path):
+                path.replace(part / "old")
+            new.replace(path)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _beside(path):

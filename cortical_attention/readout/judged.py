@@ -1,5 +1,7 @@
 """Figures that a verdict reads: a value with its interval, held against a threshold."""
 
+import math
+
 RULES = {
     "at most": lambda x, threshold: x <= threshold,
     "at least": lambda x, threshold: x >= threshold,
@@ -14,12 +16,13 @@ def judged(value, threshold, rule, interval=None):
     Parameters
     ----------
     value : float
+        One that is not finite is undecided.
     threshold : float, or (float, float)
         Two numbers for "within" (the middle and the margin) and for "between" (both ends).
     rule : {"at most", "at least", "within", "between"}
     interval : (float, float), optional
-        Both ends decide: the prediction held if both keep the rule and was missed if the whole interval breaks it; else
-        it is undecided. Without an interval the value decides.
+        Both ends, in either order, decide: the prediction held if both keep the rule and was missed if the whole interval
+        breaks it; else, and where an end is not a number, it is undecided. Without an interval the value decides.
 
     Returns
     -------
@@ -31,18 +34,20 @@ def judged(value, threshold, rule, interval=None):
     KeyError
         For another rule.
     """
-    keeps = RULES[rule]
-    ends = [value] if interval is None else interval
-    kept = [bool(keeps(end, threshold)) for end in ends]
-    if all(kept):
-        outcome = "held"
-    elif any(kept) or (interval is not None and _reaches(interval, threshold, rule)):
-        outcome = "undecided"
-    else:
-        outcome = "missed"
-    content = {"value": float(value), "interval": None if interval is None else [float(end) for end in interval]}
+    ends = [float(value)] if interval is None else sorted(map(float, interval))
+    content = {"value": float(value), "interval": None if interval is None else ends}
+    known = math.isfinite(value) and not any(map(math.isnan, ends))
+    outcome = _outcome(ends, threshold, RULES[rule], rule) if known else "undecided"
     limits = [float(each) for each in threshold] if isinstance(threshold, tuple | list) else float(threshold)
     return content | {"threshold": limits, "rule": rule, "outcome": outcome}
+
+
+def _outcome(ends, threshold, keeps, rule):
+    """Outcome of an interval, or of a value alone (str)."""
+    kept = [bool(keeps(end, threshold)) for end in ends]
+    if all(kept):
+        return "held"
+    return "undecided" if any(kept) or _reaches(ends, threshold, rule) else "missed"
 
 
 def _reaches(interval, threshold, rule):
@@ -50,4 +55,4 @@ def _reaches(interval, threshold, rule):
     if rule not in ("within", "between"):
         return False
     low, high = threshold if rule == "between" else (threshold[0] - threshold[1], threshold[0] + threshold[1])
-    return interval[0] < low and interval[1] > high
+    return interval[0] < low and interval[-1] > high

@@ -17,6 +17,8 @@ RESULT_FILES = (
 )
 EXPORTS = ("recording.nix", "recording.nwb", "report.html", "index.html")
 """Files that `export` and `report` write beside a result; they go when it is overwritten."""
+EXPORTED_FOLDERS = {"sonata": "circuit_config.json", "ro-crate": "ro-crate-metadata.json"}
+"""Folders that `export` writes beside a result, with a file by which each is known; they go likewise."""
 NAMED = (
     "match", "digits", "one_head", "multihead", "normalisation", "error_over_time", "onset", "shunt_noise", "gradients",
     "ladder", "attribution", "averaging", "bursts", "multipliers", "forecast", "best_attention", "division",

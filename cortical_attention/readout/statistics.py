@@ -112,6 +112,21 @@ def cluster_interval(values, clusters, confidence=0.95):
     return float(low), float(high)
 
 
+def plus_minus(values, digits, confidence=0.95):
+    """Mean of values and half of its interval, each value a cluster, as text (str).
+
+    Parameters
+    ----------
+    values : sequence of float
+        Two at least.
+    digits : int
+        After the point.
+    confidence : float
+    """
+    low, high = cluster_interval(values, range(len(values)), confidence)
+    return f"{np.mean(values):.{digits}f} ± {(high - low) / 2:.{digits}f}"
+
+
 def ratio_bounds(parts, wholes, confidence=0.95):
     """One-sided confidence bounds, one at each side, of the ratio of two sums over a population of units.
 

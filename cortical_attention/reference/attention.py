@@ -207,7 +207,11 @@ def softmax_attention(tokens, block: Block, *, context=None, mask=None) -> Atten
         Z_i = sum_j exp(k_j.q_i / sqrt(d_key)), infinite where that exceeds the float64 range; kappa is not affected.
     """
     problem = check_problem(tokens, block, context, mask)
-    query, key, value = project(problem)
+    return softmax_of(problem, *project(problem))
+
+
+def softmax_of(problem, query, key, value) -> Attention:
+    """Softmax attention of a checked problem whose queries (..., n_head, n_token, d_key), keys and values are given."""
     score = query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1])
     if problem.mask is not None:
         score = np.where(problem.mask, score, -np.inf)

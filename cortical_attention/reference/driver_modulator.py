@@ -36,9 +36,22 @@ def gated(driver, modulator, w, b=0.0) -> np.ndarray:
     Returns
     -------
     array, (..., d_driver)
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
     """
-    score = np.asarray(modulator, dtype=float) @ np.asarray(w, dtype=float) + b
-    return np.asarray(driver, dtype=float) / (1 + np.exp(-score))[..., None]
+    d, m, w = _fitting(driver, modulator, w)
+    return d / (1 + np.exp(-(m @ w + b)))[..., None]
+
+
+def _fitting(driver, modulator, w):
+    """The same as arrays (ndarray each); ValueError if a shape does not fit."""
+    d, m, w = (np.asarray(each, dtype=float) for each in (driver, modulator, w))
+    if m.shape[:-1] != d.shape[:-1] or m.shape[-1:] != w.shape:
+        raise ValueError(f"driver, modulator and w have shapes {d.shape}, {m.shape} and {w.shape}, which do not fit")
+    return d, m, w
 
 
 def frozen_key_attention(driver, modulator, w, b=0.0) -> np.ndarray:
@@ -61,9 +74,7 @@ def frozen_key_attention(driver, modulator, w, b=0.0) -> np.ndarray:
     ValueError
         If a shape does not fit.
     """
-    d, m, w = (np.asarray(each, dtype=float) for each in (driver, modulator, w))
-    if m.shape[:-1] != d.shape[:-1] or m.shape[-1:] != w.shape:
-        raise ValueError(f"driver, modulator and w have shapes {d.shape}, {m.shape} and {w.shape}, which do not fit")
+    d, m, w = _fitting(driver, modulator, w)
     n_driver, n_modulator = d.shape[-1], m.shape[-1]
     size = n_driver + n_modulator + 1
     query, mark, value = (np.zeros((1, n, size)) for n in (1, 1, n_driver))
@@ -130,11 +141,18 @@ def least_error(gains, heads) -> float:
     gains : array, (n_context, D)
         g_a(m) in contexts.
     heads : int
-        H.
+        H, at least 0.
 
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        For less than no head.
     """
+    if heads < 0:
+        raise ValueError(f"heads is {heads} but needs to be at least 0")
     values = np.linalg.svd(np.asarray(gains, dtype=float), compute_uv=False) ** 2
     return float(np.sqrt(max(1 - values[:heads].sum() / values.sum(), 0.0)))

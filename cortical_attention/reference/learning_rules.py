@@ -15,7 +15,7 @@ shuffled_tokens      exact, with the errors of a sequence exchanged among its to
 shuffled_sequences   exact, with the errors exchanged among the sequences of a presentation: a control
 ==================== ======================================================================================================
 
-Of the sources that are not the paper neither text nor abstract was read for this file; they are named for the idea.
+Of the sources that are not the paper the abstracts were read; they are named for the idea.
 """
 
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from cortical_attention.reference.attention import (
     linear_attention,
     read_out,
     share,
-    softmax_attention,
+    softmax_of,
 )
 from cortical_attention.reference.block import Block, check_problem, project
 from cortical_attention.reference.kernels import kernel_named
@@ -73,9 +73,8 @@ def additive_attention(
 def key_only_softmax(tokens, block: Block, *, context=None, mask=None) -> Attention:
     """The key without the query in softmax attention: q_i is replaced by its mean over the tokens of the sequence."""
     problem = check_problem(tokens, block, context, mask)
-    query = project(problem)[0].mean(axis=-2)
-    blind = block._replace(W_Q=np.zeros_like(block.W_Q), b_Q=query)
-    return softmax_attention(tokens, blind, context=context, mask=mask)
+    query, key, value = project(problem)
+    return softmax_of(problem, np.broadcast_to(query.mean(axis=-2, keepdims=True), query.shape), key, value)
 
 
 def rounding(

@@ -40,9 +40,11 @@ def stages(circuit):
     Raises
     ------
     WiringError
-        If the circuit has no heads, or its heads depend on each other: through a projection from one to another, or
-        through one that leads back.
+        If the circuit learns, has no heads, or its heads depend on each other: through a projection from one to another,
+        or through one that leads back.
     """
+    if circuit.rules:
+        raise WiringError(f"circuit '{circuit.name}' learns, and its rules need the whole circuit in one process")
     areas = tuple(name for name, each in circuit.populations.items() if _place(each) is not None)
     if not areas:
         raise WiringError(f"circuit '{circuit.name}' has no population with a head axis, so that nothing can be spread")

@@ -23,7 +23,7 @@ the slope of the relays, in Hz for the value one.
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Clock, Network, Quantity, SpikeMonitor, StateMonitor, ms
+from brian2 import Clock, Network, Quantity, SpikeMonitor, StateMonitor, get_dimensions, ms
 
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.simulation import engine
@@ -157,6 +157,8 @@ def simulate(nuclei, projections=(), *, slot, n_slot, dt=DT, seed=0, target="aut
         For names, shapes or units that do not fit.
     RunError
         If a potential is not finite at the end, or the target fails.
+    KeyboardInterrupt
+        On an interrupted simulation: half of the spikes would be taken for all of them.
     """
     n_step, receptors = _checked(nuclei, slot, n_slot, dt), receptors_of(nuclei, projections)
     target = _target(target, nuclei, n_step)
@@ -174,6 +176,8 @@ def simulate(nuclei, projections=(), *, slot, n_slot, dt=DT, seed=0, target="aut
         synapses = [synapses_of(each, k, groups, clock) for k, each in enumerate(projections)]
         network = Network(*groups.values(), *spikes.values(), *traced.values(), *synapses)
         network.run(n_step * dt, namespace={})
+        if round(float(clock.t / dt)) < n_step:  # Brian2 ends such a run without a word
+            raise KeyboardInterrupt
         _refuse_what_diverged(groups)
         values = {
             name: {each: np.array(getattr(traced[name], each)).T for each in variables}
@@ -183,13 +187,24 @@ def simulate(nuclei, projections=(), *, slot, n_slot, dt=DT, seed=0, target="aut
 
 
 def _checked(nuclei, slot, n_slot, dt):
-    """Time steps of the run; refuses slots and names that do not fit (WiringError)."""
+    """Time steps of the run; refuses slots, sizes and names that do not fit (WiringError)."""
+    if get_dimensions(slot) != ms.dim:
+        raise WiringError(f"slot is {slot} but needs to be a time")
     per_slot = round(float(slot / dt))
     if abs(per_slot * float(dt) - float(slot)) > 1e-6 * float(dt):
         raise WiringError(f"a slot of {slot / ms:g} ms needs to be a whole number of steps of {dt / ms:g} ms")
     names = [each.name for each in nuclei]
     if len(set(names)) < len(names):
         raise WiringError(f"two nuclei have the same name: {', '.join(names)}")
+    if not nuclei or per_slot < 1 or n_slot < 1:
+        raise WiringError(
+            f"nuclei: {len(nuclei)}, slots: {n_slot}, steps of a slot: {per_slot}; one of each is needed at least"
+        )
+    for each in nuclei:
+        if each.n_cell < 1 or not each.name.isidentifier():
+            raise WiringError(
+                f"nucleus '{each.name}' of {each.n_cell} cells needs a name that is an identifier, and a cell"
+            )
     return per_slot * n_slot
 
 
@@ -202,6 +217,8 @@ def _refuse_what_diverged(groups):
 
 def _target(target, nuclei, n_step):
     """Numpy for what it has done before a program is compiled, else C++ (str)."""
+    if target not in engine.TARGETS:
+        raise WiringError(f"target is '{target}' but needs to be one of {', '.join(engine.TARGETS)}")
     if target != "auto":
         return target
     numpy = n_step * (len(nuclei) * OF_STEP + sum(each.n_cell for each in nuclei) * OF_CELL)

@@ -26,6 +26,8 @@ def receptors_of(nuclei, projections):
         for end in (each.source, each.target):
             if end not in used:
                 raise WiringError(f"projection {each.source} -> {each.target}: there is no nucleus '{end}'")
+        if any(isinstance(own, Source) and own.name == each.target for own in nuclei):
+            raise WiringError(f"projection {each.source} -> {each.target}: a source sends spikes and receives none")
         used[each.target].append(each.receptor)
     for name, receptors in used.items():
         if len({receptor.name for receptor in receptors}) < len({str(receptor) for receptor in receptors}):
@@ -54,6 +56,8 @@ class _Written(NamedTuple):
         except ValueError as error:
             wrong = f"nucleus '{of}': {name} has shape {np.shape(value)} but needs to broadcast to {shape}"
             raise WiringError(wrong) from error
+        if not np.isfinite(values).all():
+            raise WiringError(f"nucleus '{of}': {name} has values that are not finite, but needs none")
         changes, differs = (values != values[:1]).any(), (values != values[:, :1]).any()
         if not changes and not differs:
             self.namespace[name] = values[0, 0] * unit
@@ -150,6 +154,8 @@ def _first(value):
 
 def _source(each, k, seed, slot, n_slot, clock):
     """Group of cells that send given spikes or Poisson trains."""
+    if (each.spikes is None) == (each.rate is None):
+        raise WiringError(f"source '{each.name}' needs either a rate or spikes")
     if each.spikes is not None:
         cells, times = each.spikes
         return SpikeGeneratorGroup(each.n_cell, cells, times, clock=clock, name=each.name)
@@ -185,6 +191,9 @@ def synapses_of(each, k, made, clock):
 
 def _pairs(each, n_target, n_source):
     """Target, source and weight of each synapse."""
+    alone = each.weights[-1] if isinstance(each.weights, tuple) else each.weights
+    if get_dimensions(alone) != CONDUCTANCE.dim or not np.isfinite(np.asarray(alone)).all():
+        raise WiringError(f"projection {each.source} -> {each.target}: weights need to be finite, in {CONDUCTANCE}")
     if isinstance(each.weights, tuple):
         return each.weights
     if np.shape(each.weights) != (n_target, n_source):

@@ -115,7 +115,7 @@ def courses(parameters, given):
         group = _group(Parameters(*_arrays(parameters, 1)), given, ("intact",), (1, 1, *given.reading.shape))
         names = {"right": "x_1", "wrong": "x_2", "D2": "r_d2", "GRIK4": "r_grik4"}
         monitor = StateMonitor(group, list(names.values()), record=True, dt=4 * STEP)
-        Network(group, monitor).run((N_SLOT + WAIT) * SLOT, namespace={})
+        _finish(Network(group, monitor))
         recorded = {name: np.array(getattr(monitor, each)) for name, each in names.items()}
         times = np.array(monitor.t / second)
     return times, {name: each.reshape(*given.reading.shape, -1).mean(axis=1) for name, each in recorded.items()}
@@ -131,14 +131,18 @@ def _run(parameters, given, arms, report):
     shape = len(parameters.w), len(arms), *given.reading.shape
     with device("numpy" if compiler() is None else "cython"):
         group = _group(parameters, given, arms, shape)
-        network = Network(group)
-        length = (N_SLOT + WAIT) * SLOT
-        network.run(length, report=report, report_period=1 * second, namespace={})
-        if network.t < length - STEP / 2:
-            raise KeyboardInterrupt
+        _finish(Network(group), report)
         difference, chosen = (group.x_1[:] - group.x_2[:]).reshape(shape), group.chosen[:].reshape(shape)
     reading = np.asarray(parameters.reading)[:, None, None, None] * given.reading
     return (1 + np.sign(np.where(chosen == 0, difference + reading, chosen))) / 2
+
+
+def _finish(network, report=None):
+    """Run a network to the end of the trials; KeyboardInterrupt if it was stopped before."""
+    length = (N_SLOT + WAIT) * SLOT
+    network.run(length, report=report, report_period=1 * second, namespace={})
+    if network.t < length - STEP / 2:
+        raise KeyboardInterrupt
 
 
 def _group(parameters, given, arms, shape):

@@ -206,7 +206,10 @@ def outcome(value, interval, threshold, rule):
     """Whether a figure is as asked (str): "held", "missed", or "undecided" where the interval does not tell it from zero.
 
     "at least" asks for a value of the threshold and an interval above zero; "at most" and "within" for the value itself.
+    What is not a finite number is undecided.
     """
+    if not np.isfinite([value, *(interval or ())]).all():
+        return "undecided"
     if rule == "at least":
         if value < threshold:
             return "missed"

@@ -23,11 +23,17 @@ SCHEMA_VERSION = 1
 
 
 class Prediction(NamedTuple):
-    """What was predicted, what was measured, and whether the prediction held; each in words but the last."""
+    """What was predicted and what was measured, in words; whether that held, and if it did not, whether it is undecided."""
 
     predicted: str
     measured: str
     held: bool
+    undecided: bool = False
+
+
+def prediction_of(figure, predicted, measured):
+    """Prediction of a figure with an outcome, as `readout.judged.judged` gives it (Prediction)."""
+    return Prediction(predicted, measured, figure["outcome"] == "held", figure["outcome"] == "undecided")
 
 
 class Swept(NamedTuple):

@@ -18,6 +18,7 @@ def draw(rows, courses, temperatures):
                 _draw_field(panel, [row for row in rows if (row["cell"], row["condition"]) == (cell, condition)])
                 panel.set_title(f"{cell.replace('_', ' ')}, {condition}")
             _draw_course(line[2], courses[cell])
+            line[2].set_title(f"{cell.replace('_', ' ')}, all stimuli")
             line[0].set_ylabel("rate (Hz)")
         panels[0, 0].legend()
         panels[0, 2].legend(fontsize=7)
@@ -33,7 +34,7 @@ def _draw_field(panel, rows):
         panel.plot(
             np.arange(-half, half), np.roll(field, half), color=CYCLE[k], marker=MARKERS[k], markersize=4, label=name
         )
-    panel.set(xlabel="stimulus, from the preferred one", ylim=(0, None), xticks=(-6, -3, 0, 3))
+    panel.set(xlabel="channels from the preferred one", ylim=(0, None), xticks=(-6, -3, 0, 3))
 
 
 def _draw_course(panel, course):
@@ -52,7 +53,7 @@ def _draw_shares(panel, rows):
             shares = [np.mean([row[name] for row in own]) for name in ("share_dark", "share_lit")]
             panel.plot((0, 1), shares, linestyle=line, color=CYCLE[k], marker=MARKERS[k],
                        label=f"{cell.replace('_', ' ')}{', no light' if condition == UNLIT else ''}")  # fmt: skip
-    panel.set(ylabel="share of spikes in bursts", ylim=(0, None), xlim=(-0.2, 1.2))
+    panel.set(title="both cells, burst", ylabel="share of spikes in bursts", ylim=(0, None), xlim=(-0.2, 1.2))
     panel.set_xticks((0, 1), ("dark", "after 200 ms"))
     panel.legend(fontsize=7, loc="lower left")
 

@@ -1,4 +1,4 @@
-"""Courses of learning: associative recall, taught to a circuit by a rule, with new sequences to answer afterwards."""
+"""Courses of learning: associative recall taught to a circuit by a rule, with new sequences to answer afterwards."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from cortical_attention.trials.online_history import begun, longer
 
 N_HEAD, D_KEY, D_VALUE, D_MODEL = 1, 4, 4, 8
 N_SEQUENCE, N_ANSWER = 16, 64  # side by side in a presentation, and answers of these
+N_DRAWN = 8 * N_SEQUENCE  # chosen: half of them are of either kind
 CHUNK = 50  # presentations of one run
 N_TEST, N_CALIBRATION = 8, 150  # presentations
 FORMS = {
@@ -67,9 +68,28 @@ class Asked(NamedTuple):
 
 
 def sequences(seed, stream, first, n):
-    """Sequences of n presentations from the presentation `first` on (Sequences, with an axis of presentations)."""
-    drawn = [recall(np.random.default_rng([seed, stream, k]), N_SEQUENCE) for k in range(first, first + n)]
+    """Sequences of n presentations from the presentation `first` on (Sequences, with an axis of presentations).
+
+    Which symbol has which value is a permutation. Even ones are shown and calibrated on, and odd ones asked, or the other
+    way with odd seeds: half of the 24 are new when they are asked. Either half has each pair of symbols with each pair of
+    values equally often, so that nothing but the sequence itself tells which value is right.
+    """
+    even = (stream != TEST) == (seed % 2 == 0)
+    drawn = [_drawn(np.random.default_rng([seed, stream, k]), even) for k in range(first, first + n)]
     return Sequences(*map(np.stack, zip(*drawn, strict=True)))
+
+
+def _drawn(rng, even):
+    """Sequences side by side, all of even or all of odd permutations."""
+    many = recall(rng, N_DRAWN)
+    chosen = np.flatnonzero(is_even(many) == even)[:N_SEQUENCE]
+    return Sequences(*(each[chosen] for each in many))
+
+
+def is_even(drawn):
+    """Whether the permutation from symbols to values of each sequence is even (ndarray of bool)."""
+    symbols = drawn.context[..., :4].argmax(axis=-1).argsort(axis=-1)
+    return np.linalg.det(np.eye(4)[np.take_along_axis(drawn.values, symbols, axis=-1)]) > 0
 
 
 def right(output, drawn):
@@ -84,7 +104,8 @@ def start_of(asked):
 
 @lru_cache(maxsize=4)
 def calibrated(asked):
-    """How presentations are simulated, with a calibration where spikes or tufts need one: by rates, on other sequences."""
+    """How presentations are simulated, with a calibration where spikes or tufts need one: by a course of learning in rates,
+    from the same start, on a stream of its own of the sequences that are shown."""
     if not asked.how.form.spikes and asked.attention == "linear":
         return asked.how
     drawn = sequences(asked.seed, CALIBRATION, 0, N_CALIBRATION)
@@ -99,13 +120,16 @@ def learn(asked, history, done=lambda history: None, report=None):
     while history.n < asked.presentations:
         n = min(CHUNK, asked.presentations - history.n)
         drawn = sequences(asked.seed, LEARNING, history.n, n)
-        shown = how._replace(report=part_of(report, history.n / CHUNK, asked.presentations / CHUNK))
+        shown = how._replace(report=part_of(report, history.n / n, asked.presentations / n))
         try:
             course = teach(drawn, history.state, RULES[asked.rule], asked.steps, shown, asked.seed)
         except LearningError as error:
             _keep_finite(asked, history, error.n_finite, how, done)
             words = f"{asked.rule} rule: learning diverged at presentation {history.n + error.n_finite + 1}"
             raise RunError(f"{words}; what was learnt before is kept; try a smaller --step") from error
+        except RunError as error:
+            words = f"{asked.rule} rule, presentations {history.n + 1} to {history.n + n}: {error}"
+            raise RunError(f"{words}; what was learnt before is kept; a smaller --step may do as well") from error
         history = longer(history, course, drawn, right, asked.attention)
         done(history)
     return history
@@ -120,7 +144,8 @@ def _keep_finite(asked, history, n, how, done):
 
 
 def answer(asked, history, n_learnt=None):
-    """Answers of the circuit to new sequences, with the weights after some presentations (Course); nothing is learnt."""
+    """Answers of the circuit to new sequences, with the weights after some presentations (Course), and the sequences; it
+    learns nothing from them."""
     k = history.n if n_learnt is None else n_learnt
     state = begun({name: each[k] for name, each in history.weights.items()}).state
     drawn = sequences(asked.seed, TEST, 0, N_TEST)
@@ -128,10 +153,15 @@ def answer(asked, history, n_learnt=None):
     return teach(drawn, state, RULES[asked.rule], STILL, how, asked.seed), drawn
 
 
+def on_right(course, drawn):
+    """Attention on the pair that is asked for, mean over heads and questions; a quarter is as much as on any other pair."""
+    at = np.expand_dims(drawn.places, (2, 4))
+    return float(np.take_along_axis(course.attention, at, axis=-1).mean())
+
+
 def null_accuracy(history, drawn, attention):
     """Share of right answers of attention that ignores the query, with the learnt weights (algebra)."""
     null = {"linear": key_only_attention, "softmax": key_only_softmax}[attention]
     block = Block(*(history.weights[name][-1] for name in BLOCK))
-    pairs = zip(drawn.tokens, drawn.context, strict=True)
-    outputs = np.stack([null(tokens, block, context=context).output for tokens, context in pairs])
-    return float(right(outputs, drawn).mean())
+    every = Sequences(*(each.reshape(-1, *each.shape[2:]) for each in drawn))
+    return float(right(null(every.tokens, block, context=every.context).output, every).mean())

@@ -37,7 +37,7 @@ def draw(histories, rule, maps, chance):
         loss.set(xlabel="presentation", ylabel="squared error of an answer, halved", yscale="log")
         accuracy.set(xlabel="presentation", ylabel="share of right answers", ylim=(0, 1.03))
         accuracy.axhline(chance, color="#000000", linewidth=0.8, linestyle=":")
-        accuracy.text(0.01, chance - 0.02, "chance", va="top", fontsize=9, transform=accuracy.get_yaxis_transform())
+        accuracy.text(0.03, chance - 0.13, "chance", va="top", fontsize=9, transform=accuracy.get_yaxis_transform())
         above.legend(*accuracy.get_legend_handles_labels(), loc="outside upper center", ncols=3)
         _maps(below, maps)
     return figure

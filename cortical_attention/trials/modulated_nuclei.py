@@ -13,18 +13,14 @@ less that of off cells.
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Hz, Quantity, ms, mV
+from brian2 import Hz, ms, mV
 
-from cortical_attention.cells.membranes.fire_or_burst import FIRE_OR_BURST
-from cortical_attention.cells.membranes.low_threshold import LOW_THRESHOLD
-from cortical_attention.cells.membranes.membrane import Membrane
-from cortical_attention.cells.membranes.thalamic import CONDUCTANCE, holding
-from cortical_attention.circuits.nucleus import POTASSIUM, Driver, Held, Nucleus
+from cortical_attention.cells.membranes.thalamic import holding
+from cortical_attention.circuits.nucleus import Driver, Held, Nucleus
 from cortical_attention.readout.bursts import share
 from cortical_attention.simulation.nuclei import simulate
+from cortical_attention.trials.relay_bank import DRIVEN, DT
 
-DRIVEN = 20.0  # Hz; chosen: rate of the driver for a component of one
-DT = 0.2 * ms  # chosen: a twelfth of the interval of spikes in a burst
 SLOT, N_SLOT, WIDTH = 200 * ms, 4, 50 * ms  # the first slot is silent
 ONSET, STEADY = WINDOWS = "onset", "steady"
 STEPS = {ONSET: slice(4, 5), STEADY: slice(8, 16)}  # of WIDTH: 0 to 50 ms and 200 to 600 ms after the tokens come
@@ -36,46 +32,15 @@ SWITCHES = (*ARMS, CONTROL)
 CHANGE, LAST, SETTLE, PIECE, MEASURED = 1.0, 4.0, 0.4, 0.05, 0.1  # s; of the runs with a switch
 
 
-class Relay(NamedTuple):
-    """A relay cell and where it works.
-
-    Attributes
-    ----------
-    membrane : Membrane
-    sigma : Quantity (V)
-        Standard deviation that noise gives to the passive membrane.
-    leak : Quantity (S / m**2)
-        Of potassium.
-    burst, tonic : float
-        Potentials at which the two modes are held, mV.
-    weight : Quantity (S / m**2)
-        Of a driver spike.
-    """
-
-    membrane: Membrane
-    sigma: Quantity
-    leak: Quantity
-    burst: float
-    tonic: float
-    weight: Quantity
-
-    def potentials(self):
-        """Holding potentials, mV (ndarray, (N_LEVEL,))."""
-        step = (self.tonic - self.burst) / (TONIC - BURST)
-        return self.burst + step * (np.arange(N_LEVEL) - BURST)
-
-    def without_t_current(self):
-        """The same cell with g_T = 0 (Relay)."""
-        sources = {"g_T": "chosen: a control without the T-current"}
-        return self._replace(membrane=self.membrane.changed(g_T=0 * CONDUCTANCE, sources=sources))
+def potentials(relay):
+    """Holding potentials of a relay, mV, from below its burst mode to above its tonic mode (ndarray, (N_LEVEL,))."""
+    burst, tonic = _ends(relay)
+    return burst + (tonic - burst) / (TONIC - BURST) * (np.arange(N_LEVEL) - BURST)
 
 
-# chosen, as the relays of the experiment on bursts and attention: weights at which a tonic cell passes on one spike for each
-# driver spike; burst mode where the T-current is available to at least a half; silent without a driver in both modes
-RELAYS = {
-    "fire_or_burst": Relay(FIRE_OR_BURST, 2 * mV, 0 * CONDUCTANCE, -75.0, -45.0, 0.25 * CONDUCTANCE),
-    "low_threshold": Relay(LOW_THRESHOLD, np.sqrt(3) * mV, 0.02 * CONDUCTANCE, -84.0, -55.0, 0.2 * CONDUCTANCE),
-}
+def _ends(relay):
+    """Potentials of burst and of tonic mode, mV."""
+    return float(relay.burst.held / mV), float(relay.tonic.held / mV)
 
 
 class Bank(NamedTuple):
@@ -99,15 +64,15 @@ class Bank(NamedTuple):
 def drive(tokens, cells):
     """Driver rates in Hz of on cells and off cells, in C order of the axes of the tokens, cell and sign (ndarray)."""
     both = np.clip(np.stack([tokens, -tokens], axis=-1), 0, None)[..., None, :]
-    return DRIVEN * np.repeat(both, cells, axis=-2).ravel()
+    return float(DRIVEN / Hz) * np.repeat(both, cells, axis=-2).ravel()
 
 
 def nucleus_of(name, relay, held, rates):
     """Relays at holding potentials (mV) and driver rates (Hz), each of shape (n_cell,) or (n_slot, n_cell) (Nucleus)."""
-    leaks = ((relay.leak, POTASSIUM),) if relay.leak > 0 * CONDUCTANCE else ()
+    leaks = relay.leaks()
     return Nucleus(
-        name, relay.membrane, np.shape(held)[-1], holding(relay.membrane, held * mV, leaks), sigma=relay.sigma,
-        drivers=(Driver(rates * Hz, relay.weight),), conductances=tuple(Held(*each) for each in leaks),
+        name, relay.membrane, np.shape(held)[-1], holding(relay.membrane, held * mV, leaks), sigma=relay.noise(),
+        drivers=(Driver(rates * Hz, relay.burst.weight),), conductances=tuple(Held(*each) for each in leaks),
     )  # fmt: skip
 
 
@@ -116,7 +81,7 @@ def measure(relay, tokens, cells, seed):
 
     Parameters
     ----------
-    relay : Relay
+    relay : trials.relay_bank.Relay
     tokens : ndarray, shape (n_input, n_token, d_model)
     cells : int
         For a component, sign, nucleus and replica.
@@ -133,10 +98,10 @@ def measure(relay, tokens, cells, seed):
     """
     one, shown = drive(tokens, cells), (np.arange(N_SLOT) > 0)[:, None]
     four = np.tile(one, 4)  # two nuclei, two replicas
-    held = np.repeat(relay.potentials(), four.size)
+    held = np.repeat(potentials(relay), four.size)
     every = nucleus_of("relays", relay, held, shown * np.tile(four, N_LEVEL))
     control = nucleus_of(
-        "without", relay.without_t_current(), np.full(four.size, relay.potentials()[BURST]), shown * four
+        "without", relay.without_t_current(), np.full(four.size, potentials(relay)[BURST]), shown * four
     )
     found = simulate([every, control], slot=SLOT, n_slot=N_SLOT, dt=DT, seed=seed)
     relays, without = (
@@ -181,7 +146,7 @@ def switch(relay, tokens, cells, seed):
 
     Parameters
     ----------
-    relay : Relay
+    relay : trials.relay_bank.Relay
     tokens : ndarray, shape (n_block, n_token, d_model)
         Shown all the time.
     cells : int
@@ -203,7 +168,8 @@ def _switching(name, relay, arms, rates):
     """Core and matrix in every arm, side by side (Nucleus)."""
     depolarised = np.stack([course(each) for each in arms], axis=-1)
     gone = np.stack([depolarised, 1 - depolarised], axis=-1).reshape(len(depolarised), -1)  # (slot, arm and nucleus)
-    held = relay.burst + (relay.tonic - relay.burst) * np.repeat(gone, rates.size, axis=1)
+    burst, tonic = _ends(relay)
+    held = burst + (tonic - burst) * np.repeat(gone, rates.size, axis=1)
     return nucleus_of(name, relay, held, np.tile(rates, gone.shape[1]))
 
 

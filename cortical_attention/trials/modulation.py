@@ -10,6 +10,7 @@ from scipy.optimize import least_squares
 
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import shared_error
+from cortical_attention.readout.judged import judged
 from cortical_attention.readout.statistics import cluster_interval, ratio_bounds
 from cortical_attention.reference.attention import linear_attention
 from cortical_attention.reference.modulation import attention_of_nuclei, entropy, scaled
@@ -21,7 +22,6 @@ from cortical_attention.trials.modulated_nuclei import (
     MEASURED,
     N_LEVEL,
     ONSET,
-    RELAYS,
     SETTLE,
     STEADY,
     SWITCHES,
@@ -32,12 +32,13 @@ from cortical_attention.trials.modulated_nuclei import (
     switch,
 )
 from cortical_attention.trials.protocol import PROTOCOL
+from cortical_attention.trials.relay_bank import RELAYS
 
 WANTED, CELLS = PROTOCOL["modulation"], tuple(RELAYS)
 N_TOKEN, D_MODEL, SCALE = 4, 16, 2.0  # with two heads: four columns each, 8 of 16 dimensions
 FACTOR = 20.0  # chosen: beyond it, keys of elu+1 are all but homogeneous, and a larger factor does nothing
 ACETYLCHOLINE, NORADRENALINE = "acetylcholine", "noradrenaline"
-LEVELS = {  # potentials of core and matrix at each level, as places in `Relay.potentials`
+LEVELS = {  # potentials of core and matrix at each level, as places in `modulated_nuclei.potentials`
     ACETYLCHOLINE: [(k, N_LEVEL - 1 - k) for k in range(N_LEVEL)],
     NORADRENALINE: [(k, k) for k in range(N_LEVEL)],
 }
@@ -257,34 +258,21 @@ def _ratio(part, whole):
 
 def _of(values, rule, name):
     """Figure of one value for each block."""
-    return judged(
-        values.mean(), cluster_interval(values, range(len(values)), **PROTOCOL["intervals"]), rule, WANTED[name]
-    )
+    interval = cluster_interval(values, range(len(values)), **PROTOCOL["intervals"])
+    return judged(values.mean(), WANTED[name], rule, interval)
 
 
 def _of_ratio(parts, wholes, name):
     """Figure of a ratio of two means over blocks, whatever the sign of the second."""
     parts, wholes = np.sign(wholes.sum()) * parts, np.sign(wholes.sum()) * wholes
     interval = ratio_bounds(parts, wholes, confidence=(1 + PROTOCOL["intervals"]["confidence"]) / 2)
-    return judged(parts.sum() / wholes.sum(), interval, "between", [-WANTED[name], WANTED[name]])
+    return judged(parts.sum() / wholes.sum(), [-WANTED[name], WANTED[name]], "between", interval)
 
 
 def _root_of_ratio(parts, wholes, name):
     """Figure of the ratio of two errors, the root of that of their squares summed over blocks."""
     if wholes.sum() <= 0:  # no error of bursts in queries was found beyond the noise
-        return judged(np.inf, (0.0, np.inf), "at least", WANTED[name])
+        return judged(np.inf, WANTED[name], "at least", (0.0, np.inf))
     interval = ratio_bounds(parts, wholes, confidence=(1 + PROTOCOL["intervals"]["confidence"]) / 2)
     root = [float(np.sqrt(max(each, 0.0))) for each in (parts.sum() / wholes.sum(), *interval)]
-    return judged(root[0], root[1:], "at least", WANTED[name])
-
-
-def judged(value, interval, rule, threshold):
-    """A figure and what comes of it: undecided where its interval contains the threshold (dict)."""
-    low, high = interval or (value, value)
-    least, most = {"at most": (-np.inf, threshold), "at least": (threshold, np.inf)}.get(rule, threshold)
-    held, apart = least <= low and high <= most, high < least or low > most
-    outcome = "held" if held else "missed" if apart else "undecided"
-    return {
-        "value": float(value), "interval": None if interval is None else [float(low), float(high)],
-        "threshold": threshold, "rule": rule, "outcome": outcome,
-    }  # fmt: skip
+    return judged(root[0], WANTED[name], "at least", root[1:])

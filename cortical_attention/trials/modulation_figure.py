@@ -6,8 +6,9 @@ from rich.console import Group
 from rich.table import Column, Table
 
 from cortical_attention.readout.style import CYCLE, MARKERS, new_figure, style
-from cortical_attention.trials.modulated_nuclei import CHANGE, MEASURED, ONSET, RELAYS, SETTLE, STEADY, SWITCHES
+from cortical_attention.trials.modulated_nuclei import CHANGE, MEASURED, ONSET, SETTLE, STEADY, SWITCHES, potentials
 from cortical_attention.trials.modulation import ACETYLCHOLINE, LEVELS, in_modes, modes, read
+from cortical_attention.trials.relay_bank import RELAYS
 
 
 def draw(levels, arms, over_time):
@@ -55,7 +56,7 @@ def _draw_errors(panel, arms, cell):
             panel.plot(each, [place] * len(each), ".", color=CYCLE[k], alpha=0.4)
         means = [root(read(arms, "left", cell=cell, window=window, arm=arm)) for arm in names]
         panel.plot(means, places, linestyle="", color=CYCLE[k], marker=MARKERS[k], label=window)
-    panel.set_yticks(range(len(names)), names, fontsize=7)
+    panel.set_yticks(range(len(names)), [name.replace(", ", ",\n") for name in names], fontsize=7)
     panel.set(xlim=(0, None), xlabel="relative L2 error", ylim=(len(names) - 0.5, -0.5))
     panel.legend(fontsize="small")
 
@@ -99,8 +100,8 @@ def _of_levels(levels, cell, modulator):
         *(Column(name, no_wrap=True) for name in names), box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True,
         title=f"{cell}: {modulator}, steady (potentials between the modes in brackets)",
     )  # fmt: skip
-    found, potentials = modes(levels, cell), RELAYS[cell].potentials()
-    held = [f"({v:.1f})" if mode == "between" else f"{v:.1f}" for v, mode in zip(potentials, found, strict=True)]
+    found, held = modes(levels, cell), potentials(RELAYS[cell])
+    held = [f"({v:.1f})" if mode == "between" else f"{v:.1f}" for v, mode in zip(held, found, strict=True)]
     for k, level in enumerate(sorted({row["level"] for row in levels})):
         where = {"cell": cell, "modulator": modulator, "level": level}
         means = (read(levels, what, window=STEADY, **where).mean() for what in MEANS)

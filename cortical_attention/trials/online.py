@@ -160,12 +160,13 @@ def scales(attention, d_key):
 
 
 def calibrate(drawn, state, learning, steps, how):
-    """Calibration of a circuit that learns, by the rates of a course on other sequences, all presentations together.
+    """Calibration of a circuit that learns, by the rates of a course of learning of its own, all presentations
+    together.
 
     Parameters
     ----------
     drawn, state, learning, steps, how
-        As for `teach`; the sequences are not shown again.
+        As for `teach`; the sequences are to be of another stream than those that are taught.
 
     Returns
     -------

@@ -1,7 +1,9 @@
 """History of a circuit that learns: everything up to the last presentation, and the file that keeps it."""
 
 import json
+import zlib
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -16,8 +18,10 @@ class History(NamedTuple):
 
     Attributes
     ----------
-    weights, velocity : dict of str to ndarray, shape (n_presentation + 1, *shape)
+    weights : dict of str to ndarray, shape (n_presentation + 1, *shape)
         By name, before the first presentation and after each.
+    velocity : dict of str to ndarray, shape (n_presentation, *shape)
+        Last change of those that learn, after each presentation.
     measures : dict of str to ndarray, shape (n_presentation,)
         loss; accuracy; answer_error, relative L2 of the circuit's answer from that of its weights; cosine_W_Q, ..., of what
         the rules asked for with the negative gradient.
@@ -89,7 +93,7 @@ def keep(histories, settings, path):
 
 
 def kept(path, name, settings):
-    """History of a name in a file.
+    """History of a name in a file, or None if it has none of that name.
 
     Parameters
     ----------
@@ -101,25 +105,40 @@ def kept(path, name, settings):
     Raises
     ------
     ValueError
-        If the file is none of histories, has none of that name, or one of other settings: a sentence.
+        If the file is none of histories, is damaged, or has one of other settings: a sentence.
     """
     groups = {kind: {} for kind in History._fields}
     try:
-        with np.load(path) as file:
-            had = json.loads(str(file[SETTINGS]))
+        with path.open("rb") as opened, np.load(opened) as file:
+            had = dict(json.loads(str(file[SETTINGS])))
             for each in file.files:
                 if each.startswith(f"{name}/"):
                     _, kind, own = each.split("/")
                     groups[kind][own] = file[each]
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} has no histories of learning") from error
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no file {path}") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} has no histories of learning, or is damaged") from error
     if name not in had:
-        raise ValueError(f"{path} has no history of {name}, but of {', '.join(had)}")
+        return None
     other = [each for each, value in settings.items() if had[name].get(each) != value]
     if other:
         said = "; ".join(f"{each} {had[name].get(each)}, but {settings[each]} is asked for" for each in other)
         raise ValueError(f"{path} was learnt with {said}")
-    return History(**groups)
+    history = History(**groups)
+    if not _is_whole(history):
+        raise ValueError(f"{path} lacks a part of the history of {name}")
+    return history
+
+
+def _is_whole(history):
+    """Whether a history has all weights and a measure of each presentation."""
+    return (
+        {*BLOCK, *history.velocity} <= history.weights.keys()
+        and {"loss", "accuracy", "answer_error"} <= history.measures.keys()
+        and all(len(each) == history.n + 1 for each in history.weights.values())
+        and all(len(each) == history.n for each in (*history.velocity.values(), *history.measures.values()))
+    )
 
 
 def row_of(history):

@@ -57,6 +57,14 @@ class Relay(NamedTuple):
     tonic: Point
     burst: Point
 
+    def leaks(self):
+        """Conductances that are always open: (conductance, reversal), at most one (tuple)."""
+        return ((self.leak, POTASSIUM),) if self.leak > 0 * CONDUCTANCE else ()
+
+    def noise(self):
+        """Standard deviation of the noise beside the leak, which makes it less effective (Quantity, V)."""
+        return self.sigma * np.sqrt(1 + self.leak / self.membrane.constants["g_L"])
+
     def without_t_current(self):
         """The same cell with g_T = 0 (Relay)."""
         sources = {"g_T": "chosen: a control without the T-current"}
@@ -143,10 +151,9 @@ def nucleus_of(relay, points, shown, cells):
     rates = np.repeat(rates, cells, axis=-2).reshape(len(tokens), -1)
     each = rates.shape[1]
     held, weight = (Quantity(np.repeat(values, each), dim=values[0].dim) for values in zip(*points, strict=True))
-    leaks = ((relay.leak, POTASSIUM),) if relay.leak > 0 * CONDUCTANCE else ()
-    open_too = np.sqrt(1 + relay.leak / relay.membrane.constants["g_L"])  # noise has less effect beside a leak
+    leaks = relay.leaks()
     return Nucleus(
-        "relays", relay.membrane, each * len(points), holding(relay.membrane, held, leaks), sigma=relay.sigma * open_too,
+        "relays", relay.membrane, each * len(points), holding(relay.membrane, held, leaks), sigma=relay.noise(),
         drivers=(Driver(np.tile(rates, len(points)) * DRIVEN, weight),), conductances=tuple(Held(*one) for one in leaks),
         start=held,
     )  # fmt: skip

@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import neo
 import numpy as np
@@ -17,6 +17,7 @@ from cortical_attention.inputs.cases import Case, CaseError, arrays, from_arrays
 from cortical_attention.inputs.cases import load as load_case
 from cortical_attention.readout.files import FolderError, exists, result_folder, write_array, write_json
 from cortical_attention.readout.raster import raster
+from cortical_attention.readout.rates import cell_rows, chosen_trains, frame, population_rows
 from cortical_attention.readout.recording import to_block
 from cortical_attention.readout.store import read_recording, write_recording
 from cortical_attention.readout.style import save as save_figure
@@ -28,6 +29,9 @@ from cortical_attention.trials.comparison import compare
 from cortical_attention.trials.loading import one_line
 from cortical_attention.trials.options import Options, restored
 from cortical_attention.trials.systems import System
+
+if TYPE_CHECKING:
+    import pandas
 
 KEYS = (
     "wiring",
@@ -89,6 +93,60 @@ class Result(NamedTuple):
     def spikes(self) -> neo.Block:
         """Spikes, rates, traces and epochs as one neo Block (`readout.recording.to_block`)."""
         return to_block(self.recording, wiring=self.report["wiring"], form=self.report["form"])
+
+    def spiketrains(
+        self, population: str, *, t_start: Any = None, t_stop: Any = None, **at: int | str
+    ) -> list[neo.SpikeTrain]:
+        """Spike trains of the recorded cells at some places of a population, as Elephant and other tools take them.
+
+        Parameters
+        ----------
+        population : str
+        t_start, t_stop : Quantity (s), of Brian2 or of quantities, optional
+            Cut to this time; default: the measured window, from the first to the last where tokens come one after another.
+            Edges lie half a time step early, between two steps.
+        **at : int or str
+            Index along an axis of the population, ``head=0, token=2``; ``sign`` is "on" or "off".
+
+        Returns
+        -------
+        list of neo.SpikeTrain
+            In seconds; its annotations say where each cell lies. A cell without spikes has an empty train.
+
+        Raises
+        ------
+        ValueError
+            For a population, an axis or a place that is not there, a form without spikes, or no time at all.
+        """
+        return chosen_trains(self.recording, population, at, t_start, t_stop)
+
+    def to_dataframe(self, per: str = "population") -> "pandas.DataFrame":
+        """Rate and regularity of recorded cells in the measured window, as a table.
+
+        Parameters
+        ----------
+        per : {"population", "cell"}
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per population or cell: `population`, `cell_type`, `layer`; the index of a cell along each axis, or the
+            number of cells; `n_spikes`, `rate_hz`, and `cv`, the coefficient of variation of the intervals between
+            spikes of a cell (of a population: the mean over its cells). What does not exist is missing: spikes in the form
+            "rate", the variation of less than two intervals. `rate_hz` of a population is that of its recorded cells,
+            `mean_rate_hz` that of all.
+
+        Raises
+        ------
+        ValueError
+            For another word.
+        ImportError
+            Without pandas.
+        """
+        rows = {"population": population_rows, "cell": cell_rows}
+        if per not in rows:
+            raise ValueError(f"per is {per!r} but needs to be 'population' or 'cell'")
+        return frame(rows[per](self.recording))
 
     def trace(self, population: str, variable: str) -> neo.AnalogSignal:
         """A recorded variable of a population.
