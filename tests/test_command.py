@@ -256,7 +256,7 @@ def test_help_is_quick():
         result.stderr.split()
     )
     assert "cortical_attention.command.line" in result.stderr.split()
-    for name in (*EXPERIMENTS, "describe", "list"):
+    for name in (*EXPERIMENTS, "describe", "report", "list"):
         assert re.search(rf"^\W*{name}\s", result.stdout, re.MULTILINE), name
 
 

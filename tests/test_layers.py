@@ -25,11 +25,13 @@ MAY_IMPORT = {
     "circuits": {"cells", "wiring"},  # never the reference: the thing measured does not import its yardstick
     "simulation": {"cells", "wiring", "circuits"},  # nor does what runs it
     "trials": BELOW - {"trials"},
-    "command": BELOW | {"sweep", "experiments", "export"},  # experiments by name only, to list and to run them
+    "command": BELOW
+    | {"sweep", "experiments", "export", "report"},  # experiments by name only, to list and to run them
     "sweep": BELOW | {"command", "experiments"},
     "export": {"readout"},
+    "report": {"readout"},
     "experiments": BELOW | {"command", "sweep"},
-    "tests": BELOW | {"command", "sweep", "experiments", "benchmarks", "export"},
+    "tests": BELOW | {"command", "sweep", "experiments", "benchmarks", "export", "report"},
     "benchmarks": BELOW | {"command", "experiments"},
 }
 FORBIDDEN = [

@@ -135,6 +135,9 @@ Plan = Annotated[bool, typer.Option("--plan", help="Print the expected time of e
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Hide the progress: a bar, or lines where standard error is no terminal.")
 ]
+Report = Annotated[
+    bool, typer.Option("--report", help="Make the page of the result too: report.html, as the command `report` does.")
+]
 Workers = Annotated[
     int, typer.Option(help="Number of local processes that share the heads; 0: one process for the whole circuit.")
 ]

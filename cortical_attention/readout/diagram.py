@@ -56,10 +56,10 @@ def graph_of(described):
 
     populations = described["populations"]
     colours = layer_colours(each["layer"] for each in populations)
-    title = f"{described['wiring']} wiring, {described['form']} form\n{_letters(described)}\n{LEGEND}"
+    title = f"{described['wiring']} wiring, {described['form']} form\n{letters_of(described)}\n{LEGEND}"
     graph = Digraph(graph_attr=GRAPH | {"label": escape(title)}, node_attr=NODE, edge_attr=EDGE)
-    order = _order(populations)
-    for number, ((area, layer), names) in enumerate(_boxes(populations, order).items()):
+    order = order_of(populations)
+    for number, ((area, layer), names) in enumerate(boxes_of(populations, order).items()):
         with graph.subgraph(name=f"cluster_{number}") as box:
             place = "b" if layer == NUCLEI else "t"  # where no arrow crosses it
             box.attr(label=escape(f"{area} {layer}".replace("_", " ").strip()), labelloc=place, **BOX)
@@ -85,7 +85,7 @@ def _key(name, order):
     return f"population_{order[name]}"
 
 
-def _order(populations):
+def order_of(populations):
     """Place of each population from the top of the picture down (dict of str to int): later areas first, then layers as they
     are registered, nuclei last."""
     areas = list(dict.fromkeys(each["area"] for each in populations))
@@ -97,7 +97,7 @@ def _order(populations):
     return {each["name"]: place for place, each in enumerate(sorted(populations, key=depth))}
 
 
-def _boxes(populations, order):
+def boxes_of(populations, order):
     """Names of the populations of each area and layer, from the top down."""
     boxes = {}
     for each in sorted(populations, key=lambda each: order[each["name"]]):
@@ -114,12 +114,12 @@ def _node(population, colour):
     """Attributes of a population: its name, its axes and the number of its cells, in the colour of its layer."""
     from graphviz import escape
 
-    axes = " × ".join(f"{size} {kind}" for kind, size in _axes(population))
+    axes = " × ".join(f"{size} {kind}" for kind, size in axes_of(population))
     label = f"{population['name'].replace('_', ' ')}\n{axes}\n{population['n_cell']} cells"
     return {"label": escape(label), "color": colour, "fillcolor": lighter(colour, 0.8)}
 
 
-def _axes(population):
+def axes_of(population):
     """Kind and size of the axes that a circuit gives to a population, without the hidden ones."""
     return [(axis["kind"], axis["size"]) for axis in population["axes"] if not axis["hidden"]]
 
@@ -127,7 +127,7 @@ def _axes(population):
 def _connect(graph, projection, order, colour):
     """Add a projection to a graph, backwards where it runs upwards."""
     source, target = projection["source"], projection["target"]
-    head, text = _head(projection), projection["expression"].replace("->", "→")
+    head, text = head_of(projection), projection["expression"].replace("->", "→")
     drawn = {
         "label": f" {projection['port']}: {text} ",
         "color": colour,
@@ -142,16 +142,16 @@ def _connect(graph, projection, order, colour):
         graph.edge(*ends, arrowhead=head, **drawn, **corner)
 
 
-def _head(projection):
+def head_of(projection):
     """End of an arrow: a bar for inhibition, a dot at the apical dendrite."""
     if projection["sign"] == "inhibitory":
         return "tee"
     return "dot" if projection["port"] == "apical" else "normal"
 
 
-def _letters(described):
+def letters_of(described):
     """Kind of axis that each letter of the index expressions stands for, as text; more than one where lines differ."""
-    kinds, found = {each["name"]: [kind for kind, _ in _axes(each)] for each in described["populations"]}, {}
+    kinds, found = {each["name"]: [kind for kind, _ in axes_of(each)] for each in described["populations"]}, {}
     for each in described["projections"]:
         left, _, target = each["expression"].partition("->")
         for letters, name in ((left.partition(",")[0], each["source"]), (target, each["target"])):

@@ -15,8 +15,8 @@ RESULT_FILES = (
     "comparison.png",
     "run.json",
 )
-EXPORTS = ("recording.nix", "recording.nwb")
-"""Files that `export` writes beside a result; they go when it is overwritten."""
+EXPORTS = ("recording.nix", "recording.nwb", "report.html", "index.html")
+"""Files that `export` and `report` write beside a result; they go when it is overwritten."""
 EXPORTED_FOLDERS = {"sonata": "circuit_config.json", "ro-crate": "ro-crate-metadata.json"}
 """Folders that `export` writes beside a result, with a file by which each is known; they go likewise."""
 NAMED = (
@@ -40,7 +40,7 @@ MORE_FILES = {
     "verdict": ("verdict.md", "map.png"),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
     "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
-    "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in RESULT_FILES),
+    "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in (*RESULT_FILES, "report.html")),
 }
 
 

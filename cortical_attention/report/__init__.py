@@ -1,0 +1,1 @@
+"""Pages that people read in a browser: of one result, and of a folder of results."""

@@ -1,0 +1,76 @@
+"""Page of several results: a table that sorts, with a link to the page of each."""
+
+from html import escape
+
+from cortical_attention.readout.files import replacing
+from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.report.headline import best_null
+from cortical_attention.report.markup import Html, document, element, own, paragraph, section, table
+
+SORT = "Click a heading, or press Enter on it, to sort by it."
+
+
+def write_index(name, rows, failed, path):
+    """Write the page of several results.
+
+    Parameters
+    ----------
+    name : str
+        Of the folder.
+    rows : list of (str, str, dict)
+        For each result its name, the link to its page, and the content of its comparison.json.
+    failed : list of str
+        A sentence for each result that could not be read.
+    path : pathlib.Path
+        HTML file.
+
+    Raises
+    ------
+    FolderError
+        If the file cannot be written.
+    """
+    title = f"{len(rows)} results in {name}"
+    whole = table("Results", list(COLUMNS), [_row(*each) for each in rows], numeric=NUMERIC)
+    parts = [section("results", "Circuit against algebra", paragraph(SORT), whole)]
+    if failed:
+        parts.append(section("failed", "Results that could not be read", *map(paragraph, failed)))
+    body = element("header", element("h1", escape(title))) + element("main", "".join(parts))
+    text = document(title, own("page.css"), "", body + element("script", own("index.js")))
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+COLUMNS = {
+    "result": lambda report: None,  # a link
+    "wiring": lambda report: report["wiring"],
+    "form": lambda report: report["form"],
+    "tokens": lambda report: report.get("n_token"),
+    "heads": lambda report: report.get("n_head"),
+    "relative L2": lambda report: report.get("relative_l2"),
+    "by design": lambda report: report.get("relative_l2_by_design"),
+    "best null": lambda report: best_null(report)[1],
+    "skill": lambda report: report.get("skill"),
+    "queries identified": lambda report: report.get("query_identification"),
+    "settled": lambda report: "interrupted" if report["interrupted"] else "yes" if report["settled"] else "no",
+    "cells": lambda report: report.get("n_cell"),
+    "computing (s)": lambda report: report.get("wall_s"),
+}
+"""Heads of the table, and what stands below each."""
+SHARES = ("relative L2", "by design", "best null", "queries identified")
+WORDS = ("result", "wiring", "form", "settled")
+NUMERIC = [k for k, head in enumerate(COLUMNS) if head not in WORDS]
+
+
+def _row(name, link, report):
+    """Texts of a result, each with the value by which it is sorted."""
+    first = element("a", escape(name), href=link, data_value=name)
+    return [Html(first), *(_cell(head, of(report)) for head, of in list(COLUMNS.items())[1:])]
+
+
+def _cell(head, value):
+    text = value if head in WORDS else per_cent(value) if head in SHARES else _number(value)
+    return Html(element("span", escape(str(text)), data_value="" if value is None else value))
+
+
+def _number(value):
+    return f"{value:,}" if isinstance(value, int) else number(value)
