@@ -100,6 +100,7 @@ STARTED = """
 @pytest.fixture(autouse=True)
 def working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)  # which a command in this process may have left
     Path("loud.py").write_text(LOUD)
 
 

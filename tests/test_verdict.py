@@ -317,6 +317,7 @@ def test_an_experiment_that_fails_is_named_and_the_others_run(tmp_path, monkeypa
 
 def test_an_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "COMMAND", "import time; time.sleep(100)")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 
     def interrupt():
         while not (tmp_path / "reticular.log").exists():
@@ -326,7 +327,10 @@ def test_an_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, monkey
 
     threading.Thread(target=interrupt, daemon=True).start()
     start = time.monotonic()
-    assert experiment.run_all(["reticular", "drivers"], tmp_path, True, 1, True) == ({}, True)
+    try:
+        assert experiment.run_all(["reticular", "drivers"], tmp_path, True, 1, True) == ({}, True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - start < 50
     assert not (tmp_path / "drivers.log").exists()
 
