@@ -11,12 +11,8 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from cortical_attention.cells.rules.rule import VALUE
 from cortical_attention.wiring.dense import cpp_letters, cpp_loops, place
 
-READ, CAPTURED, FOLLOWED, RESET = (
-    -5,
-    -4,
-    -3,
-    -2,
-)  # order of what happens at the start of the first step after a presentation
+# order of what happens at the start of the first step after a presentation
+READ, CAPTURED, FOLLOWED, RESET = -5, -4, -3, -2
 LEARNT = """
     w : 1
     velocity : 1
