@@ -22,7 +22,7 @@ Reference: Granier & Senn (2025), equations 1 to 5; `reference.gradients`, `refe
 Intervals are Student's t over seeds; rules see the same sequences, so that differences are paired. Step sizes are those of
 the protocol, chosen by `--tune` for every rule on validation images and on seeds that are not reported.
 
-Run time: four minutes, of which the circuits take half a one; `--tune` takes seven.
+Run time: four minutes, of which the circuits take half a one; `--tune` takes as many.
 """
 
 from functools import partial
