@@ -24,7 +24,7 @@ Reference: `reference.local_terms`, to rounding equations 2 to 5 of Granier & Se
 `circuits.learning` has the circuit, `cells.rules` the ways of learning.
 
 What is assumed: targets are given from outside; feedback has the weights of the answer, transposed (`--rule exact`), or
-learns them (`kolen-pollack`); the copies of a weight change together, those of the sixteen circuits side by side and of the
+learns them (`kolen_pollack`); the copies of a weight change together, those of the sixteen circuits side by side and of the
 mismatch cells included; numbers that errors bring reach the synapses that need them (`circuits.learning`); weights change
 between presentations. Step and momentum were chosen on seeds from 1000 up. In spikes, all factors are spikes counted in the
 last half second of a presentation, but for the slope of a dendrite, which is that of its own drive then. In spikes, and in
@@ -61,7 +61,7 @@ from cortical_attention.trials.protocol import PROTOCOL
 TASKS, ATTENTIONS = ("recall",), ("linear", "softmax")
 STEP, MOMENTUM = 0.5, 0.9  # chosen on seeds from 1000 up
 KEPT = "learn.npz"
-SHUFFLED, FROZEN = "shuffled-sequences", "frozen"
+SHUFFLED, FROZEN = "shuffled_sequences", "frozen"
 CONTROLS = FROZEN, SHUFFLED
 LINEAR_ONLY = ("hebbian",)
 PRESENTATIONS = {"rate": 400, "spiking": 250}

@@ -72,12 +72,12 @@ def test_the_circuit_has_the_weights_that_it_learnt(course):
 
 def test_with_steps_of_zero_nothing_is_learnt():
     drawn = trials.sequences(7, trials.TEST, 0, 1)
-    still = teach(drawn, begun(), RULES["kolen-pollack"], STILL, SHOWN)
+    still = teach(drawn, begun(), RULES["kolen_pollack"], STILL, SHOWN)
     assert all(np.array_equal(each[-1], each[0]) for each in still.weights.values())
 
 
 @pytest.mark.parametrize(
-    ("rule", "least", "most"), [("no-baseline", 0, 0.99), ("random-feedback", -1, 0.9), ("hebbian", -1, 0.9)]
+    ("rule", "least", "most"), [("no_baseline", 0, 0.99), ("random_feedback", -1, 0.9), ("hebbian", -1, 0.9)]
 )
 def test_other_rules_do_not_follow_the_gradient_of_the_query(rule, least, most):
     drawn = trials.sequences(7, trials.LEARNING, 0, 1)
@@ -146,7 +146,7 @@ def test_the_cosine_of_shuffled_targets_stands_beside_that_of_the_rule(course):
     shown, drawn = course
     asked = trials.Asked("exact", 0, "rate", "linear", N, 0.5, 0.9, 1, "numpy")
     history = longer(history_of(begun().weights), shown, drawn, trials.right)
-    names = "exact", "shuffled-sequences"
+    names = "exact", "shuffled_sequences"
     found = experiment.entry(asked, dict.fromkeys(names, history), dict.fromkeys(names, course))
     assert found["shuffled_cosine"] == found["cosine_mean"]
     assert "shuffled_cosine" not in experiment.entry(asked, {"exact": history}, {"exact": course})

@@ -10,11 +10,11 @@ from cortical_attention.cells.rules.shuffled import SHUFFLED_SEQUENCES, SHUFFLED
 
 RULES = {
     "exact": EXACT,
-    "kolen-pollack": KOLEN_POLLACK,
-    "random-feedback": RANDOM_FEEDBACK,
-    "no-baseline": NO_BASELINE,
+    "kolen_pollack": KOLEN_POLLACK,
+    "random_feedback": RANDOM_FEEDBACK,
+    "no_baseline": NO_BASELINE,
     "hebbian": HEBBIAN,
     "frozen": FROZEN,
-    "shuffled-tokens": SHUFFLED_TOKENS,
-    "shuffled-sequences": SHUFFLED_SEQUENCES,
+    "shuffled_tokens": SHUFFLED_TOKENS,
+    "shuffled_sequences": SHUFFLED_SEQUENCES,
 }

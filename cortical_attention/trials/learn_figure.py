@@ -5,8 +5,8 @@ import numpy as np
 from cortical_attention.readout.style import CYCLE, SEQUENTIAL, new_figure, style
 
 SMOOTHED = 10  # presentations
-SHADES = {"frozen": "#777777", "shuffled-sequences": CYCLE[4]}
-LABELS = {"frozen": "queries and keys frozen", "shuffled-sequences": "targets of other sequences"}
+SHADES = {"frozen": "#777777", "shuffled_sequences": CYCLE[4]}
+LABELS = {"frozen": "queries and keys frozen", "shuffled_sequences": "targets of other sequences"}
 
 
 def draw(histories, rule, maps, chance):
