@@ -2,16 +2,14 @@
 Division by the interneurons
 ============================
 
-An interneuron sums the L2/3 cells of its macrocolumn and settles at Z, the sum of the undivided products; attention then sums
-to one. Dots are the algebra, lines the values of the cells.
+An interneuron sums the L2/3 cells of its macrocolumn and settles at Z, the sum of the undivided products; attention then
+sums to one. Dots are the algebra, lines the values of the cells.
 """
-
-import numpy as np
 
 import cortical_attention as ca
 from cortical_attention.inputs.suite import random_case
-from cortical_attention.reference.attention import linear_attention
 from cortical_attention.readout.style import CYCLE, new_figure, style
+from cortical_attention.reference.attention import linear_attention
 
 case = random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
 answer = ca.attend(case, record={"interneuron": "value", "superficial": {"variables": ["value"], "count": 1000}})

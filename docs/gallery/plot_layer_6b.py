@@ -23,7 +23,9 @@ with style():
     panels = figure.subplots(1, 3, sharey=True)
     for panel, gamma in zip(panels, (0.0, 0.5, 1.5), strict=True):
         knob = np.full((1, 1, 1), gamma)
-        circuit = ca.attend(case, partial(knob_wiring, gamma=knob), settle=0.5 * second, target="numpy").attention[0]
+        circuit = ca.attend(
+            case, partial(knob_wiring, gamma=knob), settle=0.5 * second, window=0.1 * second, target="numpy"
+        ).attention[0]
         algebra = turned_up_softmax(case.tokens, case.block, knob[0]).kappa[0]
         panel.bar(range(6), circuit[0], color=CYCLE[0])
         panel.plot(range(6), algebra[0], "o", color=CYCLE[1])

@@ -2,12 +2,12 @@
 Plateau of a two-compartment cell
 =================================
 
-A current into the soma alone brings single spikes, one into the apical dendrite alone hardly any. Together they bring calcium
-plateaus, on which bursts ride: more spikes than both currents bring one by one.
+A current into the soma alone brings single spikes, one into the apical dendrite alone hardly any. Together they bring
+calcium plateaus, on which bursts ride: more spikes than both currents bring one by one.
 """
 
 import numpy as np
-from brian2 import Network, StateMonitor, mV, ms, pA, second
+from brian2 import Network, StateMonitor, ms, mV, pA, second
 
 from cortical_attention.cells.membranes.two_compartment import TwoCompartment, cells_under
 from cortical_attention.readout.style import CYCLE, new_figure, style
