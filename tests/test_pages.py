@@ -1,0 +1,197 @@
+"""Pages for readers who bring something of their own, run as they stand; and what README, figures and questions refer to."""
+
+import importlib
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.inputs.cases import save
+from cortical_attention.inputs.suite import random_case
+from tests.command import run
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SMALL = random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
+BRIEF = ("--target", "numpy", "--quiet")
+
+
+def blocks(page):
+    """Blocks of Python of a page (list of str)."""
+    return [part.split("```")[0] for part in (DOCS / page).read_text(encoding="utf-8").split("```python\n")[1:]]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working directory with a case."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    save(SMALL, "mine.npz")
+    return tmp_path
+
+
+def test_the_page_on_a_first_result(here):
+    save(SMALL, "case.npz")
+    assert run("compare", "case.npz", *BRIEF, "--out", "first").exit_code == 0
+    names = {}
+    for block in blocks("first_result.md"):
+        exec(block, names)
+    assert names["answer"].report["settled"]
+    page = (DOCS / "first_result.md").read_text(encoding="utf-8")
+    assert [path.name for path in (here / "first").iterdir() if f"`{path.name}`" not in page] == []
+    keys = [name for name in names["answer"].report if not re.match(r"[nd]_[a-z]+$", name)]
+    assert [name for name in keys if f"`{name}`" not in page] == []
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the bias of the layer is left out
+def test_the_page_on_a_block(here):
+    """Of arrays, a mask and calibration sequences; of torch where it is installed."""
+    names = {}
+    for block in blocks("own_block.md"):
+        if "import torch" in block:
+            try:
+                importlib.import_module("torch")
+            except ImportError:
+                names["ca"] = importlib.import_module("cortical_attention")
+                continue
+        exec(block, names)
+    assert names["answer"].report["calibration"] == "given"
+    assert names["answer"].report["relative_l2"] < 0.03
+    assert run("compare", "causal.npz", *BRIEF, "--out", "causal").exit_code == 0
+    assert np.triu(np.load("causal/attention.npy"), 1).max() == 0
+
+
+def test_the_page_on_a_wiring(here):
+    module, case, reason = blocks("own_wiring.md")
+    (here / "mine.py").write_text(module)
+    exec(case, {})
+    assert run("describe", "mine.npz", "--wiring", "mine:SYSTEM").exit_code == 0
+    for form, bound in (("rate", 1e-6), ("spiking", 0.03)):
+        done = run("compare", "mine.npz", "--wiring", "mine:SYSTEM", "--form", form, *BRIEF, "--out", form)
+        assert done.exit_code == 0, done.stderr
+        assert np.linalg.norm(np.load(f"{form}/output.npy") - np.load(f"{form}/reference.npy")) < bound * 4
+    names = {}
+    exec(reason, names)
+    assert names["with_reason"]({}, ()).breaks.keys() == {"local inhibition"}
+    page = (DOCS / "own_wiring.md").read_text(encoding="utf-8")
+    rules = importlib.import_module("cortical_attention.wiring.anatomy").RULES
+    assert [
+        f"| `{name}` | {rule.says} |" for name, rule in rules.items() if f"| `{name}` | {rule.says} |" not in page
+    ] == []
+
+
+def cells_page(here):
+    """Names after the first blocks of the page on cells, and the blocks that are left."""
+    first, adaptive, *others = blocks("own_cells.md")
+    names = {}
+    exec(first, names)
+    exec(adaptive, names)
+    return names, others
+
+
+def test_the_page_on_cells(here):
+    names, (_, membrane) = cells_page(here)
+    v, spikes = names["v"], names["spikes"]
+    resets = (np.diff(v.magnitude[:, 0]) < -0.5).sum()
+    late = spikes.magnitude  # of the measured window
+    whole = [each for each in names["answer"].spikes.segments[0].spiketrains if each.name == spikes.name][0]
+    assert resets == pytest.approx(whole.size, abs=1)
+    assert 0 < late.size <= whole.size
+    assert (here / "cell.png").stat().st_size > 10_000
+    (here / "cells_of_mine.py").write_text(membrane)
+    done = run("describe", "mine.npz", "--form", "cells_of_mine:QUADRATIC")
+    assert done.exit_code == 0, done.stderr
+    assert "half of that of the adaptive form" in " ".join(done.stdout.replace("│", " ").split())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the circuit has not settled")
+def test_the_page_on_cells_with_a_plateau_and_a_membrane_of_ones_own(here):
+    names, (plateau, membrane) = cells_page(here)
+    exec(plateau, names)
+    assert names["soma"].dimensionality.string == "mV"
+    assert 0 <= names["plateau"].magnitude.min() < 0.5 < names["plateau"].magnitude.max() <= 1
+    (here / "cells_of_mine.py").write_text(membrane)
+    done = run("compare", "mine.npz", "--form", "cells_of_mine:QUADRATIC", "--cells", "8", *BRIEF, "--out", "own")
+    assert done.exit_code == 0, done.stderr
+
+
+def asked(name, **changed):
+    """Write a case with some changes; its name."""
+    save(SMALL._replace(**changed), name)
+    return name
+
+
+SITUATIONS = [  # words of the command, exit status, what the page quotes
+    ("mine.npz --normaliser output --out q1", 1, "not settled: attention misses a sum of one by 5, tolerance 1e-06"),
+    ("silent.npz --kernel relu", 0, "4 macrocolumns are without drive: Z is zero there, and so is the output"),
+    (
+        "large.npz --form spiking",
+        1,
+        "core was asked for two spikes of one cell in one time step, 24000 times in 26656 spikes",
+    ),
+    ("own.npz --form spiking", 2, "the calibration contains the tested sequence but needs to be of other sequences"),
+    ("mine.npz --wiring softmax --kernel relu", 2, "softmax attention has no kernel"),
+    ("mine.npz --out q1", 2, "q1 holds files already; choose another folder, or add --overwrite."),
+    ("mine.npz --settle 0.05 --duration 0.2 --form spiking", 1, "raise the settling time or the window"),
+]
+
+
+def test_messages_of_the_page_on_questions(here):
+    """Each is printed in the situation that the page describes, word by word."""
+    page = " ".join((DOCS / "questions.md").read_text(encoding="utf-8").split())
+    asked("large.npz", tokens=30 * SMALL.tokens)
+    asked("silent.npz", block=SMALL.block._replace(b_Q=np.full((1, 2), -50.0)))
+    asked("own.npz", calibration=SMALL.tokens[None])
+    for words, status, sentence in SITUATIONS:
+        done = run("compare", *words.split(), *BRIEF)
+        said = " ".join(f"{done.stdout} {done.stderr}".split())
+        assert (done.exit_code, sentence in said, sentence in page) == (status, True, True), (words, said)
+
+
+def test_a_compiler_that_is_not_there_is_told_as_the_page_quotes_it(here, monkeypatch):
+    monkeypatch.setattr("cortical_attention.simulation.engine.compiler", lambda: None)
+    done = run("compare", "mine.npz", "--target", "cpp", "--quiet")
+    sentence = "--target cpp needs a C++ compiler, and none was found; --target numpy needs none"
+    assert done.exit_code == 2
+    assert sentence in " ".join(done.stderr.split())
+    assert sentence in (DOCS / "questions.md").read_text(encoding="utf-8")
+
+
+def rows(page):
+    """Cells of the rows of the tables of a page (list of list of str)."""
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| [")]
+
+
+def test_every_picture_has_the_command_that_draws_it():
+    table = {re.search(r"\((.+)\)", row[0])[1]: row for row in rows("figures.md")}
+    assert sorted(table) == sorted(path.name for path in DOCS.glob("*.png"))
+    for name, row in table.items():
+        program, *words = shlex.split(row[2].strip("`"))
+        if program == "python":
+            assert (ROOT / f"{words[1].replace('.', '/')}.py").is_file()
+            continue
+        experiment, *words = words
+        assert program == "cortical-attention"
+        assert experiment in EXPERIMENTS, name
+        main = importlib.import_module(f"cortical_attention.experiments.{experiment}").main
+        options = [word[2:].replace("-", "_") for word in words if word.startswith("--")]
+        assert {*options} <= inspect.signature(main).parameters.keys(), name
+
+
+def test_links_between_pages_lead_somewhere():
+    """Files that README and pages name; anchors are those of headings."""
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#\s]*?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if target and ":" not in target:
+                assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_every_experiment_is_in_the_table():
+    page = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    assert [name for name in EXPERIMENTS if f"`{name}`" not in page and f"`{name} " not in page] == []
