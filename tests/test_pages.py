@@ -103,9 +103,9 @@ def test_the_page_on_cells(here):
     assert 0 < late.size <= whole.size
     assert (here / "cell.png").stat().st_size > 10_000
     (here / "cells_of_mine.py").write_text(membrane)
-    done = run("describe", "mine.npz", "--form", "cells_of_mine:QUADRATIC")
+    done = run("describe", "mine.npz", "--form", "cells_of_mine:QUADRATIC", "--json")
     assert done.exit_code == 0, done.stderr
-    assert "half of that of the adaptive form" in " ".join(done.stdout.replace("│", " ").split())
+    assert "chosen: half of that of the adaptive form" in done.stdout
 
 
 @pytest.mark.slow
@@ -154,7 +154,7 @@ def test_messages_of_the_page_on_questions(here):
 
 
 def test_a_compiler_that_is_not_there_is_told_as_the_page_quotes_it(here, monkeypatch):
-    monkeypatch.setattr("cortical_attention.simulation.engine.compiler", lambda: None)
+    monkeypatch.setattr("cortical_attention.command.options.compiler", lambda: None)
     done = run("compare", "mine.npz", "--target", "cpp", "--quiet")
     sentence = "--target cpp needs a C++ compiler, and none was found; --target numpy needs none"
     assert done.exit_code == 2

@@ -6,12 +6,15 @@ The same tokens and weights in two circuits. Linear attention divides products o
 attention has exponential tufts, from which an interneuron subtracts log Z, and is sharper.
 """
 
+from brian2 import second
+
 import cortical_attention as ca
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 
 case = random_case(1, 8, n_head=1, d_model=8, d_key=4, d_value=4, scale=2.0)
-answers = {"linear": ca.attend(case, "mask"), "softmax": ca.attend(case, "softmax")}
+times = {"settle": 1 * second, "window": 0.1 * second}
+answers = {"linear": ca.attend(case, "mask", **times), "softmax": ca.attend(case, "softmax", **times)}
 with style():
     figure = new_figure(3.6, width=7)
     panels = figure.subplots(1, 2)
