@@ -3,7 +3,7 @@ Attention of spiking cells beside the algebra
 =============================================
 
 Rows are macrocolumns (queries), columns are microcolumns (keys); the shade is the share of attention. The circuit never
-reads the algebra, and its weights come from spikes of L2/3 cells, counted over half a second.
+reads the algebra, and its weights come from spikes of L2/3 cells, counted over one second.
 """
 
 from brian2 import second
@@ -13,7 +13,7 @@ from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 
 case = random_case(3, 5, n_head=2, d_model=4, d_key=2, d_value=2, scale=3.0)
-answer = ca.attend(case, form="spiking", settle=1 * second, window=0.5 * second, target="numpy")
+answer = ca.attend(case, form="spiking", window=1 * second, target="numpy")
 pairs = {"circuit": answer.attention, "algebra": answer.reference_attention}
 with style():
     figure = new_figure(6, width=7)

@@ -19,7 +19,7 @@ calibration = ca.calibrate(case, **asked)
 errors = []
 for tokens in np.random.default_rng(1).standard_normal((3, *case.tokens.shape)):
     answer = ca.attend(
-        case._replace(tokens=tokens), calibration=calibration, settle=1 * second, window=1 * second, **asked
+        case._replace(tokens=tokens), calibration=calibration, settle=1 * second, window=2 * second, **asked
     )
     errors.append(answer.report["error_over_time"]["relative_l2"])
 times = np.array(answer.report["error_over_time"]["s"])
@@ -31,7 +31,7 @@ with style():
     panel.loglog(times, middle, marker="o", markersize=4, label="median")
     for slope, dashes in ((-1, ":"), (-0.5, "--")):
         panel.loglog(times, middle[0] * (times / times[0]) ** slope, "k", linestyle=dashes, label=f"slope {slope}")
-    panel.set_xticks([0.125, 0.25, 0.5, 1], ["0.125", "0.25", "0.5", "1"])
+    panel.set_xticks([0.25, 0.5, 1, 2], ["0.25", "0.5", "1", "2"])
     panel.set_xticks([], minor=True)
     panel.set(xlabel="measured time (s)", ylabel="relative L2 error")
     panel.legend()
