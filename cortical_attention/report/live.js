@@ -11,9 +11,8 @@ const live = (() => {
       const place = document.getElementById(name);
       if (place && place.textContent !== text) place.textContent = text;
     }
-    const stop = document.getElementById("stop");
-    stop.disabled ||= data.ended[0] === 1;
     if (data.ended[0]) {
+      document.getElementById("stop").hidden = true;
       document.body.dataset.ended = "yes";
       tell({seen: [1]});
     }

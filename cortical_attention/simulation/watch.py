@@ -37,8 +37,8 @@ class Seen(NamedTuple):
 
     Attributes
     ----------
-    t : float
-        Biological time so far (s).
+    t, dt : float
+        Biological time so far, and the time step (s).
     protocol : Protocol
     records : tuple of Record
         Spikes, or sampled rates, since the look before; neither mean rates nor traces.
@@ -50,6 +50,7 @@ class Seen(NamedTuple):
     """
 
     t: float
+    dt: float
     protocol: Protocol
     records: tuple
     output: np.ndarray
@@ -91,7 +92,7 @@ def watching(watch, plan, wired, monitors, settings, given):
             for each in (plan.output, plan.attention) if each
         }  # fmt: skip
         output, attention = (plan.read(each, values) for each in (plan.output, plan.attention))
-        if not watch.see(Seen(t, plan.protocol, tuple(records), output, attention)):
+        if not watch.see(Seen(t, float(dt), plan.protocol, tuple(records), output, attention)):
             brian2.stop()
 
     return NetworkOperation(look, clock=Clock(every, name="watch_clock"), when="start", order=1, name="watch")

@@ -14,8 +14,8 @@ class Look(NamedTuple):
 
     Attributes
     ----------
-    t, t_stop : float
-        Biological time so far, and in the end (s).
+    t, t_stop, dt : float
+        Biological time so far, and in the end, and the time step (s).
     epochs : tuple of circuits.protocol.Epoch
         Of the whole run.
     records : tuple of simulation.monitors.Record
@@ -28,6 +28,7 @@ class Look(NamedTuple):
 
     t: float
     t_stop: float
+    dt: float
     epochs: tuple
     records: tuple
     attention: np.ndarray | None
@@ -55,7 +56,7 @@ def watched(reference, every, take):
         attention = None if seen.attention is None else seen.attention[0]
         error = None if reference.attention is None else _error(seen.output[0], reference.attention.output)
         t_stop = float(seen.protocol.duration)
-        return take(Look(seen.t, t_stop, seen.protocol.epochs, seen.records, attention, error))
+        return take(Look(seen.t, t_stop, seen.dt, seen.protocol.epochs, seen.records, attention, error))
 
     return Watch(every, see)
 
