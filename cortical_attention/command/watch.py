@@ -3,7 +3,7 @@
 import os
 import sys
 import webbrowser
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -87,7 +87,9 @@ def main(
 def _check(target, workers, scheduler, chunk, port):
     """Refuse what cannot be watched (OptionError)."""
     if target == "cpp":
-        raise o.OptionError("--target is 'cpp', whose program shows nothing before it ends; watch needs numpy or cython")
+        raise o.OptionError(
+            "--target is 'cpp', whose program shows nothing before it ends; watch needs numpy or cython"
+        )
     if workers or scheduler is not None:
         name = "--workers" if workers else "--scheduler"
         raise o.OptionError(f"{name} does not go with watch, which shows one process; compare takes several")
@@ -104,30 +106,23 @@ def _shown(title, reference, port, browser, console):
 
     algebra = reference.attention
     story = Story(title, nulls_of(reference), None if algebra is None else algebra.kappa)
-    with _at(port, served(story, port)) as server:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(served(story, port))
+        except OSError as error:
+            raise o.OptionError(
+                f"--port is {port}, which cannot be used: {error.strerror}; 0 takes any that is free"
+            ) from error
         console.print(f"watch the run at {server.url}", highlight=False)
         opened = browser and _display() and webbrowser.open(server.url)
         try:
             yield story
         except BaseException as error:
-            story.end = {"state": f"The run has failed: {error}" if str(error) else "The run was interrupted."}
+            story.end = {"state": f"The run has failed: {error}." if str(error) else "The run was interrupted."}
             raise
         finally:
             with suppress(KeyboardInterrupt):
                 server.wait(expected=opened)
-
-
-@contextmanager
-def _at(port, server):
-    """A server that starts, or a sentence on why it does not (OptionError)."""
-    try:
-        started = server.__enter__()
-    except OSError as error:
-        raise o.OptionError(f"--port is {port}, which cannot be used ({error.strerror}); 0 takes any that is free") from error
-    try:
-        yield started
-    finally:
-        server.__exit__(None, None, None)
 
 
 def _display():
@@ -138,9 +133,12 @@ def _display():
 def _end(compared, folder):
     """What the page says when the run has ended."""
     report = compared.report
-    error, settled = report["relative_l2"], "interrupted" if report["interrupted"] else "yes" if report["settled"] else "no"
+    error, settled = (
+        report["relative_l2"],
+        "interrupted" if report["interrupted"] else "yes" if report["settled"] else "no",
+    )
     said = {
         "settled": settled, "settled-note": "; ".join(judgement(report)),
         "state": f"The run has ended, and this page is fed no more. Result: {folder}; its page: {folder / PAGE}.",
     }  # fmt: skip
-    return said if error is None else said | {"error": per_cent(error), "error-note": "of the whole window"}
+    return said if error is None else said | {"error": per_cent(error), "error-note": "of the whole measured time"}

@@ -17,10 +17,12 @@ from cortical_attention.readout.formats import per_cent
 from cortical_attention.report.headline import best_null
 from cortical_attention.report.live_panels import Panels, activity_section, error_section
 from cortical_attention.report.maps import attention_section
-from cortical_attention.report.markup import element, framed, own, section
+from cortical_attention.report.markup import element, own, section
 
 PERIOD = 200  # ms from one look at the story to the next
-WHAT = "Activity of a circuit as it is computed, and its answer so far against the algebra, which the circuit never reads."
+WHAT = (
+    "Activity of a circuit as it is computed, and its answer so far against the algebra, which the circuit never reads."
+)
 CARDS = {"time": "Simulated", "error": "Relative L2", "null": "Best null", "settled": "Settled"}
 PARTS = """{% from macros import embed %}{% extends base %}
 {% block title %}{{ about | e }}{% endblock %}
@@ -96,9 +98,14 @@ def _page(document, story):
     body = element("main", _headline() + attention + activity_section(panels, place) + error_section(panels, place))
     page = {"t_stop": first.t_stop, "dt": 1, "lanes": [], "measured": [0, 0], "attention": sizes, "figures": len(roots)}
     parts = _parts(_header(story) + body + _scripts(page))
-    said, asked = ColumnDataSource(_said(story), name="said"), ColumnDataSource({"stop": [0], "seen": [0]}, name="asked")
+    said, asked = (
+        ColumnDataSource(_said(story), name="said"),
+        ColumnDataSource({"stop": [0], "seen": [0]}, name="asked"),
+    )
     said.js_on_change("data", CustomJS(code="live.say(cb_obj.data)"))
-    panels.rates.js_on_change("inner_width", CustomJS(args={"said": said, "asked": asked}, code=""))  # they travel with it
+    panels.rates.js_on_change(
+        "inner_width", CustomJS(args={"said": said, "asked": asked}, code="")
+    )  # they travel with it
     _lay_out(document, story, parts, *roots)
     attention = document.get_model_by_name("attention")
     if attention:
@@ -178,28 +185,36 @@ def _header(story):
 def _headline():
     """Cards that the page's script fills, the button that ends the run, and a sentence on how it stands."""
     cards = "".join(
-        element("div", element("dt", name) + element("dd", element("b", "", id=key) + element("small", "", id=f"{key}-note")))
+        element("div", element("dt", name) + element("dd", element("b", id=key) + element("small", id=f"{key}-note")))
         for key, name in CARDS.items()
-    )  # fmt: skip
+    )
     stop = element("button", "Stop the run", type="button", id="stop")
     sentence = element("span", "", id="state", aria_live="polite")
-    return section("figures", "So far", element("dl", cards, class_="cards"), element("div", stop + sentence, class_="pickers"))
+    return section(
+        "figures", "So far", element("dl", cards, class_="cards"), element("div", stop + sentence, class_="pickers")
+    )
 
 
 def _said(story):
     """What the cards and the sentence say, as columns of one row."""
     last, (null, least) = story.looks[-1], best_null(story.nulls)
-    return {
-        name: [text] for name, text in (_running(story, last) | (story.end or {})).items()
-    } | {"null": [per_cent(least)], "null-note": [null.replace("_", " ")], "ended": [int(story.end is not None)]}
+    said = _running(story, last) | {"null": per_cent(least), "null-note": null.replace("_", " ")} | (story.end or {})
+    return {name: [text] for name, text in said.items()} | {"ended": [int(story.end is not None)]}
 
 
 def _running(story, last):
-    epoch = next((each.name for each in last.epochs if last.t < each.stop), "window")
+    """What the cards say while the run goes on."""
     error = "" if last.relative_l2 is None else per_cent(last.relative_l2)
     return {
         "time": f"{last.t:.3g} s", "time-note": f"of {last.t_stop:.3g} s of biological time",
-        "error": error, "error-note": "of the window so far" if epoch == "window" else "of the last moment, while it settles",
-        "settled": "", "settled-note": "judged at the end",
-        "state": "Stopping after this chunk." if story.stopped.is_set() else "Running.",
+        "error": error, "error-note": _of_what(last), "settled": "", "settled-note": "judged at the end",
+        "state": "The run stops after this chunk." if story.stopped.is_set() else "The run goes on.",
     }  # fmt: skip
+
+
+def _of_what(last):
+    """What the error so far is read from."""
+    if any(each.token is not None for each in last.epochs):
+        return "of the tokens that were presented so far"
+    settles = next((each.name for each in last.epochs if last.t <= each.stop), "window") == "settle"
+    return "of the last moment, while the circuit settles" if settles else "of the measured time so far"

@@ -7,7 +7,7 @@ from cortical_attention.readout.style import CYCLE, lighter
 from cortical_attention.readout.units import magnitude
 from cortical_attention.report.activity import HEIGHT, lanes, legend, time_panel
 from cortical_attention.report.curves import FLOOR, draw_nulls, legend_below
-from cortical_attention.report.markup import framed, section
+from cortical_attention.report.markup import framed, paragraph, section
 
 DRAWN = 40  # cells of a population; chosen: a row of the raster is then a few pixels high
 COLUMNS = 800  # of the raster; chosen: no more than the pixels of a panel, so that none is left out
@@ -33,6 +33,8 @@ class Panels:
         Of all recorded cells, and of those of which spikes are drawn.
     column : float
         Time (s) of a column of the raster: whole time steps.
+    one_by_one : bool
+        Whether tokens are presented one after another.
     """
 
     def __init__(self, first, nulls):
@@ -42,12 +44,15 @@ class Panels:
         self.column = self.steps * first.dt
         n_column = int(np.ceil(first.t_stop / self.column - 1e-9)) + 1
         self.spikes = {lane.record.name: self._blank(lane, n_column) for lane in self.drawn}
-        self.of_rates = ColumnDataSource({"t": [], **{lane.record.name: [] for lane in self.whole}}, name="rates so far")
+        self.of_rates = ColumnDataSource(
+            {"t": [], **{lane.record.name: [] for lane in self.whole}}, name="rates so far"
+        )
         self.of_errors = ColumnDataSource({"t": [], "relative_l2": []}, name="errors so far")
         x_range = Range1d(0, first.t_stop, bounds=(0, first.t_stop))
         self.raster = self._raster(x_range, first.epochs) if self.drawn else None
         self.rates = self._rates(x_range, first.epochs)
         self.error = self._error(x_range, first, nulls)
+        self.one_by_one = any(each.token is not None for each in first.epochs)
 
     def _blank(self, lane, n_column):
         """Source of the image of a lane: spikes of each cell in each column of time."""
@@ -132,11 +137,11 @@ def activity_section(panels, place):
     -------
     str
     """
-    parts = []
+    parts = [] if panels.raster else [paragraph("This form has rates, and no spikes.")]
     if panels.raster:
         said = (
-            f"Spikes of each population, of at most {DRAWN} of its cells, drawn at random from those that are recorded; on "
-            f"cells above off cells. A column is {panels.column * 1e3:.3g} ms, and darker with more spikes of a cell. Shaded "
+            f"Spikes of at most {DRAWN} cells of each population, drawn at random from those that are recorded; on cells "
+            f"above off cells. A column is {panels.column * 1e3:.3g} ms, and darker with more spikes of a cell. Shaded "
             "time is not measured. The page of the result has every recorded spike."
         )
         parts.append(framed(place(panels.raster), "Raster of all populations over time", said))
@@ -147,10 +152,12 @@ def activity_section(panels, place):
 
 def error_section(panels, place):
     """The part of the page on the error; parameters as for `activity_section`."""
-    said = (
-        "Relative L2 of the answer so far, which is read over the measured time up to then; before it (shaded), over the last "
-        "one to two phases of the run. Lines across are nulls."
+    when = (
+        "over the tokens that were presented so far; each is read over its own measured time"
+        if panels.one_by_one
+        else "read over the measured time up to then; before it (shaded), over the last one to two phases of the run"
     )
+    said = f"Relative L2 of the answer so far, {when}. Lines across are nulls."
     return section("answer", "Error", framed(place(panels.error), "Error over time", said))
 
 

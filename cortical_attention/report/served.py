@@ -55,18 +55,18 @@ class Served:
         """End the thread."""
         self.loop.add_callback(self.loop.stop)
 
-    def pages(self):
-        """Documents of the pages that are open (list), and whether any ever was (bool)."""
-        sessions = list(self.tornado.get_sessions("/"))
-        return [each.document for each in sessions if each.connection_count]
-
     def wait(self, expected=False):
         """Wait until every open page has shown the end, `DELIVERY` at most; with `expected` also for the first to open."""
+        asyncio.run_coroutine_threadsafe(self._delivered(expected), self.loop.asyncio_loop).result()
+
+    async def _delivered(self, expected):
+        """Runs in the thread of the server."""
         until = time.monotonic() + DELIVERY
         while time.monotonic() < until:
-            if all(each in self.story.delivered for each in self.pages()) and (self.story.delivered or not expected):
+            opened = [each.document for each in self.tornado.get_sessions("/") if each.connection_count]
+            if all(each in self.story.delivered for each in opened) and (self.story.delivered or not expected):
                 return
-            time.sleep(0.05)
+            await asyncio.sleep(0.05)
 
 
 @contextmanager

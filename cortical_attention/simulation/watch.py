@@ -76,7 +76,9 @@ def watching(watch, plan, wired, monitors, settings, given):
     dt = settings.clock.dt
     every = max(1, round(float(watch.every / dt))) * dt
     empty = {
-        name: record_of(wired, name, monitors[name], settings.unit_rates, given.recorded[name], None)._replace(traces=())
+        name: record_of(wired, name, monitors[name], settings.unit_rates, given.recorded[name], None)._replace(
+            traces=()
+        )
         for name in wired.groups
     }
     taken = dict.fromkeys(empty, 0)
