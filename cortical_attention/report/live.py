@@ -61,14 +61,16 @@ class Story:
         self.looks, self.end, self.stopped, self.delivered = [], None, threading.Event(), set()
 
     def take(self, look):
-        """Take in what was seen; gives whether the run goes on."""
+        """Take in what was seen; gives whether the run goes on. Attention is kept of the first look and the last."""
+        if len(self.looks) > 1:
+            self.looks[-1] = self.looks[-1]._replace(attention=None)
         self.looks.append(look)
         return not self.stopped.is_set()
 
 
 def fill(document, story):
     """Fill the Bokeh document of a page that was opened."""
-    (_page if story.looks else _waiting)(document, story)
+    (Page if story.looks else _waiting)(document, story)
 
 
 def _waiting(document, story):
@@ -82,9 +84,50 @@ def _waiting(document, story):
     _lay_out(document, story, [("html", _header(story) + element("main", sentence) + again)])
 
 
-def _page(document, story):
-    """A page of the run: its figures, and what keeps them up to date."""
-    first, roots = story.looks[0], []
+class Page:
+    """A page of the run, which looks at the story again and again."""
+
+    def __init__(self, document, story):
+        self.document, self.story, self.shown = document, story, 0
+        self.panels = Panels(story.looks[0], story.nulls)
+        self.said = ColumnDataSource(_said(story), name="said")
+        self.said.js_on_change("data", CustomJS(code="live.say(cb_obj.data)"))
+        asked = ColumnDataSource({"stop": [0], "seen": [0]}, name="asked")
+        asked.on_change("data", self.answer)
+        carried = CustomJS(args={"said": self.said, "asked": asked}, code="")
+        self.panels.rates.js_on_change("inner_width", carried)  # so that they are in the page
+        _lay_out(document, story, *_body(story, self.panels))
+        self.attention = document.get_model_by_name("attention")
+        if self.attention:
+            self.attention.js_on_change("data", CustomJS(code="live.redraw()"))
+        self.looking = document.add_periodic_callback(self.look, PERIOD)
+
+    def look(self):
+        """Show what is new."""
+        looks, ended = self.story.looks[self.shown :], self.story.end
+        self.shown += len(looks)
+        if looks:
+            self.panels.add(looks)
+        if looks and self.attention and looks[-1].attention is not None:
+            weights = looks[-1].attention.astype("f4").ravel()
+            self.attention.data = dict(self.attention.data) | {"circuit": weights}
+        if ended:
+            _switch_off(self.document, "reconnect_session")
+            self.document.remove_periodic_callback(self.looking)
+        if looks or ended:
+            self.said.data = _said(self.story)
+
+    def answer(self, _, before, asked):
+        """Do what the page asks for, and note that it has shown the end."""
+        if asked["stop"][0]:
+            self.story.stopped.set()
+        if asked["seen"][0]:
+            self.story.delivered.add(self.document)
+
+
+def _body(story, panels):
+    """Parts of the body of a page (`_parts`), and its figures."""
+    roots = []
 
     def place(figure):
         """Take a figure into the page, and give the HTML in which it appears."""
@@ -92,51 +135,12 @@ def _page(document, story):
         roots.append(figure)
         return f"<root{len(roots) - 1}>"
 
-    panels = Panels(first, story.nulls)
+    first = story.looks[0]
     weights = SimpleNamespace(attention=_blank(first, story), reference_attention=story.attention)
     attention, sizes = attention_section(weights, place)
     body = element("main", _headline() + attention + activity_section(panels, place) + error_section(panels, place))
-    page = {"t_stop": first.t_stop, "dt": 1, "lanes": [], "measured": [0, 0], "attention": sizes, "figures": len(roots)}
-    parts = _parts(_header(story) + body + _scripts(page))
-    said, asked = (
-        ColumnDataSource(_said(story), name="said"),
-        ColumnDataSource({"stop": [0], "seen": [0]}, name="asked"),
-    )
-    said.js_on_change("data", CustomJS(code="live.say(cb_obj.data)"))
-    panels.rates.js_on_change(
-        "inner_width", CustomJS(args={"said": said, "asked": asked}, code="")
-    )  # they travel with it
-    _lay_out(document, story, parts, *roots)
-    attention = document.get_model_by_name("attention")
-    if attention:
-        attention.js_on_change("data", CustomJS(code="live.redraw()"))
-    shown = 0
-
-    def look():
-        """Show what is new."""
-        nonlocal shown
-        looks, ended = story.looks[shown:], story.end
-        if looks:
-            shown += len(looks)
-            panels.add(looks)
-            if attention and looks[-1].attention is not None:
-                attention.data = dict(attention.data) | {"circuit": looks[-1].attention.astype("f4").ravel()}
-        if ended:
-            _leave_it_at_that(document, "reconnect_session")
-        if looks or ended:
-            said.data = _said(story)
-        if ended:
-            document.remove_periodic_callback(looking)
-
-    def answer(_, before, now):
-        """Do what a page asks for."""
-        if now["stop"][0]:
-            story.stopped.set()
-        if now["seen"][0]:
-            story.delivered.add(document)
-
-    asked.on_change("data", answer)
-    looking = document.add_periodic_callback(look, PERIOD)
+    page = {"t_stop": first.t_stop, "dt": first.dt, "lanes": [], "measured": [0, 0], "attention": sizes}
+    return _parts(_header(story) + body + _scripts(page | {"figures": len(roots)})), *roots
 
 
 def _blank(first, story):
@@ -147,16 +151,16 @@ def _blank(first, story):
 def _lay_out(document, story, parts, *roots):
     for root in roots:
         document.add_root(root)
-    _leave_it_at_that(document, "notify_connection_status")
+    _switch_off(document, "notify_connection_status")
     document.title = f"cortical-attention: {story.about}"
     document.template = Template(PARTS)
     document.template_variables.update({"parts": parts, "style": own("page.css"), "about": document.title})
 
 
-def _leave_it_at_that(document, what):
-    """Keep a page from doing something about a lost connection; Bokeh before 3.7 does nothing."""
+def _switch_off(document, setting):
+    """Switch off what a page does about a lost connection; older versions of Bokeh have no such settings."""
     if hasattr(document, "config"):
-        setattr(document.config, what, False)
+        setattr(document.config, setting, False)
 
 
 def _parts(body):

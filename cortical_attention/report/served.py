@@ -1,6 +1,7 @@
 """A Bokeh server in a thread of its own, on the loopback address alone."""
 
 import asyncio
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
-from bokeh.server.util import bind_sockets
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
@@ -28,9 +28,10 @@ class Served:
     url : str
     """
 
-    def __init__(self, story, sockets, port):
-        self.story, self.sockets, self.port = story, sockets, port
-        self.url = f"http://{HOST}:{port}/"
+    def __init__(self, story, listening):
+        listening.setblocking(False)
+        self.story, self.listening, self.port = story, listening, listening.getsockname()[1]
+        self.url = f"http://{HOST}:{self.port}/"
         self.loop = self.tornado = None
         self.started = threading.Event()
 
@@ -42,7 +43,7 @@ class Served:
         origins = [f"{host}:{self.port}" for host in (HOST, "localhost")]
         self.tornado = BokehTornado({"/": application}, extra_websocket_origins=origins)
         http = HTTPServer(self.tornado)
-        http.add_sockets(self.sockets)
+        http.add_sockets([self.listening])
         server = BaseServer(self.loop, self.tornado, http)
         server.start()
         self.loop.add_callback(self.started.set)
@@ -88,8 +89,7 @@ def served(story, port=0):
     OSError
         If the port is in use, or may not be used.
     """
-    sockets, port = bind_sockets(HOST, port)
-    server = Served(story, sockets, port)
+    server = Served(story, socket.create_server((HOST, port)))
     thread = threading.Thread(target=server.run, daemon=True, name="pages")
     thread.start()
     server.started.wait()
