@@ -84,14 +84,34 @@ def main(
     with executor_of(workers, scheduler) as executor, output.progress(title) as told:
         presented = present(loaded, options, told, executor)
     folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite, about)
-    with keeping(folder):
-        write_run(presented, options, loaded, folder)
-        compared = held(presented, reference, loaded, options, forecast)
-        write_comparison(compared, folder)
+    compared = concluded(presented, reference, loaded, options, forecast, folder)
     print_comparison(compared, folder, output.console, output.json)
     if report:
         make_page(folder, output.console)
     return status_by([compared.report["settled"]], compared.run.interrupted)
+
+
+def concluded(presented, reference, case, options, forecast, folder):
+    """Write a run, judge and compare it, and write what came of it.
+
+    Parameters
+    ----------
+    presented : Presented
+    reference : Reference
+    case : Case
+    options : Options
+    forecast : float or None
+    folder : pathlib.Path
+
+    Returns
+    -------
+    Comparison
+    """
+    with keeping(folder):
+        write_run(presented, options, case, folder)
+        compared = held(presented, reference, case, options, forecast)
+        write_comparison(compared, folder)
+    return compared
 
 
 def foresee(case, options, console):

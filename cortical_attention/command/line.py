@@ -87,6 +87,7 @@ COMMANDS = {
     "diff": ("folders.diff", "Say what differs between two results: settings, inputs, and figures."),
     "export": ("folders.export", "Convert a result: its recording as NIX, NWB or SONATA, or all of it as an RO-Crate."),
     "report": ("pages.main", "Make the page of a result: one HTML file that needs no other file, and no network."),
+    "watch": ("watch.main", "Compare a circuit with its algebra on a page that shows the run while it is computed."),
     "repeat": ("folders.repeat", "Run the circuit of a result again, and say whether the answer is the same."),
 }
 """Commands that are no experiments: their module and function here, and what the help says."""

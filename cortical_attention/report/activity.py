@@ -130,7 +130,7 @@ def _in_words(k, lane):
     }
 
 
-def _panel(x_range, epochs, **options):
+def time_panel(x_range, epochs, **options):
     """An empty panel on the common axis of time; what is not measured is shaded."""
     panel = figure(
         sizing_mode="stretch_width", x_range=x_range, min_border_left=LEFT, min_border_right=RIGHT, tools=TOOLS,
@@ -153,7 +153,7 @@ def _raster(placed, x_range, t_stop, dt, epochs):
     bottom = max((lane.top + lane.height for lane in placed), default=1.0)
     room = bottom * HEADROOM * any(each.token is not None for each in epochs)  # for the names of tokens
     y_range = Range1d(-bottom, room, bounds=(-bottom, room))
-    panel = _panel(x_range, epochs, y_range=y_range, height=HEIGHT, name="raster")
+    panel = time_panel(x_range, epochs, y_range=y_range, height=HEIGHT, name="raster")
     blank = {"image": [np.zeros((ROWS, COLUMNS), "u4")], "x": [0.0], "y": [-bottom], "dw": [t_stop], "dh": [bottom]}
     sources = [_packed(k, lane, t_stop, dt) for k, lane in enumerate(placed) if lane.record.spike_index is not None]
     if sources:
@@ -221,7 +221,7 @@ def _values(panel, lane, windows):
 
 def _rates(placed, x_range, t_stop, dt, epochs):
     """Panel of the mean rate of the recorded cells of each population."""
-    panel = _panel(x_range, epochs, height=220, name="rates", y_axis_label="mean rate (Hz)")
+    panel = time_panel(x_range, epochs, height=220, name="rates", y_axis_label="mean rate (Hz)")
     for lane in placed:
         times, rate = mean_rate(lane.record, t_stop, dt)
         line = {"color": lane.colour, "line_dash": lane.dash, "line_width": 1.5}
@@ -244,7 +244,7 @@ def _trace(lane, trace, x_range, epochs):
     """Panel of a recorded variable of a few cells."""
     values, unit = shown_in(trace.values)
     name = f"{trace.variable} ({unit})" if unit else trace.variable
-    panel = _panel(x_range, epochs, height=150, name=f"trace of {lane.name} {trace.variable}", y_axis_label=name)
+    panel = time_panel(x_range, epochs, height=150, name=f"trace of {lane.name} {trace.variable}", y_axis_label=name)
     panel.yaxis.ticker.update(desired_num_ticks=4, num_minor_ticks=0)
     times = magnitude(trace.time, "s").astype("f4")
     for k in range(min(SHOWN_CELLS, len(trace.cells))):

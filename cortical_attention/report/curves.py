@@ -61,22 +61,21 @@ def error_over_time(report):
     errors = [max(error, FLOOR) for error in errors]
     panel.line(times, errors, color=CYCLE[0], line_width=2, legend_label="circuit")
     panel.scatter(times, errors, color=CYCLE[0], size=5)
-    nulls = {null: report.get(f"{null}_relative_l2") for null in report["nulls"]}
-    for k, (null, error) in enumerate((name, error) for name, error in nulls.items() if error):
-        colour, label = CYCLE[(k + 1) % len(CYCLE)], f"null: {null.replace('_', ' ')}"
-        panel.line(
-            [0, times[-1]],
-            [error, error],
-            color=colour,
-            line_dash=DASHES[k % len(DASHES)],
-            line_width=2,
-            legend_label=label,
-        )
-    _legend_below(panel)
+    draw_nulls(panel, report, times[-1])
+    legend_below(panel)
     return panel
 
 
-def _legend_below(panel):
+def draw_nulls(panel, report, last):
+    """Draw the relative L2 of each null as a line across, from time zero to the last."""
+    nulls = {null: report.get(f"{null}_relative_l2") for null in report["nulls"]}
+    for k, (null, error) in enumerate((name, error) for name, error in nulls.items() if error):
+        colour, label = CYCLE[(k + 1) % len(CYCLE)], f"null: {null.replace('_', ' ')}"
+        style = {"color": colour, "line_dash": DASHES[k % len(DASHES)], "line_width": 2, "legend_label": label}
+        panel.line([0, last], [error, error], **style)
+
+
+def legend_below(panel):
     """Take the legend out of the picture, where it would hide lines."""
     legend = panel.legend[0]
     panel.center.remove(legend)

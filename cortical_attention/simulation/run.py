@@ -21,7 +21,8 @@ from cortical_attention.simulation.monitors import (
     sent_of,
 )
 from cortical_attention.simulation.saturation import ADVICE, Saturation, refuse_saturation
-from cortical_attention.simulation.signals import signals_of
+from cortical_attention.simulation.signals import decoded, signals_of
+from cortical_attention.simulation.watch import watching
 from cortical_attention.wiring.network import Construction, wire
 from cortical_attention.wiring.soma import each_cell
 
@@ -86,7 +87,7 @@ class Run(NamedTuple):
 
 def simulate(
     plan, form, unit_rates, *, dt, cells=1, shared=True, seed=0, target="auto", record="default", report=None,
-    given=None, send=(), precision="double", beyond=None,
+    given=None, send=(), precision="double", beyond=None, watch=None,
 ):  # fmt: skip
     """Run a plan.
 
@@ -119,6 +120,8 @@ def simulate(
         Share of the measured spikes of a population that may be beyond the limit of its cells for any input, if that is
         more than the limit itself allows. Without it a run of several inputs goes on as long as one of them is within the
         limits, and `simulation.settle.judge` says which are not.
+    watch : simulation.watch.Watch, optional
+        Who watches the run, on a target that steps in this process; the answer is that of a run that nobody watches.
 
     Returns
     -------
@@ -131,11 +134,13 @@ def simulate(
     RunError
         If `dt` exceeds the shortest time constant of the form, a value or a learnt weight is not finite, or more of the
         measured spikes of a population than may be are beyond the limit of its cells; of a part (`given`) that is left to
-        `refuse_saturation`.
+        `refuse_saturation`; also for a run that is to be watched on the target "cpp".
     """
     _refuse_long_steps(form, dt)
     start = time.perf_counter()
     target, reason = engine.choose(target, work(plan, form, dt, cells, shared))
+    if watch is not None and target == "cpp":
+        raise RunError("a run on the target cpp cannot be watched; try --target numpy")
     whole = given is None
     given = initial_state(plan, form, cells, seed, record) if whole else given
     _measure_cells(plan, form, dt)
@@ -148,6 +153,8 @@ def simulate(
         wired, monitors, listening = _prepare(plan, settings, given, send)
         weighed = weighed_of(wired, settings)
         objects = [*wired.objects, *every(monitors, listening), *weighed.values()]
+        if watch is not None:
+            objects.append(watching(watch, plan, wired, monitors, settings, given))
         t_stop, interrupted, stepping = _step(plan, settings.clock, objects, target, report)
         readings = {name: read(monitors, name, form.of(_cell(wired, name)).reading) for name in monitors}
         sent = {name: sent_of(monitor, dt) for name, monitor in listening.items()}
@@ -304,8 +311,4 @@ def _saturated(wired, monitors, protocol, form, most):
 def _values(reading, concrete, unit_rate, protocol, form):
     """Values (n_phase, batch, *sizes), from the readings (n_phase + 1, n_cell)."""
     unit_rate = each_cell(unit_rate, concrete.n_cell)
-    values = signals_of(form).values(reading, unit_rate, protocol.phase)
-    values = values.reshape(-1, *concrete.shape)
-    if concrete.axes[-1][0] == "sign":
-        values = values[..., 0] - values[..., 1]
-    return values.mean(axis=-1)
+    return decoded(signals_of(form).values(reading, unit_rate, protocol.phase), concrete)

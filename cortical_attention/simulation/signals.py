@@ -37,6 +37,11 @@ class Rates:
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_rate(reading[1:] * Hz, unit_rate)
 
+    def so_far(self, rows, unit_rate, span, cycle=0):
+        """Values (n_cell,) of a part of a window, from its readings (n_row, n_cell), of which the last is at its end."""
+        values = self.values(rows, unit_rate, span)
+        return self.within(values, np.arange(len(values))[None], cycle)[0]
+
     def within(self, values, windows, cycle=0):
         """Values (n_window, ...) at the end of each window, of values (n_phase, ...); means over it, if there is a cycle."""
         return values[windows].mean(axis=1) if cycle else values[windows[:, -1]]
@@ -80,6 +85,10 @@ class Spikes:
         """Values (n_phase, n_cell) from readings (n_phase + 1, n_cell)."""
         return values_of_count(np.diff(reading, axis=0), unit_rate, phase)
 
+    def so_far(self, rows, unit_rate, span, cycle=0):
+        """Values (n_cell,) of a part of a window, by the readings (n_row, n_cell) at its beginning and at its end."""
+        return self.values(rows[[0, -1]], unit_rate, span)[0]
+
     def within(self, values, windows, cycle=0):
         """Mean values (n_window, ...) over each window, of values (n_phase, ...)."""
         return values[windows].mean(axis=1)
@@ -100,3 +109,12 @@ SIGNALS = {False: Rates(), True: Spikes()}
 def signals_of(form):
     """Rates or Spikes, as the form codes values."""
     return SIGNALS[form.spikes]
+
+
+def decoded(values, concrete):
+    """Values (n, batch, *sizes) of a population, from those of its cells (n, n_cell): on minus off, mean over the cells that
+    share a value."""
+    values = values.reshape(-1, *concrete.shape)
+    if concrete.axes[-1][0] == "sign":
+        values = values[..., 0] - values[..., 1]
+    return values.mean(axis=-1)

@@ -170,7 +170,7 @@ def compare(case, options, report=None, executor=None):
     return held(present(case, options, report, executor), reference, case, options, forecast)
 
 
-def present(case, options, report=None, executor=None):
+def present(case, options, report=None, executor=None, **more):
     """Run a circuit on one case, without reading its answer or comparing it.
 
     Parameters
@@ -181,6 +181,8 @@ def present(case, options, report=None, executor=None):
         Brian2's progress report.
     executor : concurrent.futures.Executor, optional
         Runs each head apart.
+    **more
+        Further arguments of `simulation.run.simulate`, without an executor: `watch`.
 
     Returns
     -------
@@ -204,7 +206,7 @@ def present(case, options, report=None, executor=None):
         calibration = calibration_for(tokens, context, block, options, sequences_of(case), executor)
         tokens, context = (options.replicated(each) for each in (tokens, context))
         prepared = prepare(system, tokens, options.settings, calibration, executor, context=context, **block)
-        return Presented(prepared, run(prepared, report, executor))
+        return Presented(prepared, run(prepared, report, executor, **more))
 
 
 def held(presented, reference, case, options, forecast=None):
@@ -380,7 +382,7 @@ def _agreement(answer, reference, index, replicas):
     found = {
         **dict.fromkeys(("relative_l2", "cosine", "max_abs", "attention_max_abs")),
         **dict.fromkeys(f"{name}_relative_l2" for name in NULLS),
-        **_null_errors(reference),
+        **null_errors(reference),
         "skill": None,
         "query_identification": None,
         "kappa_correlation": None,
@@ -421,7 +423,7 @@ def figures_of(output, kappa, reference):
     algebra = reference.attention
     if algebra is None:
         return {}
-    nulls, error = _null_errors(reference), _relative_l2(output, reference)
+    nulls, error = null_errors(reference), _relative_l2(output, reference)
     both = kappa is not None and algebra.kappa is not None
     weights = kappa if both and reference.normalised else None  # of others, uniform attention is no common part
     return {
@@ -438,10 +440,10 @@ def figures_of(output, kappa, reference):
 
 def best_null(reference):
     """Least relative L2 of a null; None where there is none."""
-    return min((each for each in _null_errors(reference).values() if each is not None), default=None)
+    return min((each for each in null_errors(reference).values() if each is not None), default=None)
 
 
-def _null_errors(reference):
+def null_errors(reference):
     """Relative L2 of each null, by the name that it has in comparison.json."""
     return {f"{name}_relative_l2": _relative_l2(null, reference) for name, null in reference.nulls.items()}
 
