@@ -25,7 +25,7 @@ def element(tag, content="", **attributes):
     return f"<{tag}{named}>{content}</{tag}>"
 
 
-def table(caption, heads, rows, numeric=()):
+def table(caption, heads, rows, numeric=(), sortable=False):
     """A table that scrolls sideways where the window is narrow.
 
     Parameters
@@ -36,15 +36,18 @@ def table(caption, heads, rows, numeric=()):
         Texts; an `Html` stays as it is.
     numeric : container of int
         Columns of numbers.
+    sortable : bool
+        Whether the script `sort.js` of the page makes buttons of the heads.
 
     Returns
     -------
     str
     """
-    first = "".join(element("th", escape(head), scope="col") for head in heads)
+    first = "".join(element("th", html(head), scope="col") for head in heads)
     body = "".join(element("tr", "".join(_cell(text, k in numeric) for k, text in enumerate(row))) for row in rows)
     inside = element("caption", escape(caption)) + element("thead", element("tr", first)) + element("tbody", body)
-    return element("div", element("table", inside), class_="scroll", tabindex="0", role="region", aria_label=caption)
+    whole = element("table", inside, class_="sortable" if sortable else None)
+    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
 class Html(str):
