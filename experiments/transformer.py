@@ -348,7 +348,7 @@ def _write_maps(row, folder):
         return
     for file, name in (("attention", "attention"), ("reference_attention", "algebra")):
         write_array(folder / f"{file}.npy", np.array([row[name][layer][head] for layer, head in places], "f4"))
-    tokens = [{"name": f"{word} ({k})", "label": word} for k, word in enumerate(row["tokens"])]
+    tokens = [{"name": f"“{word}” ({k})", "label": word} for k, word in enumerate(row["tokens"])]
     heads = [f"layer {layer}, head {head}" for layer, head in places]
     about = f"The words of the first sentence, as the model reads them: {row['sentence']}"
     write_json(folder / SHOWN, {"about": about, "tokens": tokens, "heads": heads})

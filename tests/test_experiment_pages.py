@@ -167,7 +167,7 @@ def test_a_match_shows_its_images_and_answers():
             assert (
                 tab.locator("#looks")
                 .text_content()
-                .startswith(f"question 3 of head 0 looks most at example {kappa[3].argmax()} with tag ")
+                .startswith(f"Question 3 of head 0 looks most at example {kappa[3].argmax()} with tag ")
             )
             assert said == []
 
@@ -184,7 +184,7 @@ def test_an_image_of_patches_is_numbered_and_answered():
 
 
 WORDS = {"about": "Words.", "heads": ["layer 0, head 1", "layer 1, head 0"],
-         "tokens": [{"name": f"{word} ({k})", "label": word} for k, word in enumerate(("[CLS]", "the", "cat"))]}  # fmt: skip
+         "tokens": [{"name": f"“{word}” ({k})", "label": word} for k, word in enumerate(("a", "the", "cat"))]}  # fmt: skip
 
 
 @pytest.fixture
@@ -209,13 +209,13 @@ def test_words_are_on_the_axes_and_in_the_pickers(worded, width):
         tab.select_option("#head", label="layer 1, head 0")
         tab.locator("#token").focus()
         tab.keyboard.press("ArrowRight")
-        assert tab.locator("#token-said").text_content() == "1: the (1)"
+        assert tab.locator("#token-said").text_content() == "“the” (1)"
         most = kappa[1, 1].argmax()
         assert (
             tab.locator("#looks")
             .text_content()
             .startswith(
-                f"the (1) of layer 1, head 0 looks most at {WORDS['tokens'][most]['name']} ({kappa[1, 1, most]:.3g})"
+                f"“the” (1) of layer 1, head 0 looks most at {WORDS['tokens'][most]['name']} ({kappa[1, 1, most]:.3g})"
             )
         )
         assert tab.evaluate("document.documentElement.scrollWidth") <= width

@@ -117,7 +117,7 @@ def _predictions(experiment):
         return ""
     held = sum(each["outcome"] == "held" for each in printed["predictions"])
     whole_table = table(
-        "Predictions, written before the runs", ("outcome", "predicted", "measured"), rows, sortable=True
+        "What was predicted, and what was measured", ("outcome", "predicted", "measured"), rows, sortable=True
     )
     return section("predictions", "Predictions", paragraph(f"{held} of {len(rows)} held."), whole_table)
 
@@ -139,8 +139,14 @@ def _printed(experiment):
 
 
 def _table(each, name):
-    heads = [head or "figure" for head in each["heads"]]
-    return table(each["title"] or name.replace("_", " "), heads, each["rows"], sortable=True)
+    heads = [_lines(head or "figure") for head in each["heads"]]
+    title = each["title"].replace("\n", "; ") or name.replace("_", " ")
+    return table(title, heads, [map(_lines, row) for row in each["rows"]], sortable=True)
+
+
+def _lines(text):
+    """A text with its lines one below another."""
+    return Html("<br>".join(map(escape, text.split("\n"))))
 
 
 def _heads(shown, place):

@@ -174,7 +174,7 @@ const corticalAttention = (() => {
     }
     const looking = model("looking"), row = [token * n_context, (token + 1) * n_context];
     looking.data = {...looking.data, circuit: circuit.slice(...row), algebra: algebra.slice(...row)};
-    document.getElementById("token-said").textContent = page.attention.names.tokens ? `${token}: ${page.attention.names.tokens[token]}` : token;
+    document.getElementById("token-said").textContent = page.attention.names.tokens?.[token] ?? token;
     document.getElementById("looks").textContent = sentence(head, token, circuit.slice(...row), algebra.slice(...row));
   };
 
@@ -182,7 +182,8 @@ const corticalAttention = (() => {
   const called = (kind, k, word) => page.attention.names[kind]?.[k] ?? `${word} ${k}`;
 
   const sentence = (head, token, circuit, algebra) => {
-    const [where, here] = [called("heads", head, "head"), called("tokens", token, "Token")];
+    const [where, name] = [called("heads", head, "head"), called("tokens", token, "token")];
+    const here = name[0].toUpperCase() + name.slice(1);
     const context = k => called("context", k, "context token");
     const [most, right] = [circuit, algebra].map(row => row.indexOf(row.reduce((a, b) => Math.max(a, b), -Infinity)));
     const same = most === right ? "so does the algebra" : `the algebra at ${context(right)} (${algebra[right].toPrecision(3)})`;

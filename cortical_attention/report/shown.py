@@ -38,7 +38,7 @@ def shown_section(shown, attention=None, reference=None, name="shown", title="Wh
     elif "image" in shown["tokens"][0]:
         parts.append(_questions(shown, attention, reference))
     else:
-        parts.append(_list([each["name"] for each in shown["tokens"]]))
+        parts.append(_list([each.get("label", each["name"]) for each in shown["tokens"]]))
     return section(name, title, *parts)
 
 
@@ -54,7 +54,17 @@ def _patches(shown):
     answers = "; ".join(f"{name}: {shown[name]}" for name in ANSWERS)
     lines = "".join(
         element("rect", x=x, y=y, width=1, height=1, fill="none", stroke="#D55E00", stroke_width=0.02)
-        + element("text", str(columns * y + x), x=x + 0.08, y=y + 0.3, font_size=0.26, fill="#B04A00")
+        + element(
+            "text",
+            str(columns * y + x),
+            x=x + 0.08,
+            y=y + 0.3,
+            font_size=0.26,
+            fill="#8A3A00",
+            stroke="#fff",
+            stroke_width=0.08,
+            paint_order="stroke",
+        )  # legible on dark pixels too
         for y, x in np.ndindex(rows, columns)
     )
     image = f'<image href="{data_uri(pixels)}" width="{columns}" height="{rows}" style="image-rendering:pixelated"/>'

@@ -42,12 +42,12 @@ def _explained(variation_edges, interval_edges):
     """What the table holds, in sentences (list of str)."""
     low, high = (number(1e3 * each, 4) for each in interval_edges[[0, -1]])
     return [
-        "Of the recorded cells in the measured windows: means of rates and correlations, medians of CV and intervals, and in "
-        f"brackets the range from {ENDS[0]} to {ENDS[1]} per cent. Silent cells count as 0 Hz and have no intervals. CV is "
-        "the coefficient of variation of the intervals between the spikes of a cell: 0 is a clock, 1 a Poisson process.",
+        "Of the recorded cells in the measured windows: means of rates and correlations, medians of CV and intervals, and "
+        f"in brackets the range from {ENDS[0]} to {ENDS[1]} per cent. Silent cells count as 0 Hz and have no intervals. CV "
+        "is the coefficient of variation of the intervals between the spikes of a cell: 0 is a clock, 1 a Poisson process.",
         f"Histograms of all populations have the same axes: CV from 0 to {number(variation_edges[-1])}; intervals from "
-        f"{low} to {high} ms, logarithmic. Correlation is Pearson's, of spike counts in bins of {1e3 * BIN:g} ms, over all pairs "
-        f"of at most {SAMPLE} cells that fire.",
+        f"{low} to {high} ms, logarithmic. Correlation is Pearson's, of spike counts in bins of {1e3 * BIN:g} ms, over all "
+        f"pairs of at most {SAMPLE} cells that fire.",
     ]
 
 
