@@ -60,7 +60,7 @@ def test_a_page_of_an_experiment_is_made_of_its_folder_alone():
     text = Path("r/report.html").read_text(encoding="utf-8")
     for words in (
         "Which inhibitory wiring makes the attention", "Heeger &amp; Mackey", "1 of 2 held.", "11.00 %", "it diverged",
-        "above &lt;/td&gt;", "The same in every row: form rate.", "9 values", "normalisation.json",
+        "above &lt;/td&gt;", "The same in every row: form rate.", "normalisation.json",
     ):  # fmt: skip
         assert words in text
     assert len(text) < 50_000  # Bokeh is left out where there is no figure

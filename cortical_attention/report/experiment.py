@@ -188,4 +188,5 @@ def _records(experiment):
     folded = (
         element("details", element("summary", escape(file)) + "".join(parts)) for file, parts in tables.items() if parts
     )
-    return section("records", "All figures", *folded)
+    said = paragraph("Every figure that the folder holds. Lists of more than a few numbers are in its files alone.")
+    return section("records", "All figures", said, *folded)

@@ -9,6 +9,8 @@ POLICY = (
 )
 """What the page may load: nothing that is not in it (Bokeh compiles its callbacks, hence 'unsafe-eval')."""
 
+LONG = 40  # characters, from which the first cell of a row has several lines
+
 
 def own(name):
     """A file of this folder as text: a style sheet or a script."""
@@ -55,7 +57,8 @@ class Html(str):
 
 
 def _cell(text, numeric):
-    return element("td", html(text), class_="number" if numeric else None)
+    long = len(str(text)) > LONG and not str(text).startswith("<")
+    return element("td", html(text), class_="number" if numeric else "long" if long else None)
 
 
 def html(text):

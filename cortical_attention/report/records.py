@@ -28,7 +28,7 @@ def tables_of(content, title):
     title : str
     """
     content = {name: value for name, value in content.items() if name not in LEFT_OUT}
-    if content and all(isinstance(each, dict) for each in content.values()):
+    if len(content) > 1 and all(isinstance(each, dict) for each in content.values()):
         return rows_table([{"part": name, **each} for name, each in content.items()], title)
     lists = {name: value for name, value in content.items() if _is_rows(value)}
     rest = [(words(name), shown(name, value)) for name, value in flat(content) if name not in lists]
@@ -51,9 +51,8 @@ def rows_table(rows, title):
     whole = table(
         title, [words(names[k]) for k in kept], [[row[k] for k in kept] for row in texts], numeric, sortable=True
     )
-    said = [f"The same in every row: {'; '.join(f'{words(names[k])} {_plain(texts[0][k])}' for k in same)}."] * bool(
-        same
-    )
+    equal = [f"{words(names[k])} {_plain(texts[0][k])}" for k in same if rows[0].get(names[k]) is not None]
+    said = [f"The same in every row: {'; '.join(equal)}."] * bool(equal)
     said += [f"The first {MOST} of {len(rows):,} rows."] * (len(rows) > MOST)
     return [whole, *(element("p", escape(each), class_="hint") for each in said)]
 
@@ -79,22 +78,15 @@ def _is_number(rows, name):
 
 
 def flat(content, before=""):
-    """Names and values of an object, those of objects inside it with a point between; a list as a text."""
+    """Names and values of an object, those of objects inside it with a point between; a short list as a text, no other."""
     for name, value in content.items():
-        if isinstance(value, dict) and set(value) != {"value", "unit"} and value:
+        if isinstance(value, dict):
             yield from flat(value, f"{before}{name}.")
+        elif isinstance(value, list):
+            if len(value) <= FEW and not any(isinstance(each, dict | list) for each in value):
+                yield f"{before}{name}", ", ".join(_plain(shown("", each)) for each in value) or "-"
         elif name not in LEFT_OUT:
-            yield f"{before}{name}", _brief(value) if isinstance(value, dict | list) else value
-
-
-def _brief(value):
-    """A list, or a value with its unit, as a text: a long list by its size alone."""
-    if isinstance(value, dict):
-        return f"{shown('', value['value'])} {value['unit']}" if value else "-"
-    plain = not any(isinstance(each, dict | list) for each in value)
-    if plain and len(value) <= FEW:
-        return ", ".join(_plain(shown("", each)) for each in value) or "-"
-    return f"{len(value)} {'values' if plain else 'entries'}"
+            yield f"{before}{name}", value
 
 
 def words(name):
