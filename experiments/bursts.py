@@ -40,6 +40,7 @@ from cortical_attention.cells.membranes.point import Point
 from cortical_attention.cells.membranes.two_compartment import READOUTS, Summing, TwoCompartment
 from cortical_attention.command import options as o
 from cortical_attention.command.output import Output, with_output
+from cortical_attention.command.printed import printed
 from cortical_attention.command.status import DONE, INTERRUPTED, script
 from cortical_attention.command.tables import say_predictions, say_written
 from cortical_attention.inputs.suite import cases as suite_cases
@@ -224,18 +225,21 @@ def main(
     parts = {name: factors(surface.rates[name]) for name in READOUTS}
     result = jsonable({"schema_version": 1, "cell": parts, "rows": rows, "interrupted": interrupted})
     write_json(folder / "bursts.json", result)
+    tables = list(tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"))
+    predictions = judge(rows) if cell == "naud" else []
     content = output.provenance(given, {"first": seed})
-    write_json(folder / "run.json", content)
+    write_json(folder / "run.json", content | {"printed": printed(tables, predictions)})
     save(draw(surface, rows), folder / "bursts.png")
     if output.json:
         print(json.dumps(result))
-    for table in tables_of(surface, rows, f"{cell}, noise of {sigma:g} pA"):
+    for table in tables:
         console.print(table)
     if cell == "naud":
-        say_predictions("bursts", judge(rows), console, interrupted)
+        say_predictions("bursts", predictions, console, interrupted)
         for sentence in differences(rows):
             console.print(sentence, highlight=False)
     say_written(folder, console, interrupted)
+    output.finish(folder)
     return INTERRUPTED if interrupted else DONE
 
 

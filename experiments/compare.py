@@ -20,7 +20,6 @@ import typer
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
 from cortical_attention.command.output import Output, with_output
-from cortical_attention.command.pages import check_bokeh, make_page
 from cortical_attention.command.status import script, status_by
 from cortical_attention.command.tables import print_comparison, print_plans, say_forecast
 from cortical_attention.inputs.cases import load
@@ -58,7 +57,6 @@ def main(
     calibration: o.Calibration = None,
     calibrate_on_input: o.OnInput = False,
     replicas: o.Replicas = 1,
-    report: o.Report = False,
     *,
     output: Output,
     workers: o.Workers = 0,
@@ -66,8 +64,6 @@ def main(
 ):
     """Compare a circuit with its algebra, linear or softmax attention, on a case."""
     options = o.check(**locals(), without_reference=True)
-    if report:
-        check_bokeh("--report")
     loaded = load(case)
     for notice in loaded.notices:
         output.console.print(f"notice: {notice}", highlight=False)
@@ -86,8 +82,7 @@ def main(
     folder = open_folder("compare", options, content_of(loaded), output.out, output.overwrite, about)
     compared = concluded(presented, reference, loaded, options, forecast, folder)
     print_comparison(compared, folder, output.console, output.json)
-    if report:
-        make_page(folder, output.console)
+    output.finish(folder)
     return status_by([compared.report["settled"]], compared.run.interrupted)
 
 

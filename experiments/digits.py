@@ -24,18 +24,19 @@ from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.forms import conclude, in_each_form
-from cortical_attention.command.output import Output, with_output
+from cortical_attention.command.output import Output, with_output, without_output
 from cortical_attention.command.status import script
 from cortical_attention.command.tables import judgement
-from cortical_attention.inputs.digits import digit_cases, load_digits_tokens, predict, split
+from cortical_attention.inputs.digits import N_PIXEL, digit_cases, load_digits_tokens, predict, split
 from cortical_attention.readout.files import write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.maps import attention_over_digit
+from cortical_attention.readout.names import SHOWN
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import save
 from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.many import compare_many
-from cortical_attention.trials.results import content_of, draw, write_run
+from cortical_attention.trials.results import content_of, write_comparison, write_run
 
 BOUNDS = {"rate": (1e-6, 1.0), "spiking": (0.025, 0.98)}  # relative L2, and share of the same predictions
 COLUMNS = (
@@ -73,14 +74,15 @@ def main(
 
     def write(compared, options, folder):
         """Files of one form."""
-        _write(compared, options, cases[0], pictures[chosen[0]], folder)
+        _write(compared, options, cases[0], pictures[chosen[0]], labels[chosen[0]], folder)
 
     results, status, folder = in_each_form(
         "digits", every, output, f"{images} digits, {wiring} wiring", partial(compare_many, cases), write,
         {"images": images, **content_of(cases[0])},
     )  # fmt: skip
     result = summarise(results, labels[chosen])
-    return conclude("digits", result, partial(_print, result, results), judge(result), status, folder, output)
+    table, more = _table(result), partial(_say_more, results)
+    return conclude("digits", result, table, more, judge(result), status, folder, output, without_output(given))
 
 
 def outputs(compared):
@@ -130,7 +132,7 @@ def judge(result):
     return found
 
 
-def _print(result, results, console):
+def _table(result):
     table = Table("", *(f"{form} form" for form in result), title="handwritten digits the circuit was not trained on")
     rows = {
         "images": lambda each: str(each["images"]),
@@ -149,7 +151,11 @@ def _print(result, results, console):
     }
     for name, cell in rows.items():
         table.add_row(name, *(cell(each) for each in result.values()))
-    console.print(table)
+    return table
+
+
+def _say_more(results, console):
+    """Print of each form whether the circuit settled."""
     for form, compared in results.items():
         console.print(f"{form} form, first image: {'; '.join(judgement(compared[0].report))}", highlight=False)
 
@@ -158,19 +164,28 @@ def _range(values, show):
     return f"{show(values['lowest'])} to {show(values['highest'])}"
 
 
-def _write(compared, options, case, picture, folder):
-    """Files of one form: figures of the first image, and every comparison."""
+def _write(compared, options, case, picture, label, folder):
+    """Files of one form: all of the first image, as `compare` writes them; figures and answers of every comparison."""
     first = compared[0]
     write_run(first.answer, options, case, folder)
     write_json(folder / "comparisons.json", [each.report for each in compared])
+    write_comparison(first, folder)
     if first.answer.output is not None:
         answers, algebra = outputs(compared)
-        write_array(folder / "output.npy", answers)
-        write_array(folder / "reference.npy", algebra)
-        save(draw(first), folder / "comparison.png")
+        write_array(folder / "outputs.npy", answers)
+        write_array(folder / "references.npy", algebra)
+        write_json(folder / SHOWN, _shown(picture, label, answers[0], algebra[0]))
         if first.answer.attention is not None and first.reference.attention.kappa is not None:
             kappa = first.attention
             save(attention_over_digit(picture, kappa, first.reference.attention.kappa), folder / "attention.png")
+
+
+def _shown(picture, label, answer, algebra):
+    """An image, its class and its answers, for its page (dict)."""
+    tokens = [{"name": f"patch {k}"} for k in range(len(answer))]
+    said = {"right": str(label), "circuit": str(predict(answer)), "algebra": str(predict(algebra))}
+    about = "The first image. Each token is one of its patches, and the code of its place; every patch looks at all patches."
+    return {"about": about, "tokens": tokens, "image": picture, "patch": N_PIXEL, **said}
 
 
 if __name__ == "__main__":

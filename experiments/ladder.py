@@ -30,6 +30,8 @@ from cortical_attention.cells.forms import FORMS
 from cortical_attention.circuits.protocol import RunError
 from cortical_attention.command import options as o
 from cortical_attention.command.heads import executor_of
+from cortical_attention.command.pages import check_bokeh, make_page
+from cortical_attention.command.printed import printed
 from cortical_attention.command.progress import progress
 from cortical_attention.command.status import script, status_by
 from cortical_attention.command.tables import console_for, say, write_csv
@@ -323,9 +325,12 @@ def main(
     out: Annotated[Path, typer.Option(help=o.OUT)] = Path("results/ladder"),
     quiet: o.Quiet = False,
     json: o.Json = False,
+    report: o.Report = False,
 ):
     """Climb the ladder of realism."""
     start = time.perf_counter()
+    if report:
+        check_bokeh("--report")
     chosen = [
         o.some_of("--rungs", rungs, RUNGS),
         o.some_wirings("--wirings", wirings),
@@ -343,9 +348,9 @@ def main(
     every = jobs(*chosen, tokens, images, weights=weights, sequences=sequences)
     if not every:
         raise o.OptionError(f"--wirings is '{wirings}' but needs one that claims something of the rungs {rungs}")
-    with executor_of(workers) as executor, progress(f"{len(every)} circuits", quiet) as report:
+    with executor_of(workers) as executor, progress(f"{len(every)} circuits", quiet) as told:
         _make_ready(every, given, seeds, out, console)
-        rows, failed, interrupted = climb(every, given, seeds, out, report, executor)
+        rows, failed, interrupted = climb(every, given, seeds, out, told, executor)
     summaries = summarise(rows)
     result = {"rows": summaries, "failed": failed, "interrupted": interrupted}
     names = list(dict.fromkeys(job.wiring for job in every))
@@ -358,10 +363,14 @@ def main(
         "images": images,
     }
     content = provenance(sys.argv, parameters | given, {"first": seed}, wall_time_s=time.perf_counter() - start)
+    table, judged = table_of(summaries), judge(rows)
+    content |= {"printed": printed(table, judged)}
     write("ladder", out, result, draw(rows, summaries) if rows else None, content)
     write_csv(rows, COLUMNS, out / "ladder.csv")
-    say("ladder", result, table_of(summaries), judge(rows), out, console, json)
+    say("ladder", result, table, judged, out, console, json)
     say_more(summaries, console)
+    if report:
+        make_page(out, console)
     return status_by([row["settled"] for row in rows] or [False], interrupted, failed)
 
 

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.forms import conclude, in_each_form
-from cortical_attention.command.output import Output, with_output
+from cortical_attention.command.output import Output, with_output, without_output
 from cortical_attention.command.status import script
 from cortical_attention.command.tables import judgement
 from cortical_attention.inputs.digits import load_digits_tokens
@@ -31,13 +31,14 @@ from cortical_attention.inputs.match import HEADS, answered, match_cases, right_
 from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.files import write_json
 from cortical_attention.readout.formats import number, per_cent
-from cortical_attention.readout.looking import looking
+from cortical_attention.readout.looking import LETTERS, looking
+from cortical_attention.readout.names import SHOWN
 from cortical_attention.readout.provenance import jsonable
 from cortical_attention.readout.statistics import summary_of_known
 from cortical_attention.readout.style import CYCLE, new_figure, save, style
 from cortical_attention.trials.batch import Prediction
 from cortical_attention.trials.many import compare_many
-from cortical_attention.trials.results import content_of, draw, write_run
+from cortical_attention.trials.results import content_of, write_comparison, write_run
 from cortical_attention.trials.systems import NULLS
 
 BOUNDS = {"rate": 1e-6, "spiking": 0.98}  # relative L2 on each; median skill, and share of the algebra's answers
@@ -85,7 +86,8 @@ def main(
     result = summarise(results, drawn)
     if any(curves_of(each, drawn) for each in results.values()):
         save(draw_curves(results, drawn), folder / "over_time.png")
-    return conclude("match", result, partial(_print, result, results), judge(result), status, folder, output)
+    table, more = _table(result), partial(_say_more, results)
+    return conclude("match", result, table, more, judge(result), status, folder, output, without_output(given))
 
 
 def _check_nulls(wiring, every):
@@ -205,7 +207,7 @@ def draw_curves(results, drawn):
 BY_DESIGN = "relative L2 by design, median"  # a row of the table where there are replicas
 
 
-def _print(result, results, console):
+def _table(result):
     table = Table("", *(f"{form} form" for form in result), title="images matched by example")
     rows = {
         "sequences, questions": lambda each: f"{each['sequences']}, {8 * each['sequences']}",
@@ -226,7 +228,11 @@ def _print(result, results, console):
         del rows[BY_DESIGN]
     for name, cell in rows.items():
         table.add_row(name, *(cell(each) for each in result.values()))
-    console.print(table)
+    return table
+
+
+def _say_more(results, console):
+    """Print of each form whether the circuit settled."""
     for form, compared in results.items():
         console.print(f"{form} form, first sequence: {'; '.join(judgement(compared[0].report))}", highlight=False)
         for k, each in enumerate(compared[1:], 2):
@@ -235,19 +241,38 @@ def _print(result, results, console):
 
 
 def _write(compared, options, case, drawn, folder):
-    """Files of one form: figures of the first sequence, and every comparison."""
+    """Files of one form: all of the first sequence, as `compare` writes them, and the figures of every comparison."""
     first = compared[0]
     write_run(first.answer, options, case, folder)
     write_json(folder / "comparisons.json", [each.report for each in compared])
+    write_comparison(first, folder)
     if first.answer.output is None:
         return
-    save(draw(first), folder / "comparison.png")
+    pictures = load_digits_tokens()[2]
+    answers = answered(first.output), answered(first.reference.attention.output)
+    shown = pictures[drawn.questions[0]], pictures[drawn.examples[0]], drawn.labels[0], drawn.tags[0]
+    write_json(folder / SHOWN, _shown(*shown, answers))
     if first.answer.attention is not None and first.reference.attention.kappa is not None:
-        pictures = load_digits_tokens()[2]
-        answers = answered(first.output), answered(first.reference.attention.output)
         kappa = first.attention, first.reference.attention.kappa
-        shown = pictures[drawn.questions[0]], pictures[drawn.examples[0]], drawn.labels[0], drawn.tags[0]
         save(looking(*shown, answers, *kappa), folder / "attention.png")
+
+
+def _shown(questions, examples, labels, tags, answers):
+    """Images, tags and answers of a sequence, for its page (dict)."""
+    asked = zip(questions, labels, *answers, strict=True)
+    return {
+        "about": "Each question is an image; its tag is that of the examples of the same class. This is the first sequence.",
+        "tokens": [
+            {"name": f"question {k}", "label": f"{k} {LETTERS[right]}", "image": image, "right": LETTERS[right],
+             "circuit": LETTERS[circuit], "algebra": LETTERS[algebra]}
+            for k, (image, right, circuit, algebra) in enumerate(asked)
+        ],
+        "context": [
+            {"name": f"example {k} with tag {LETTERS[tag]}", "label": f"{k} {LETTERS[tag]}", "image": image,
+             "tag": LETTERS[tag]}
+            for k, (image, tag) in enumerate(zip(examples, tags, strict=True))
+        ],
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from rich.table import Table
 
 from cortical_attention.command import options as o
 from cortical_attention.command.line import EXPERIMENTS
+from cortical_attention.command.pages import check_bokeh, make_page
+from cortical_attention.command.printed import printed
 from cortical_attention.command.progress import counted
 from cortical_attention.command.status import DONE, FAILED, INTERRUPTED, script
 from cortical_attention.command.tables import console_for
@@ -128,11 +130,14 @@ def main(
     out: o.out_option("results/sweep/EXPERIMENT-HASH") = None,
     quiet: o.Quiet = False,
     json: o.Json = False,
+    report: o.Report = False,
 ):
     """Run another experiment over a grid of its options and over seeds; go on with one that was stopped."""
     start, console, job = time.perf_counter(), console_for(json), slurm_options(slurm or ())
     workers = (os.cpu_count() or 1) if workers is None else workers
     o.within("--workers", workers, 1, MAX_WORKERS)
+    if report:
+        check_bokeh("--report")
     if scheduler is not None and job is not None:
         raise o.OptionError("--scheduler and --slurm are both given but a sweep needs one at most")
     planned = grid(
@@ -160,12 +165,15 @@ def main(
         finally:  # also where the disk is full, if the table has room
             rows = sweep_folder.rows(planned.runs, folder)
             frame = sweep_folder.write_tables(rows, folder)
-        _write_run_json(planned, folder, start, workers)
+        table = _table(summarise(frame, [name for name in planned.settings["over"] if name != "seed"]), experiment)
+        _write_run_json(planned, folder, start, workers, table)
     failed = {row["run"]: row["error"] for row in rows if row["status"] == "failed"}
     if json:
         result = {"schema_version": SCHEMA_VERSION, "rows": rows, "failed": failed, "interrupted": interrupted}
         print(json_module.dumps(jsonable(result)))
-    _say(frame, planned, failed, interrupted, folder, console)
+    _say(table, failed, interrupted, folder, console)
+    if report:
+        make_page(folder, console)
     if interrupted:
         return INTERRUPTED
     return DONE if all(row["status"] == "done" for row in rows) else FAILED
@@ -188,18 +196,17 @@ def _is_there(name):
         return False
 
 
-def _write_run_json(planned, folder, start, workers):
+def _write_run_json(planned, folder, start, workers, table):
     seeds = {f"run {k}": seed for k, seed in enumerate(planned.settings["over"].get("seed", ()))}
     content = provenance(
         sys.argv, planned.settings | {"workers": workers}, seeds, wall_time_s=time.perf_counter() - start
     )
-    write_json(folder / "run.json", content)
+    write_json(folder / "run.json", content | {"printed": printed(table, [])})
 
 
-def _say(frame, planned, failed, interrupted, folder, console):
-    """Print a row per point of the grid, and the failed runs."""
-    over = [name for name in planned.settings["over"] if name != "seed"]
-    console.print(_table(summarise(frame, over), planned.settings["experiment"]))
+def _say(table, failed, interrupted, folder, console):
+    """Print the table, which has a row per point of the grid, and the failed runs."""
+    console.print(table)
     for name, sentence in failed.items():
         console.print(f"failed: {name}: {sentence}", highlight=False, soft_wrap=True)
     if interrupted:

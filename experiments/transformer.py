@@ -30,8 +30,9 @@ from cortical_attention.command.status import script, status_by
 from cortical_attention.inputs import transformer as model_of
 from cortical_attention.inputs.cases import save
 from cortical_attention.inputs.sentences import SENTENCE_PAIRS
-from cortical_attention.readout.files import exists, made
+from cortical_attention.readout.files import exists, made, write_array, write_json
 from cortical_attention.readout.formats import number, per_cent
+from cortical_attention.readout.names import SHOWN
 from cortical_attention.readout.style import save as save_figure
 from cortical_attention.simulation import engine
 from cortical_attention.trials.batch import Prediction, part_of
@@ -324,6 +325,7 @@ def main(
     parameters = {"sentences": texts, "layers": layers, "heads": heads, "pairs": pairs, **given}
     folder, content = output.folder("transformer", parameters), output.provenance(parameters, {"phases": seed})
     _draw(rows[0], folder)
+    _write_maps(rows[0], folder)
     _say_more(result, output.console)
     predictions = judge(rows, form, result["neighbours"])
     output.report("transformer", folder, result, draw_residuals(rows[0]), content, _table(rows, form), predictions)
@@ -335,6 +337,21 @@ def _draw(row, folder):
     place = most_telling_head(row)
     if place is not None:
         save_figure(draw_words(row, *place), folder / "words.png")
+
+
+def _write_maps(row, folder):
+    """Attention of every head of a sentence that a circuit answered, and its words, for the page."""
+    places = [
+        place for place in np.ndindex(*np.shape(row["settled"])) if row["attention"][place[0]][place[1]] is not None
+    ]
+    if not places:
+        return
+    for file, name in (("attention", "attention"), ("reference_attention", "algebra")):
+        write_array(folder / f"{file}.npy", np.array([row[name][layer][head] for layer, head in places], "f4"))
+    tokens = [{"name": f"“{word}” ({k})", "label": word} for k, word in enumerate(row["tokens"])]
+    heads = [f"layer {layer}, head {head}" for layer, head in places]
+    about = f"The words of the first sentence, as the model reads them: {row['sentence']}"
+    write_json(folder / SHOWN, {"about": about, "tokens": tokens, "heads": heads})
 
 
 def _result(rows, interrupted, nearest, noise):

@@ -28,7 +28,21 @@ from cortical_attention.readout.store import read_recording
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
 from cortical_attention.trials.systems import SYSTEMS
-from tests.command import BRIEF, FIELDS, QUICK, ROOT, RUN_FILES, SIZES, case, check_refused, python, run, saved, tree
+from tests.command import (
+    ARRAYS,
+    BRIEF,
+    FIELDS,
+    QUICK,
+    ROOT,
+    RUN_FILES,
+    SIZES,
+    case,
+    check_refused,
+    python,
+    run,
+    saved,
+    tree,
+)
 from tests.sweeping import finish, until
 
 
@@ -395,7 +409,8 @@ def test_interrupted_in_the_pilot():
 
 # Digits
 OF_DIGITS = {
-    "output.npy", "reference.npy", "comparisons.json", "comparison.png", "attention.png", *RUN_FILES,
+    *ARRAYS, "outputs.npy", "references.npy", "comparison.json", "comparisons.json", "comparison.png", "attention.png",
+    "shown.json", *RUN_FILES,
 }  # fmt: skip
 
 
@@ -403,7 +418,7 @@ def test_digits_interrupted_in_the_second_form_keep_the_first():
     words = ("--images", "1", "--settle", "0.05", "--duration", "4", "--target", "numpy", "--out", "result")
     status, out, _ = interrupted(3, "digits", *words)  # rates, the calibration, spikes
     assert status == 130
-    assert np.load("result/rate/output.npy").shape[0] == 1
+    assert np.load("result/rate/outputs.npy").shape == (1, *np.load("result/rate/output.npy").shape)
     assert json.loads(Path("result/spiking/comparisons.json").read_text())[0]["interrupted"] is True
     assert set(json.loads(Path("result/digits.json").read_text())) == {"rate"}
     assert "interrupted" in out

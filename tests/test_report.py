@@ -379,7 +379,7 @@ def test_the_index_sorts(tmp_path):
     rows = [
         (f"r{k}", f"r{k}/report.html", report | {"relative_l2": error}) for k, error in enumerate((0.3, None, 0.02))
     ]
-    write_index("made", rows, ["one is broken"], tmp_path / "index.html")
+    write_index("made", rows, [], ["one is broken"], tmp_path / "index.html")
     with opened(tmp_path / "index.html", 390, wait="true") as (tab, said):
         orders = [_order(tab)]
         for _ in range(2):

@@ -3,6 +3,7 @@
 import json
 
 from cortical_attention.circuits.protocol import RunError
+from cortical_attention.command.printed import printed
 from cortical_attention.command.status import DONE, INTERRUPTED, status_by
 from cortical_attention.command.tables import say_predictions, say_written
 from cortical_attention.readout.files import result_folder, write_json
@@ -71,7 +72,7 @@ def _status(form, done, stopped, output):
     return status_by([each.report["settled"] for each in done], interrupted, failed)
 
 
-def conclude(experiment, result, show, predictions, status, folder, output):
+def conclude(experiment, result, table, show, predictions, status, folder, output, parameters):
     """Write and print the result of all forms.
 
     Parameters
@@ -79,12 +80,15 @@ def conclude(experiment, result, show, predictions, status, folder, output):
     experiment : str
     result : dict
         Content of EXPERIMENT.json.
+    table : rich.table.Table
     show : callable
-        Prints the table to a console.
+        Prints to a console what is said below the table.
     predictions : list of Prediction
     status, folder
         As `in_each_form` returns them.
     output : Output
+    parameters : dict
+        Of the experiment, for run.json.
 
     Returns
     -------
@@ -92,9 +96,14 @@ def conclude(experiment, result, show, predictions, status, folder, output):
         The exit status.
     """
     write_json(folder / f"{experiment}.json", result)
+    content = output.provenance(parameters, {"first": parameters["seed"]})
+    judged = [] if status == INTERRUPTED else predictions  # they are about all inputs
+    write_json(folder / "run.json", content | {"printed": printed(table, judged)})
     if output.json:
         print(json.dumps(result))
+    output.console.print(table)
     show(output.console)
     say_predictions(experiment, predictions, output.console, status == INTERRUPTED)
     say_written(folder, output.console, status == INTERRUPTED)
+    output.finish(folder)
     return status

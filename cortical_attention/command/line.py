@@ -151,8 +151,20 @@ def _not_imported():
 
 def docstring(name):
     """Docstring of an experiment, read without importing it."""
+    return ast.get_docstring(_parsed(name))
+
+
+def figure_of(name):
+    """What the figure of an experiment shows (str): the docstring of its function `draw`, or else its own title."""
+    functions = {each.name: each for each in _parsed(name).body if isinstance(each, ast.FunctionDef)}
+    found = ast.get_docstring(functions["draw"]) if "draw" in functions else docstring(name)
+    return _on_one_line(found.split("\n\n")[0]).removeprefix("Figure: ")
+
+
+def _parsed(name):
+    """Source of an experiment, parsed."""
     source = (Path(experiments.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
-    return ast.get_docstring(ast.parse(source))
+    return ast.parse(source)
 
 
 def list_experiments():

@@ -1,4 +1,4 @@
-"""What every experiment is asked besides: where its result goes and how much is said, four options as one parameter."""
+"""What every experiment is asked besides: where its result goes, how much is said, and whether it gets a page."""
 
 import functools
 import inspect
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cortical_attention.command import options as o
+from cortical_attention.command.pages import check_bokeh, make_page
+from cortical_attention.command.printed import printed
 from cortical_attention.command.progress import progress
 from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.files import check_folder, result_folder
@@ -23,6 +25,8 @@ class Output(NamedTuple):
     out : pathlib.Path or None
     overwrite, quiet, json : bool
         The options of these names.
+    page : bool
+        The option --report.
     start : float
         When the experiment began, s (`time.perf_counter`).
     about : tuple of str
@@ -33,6 +37,7 @@ class Output(NamedTuple):
     overwrite: o.Overwrite
     quiet: o.Quiet
     json: o.Json
+    page: o.Report
     start: float
     about: tuple = ()
 
@@ -59,17 +64,24 @@ class Output(NamedTuple):
 
     def report(self, experiment, folder, result, figure, content, table, predictions, as_json=None):
         """Write the result, its figure (or None) and run.json of such `content`; print table and predictions, and with
-        --json the result, or `as_json` in its place."""
-        write(experiment, folder, result, figure, content)
+        --json the result, or `as_json` in its place; make the page, if one is asked for."""
+        write(experiment, folder, result, figure, content | {"printed": printed(table, predictions)})
         say(experiment, result, table, predictions, folder, self.console, self.json, as_json)
+        self.finish(folder)
+
+    def finish(self, folder):
+        """Make the page of the result in a folder, if one is asked for."""
+        if self.page:
+            make_page(folder, self.console)
 
 
 NAMING = ("case", "wiring", "form")  # options that the default folder is named after, where a command has them
-DEFAULTS = {"out": None, "overwrite": False, "quiet": False, "json": False}
+DEFAULTS = {"out": None, "overwrite": False, "quiet": False, "json": False, "report": False}
 
 
 def with_output(main):
-    """The experiment as a command with the options --out, --overwrite, --quiet and --json, in the place of `output`."""
+    """The experiment as a command with the options --out, --overwrite, --quiet, --json and --report, in the place of
+    `output`."""
     signature, parameters = inspect.signature(main), []
     for each in signature.parameters.values():
         parameters += _options(signature.parameters) if each.name == "output" else [each]
@@ -80,6 +92,8 @@ def with_output(main):
         """The experiment."""
         about = tuple(_name_of(given.get(name, default)) for name, default in naming.items())
         output = Output(*(given.pop(name, default) for name, default in DEFAULTS.items()), time.perf_counter(), about)
+        if output.page:
+            check_bokeh("--report")
         return main(**given, output=output)
 
     command.__signature__ = signature.replace(parameters=parameters)
@@ -87,10 +101,15 @@ def with_output(main):
     return command
 
 
+def without_output(given):
+    """Parameters of an experiment, from its local variables: all but those of `Output`."""
+    return {name: value for name, value in given.items() if name != "output"}
+
+
 def _options(others):
-    """Parameters of the four options; the help of --out depends on the names of the other parameters."""
+    """Parameters of the options; the help of --out depends on the names of the other parameters."""
     words = [*(name.upper() for name in NAMING if name in others), "TIME", "HASH"]
-    types = Output.__annotations__ | {"out": o.out_option(f"results/EXPERIMENT/{'-'.join(words)}")}
+    types = Output.__annotations__ | {"out": o.out_option(f"results/EXPERIMENT/{'-'.join(words)}"), "report": o.Report}
     kind = inspect.Parameter.KEYWORD_ONLY
     return [
         inspect.Parameter(name, kind, default=default, annotation=types[name]) for name, default in DEFAULTS.items()

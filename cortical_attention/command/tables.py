@@ -6,6 +6,7 @@ import json
 from rich.console import Console
 from rich.table import Table
 
+from cortical_attention.command.printed import outcome_of
 from cortical_attention.readout.files import replacing
 from cortical_attention.readout.formats import number, per_cent
 from cortical_attention.readout.provenance import jsonable
@@ -134,8 +135,7 @@ def say_predictions(experiment, predictions, console, interrupted=False):
         console.print("predictions are about all inputs and were not judged", highlight=False)
         return
     for each in predictions:
-        verdict = "held" if each.held else "undecided" if each.undecided else "missed"
-        console.print(f"predicted {each.predicted}; measured {each.measured}: {verdict}", highlight=False)
+        console.print(f"predicted {each.predicted}; measured {each.measured}: {outcome_of(each)}", highlight=False)
     if experiment in DISCUSSED and not all(each.held for each in predictions):
         console.print(f"missed predictions are discussed in {DISCUSSION}", highlight=False, soft_wrap=True)
 

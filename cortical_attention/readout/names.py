@@ -31,15 +31,17 @@ NAMED = (
 """Experiments that write NAME.json and, most of them, NAME.png."""
 FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited", "point")
 PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory", "softmax", "softmax_quadrants"))
-OF_A_FORM = (*RESULT_FILES, "comparisons.json", "attention.png")
+SHOWN = "shown.json"
+"""What tokens stand for: words, or images with their tags and answers."""
+OF_A_FORM = (*RESULT_FILES, *EXPORTS, SHOWN, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
     "ladder": ("ladder.csv",),
     "learn": ("learn.npz", "raster.png"),
-    "transformer": ("words.png",),
+    "transformer": ("words.png", SHOWN),
     "verdict": ("verdict.md", "map.png"),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
-    "digits": tuple(f"{form}/{name}" for form in FORMS for name in OF_A_FORM),
+    "digits": tuple(f"{form}/{name}" for form in FORMS for name in (*OF_A_FORM, "outputs.npy", "references.npy")),
     "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in (*RESULT_FILES, "report.html")),
 }
 

@@ -10,7 +10,7 @@ from cortical_attention.report.markup import Html, document, element, own, parag
 SORT = "Click a heading, or press Enter on it, to sort by it."
 
 
-def write_index(name, rows, failed, path):
+def write_index(name, rows, experiments, failed, path):
     """Write the page of several results.
 
     Parameters
@@ -19,6 +19,9 @@ def write_index(name, rows, failed, path):
         Of the folder.
     rows : list of (str, str, dict)
         For each result its name, the link to its page, and the content of its comparison.json.
+    experiments : list of (str, str, str, list, str)
+        For each result of another experiment its name, the link to its page, the name of the experiment, its predictions as
+        they are in run.json, and when it was written.
     failed : list of str
         A sentence for each result that could not be read.
     path : pathlib.Path
@@ -29,15 +32,37 @@ def write_index(name, rows, failed, path):
     FolderError
         If the file cannot be written.
     """
-    title = f"{len(rows)} results in {name}"
-    whole = table("Results", list(COLUMNS), [_row(*each) for each in rows], numeric=NUMERIC)
-    parts = [section("results", "Circuit against algebra", paragraph(SORT), whole)]
-    if failed:
-        parts.append(section("failed", "Results that could not be read", *map(paragraph, failed)))
+    count = len(rows) + len(experiments)
+    title = f"{count} {'result' if count == 1 else 'results'} in {name}"
+    parts = links_of(rows, experiments, failed)
     body = element("header", element("h1", escape(title))) + element("main", "".join(parts))
-    text = document(title, own("page.css"), "", body + element("script", own("index.js")))
+    text = document(title, own("page.css"), "", body + element("script", own("sort.js")))
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def links_of(rows, experiments, failed):
+    """Parts of a page (list of str, HTML) with tables of results, each with a link to its page; as for `write_index`."""
+    parts = []
+    if rows:
+        whole = table("Results", list(COLUMNS), [_row(*each) for each in rows], numeric=NUMERIC, sortable=True)
+        parts.append(section("results", "Circuit against algebra", paragraph(SORT), whole))
+    if experiments:
+        found = [_experiment(*each) for each in experiments]
+        whole = table("Experiments", HEADS, found, numeric=(2, 3), sortable=True)
+        parts.append(section("experiments", "Experiments", paragraph(SORT), whole))
+    if failed:
+        parts.append(section("failed", "Results that could not be read", *map(paragraph, failed)))
+    return parts
+
+
+HEADS = ("result", "experiment", "predictions held", "predictions", "written")
+
+
+def _experiment(name, link, experiment, predictions, written):
+    held = sum(each["outcome"] == "held" for each in predictions)
+    first = element("a", escape(name), href=link, data_value=name)
+    return [Html(first), experiment, *((str(held), str(len(predictions))) if predictions else "--"), written or "-"]
 
 
 COLUMNS = {

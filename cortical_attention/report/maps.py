@@ -1,5 +1,6 @@
 """Attention of circuit and algebra, their difference, and where one token looks; the page has pickers for head and token."""
 
+from html import escape
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,12 +18,14 @@ LEFT = 55  # pixels: beside a map
 EVERY = 24  # tokens, up to which each has its number at the axis
 
 
-def maps(attention, reference):
+def maps(attention, reference, names=None):
     """Figures of the attention weights.
 
     Parameters
     ----------
     attention, reference : ndarray, shape (n_head, n_token, n_context)
+    names : dict, optional
+        As `names_of` gives them.
 
     Returns
     -------
@@ -43,12 +46,34 @@ def maps(attention, reference):
         ALGEBRA: (reference[0], SEQUENTIAL, low, high),
         DIFFERENCE: (attention[0] - reference[0], DIVERGING, -off, off),
     }
-    figures = [_map(name, *each) for name, each in shown.items()]
-    figures.append(_bars(attention[0, 0], reference[0, 0], low, high, full))
-    return figures, {"n_head": n_head, "n_token": n_token, "n_context": n_context}
+    names = names or {}
+    figures = [_map(name, *each, names) for name, each in shown.items()]
+    figures.append(_bars(attention[0, 0], reference[0, 0], low, high, full, names))
+    return figures, {"n_head": n_head, "n_token": n_token, "n_context": n_context, "names": names}
 
 
-def _map(name, weights, palette, low, high):
+def names_of(shown, shape):
+    """Names of heads, tokens and context, and labels of the axes (dict of lists); those that fit to the attention.
+
+    Parameters
+    ----------
+    shown : dict or None
+        Content of shown.json: objects with `name` and, for the axes, `label` in `tokens` and `context`; names in `heads`.
+    shape : (int, int, int)
+        Of the attention.
+    """
+    found = {}
+    for kind, size in zip(("heads", "tokens", "context"), shape, strict=True):
+        items = (shown or {}).get(kind) or (shown or {}).get("tokens" if kind == "context" else kind) or []
+        if len(items) == size:
+            items = [each if isinstance(each, dict) else {"name": each} for each in items]
+            found[kind] = [each["name"] for each in items]
+            if "label" in items[0]:
+                found[f"labels of {kind}"] = [each["label"] for each in items]
+    return found
+
+
+def _map(name, weights, palette, low, high, names):
     """One map; a tap on it picks the token."""
     n_token, n_context = weights.shape
     token, context = (each.ravel() for each in np.indices(weights.shape, dtype="i4"))
@@ -78,13 +103,13 @@ def _map(name, weights, palette, low, high):
         )
     )
     map_.grid.visible = False
-    _every(map_.xaxis, n_context)
-    _every(map_.yaxis, n_token)
+    _every(map_.xaxis, n_context, names.get("labels of context"), turned=True)
+    _every(map_.yaxis, n_token, names.get("labels of tokens"))
     map_.js_on_event(Tap, CustomJS(code="corticalAttention.pick(cb_obj.y)"))
     return map_
 
 
-def _bars(circuit, algebra, low, high, full):
+def _bars(circuit, algebra, low, high, full, names):
     """Weights of one token: bars of the algebra, dots of the circuit. The whole of the weights travels with it."""
     n_context = circuit.size
     source = ColumnDataSource(
@@ -101,15 +126,18 @@ def _bars(circuit, algebra, low, high, full):
     bars.vbar("context", 0.7, ALGEBRA, source=source, color="#BBBBBB")
     bars.scatter("context", CIRCUIT, source=source, size=9, color=CYCLE[0], line_color="white")
     bars.xgrid.visible = False
-    _every(bars.xaxis, n_context)
+    _every(bars.xaxis, n_context, names.get("labels of context"))
     source.js_on_change("data", CustomJS(args={"attention": full}, code=""))  # so that it is in the page
     return bars
 
 
-def _every(axis, size):
-    """Whole numbers at an axis of tokens."""
+def _every(axis, size, labels=None, turned=False):
+    """Whole numbers at an axis of tokens, or labels, which may be turned."""
     step = -(-size // EVERY)
     axis.ticker = FixedTicker(ticks=list(range(0, size, step)))
+    if labels:
+        axis.major_label_overrides = dict(enumerate(labels))
+        axis.major_label_orientation = "vertical" if turned and max(map(len, labels)) > 2 else "horizontal"
 
 
 def colours(name):
@@ -117,7 +145,7 @@ def colours(name):
     return [to_hex(colour) for colour in colormaps[name](np.linspace(0, 1, 256))]
 
 
-def attention_section(result, place):
+def attention_section(result, place, shown=None):
     """The part of the page on attention.
 
     Parameters
@@ -126,6 +154,8 @@ def attention_section(result, place):
         With `attention` and `reference_attention`, either of which may be None.
     place : callable
         Gives the HTML in which a figure appears.
+    shown : dict, optional
+        What tokens stand for (shown.json).
 
     Returns
     -------
@@ -137,7 +167,7 @@ def attention_section(result, place):
             "No cells of this circuit carry attention weights." if result.attention is None else "The algebra has none."
         )
         return section("attention", "Attention", paragraph(f"{missing} There is no map to draw.")), None
-    figures, sizes = maps(result.attention, result.reference_attention)
+    figures, sizes = maps(result.attention, result.reference_attention, names_of(shown, result.attention.shape))
     *three, bars = map(place, figures)
     sizes = SimpleNamespace(**sizes)
     picked = element("p", "", id="looks", aria_live="polite", class_="said")
@@ -156,7 +186,8 @@ def attention_section(result, place):
 
 def _pickers(sizes):
     """Pickers of head and token, which the keyboard reaches."""
-    options = "".join(element("option", str(k), value=k) for k in range(sizes.n_head))
+    heads = sizes.names.get("heads") or map(str, range(sizes.n_head))
+    options = "".join(element("option", escape(name), value=k) for k, name in enumerate(heads))
     token = f'<input type="range" id="token" min="0" max="{sizes.n_token - 1}" value="0" step="1">'
     return element(
         "div",

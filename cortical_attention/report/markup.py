@@ -9,6 +9,8 @@ POLICY = (
 )
 """What the page may load: nothing that is not in it (Bokeh compiles its callbacks, hence 'unsafe-eval')."""
 
+LONG = 40  # characters, from which the first cell of a row has several lines
+
 
 def own(name):
     """A file of this folder as text: a style sheet or a script."""
@@ -25,7 +27,7 @@ def element(tag, content="", **attributes):
     return f"<{tag}{named}>{content}</{tag}>"
 
 
-def table(caption, heads, rows, numeric=()):
+def table(caption, heads, rows, numeric=(), sortable=False):
     """A table that scrolls sideways where the window is narrow.
 
     Parameters
@@ -36,15 +38,18 @@ def table(caption, heads, rows, numeric=()):
         Texts; an `Html` stays as it is.
     numeric : container of int
         Columns of numbers.
+    sortable : bool
+        Whether the script `sort.js` of the page makes buttons of the heads.
 
     Returns
     -------
     str
     """
-    first = "".join(element("th", escape(head), scope="col") for head in heads)
+    first = "".join(element("th", html(head), scope="col") for head in heads)
     body = "".join(element("tr", "".join(_cell(text, k in numeric) for k, text in enumerate(row))) for row in rows)
     inside = element("caption", escape(caption)) + element("thead", element("tr", first)) + element("tbody", body)
-    return element("div", element("table", inside), class_="scroll", tabindex="0", role="region", aria_label=caption)
+    whole = element("table", inside, class_="sortable" if sortable else None)
+    return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
 class Html(str):
@@ -52,7 +57,8 @@ class Html(str):
 
 
 def _cell(text, numeric):
-    return element("td", html(text), class_="number" if numeric else None)
+    long = len(str(text)) > LONG and not str(text).startswith("<")
+    return element("td", html(text), class_="number" if numeric else "long" if long else None)
 
 
 def html(text):

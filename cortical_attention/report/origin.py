@@ -4,7 +4,13 @@ import json
 
 from cortical_attention.report.markup import Html, element, section, table
 
-LEFT_OUT = ("parameters", "unit_rates", "schema_version", "options")  # in tables of their own, or of no use to people
+LEFT_OUT = (
+    "parameters",
+    "unit_rates",
+    "schema_version",
+    "options",
+    "printed",
+)  # elsewhere, or of no use to people
 
 
 def provenance_section(provenance):
@@ -20,14 +26,20 @@ def provenance_section(provenance):
     str
     """
     plain = {name: value for name, value in provenance.items() if name not in LEFT_OUT}
-    rates = [(name, _text(value)) for name, value in provenance["unit_rates"].items()]
     tables = [
-        table("This run", ("what", "value"), [(name.replace("_", " "), _text(value)) for name, value in plain.items()]),
-        _folded("Options", table("Options", ("option", "value"), _rows(provenance["options"]))),
-        _folded("Unit rates", table("Rate that stands for the value one", ("population", "rate"), rates)),
-        _folded("Every parameter", table("Parameters", ("parameter", "value"), _rows(provenance["parameters"]))),
+        table("This run", ("what", "value"), [(name.replace("_", " "), _text(value)) for name, value in plain.items()])
     ]
+    for name, (title, caption, head) in FOLDED.items():
+        if provenance.get(name):
+            tables.append(_folded(title, table(caption, (head, "value"), _rows(provenance[name]))))
     return section("provenance", "Provenance", *tables)
+
+
+FOLDED = {
+    "options": ("Options", "Options", "option"),
+    "unit_rates": ("Unit rates", "Rate that stands for the value one", "population"),
+    "parameters": ("Every parameter", "Parameters", "parameter"),
+}
 
 
 def _folded(title, content):

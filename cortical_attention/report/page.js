@@ -174,15 +174,21 @@ const corticalAttention = (() => {
     }
     const looking = model("looking"), row = [token * n_context, (token + 1) * n_context];
     looking.data = {...looking.data, circuit: circuit.slice(...row), algebra: algebra.slice(...row)};
-    document.getElementById("token-said").textContent = token;
+    document.getElementById("token-said").textContent = page.attention.names.tokens?.[token] ?? token;
     document.getElementById("looks").textContent = sentence(head, token, circuit.slice(...row), algebra.slice(...row));
   };
 
+  // Name of a head, a token or an item of the context.
+  const called = (kind, k, word) => page.attention.names[kind]?.[k] ?? `${word} ${k}`;
+
   const sentence = (head, token, circuit, algebra) => {
+    const [where, name] = [called("heads", head, "head"), called("tokens", token, "token")];
+    const here = name[0].toUpperCase() + name.slice(1);
+    const context = k => called("context", k, "context token");
     const [most, right] = [circuit, algebra].map(row => row.indexOf(row.reduce((a, b) => Math.max(a, b), -Infinity)));
-    const same = most === right ? "so does the algebra" : `the algebra at ${right} (${algebra[right].toPrecision(3)})`;
+    const same = most === right ? "so does the algebra" : `the algebra at ${context(right)} (${algebra[right].toPrecision(3)})`;
     const value = most === right ? ` (${algebra[right].toPrecision(3)})` : "";
-    return `Token ${token} of head ${head} looks most at context token ${most} (${circuit[most].toPrecision(3)}), ${same}${value}.`;
+    return `${here} of ${where} looks most at ${context(most)} (${circuit[most].toPrecision(3)}), ${same}${value}.`;
   };
 
   // Pick the token of a place on a map.

@@ -19,7 +19,7 @@ from cortical_attention.readout.provenance import jsonable
 from cortical_attention.sweep.runs import Task
 
 SCHEMA_VERSION = 1
-OWN = ("seed", "out", "quiet", "json", "overwrite")  # options of the experiment that the sweep sets
+OWN = ("seed", "out", "quiet", "json", "overwrite", "report")  # options of the experiment that the sweep sets
 LARGEST = 100_000  # runs; chosen: a folder a run
 USAGE_ERROR = typer.BadParameter.__base__  # of whichever click this typer brings
 

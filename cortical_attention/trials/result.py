@@ -428,12 +428,12 @@ def load(folder: str | Path) -> Result:
         raise FolderError(f"{folder} has no {missing[0]} but needs to be the folder of a result of compare")
     report = _read_json(folder / "comparison.json", KEYS)
     provenance = _read_json(folder / "run.json", ("case", "options", "versions", "written", "command", "code"))
-    case = _reading(folder / "case.npz", load_case)._replace(name=provenance["case"])
-    calibration = _reading(folder / "calibration.json", read_calibration)
-    found = {name: _reading(folder / f"{name}.npy", _read_array) for name in ARRAYS}
+    case = reading(folder / "case.npz", load_case)._replace(name=provenance["case"])
+    calibration = reading(folder / "calibration.json", read_calibration)
+    found = {name: reading(folder / f"{name}.npy", _read_array) for name in ARRAYS}
     _check_shapes(folder, case, found)
     return Result(
-        case, report, provenance, **found, recording=_reading(folder / "recording.h5", read_recording),
+        case, report, provenance, **found, recording=reading(folder / "recording.h5", read_recording),
         calibration=calibration,
     )  # fmt: skip
 
@@ -445,7 +445,7 @@ def _path(folder):
     return Path(folder)
 
 
-def _reading(path, read):
+def reading(path, read):
     """What a file holds, as `read` gives it; whatever goes wrong with a damaged file is a FolderError."""
     try:
         return read(path)
@@ -456,7 +456,7 @@ def _reading(path, read):
 
 
 def _read_json(path, keys):
-    content = _reading(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
+    content = reading(path, lambda path: json.loads(path.read_text(encoding="utf-8")))
     lacks = [key for key in keys if not isinstance(content, dict) or key not in content]
     if lacks:
         raise FolderError(f"{path} has no '{lacks[0]}' but needs to be that of a result of compare")
