@@ -90,7 +90,11 @@ def test_the_page_of_an_index_has_no_relative_link():
     links = [web or attribute for web, attribute in LINK.findall(text(name))]
     assert len(links) >= 2
     assert all(link.startswith("https://") for link in links), links
-    assert LINK.findall('[a](docs/b.md) ![c](d.png) <img src="e.png">') == [("docs/b.md", ""), ("d.png", ""), ("", "e.png")]
+    assert LINK.findall('[a](docs/b.md) ![c](d.png) <img src="e.png">') == [
+        ("docs/b.md", ""),
+        ("d.png", ""),
+        ("", "e.png"),
+    ]
 
 
 def test_the_recipe_needs_what_the_package_needs():
@@ -100,7 +104,9 @@ def test_the_recipe_needs_what_the_package_needs():
 
     run = re.search(r"^  run:\n((?:    - .*\n)+)", text("release/meta.yaml"), re.MULTILINE)[1]
     lines = {re.fullmatch(r"    - (\S+) ?(\S*)(?:  # \[(.*)\])?", line).groups(default="") for line in run.splitlines()}
-    stated = {(name, frozenset(versions.split(",")), selector) for name, versions, selector in lines if name != "python"}
+    stated = {
+        (name, frozenset(versions.split(",")), selector) for name, versions, selector in lines if name != "python"
+    }
     needed = {
         (CONDA.get(each.name, each.name), frozenset(map(str, each.specifier)), selected(each.marker))
         for each in requirements()
