@@ -147,12 +147,15 @@ def test_a_tree_that_changes_during_a_run_is_not_taken_for_the_one_that_ran(monk
     ],
 )
 def test_a_wheel_names_the_commit_that_it_was_built_from(content, expected, tmp_path, monkeypatch):
-    assert built_from(tmp_path) == {}
     (tmp_path / "commit.txt").write_text(content)
+    assert built_from(tmp_path) == {}  # a clone, where it may be old
+    (tmp_path / "cells").mkdir()
     assert built_from(tmp_path) == expected
     monkeypatch.setattr("cortical_attention.readout.provenance.PACKAGE", tmp_path)
     found = tree.__wrapped__()
     assert found == {"commit": None, "changed": None, "code": code_hash(tmp_path), **expected}
+    (tmp_path / "commit.txt").unlink()
+    assert built_from(tmp_path) == {}
 
 
 @pytest.fixture

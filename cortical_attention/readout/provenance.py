@@ -81,8 +81,10 @@ def built_from(package):
     """`commit` and `changed`, as in `git_state`, of the tree that an installed package was built from; empty if unknown.
 
     A wheel holds them in `commit.txt`: the commit as git describes it, such as `g71f5d18`, and the version, whose local part
-    ends in a date if the tree differed from the commit.
+    ends in a date if the tree differed from the commit. In a clone such a file may be left of an earlier build.
     """
+    if not (package / AT_THE_TOP[0]).is_dir():
+        return {}
     try:
         commit, version = (package / "commit.txt").read_text(encoding="utf-8").split()
     except (OSError, ValueError):
