@@ -13,9 +13,8 @@ _CLONE = Path(__file__).parents[1]
 if (_CLONE / "wiring" / "circuit.py").is_file() and (_CLONE / "setup.cfg").is_file():
     __path__.append(str(_CLONE))
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
+    __version__: str
     from cortical_attention.cells.cell import CellType as CellType
     from cortical_attention.cells.forms import FORMS as FORMS
     from cortical_attention.cells.forms.form import Form as Form
@@ -64,8 +63,25 @@ _PLACES = {
 __all__ = [*_PLACES]  # noqa: PLE0604
 
 
+def _version() -> str:
+    """Version of the installed distribution; of a clone that is not installed, the release that it is a step towards."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("cortical-attention")
+    except metadata.PackageNotFoundError:
+        import tomllib
+
+        project = _CLONE / "pyproject.toml"
+        tool = tomllib.loads(project.read_text(encoding="utf-8"))["tool"] if project.is_file() else {}
+        return tool.get("setuptools_scm", {}).get("fallback_version", "0+unknown")
+
+
 def __getattr__(name: str) -> object:
     """A public name, imported when it is first used."""
+    if name == "__version__":
+        globals()[name] = _version()
+        return globals()[name]
     if name not in _PLACES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     module, _, own = _PLACES[name].partition(":")
@@ -75,4 +91,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return sorted([*globals(), *_PLACES, "__version__"])

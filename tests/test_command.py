@@ -250,12 +250,6 @@ def test_version():
     assert (result.exit_code, result.output) == (0, f"cortical-attention {__version__}\n")
 
 
-def test_the_version_is_stated_once():
-    """The package has it; the installation reads it there, and the citation has the same."""
-    assert "version = attr: cortical_attention.__version__\n" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
-    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-
-
 # Help
 def test_help_is_quick():
     code = (

@@ -66,9 +66,9 @@ def test_extras_of_the_environment_and_of_sentences_are_there():
     """A sentence that tells to install an extra names one that exists."""
     extras = {*options()["options.extras_require"]}
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "cortical_attention").rglob("*.py")]
-    texts += [
-        (ROOT / name).read_text(encoding="utf-8") for name in ("environment.yml", "README.md", "Makefile", ".ci/run")
-    ]
+    names = ("environment.yml", "README.md", "release/description.md", "Makefile", ".ci/run", ".ci/matrix")
+    paths = [*(ROOT / name for name in names), *(ROOT / ".github" / "workflows").iterdir()]
+    texts += [path.read_text(encoding="utf-8") for path in paths]
     lists = [found for text in texts for found in re.findall(r"(?:cortical-attention|[ '\"]\.)\[([a-z,-]+)\]", text)]
     named = {each for found in lists for each in found.split(",")}
     assert named <= extras

@@ -16,6 +16,7 @@ from cortical_attention.readout.provenance import (
     AT_THE_TOP,
     CODE,
     PACKAGE,
+    built_from,
     code_hash,
     git_state,
     jsonable,
@@ -134,6 +135,27 @@ def test_a_tree_that_changes_during_a_run_is_not_taken_for_the_one_that_ran(monk
         "cortical_attention.readout.provenance.git_state", lambda _: {"commit": "new", "changed": False}
     )
     assert {name: provenance([], {}, {})[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("g71f5d18 0.1.0", {"commit": "71f5d18", "changed": False}),
+        ("g71f5d18 0.1.1.dev3+g71f5d18.d20261127", {"commit": "71f5d18", "changed": True}),
+        ("None 0.1.0.dev0", {}),
+        ("", {}),
+    ],
+)
+def test_a_wheel_names_the_commit_that_it_was_built_from(content, expected, tmp_path, monkeypatch):
+    (tmp_path / "commit.txt").write_text(content)
+    assert built_from(tmp_path) == {}  # a clone, where it may be old
+    (tmp_path / "cells").mkdir()
+    assert built_from(tmp_path) == expected
+    monkeypatch.setattr("cortical_attention.readout.provenance.PACKAGE", tmp_path)
+    found = tree.__wrapped__()
+    assert found == {"commit": None, "changed": None, "code": code_hash(tmp_path), **expected}
+    (tmp_path / "commit.txt").unlink()
+    assert built_from(tmp_path) == {}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import importlib.metadata
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +46,9 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
     Returns
     -------
     dict
-        Plain numbers, strings, lists and dicts. `commit` and `changed` are None outside a git clone; `changed` states
-        whether the tree differs from the commit. `code` is the hash of the source files, in a clone or not.
+        Plain numbers, strings, lists and dicts. `commit` is that of the clone, or the one that a wheel was built from
+        (abbreviated), else None. `changed` states whether the tree differs from it; None if unknown. `code` is the hash of
+        the source files, in a clone or not.
     """
     return jsonable(
         {
@@ -69,7 +71,27 @@ def provenance(command, parameters, seeds, unit_rates=None, code_generation=None
 @functools.cache
 def tree():
     """`commit`, `changed` and `code` of the running code (dict), cached at the first call: before a run, not after it."""
-    return {**git_state(Path(__file__).parent), "code": code_hash(PACKAGE)}
+    found = git_state(PACKAGE)
+    if not found["commit"]:
+        found |= built_from(PACKAGE)
+    return {**found, "code": code_hash(PACKAGE)}
+
+
+def built_from(package):
+    """`commit` and `changed`, as in `git_state`, of the tree that an installed package was built from; empty if unknown.
+
+    A wheel holds them in `commit.txt`: the commit as git describes it, such as `g71f5d18`, and the version, whose local part
+    ends in a date if the tree differed from the commit. In a clone such a file may be left of an earlier build.
+    """
+    if not (package / AT_THE_TOP[0]).is_dir():
+        return {}
+    try:
+        commit, version = (package / "commit.txt").read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return {}
+    if not re.fullmatch(r"g[0-9a-f]{4,}", commit):  # "None" where the version came from no repository
+        return {}
+    return {"commit": commit[1:], "changed": bool(re.search(r"\.d\d{8}$", version))}
 
 
 def code_hash(package):

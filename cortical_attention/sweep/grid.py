@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import importlib
-import importlib.metadata
 import itertools
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 import typer
 
+from cortical_attention import __version__
 from cortical_attention.command.options import OptionError, one_of
 from cortical_attention.inputs.cases import CaseError
 from cortical_attention.inputs.cases import load as load_case
@@ -221,8 +221,8 @@ def _place(name, path, files):
 
 def _identity(experiment):
     """What decides a result besides the options."""
-    version = importlib.metadata.version("cortical-attention")
-    return {"schema_version": SCHEMA_VERSION, "version": version, "experiment": experiment}
+    release = re.split(r"\.dev|\+", __version__)[0]  # what changes from one commit to the next is the code of each run
+    return {"schema_version": SCHEMA_VERSION, "version": release, "experiment": experiment}
 
 
 def _settings(experiment, runs, axes):
