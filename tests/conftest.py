@@ -1,14 +1,21 @@
-"""Every test: no window system, no lines of progress, Brian2 without a compiler, and its global state left as it was."""
+"""Every test: no window system, no lines of progress, Brian2 without a compiler, and its global state left as it was.
 
+What takes time and is asserted elsewhere is left out: threads of linear algebra, and the rendering of the pictures of a
+comparison.
+"""
+
+import gc
 import logging
 import os
 import sys
 
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy is imported: tests side by side would wait for each other's threads
+
 import pytest
 
 from cortical_attention.command import progress
-
-os.environ["MPLBACKEND"] = "Agg"
+from cortical_attention.readout.files import replacing
 
 FRESH = {"code generation target": "auto", "device": "RuntimeDevice", "default clock (ms)": 0.1}  # as Brian2 imports
 
@@ -16,12 +23,16 @@ FRESH = {"code generation target": "auto", "device": "RuntimeDevice", "default c
 def pytest_configure(config):
     """Marks."""
     config.addinivalue_line("markers", "slow: left to `.ci/run`; each has a quick sibling")
+    config.addinivalue_line("markers", "pictures: renders the pictures of a comparison, which other tests only draw")
 
 
 def pytest_collection_finish(session):
-    """Networks that a test runs by itself are interpreted by numpy: nothing to compile."""
+    """Networks that a test runs by itself are interpreted by numpy: nothing to compile. Brian2 collects garbage at each run;
+    what the imports made is no garbage, and to look through it takes longer than many a run."""
     if "brian2" in sys.modules:
         sys.modules["brian2"].prefs.codegen.target = "numpy"
+    gc.collect()
+    gc.freeze()
 
 
 def brian_state():
@@ -48,6 +59,20 @@ def hooks():
 def no_lines_of_progress(nothing_leaks, monkeypatch):
     """What a command says depends on no time that it takes: in this process the first line of progress is never due."""
     monkeypatch.setattr(progress, "FIRST", float("inf"))
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request, monkeypatch):
+    """The pictures of a comparison are drawn and written without a pixel: to render them takes half of its time."""
+    results = sys.modules.get("cortical_attention.trials.results")
+    if results is not None and request.node.get_closest_marker("pictures") is None:
+        monkeypatch.setattr(results, "save", save_nothing)
+
+
+def save_nothing(figure, path):
+    """An empty picture in place of a figure."""
+    with replacing(path) as part:
+        part.write_bytes(b"\x89PNG")
 
 
 @pytest.fixture(autouse=True)

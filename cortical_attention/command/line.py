@@ -7,6 +7,7 @@ import ast
 import importlib
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -148,6 +149,7 @@ def _not_imported():
     """Placeholder for an experiment that is not named on the command line."""
 
 
+@cache
 def docstring(name):
     """Docstring of an experiment, read without importing it."""
     source = (Path(experiments.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
