@@ -7,6 +7,7 @@ comparison.
 import gc
 import logging
 import os
+import signal
 import sys
 
 os.environ["MPLBACKEND"] = "Agg"
@@ -21,7 +22,8 @@ FRESH = {"code generation target": "auto", "device": "RuntimeDevice", "default c
 
 
 def pytest_configure(config):
-    """Marks."""
+    """Marks, and Ctrl-C as in a terminal: a shell has what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: left to `.ci/run`; each has a quick sibling")
     config.addinivalue_line("markers", "pictures: renders the pictures of a comparison, which other tests only draw")
 
@@ -61,8 +63,29 @@ def no_lines_of_progress(nothing_leaks, monkeypatch):
     monkeypatch.setattr(progress, "FIRST", float("inf"))
 
 
+def environment():
+    """Variables of this process but for that of pytest itself."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 @pytest.fixture(autouse=True)
-def unrendered(request, monkeypatch):
+def as_before():
+    """Put back what a command in this process, or a library that it imports, may leave for the tests after it: variables of
+    the environment, the working directory and what Ctrl-C does."""
+    variables, folder, interruption = environment(), os.getcwd(), signal.getsignal(signal.SIGINT)
+    imported = "brian2" in sys.modules
+    yield
+    found = environment()
+    for name in found.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in variables.items() if found.get(name) != value})
+    os.chdir(folder)
+    if imported == ("brian2" in sys.modules):  # which takes hold of Ctrl-C when it is imported
+        signal.signal(signal.SIGINT, interruption)
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request, nothing_leaks, monkeypatch):
     """The pictures of a comparison are drawn and written without a pixel: to render them takes half of its time."""
     results = sys.modules.get("cortical_attention.trials.results")
     if results is not None and request.node.get_closest_marker("pictures") is None:
@@ -76,7 +99,7 @@ def save_nothing(figure, path):
 
 
 @pytest.fixture(autouse=True)
-def nothing_leaks():
+def nothing_leaks(as_before):
     """Fail a test that leaves Brian2 changed, or its hooks in place once `simulation.engine` is imported."""
     before, held, imported = brian_state(), hooks(), "brian2" in sys.modules
     yield
