@@ -431,6 +431,12 @@ def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
             Network(group, synapses, name="circuit").run(1 * ms, namespace={})
 
 
+@pytest.fixture(scope="module")
+def small_programs(tmp_path_factory):
+    """A cache of their own for programs that differ in their arrays, and by way in one file: the rest is compiled once."""
+    return tmp_path_factory.mktemp("small_programs")
+
+
 @needs_compiler
 @pytest.mark.parametrize("way", ["direct", "list", "brian2"])
 @pytest.mark.parametrize(
@@ -444,9 +450,9 @@ def test_delays_that_differ_are_refused(tmp_path, monkeypatch):
     ids=["one each", "two each", "in order", "in any order"],
 )
 @pytest.mark.parametrize("steps", [0, 3])
-def test_spikes_reach_their_synapses_as_in_brian2(pre, post, steps, way, tmp_path, monkeypatch):
+def test_spikes_reach_their_synapses_as_in_brian2(pre, post, steps, way, small_programs, monkeypatch):
     """From some cells of a group, at once and after a delay; with the list that Brian2 expects, and by its own code."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_programs))
     if way == "list":
         monkeypatch.setattr(compile, "direct", lambda code: code)
     if way == "brian2":

@@ -19,7 +19,10 @@ from cortical_attention.trials.calibration import read_calibration, write_calibr
 from cortical_attention.wiring.expressions import WiringError
 from tests.command import run as command
 
+pytestmark = pytest.mark.filterwarnings("ignore:the circuit has not settled")  # runs are brief
+
 SIZES = {"n_head": 2, "d_model": 6, "d_key": 3, "d_value": 3}
+BRIEF = {"wiring": "mask", "form": "spiking", "window": 0.2 * second, "settle": 0.3 * second, "target": "numpy"}
 CASE = random_case(3, 3, **SIZES)
 QUICK = Settings(SPIKING, 0.2 * second, 0.3 * second, target="numpy")
 CURRENTS = dict.fromkeys(("I_d0", "I_d1", "I_s0", "I_s1"), 100 * pA)
@@ -51,16 +54,14 @@ def test_an_input_alone_and_among_others_has_the_same_spikes(form):
 def test_unit_rates_do_not_depend_on_the_tested_input(frozen):
     """Two cases that share block and calibration; without calibration sequences they depend on the tokens."""
     other = CASE._replace(tokens=3 * CASE.tokens)
-    one, two = (ca.attend(each, "mask", "spiking", window=0.2 * second, target="numpy") for each in (CASE, other))
+    one, two = (ca.attend(each, **BRIEF) for each in (CASE, other))
     assert one.report["calibration"] == two.report["calibration"] == "given"
     assert one.provenance["unit_rates"] == two.provenance["unit_rates"]
     assert one.calibration.sequences == two.calibration.sequences == frozen.sequences
     assert {name: each.tolist() for name, each in one.calibration.unit_rates.items()} == {
         name: each.tolist() for name, each in frozen.unit_rates.items()
     }
-    drawn = [
-        ca.attend(each._replace(calibration=None), "mask", "spiking", window=0.2 * second) for each in (CASE, other)
-    ]
+    drawn = [ca.attend(each._replace(calibration=None), **BRIEF) for each in (CASE, other)]
     assert [each.report["calibration"] for each in drawn] == ["drawn", "drawn"]
     assert drawn[0].provenance["unit_rates"] != drawn[1].provenance["unit_rates"]
 
@@ -69,17 +70,16 @@ def test_a_calibration_on_the_tested_sequence_is_refused_unless_asked_for():
     leaky = CASE._replace(calibration=np.concatenate([CASE.calibration, CASE.tokens[None]]))
     with pytest.raises(CaseError, match="contains the tested sequence .* --calibrate-on-input"):
         ca.attend(leaky, "mask", "spiking")
-    found = ca.attend(leaky, "mask", "spiking", window=0.2 * second, target="numpy", on_input=True)
+    found = ca.attend(leaky, on_input=True, **BRIEF)
     assert found.report["calibration"] == "on input"
     assert len(found.calibration.sequences) == 1
     cross = random_case(3, 3, 4, **SIZES)
-    ask = {"wiring": "mask", "form": "spiking", "window": 0.2 * second, "target": "numpy"}
     mixed = cross._replace(
         calibration=np.tile(cross.tokens, (N_CALIBRATION, 1, 1))
     )  # the tested tokens, other contexts
-    assert ca.attend(mixed, **ask).report["calibration"] == "given"
+    assert ca.attend(mixed, **BRIEF).report["calibration"] == "given"
     with pytest.raises(CaseError, match="contains the tested sequence"):
-        ca.attend(mixed._replace(calibration_context=np.tile(cross.context, (N_CALIBRATION, 1, 1))), **ask)
+        ca.attend(mixed._replace(calibration_context=np.tile(cross.context, (N_CALIBRATION, 1, 1))), **BRIEF)
 
 
 def test_a_tested_sequence_is_known_in_every_guise():
@@ -92,19 +92,18 @@ def test_a_tested_sequence_is_known_in_every_guise():
 
 def test_a_case_of_equal_tokens_is_calibrated_on_drawn_ones():
     alike = CASE._replace(tokens=np.full((3, 6), 0.5), calibration=None)
-    assert ca.attend(alike, "mask", "spiking", window=0.2 * second, target="numpy").report["calibration"] == "drawn"
+    assert ca.attend(alike, **BRIEF).report["calibration"] == "drawn"
 
 
 def test_the_source_is_that_of_this_case(frozen):
     """Whatever a calibration was made for: given to another case it is given."""
-    ask = {"wiring": "mask", "form": "spiking", "window": 0.2 * second, "target": "numpy"}
-    own = ca.attend(CASE, on_input=True, **ask)
+    own = ca.attend(CASE, on_input=True, **BRIEF)
     other = CASE._replace(tokens=2 * CASE.tokens)
-    assert ca.attend(other, calibration=own.calibration, **ask).report["calibration"] == "given"
-    again = ca.attend(CASE, calibration=own.calibration, on_input=True, **ask)
+    assert ca.attend(other, calibration=own.calibration, **BRIEF).report["calibration"] == "given"
+    again = ca.attend(CASE, calibration=own.calibration, on_input=True, **BRIEF)
     assert again.report["calibration"] == "on input"
     with pytest.raises(CaseError, match="contains the tested sequence"):
-        ca.attend(CASE, calibration=own.calibration, **ask)
+        ca.attend(CASE, calibration=own.calibration, **BRIEF)
 
 
 def test_forms_without_spikes_need_none():
@@ -203,7 +202,7 @@ def test_a_share_beyond_the_limit_is_reported_up_to_that_of_the_limit():
     large = CASE.tokens.copy()
     large[0, 0] = 40.0
     case = CASE._replace(tokens=large)
-    answer = ca.attend(case, "mask", form, window=0.2 * second, target="numpy")
+    answer = ca.attend(case, **BRIEF | {"form": form})
     assert 0 < answer.report["saturated"]["core"] < 0.9
 
 
@@ -335,7 +334,8 @@ def test_commands_make_and_take_a_calibration(tmp_path, monkeypatch):
     assert (folder.exit_code, folder.output.count("\n")) == (2, 1)
     assert "is no file but needs to be one" in folder.output
     assert command("calibrate", "bare.npz", "--out", "other.json").exit_code == 2
-    quick = ["--form", "spiking", "--duration", "0.2", "--target", "numpy", "--calibration", "frozen.json"]
+    quick = ("--form", "spiking", "--duration", 0.2, "--settle", 0.3, "--target", "numpy")
+    quick += ("--calibration", "frozen.json")
     assert command("compare", "bare.npz", *quick, "--out", "result").exit_code in (0, 1)
     assert json.loads((tmp_path / "result/comparison.json").read_text())["calibration"] == "given"
     kept = json.loads((tmp_path / "result/calibration.json").read_text())

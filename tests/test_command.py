@@ -165,6 +165,7 @@ def test_the_default_folder_is_named_after_case_wiring_and_form():
         assert defaults_of(name)["--out"] == f"results/EXPERIMENT/{before}TIME-HASH"
 
 
+@pytest.mark.pictures
 def test_not_settled_is_written_and_overwritten():
     Path("ünï ☃").mkdir()
     words = ["compare", saved(dtype=np.float16), *BRIEF, "--quiet", "--out", "ünï ☃/a result"]
@@ -187,6 +188,7 @@ def test_not_settled_is_written_and_overwritten():
     assert after[str(folder / "notes.txt")] == b"mine"
 
 
+@pytest.mark.pictures
 def test_silent_rows_and_a_single_context():
     """relu with Z = 0, one row closed by the mask, one token of context: no warning, zeros, the null's error is null."""
     arrays = {"W_K": np.zeros((1, 2, 3)), "context": np.ones((1, 3)), "mask": np.array([[True], [False]])}

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the circuit has not settled")  #
 ROOT = Path(__file__).parents[1]
 CASE = random_case(3, 3, None, n_head=2, scale=2.0)._replace(name="mine")
 BRIEF = {"target": "numpy", "settle": 1 * second, "window": 0.2 * second}
+SHORTEST = {"target": "numpy", "settle": 0.1 * second, "window": 0.1 * second}
 TRACED = {"superficial": {"variables": ["v", "apical"], "head": 1, "token": 2, "count": 3}}
 
 
@@ -110,7 +111,7 @@ def test_variables_of_chosen_cells(answer):
 
 @pytest.mark.parametrize("form", ["rate", "dale", "adaptive"])
 def test_variables_in_every_form(form):
-    answer = ca.attend(CASE, form=form, cells=4, record={"superficial": ["apical"], "interneuron": "rate"}, **BRIEF)
+    answer = ca.attend(CASE, form=form, cells=4, record={"superficial": ["apical"], "interneuron": "rate"}, **SHORTEST)
     assert answer.trace("superficial", "apical").magnitude.std() > 0
     assert answer.trace("interneuron", "rate").dimensionality.string in ("Hz", "1/s")
 
@@ -178,7 +179,7 @@ def test_a_run_is_repeated_bit_for_bit_from_its_folder(answer, folder):
 
 def test_a_request_is_restored_from_a_folder(tmp_path):
     request = {"superficial": Request(("v",), {"head": 1}, 2), "cells": "sample"}
-    back = ca.load(ca.attend(CASE, form="spiking", record=request, **BRIEF).save(tmp_path / "result"))
+    back = ca.load(ca.attend(CASE, form="spiking", record=request, **SHORTEST).save(tmp_path / "result"))
     plain = {"cells": "sample", "superficial": {"variables": ["v"], "count": 2, "head": 1}}
     assert back.provenance["options"]["record"] == plain
     assert back.repeat().trace("superficial", "v").shape == back.trace("superficial", "v").shape
@@ -188,7 +189,7 @@ def test_a_request_is_restored_from_a_folder(tmp_path):
 
 
 def test_what_a_folder_cannot_repeat_is_said(tmp_path):
-    own = ca.attend(CASE, form=SPIKING._replace(name="mine"), **BRIEF).save(tmp_path / "own")
+    own = ca.attend(CASE, form=SPIKING._replace(name="mine"), **SHORTEST).save(tmp_path / "own")
     with pytest.raises(RunError, match="the form was given as an object of Python, which the folder does not hold"):
         ca.load(own).repeat()
 

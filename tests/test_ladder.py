@@ -45,6 +45,24 @@ def climbed(once, tmp_path):
     return once[1]
 
 
+@pytest.fixture(scope="module")
+def commanded_once(tmp_path_factory):
+    """The folder of a ladder of the small suite that the command climbed, which tests copy."""
+    from tests.command import run
+
+    folder = tmp_path_factory.mktemp("commanded") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladder, "suite_cases", lambda: (CASE,))
+        assert run(*words(folder)).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def commanded(one, commanded_once, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(commanded_once, tmp_path / "out")
+
+
 def climb(folder, seeds=2, **more):
     """Rows of the rate form on the small suite, both wirings."""
     every = ladder.jobs(("rate",), suites=("random",))
@@ -98,10 +116,9 @@ def words(folder):
     return ["ladder", "--rungs", "rate", "--suite", "random", "--seeds", "1", "--target", "numpy", "--out", str(folder)]
 
 
-def test_what_other_code_answered_is_asked_again(one, tmp_path, monkeypatch):
+def test_what_other_code_answered_is_asked_again(one, commanded, tmp_path, monkeypatch):
     from tests.command import run
 
-    assert run(*words(tmp_path / "out")).exit_code == 0
     again = run(*words(tmp_path / "out"))
     assert (again.exit_code, "notice" in again.stdout) == (0, False)
     monkeypatch.setattr("cortical_attention.trials.ladder_folder.tree", lambda: {"code": "other"})
@@ -123,12 +140,11 @@ def test_what_other_code_answered_is_asked_again(one, tmp_path, monkeypatch):
     assert all(float(row["relative_l2"]) < 1e-6 for row in table)
 
 
-def test_a_refused_ladder_keeps_its_tables_and_spares_what_is_no_ladder(one, tmp_path):
+def test_a_refused_ladder_keeps_its_tables_and_spares_what_is_no_ladder(commanded, tmp_path):
     """A folder named jobs makes no ladder of the results of another command."""
     from tests.command import run
 
-    out = tmp_path / "out"
-    assert run(*words(out)).exit_code == 0
+    out = commanded
     before = sorted(path.name for path in out.iterdir())
     assert run(*words(out), "--seed", "1", "--workers", "-1").exit_code == 2
     assert sorted(path.name for path in out.iterdir()) == before
@@ -141,12 +157,11 @@ def test_a_refused_ladder_keeps_its_tables_and_spares_what_is_no_ladder(one, tmp
     assert (other / "comparison.json").is_file()
 
 
-def test_tables_go_before_a_ladder_goes_on(one, tmp_path, monkeypatch):
+def test_tables_go_before_a_ladder_goes_on(commanded, monkeypatch):
     """So that one that is killed has no table beside rows that are not in it."""
     from tests.command import run
 
-    out = tmp_path / "out"
-    assert run(*words(out)).exit_code == 0
+    out = commanded
     monkeypatch.setattr(ladder, "climb", lambda *_: pytest.fail("killed"))
     with pytest.raises(pytest.fail.Exception, match="killed"):
         run(*words(out), "--seed", "1")
@@ -214,8 +229,8 @@ def test_a_stopped_ladder_keeps_what_is_done(one, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob(".*"))  # nothing half written
 
 
-def test_the_table_has_the_columns_of_the_contract(one, tmp_path):
-    rows = climb(tmp_path)[0]
+def test_the_table_has_the_columns_of_the_contract(climbed, tmp_path):
+    rows = climbed[0]
     write_csv(rows, ladder.COLUMNS, tmp_path / "ladder.csv")
     with (tmp_path / "ladder.csv").open(encoding="utf-8") as file:
         read = list(csv.DictReader(file))
@@ -300,14 +315,14 @@ def test_a_form_with_measured_cells_has_a_hash(one):
         "ladder --rungs exponential",
     ],
 )
-def test_bad_input_is_one_sentence(words, tmp_path):
+def test_bad_input_is_one_sentence(one, words, tmp_path):
     from tests.command import run
 
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine").write_text("mine", encoding="utf-8")
     given = words.replace("FILE", str(tmp_path / "file")).replace("TAKEN", str(tmp_path / "taken")).split()
-    result = run(*given, *([] if "--rungs" in given else ["--rungs", "rate,rate"]))
+    result = run(*given, "--suite", "random", *([] if "--rungs" in given else ["--rungs", "rate,rate"]))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "mine", "taken"]

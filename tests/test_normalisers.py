@@ -23,7 +23,7 @@ from tests.asking import algebra, relative
 
 WIRINGS = ["mask", "memory"]
 EXACT = ["pi", "factorised", "slow", "feedforward"]
-SHORT = {"settle": 2 * second, "window": 100 * ms, "write": 150 * ms, "dt": 1 * ms}
+SHORT = {"settle": 2 * second, "window": 100 * ms, "write": 150 * ms, "dt": 2 * ms}  # as in test_circuits_rate.py
 LEAKS = 0.12  # of a loop that leaks with a gain of 7, on inputs whose Z its drive predicts to about a third
 draw = partial(asking.draw, batch=2)
 
@@ -82,7 +82,7 @@ def test_the_weights_of_a_leaky_normaliser_are_those_of_its_calibration():
 @pytest.mark.parametrize("wiring", WIRINGS)
 def test_a_frozen_circuit_gives_an_input_the_same_spikes_alone_and_among_others(wiring, normaliser):
     case = random_case(3, 2, n_head=2, d_model=6, d_key=3, d_value=3)
-    settings = Settings(SPIKING, 0.1 * second, 0.1 * second, target="numpy")
+    settings = Settings(SPIKING, 0.1 * second, 0.1 * second, target="numpy", write=0.1 * second)
     how = {"normaliser": normaliser, **case.block._asdict()}
     frozen = calibrate(wiring, case.calibration, settings, **how)
     others = np.stack([case.tokens, 2 * case.tokens])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -131,13 +131,19 @@ def test_a_closed_row_is_silent():
     assert error(answer, reference) <= 1e-6
 
 
+@cache
+def in_spikes(name):
+    """A case of the suite in spikes, which two tests look at."""
+    return ask(name, "spiking", cells=4)
+
+
 def test_a_closed_row_sets_no_unit_rate():
     """Nothing holds the interneuron of a macrocolumn without open microcolumns while the circuit is calibrated."""
     case = CASES["self_n4_scale1"]
     mask = np.ones((4, 4), dtype=bool)
     mask[1] = False
     closed, reference = ask(form="spiking", case=case._replace(mask=mask), cells=4)
-    opened, _ = ask(form="spiking", case=case, cells=4)
+    opened, _ = in_spikes("self_n4_scale1")
     units = [float(np.min(each.run.unit_rates["interneuron"])) for each in (closed, opened)]
     assert units[0] == pytest.approx(units[1], rel=0.25)
     assert closed.settled.settled.all(), closed.settled.reason
@@ -169,11 +175,10 @@ def test_a_tuft_that_saturates_at_one_creeps(monkeypatch):
 
 # Spikes
 @pytest.mark.parametrize(
-    ("name", "cells", "largest"),
-    [("self_n4_scale1", 4, 0.01), ("self_n4_scale2", 4, 0.01), ("self_n4_scale3", 4, 0.02)],
+    ("name", "largest"), [("self_n4_scale1", 0.01), ("self_n4_scale2", 0.01), ("self_n4_scale3", 0.02)]
 )
-def test_spikes_are_softmax(name, cells, largest):
-    answer, reference = ask(name, "spiking", cells=cells)
+def test_spikes_are_softmax(name, largest):
+    answer, reference = in_spikes(name)
     assert answer.settled.settled.all(), answer.settled.reason
     assert error(answer, reference) <= largest
 
@@ -308,7 +313,9 @@ def test_scores_that_spikes_do_not_resolve_are_told(scale, cells, said):
     """A spike of one L2/3 cell moves these scores by 1.9 nats; with four cells per value it moves them by 0.48."""
     case = random_case(3, 3, n_head=1, d_model=4, d_key=4, d_value=4)
     block = case.block._replace(W_Q=scale * case.block.W_Q)
-    options = o.check(attention="softmax", form="spiking", cells=cells, target="numpy", record="sample")
+    # what is told follows from the unit rates, so that the run may be brief
+    brief = {"target": "numpy", "record": "sample", "settle": 0.3, "duration": 0.3}
+    options = o.check(attention="softmax", form="spiking", cells=cells, **brief)
     (reason,) = batch.ask([case._replace(block=block)], options).settled.reason
     assert ("one spike of a superficial cell moves a score by 1.9 nats" in reason) == said
     assert ("4 cells per value would serve" in reason) == said

@@ -16,7 +16,7 @@ from rich.console import Console
 from cortical_attention.command import progress
 from cortical_attention.command.options import OptionError
 from cortical_attention.sweep import folder as sweep_folder
-from tests.command import BRIEF, check_refused, python, run, saved
+from tests.command import BRIEF, case, check_refused, python, run, saved
 from tests.sweeping import planned
 
 
@@ -140,48 +140,74 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 BLOCKED = """
-import sys
+import json, logging, os, sys
+
 class Blocker:
+    absent = {"sklearn", "pandas", "pyarrow", "distributed", "dask", "dask_jobqueue", "statsmodels"}
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in OPTIONAL:
+        if name.partition(".")[0] in self.absent:
             raise ImportError(f"No module named {name!r}")
-OPTIONAL = set(sys.argv.pop(1).split(","))
+
 sys.meta_path.insert(0, Blocker())
-import logging
 logging.disable()  # Brian2 tells where its cache is large
-import brian2
+import brian2, neo, matplotlib.figure, scipy.stats, typer  # once for all commands; none of ours
 brian2.Network.run = lambda *_, **__: sys.exit("was simulated")
-from cortical_attention.command.line import main
-main()
+
+def begin(folder, absent, words):
+    Blocker.absent = set(absent)
+    os.chdir(folder)
+    os.dup2(os.open("../error", os.O_WRONLY | os.O_CREAT), 2)
+    sys.argv = ["cortical-attention", *words, "--out", "result"]
+    from cortical_attention.command.line import main
+    main()
+
+ended = []
+for asked in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        begin(*asked)
+    ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(ended))
 """
 OPTIONAL = ("sklearn", "pandas", "pyarrow", "distributed", "dask", "dask_jobqueue")
+WITHOUT = [
+    ("ladder --suite random --rungs rate", ["sklearn", "distributed", "dask"], "was simulated"),
+    ("compare case.npz", OPTIONAL, "was simulated"),
+    ("compare case.npz --workers 1", OPTIONAL, "distributed, .*cortical-attention[sweep]"),
+    ("digits", OPTIONAL, "scikit-learn, .*cortical-attention[digits]"),
+    ("ladder --suite digits", OPTIONAL[:1], "scikit-learn, .*cortical-attention[digits]"),
+    ("ladder", [*OPTIONAL, "statsmodels"], "statsmodels: .*cortical-attention[statistics]"),
+    ("barrel_cortex --size 4", OPTIONAL, "scikit-learn: .*cortical-attention[digits]"),
+    ("sweep multihead", ["pandas"], "pandas, .*cortical-attention[sweep]"),
+    ("sweep multihead", ["dask"], "distributed, .*cortical-attention[sweep]"),
+    ("sweep multihead --slurm queue=long", ["dask_jobqueue"], "dask-jobqueue, .*cortical-attention[sweep]"),
+    ("sweep multihead --print-job-script", OPTIONAL, "dask-jobqueue, .*cortical-attention[sweep]"),
+]
 
 
-@pytest.mark.parametrize(
-    ("words", "absent", "said"),
-    [
-        ("ladder --suite random --rungs rate", ["sklearn", "distributed", "dask"], "was simulated"),
-        ("compare case.npz", OPTIONAL, "was simulated"),
-        ("compare case.npz --workers 1", OPTIONAL, "distributed, .*cortical-attention[sweep]"),
-        ("digits", OPTIONAL, "scikit-learn, .*cortical-attention[digits]"),
-        ("ladder --suite digits", OPTIONAL[:1], "scikit-learn, .*cortical-attention[digits]"),
-        ("ladder", [*OPTIONAL, "statsmodels"], "statsmodels: .*cortical-attention[statistics]"),
-        ("barrel_cortex --size 4", OPTIONAL, "scikit-learn: .*cortical-attention[digits]"),
-        ("sweep multihead", ["pandas"], "pandas, .*cortical-attention[sweep]"),
-        ("sweep multihead", ["dask"], "distributed, .*cortical-attention[sweep]"),
-        ("sweep multihead --slurm queue=long", ["dask_jobqueue"], "dask-jobqueue, .*cortical-attention[sweep]"),
-        ("sweep multihead --print-job-script", OPTIONAL, "dask-jobqueue, .*cortical-attention[sweep]"),
-    ],
-)
-def test_what_is_optional_is_imported_where_it_is_used(words, absent, said):
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Exit status, standard error and folder of each command, in forks of a process that has imported Brian2."""
+    folders = [tmp_path_factory.mktemp("without") / "here" for _ in WITHOUT]
+    for folder in folders:
+        folder.mkdir()
+        np.savez(folder / "case.npz", **case())
+    asked = [(str(folder), list(each[1]), each[0].split()) for folder, each in zip(folders, WITHOUT, strict=True)]
+    done = python("-c", BLOCKED, json.dumps(asked))
+    assert done.returncode == 0, done.stderr
+    errors = [(folder.parent / "error").read_text() for folder in folders]
+    return list(zip(json.loads(done.stdout.splitlines()[-1]), errors, folders, strict=True))
+
+
+@pytest.mark.parametrize("place", range(len(WITHOUT)), ids=[f"{words}, {absent}" for words, absent, _ in WITHOUT])
+def test_what_is_optional_is_imported_where_it_is_used(place, ended):
     """And named, with what to install, where it is not there; nothing is written then."""
-    saved()
-    done = python("-c", BLOCKED, ",".join(absent), *words.split(), "--out", "result")
-    assert re.search(said.replace("[", r"\[").replace("]", r"\]"), done.stderr), done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.endswith(": started")]  # where the machine is slow
+    said, (status, error, folder) = WITHOUT[place][2], ended[place]
+    assert re.search(said.replace("[", r"\[").replace("]", r"\]"), error), error
+    lines = [line for line in error.splitlines() if not line.endswith(": started")]  # where the machine is slow
     assert len(lines) == 1
     if said != "was simulated":
-        assert (done.returncode, [path.name for path in Path().iterdir()]) == (2, ["case.npz"])
+        assert (status, [path.name for path in folder.iterdir()]) == (2, ["case.npz"])
 
 
 # Slurm

@@ -7,6 +7,7 @@ import ast
 import importlib
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -149,6 +150,7 @@ def _not_imported():
     """Placeholder for an experiment that is not named on the command line."""
 
 
+@cache
 def docstring(name):
     """Docstring of an experiment, read without importing it."""
     return ast.get_docstring(_parsed(name))
