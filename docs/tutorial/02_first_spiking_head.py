@@ -108,9 +108,7 @@ def without_query(times, tokens, **block):
     return plan._replace(circuit=plan.circuit._replace(projections=kept))
 
 
-lesioned = ca.attend(
-    case, SYSTEM._replace(wiring=without_query), "spiking", calibration=in_spikes.calibration, **brief
-)
+lesioned = ca.attend(case, SYSTEM._replace(wiring=without_query), "spiking", calibration=in_spikes.calibration, **brief)
 print(lesioned)
 print("skill of the lesioned circuit:", lesioned.report["skill"])
 
@@ -123,7 +121,9 @@ assert relative_l2(lesioned.output, expected) < 0.05
 # %%
 # The picture has the errors side by side, on a logarithmic axis. Circuits are in colour, formulas in grey.
 
-nulls = {"null: " + name.replace("_", " "): in_spikes.report[f"{name}_relative_l2"] for name in in_spikes.report["nulls"]}
+nulls = {
+    "null: " + name.replace("_", " "): in_spikes.report[f"{name}_relative_l2"] for name in in_spikes.report["nulls"]
+}
 circuits = {"rates": in_rates, "spikes": in_spikes, "spikes, query cut": lesioned}
 errors = {name: answer.report["relative_l2"] for name, answer in circuits.items()} | nulls
 with style():

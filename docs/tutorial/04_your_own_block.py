@@ -101,7 +101,10 @@ assert in_rates.report["relative_l2"] < 1e-6 < 0.1 < in_rates.report["softmax_re
 # be kept in a file; and no input is answered with a calibration that contains it.
 
 calibrated = ca.calibrate(masked, target="numpy")
-print({name: round(float(rate), 1) for name, rate in calibrated.unit_rates.items() if name in ("core", "higher_order")}, "Hz")
+print(
+    {name: round(float(rate), 1) for name, rate in calibrated.unit_rates.items() if name in ("core", "higher_order")},
+    "Hz",
+)
 
 brief = {"form": "spiking", "target": "numpy", "settle": 1 * second, "window": 1 * second}
 answers = [

@@ -65,7 +65,7 @@ for T, answer in in_rates.items():
 # Where each token looks, by the cells of the circuit. From left to right it gets colder, and the rows sharper.
 
 with style():
-    maps = new_figure(2.7, width=7)
+    maps = new_figure(2.9, width=7)
     panels = maps.subplots(1, 4, sharex=True, sharey=True)
     shown = {"linear attention": linear(case.tokens, case.block).kappa[0]}
     shown |= {f"softmax, T = {T:g}": answer.attention[0] for T, answer in in_rates.items()}
@@ -82,9 +82,7 @@ with style():
 # An exponential is hard on spikes: a single spike more or less moves a score, and the exponential blows that up. So four cells
 # share each value here. A run with one cell would say that it has not settled, and why.
 
-in_spikes = ca.attend(
-    cases[1.0], "softmax", "spiking", cells=4, target="numpy", settle=1 * second, window=1 * second
-)
+in_spikes = ca.attend(cases[1.0], "softmax", "spiking", cells=4, target="numpy", settle=1 * second, window=1 * second)
 print(in_spikes)
 errors = {"rates": in_rates[1.0].report["relative_l2"], "spikes": in_spikes.report["relative_l2"]}
 errors |= {f"null: {name}": in_spikes.report[f"{name}_relative_l2"] for name in ("linear", "key_only", "uniform")}
