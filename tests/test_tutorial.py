@@ -81,4 +81,4 @@ def test_it_becomes_a_notebook(script):
     read = nbformat.reads(json.dumps(content), as_version=4)
     nbformat.validate(read)
     assert {"code", "markdown"} <= {cell.cell_type for cell in read.cells}
-    assert read.cells[0].source.startswith(f"# {int(script.name[:2])}. ")
+    assert read.cells[0].source.strip().startswith(f"# {int(script.name[:2])}. ")

@@ -5,22 +5,22 @@ r"""
 **Goal:** write linear attention as loops, then as eight index expressions, and see that these eight lines are the whole
 wiring of the cortico-thalamic circuit that Granier and Senn (2025) propose.
 
-**You need:** Python and matrix products. No neuroscience and no knowledge of transformers is assumed. The script runs in a
-few seconds.
+**You need:** Python and matrix products. No neuroscience and no knowledge of transformers is assumed. The script runs
+in a few seconds.
 
-**Attention in a paragraph.** A sequence has :math:`n` tokens, each a vector :math:`x_i` of :math:`d_{model}` numbers. Every
-token asks a question, its *query* :math:`q_i = W_Q x_i`. Every token also has an address, its *key* :math:`k_j = W_K x_j`,
-and something to say, its *value* :math:`v_j = W_V x_j`. Token :math:`i` receives a weighted mean of all values. A value
-counts the more, the better its key fits the query:
+**Attention in a paragraph.** A sequence has :math:`n` tokens, each a vector :math:`x_i` of :math:`d_{model}` numbers.
+Every token asks a question, its *query* :math:`q_i = W_Q x_i`. Every token also has an address, its *key* :math:`k_j =
+W_K x_j`, and something to say, its *value* :math:`v_j = W_V x_j`. Token :math:`i` receives a weighted mean of all
+values. A value counts the more, the better its key fits the query:
 
 .. math::
 
    \tilde x_i = \sum_h W_O \sum_j \kappa_{ij} v_j, \qquad \kappa_{ij} = \frac{\phi(k_j) \cdot \phi(q_i)}{Z_i},
    \qquad Z_i = \sum_j \phi(k_j) \cdot \phi(q_i)
 
-The function :math:`\phi` makes numbers positive. Each *head* :math:`h` has weights of its own, and the heads add up. This
-is *linear* attention. The softmax attention of most transformers has an exponential in place of the product, and is the
-subject of tutorial 7.
+The function :math:`\phi` makes numbers positive. Each *head* :math:`h` has weights of its own, and the heads add up.
+This is *linear* attention. The softmax attention of most transformers has an exponential in place of the product, and
+is the subject of tutorial 7.
 """
 
 import numpy as np
@@ -35,8 +35,8 @@ from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 # Algorithm 1 as loops
 # --------------------
 #
-# We draw a small block at random: 4 tokens, 2 heads, keys and values of 3 components. The loops follow Algorithm 1 of the
-# paper: one head, one token that asks, one token that answers at a time.
+# We draw a small block at random: 4 tokens, 2 heads, keys and values of 3 components. The loops follow Algorithm 1 of
+# the paper: one head, one token that asks, one token that answers at a time.
 
 case = random_case(1, n_token=4, n_head=2, d_model=6, d_key=3, d_value=3, scale=2.0)
 x, (W_Q, W_K, W_V, W_O) = case.tokens, case.block[:4]
@@ -60,15 +60,15 @@ for head in range(len(W_Q)):
 # The same as index expressions
 # -----------------------------
 #
-# Nothing in these loops depends on their order, so they can be written as lines of indices, as in ``numpy.einsum``: ``h``
-# for the head, ``i`` for the token that asks, ``j`` for the token that answers, ``m``, ``k`` and ``v`` for the components of
-# tokens, keys and values. A letter that is missing at the right of the arrow is summed over.
+# Nothing in these loops depends on their order, so they can be written as lines of indices, as in ``numpy.einsum``:
+# ``h`` for the head, ``i`` for the token that asks, ``j`` for the token that answers, ``m``, ``k`` and ``v`` for the
+# components of tokens, keys and values. A letter that is missing at the right of the arrow is summed over.
 #
 # The comments name the cells. A reader from machine learning may take them as names of arrays:
 #
 # - the **thalamus** relays the tokens. Its *core* cells reach the middle layers of cortex, its *matrix* cells the top;
-# - **L2/3** and **L5 IT** are pyramidal cells of cortical layers 2/3 and 5. Such a cell has two dendrites, i.e. two inputs:
-#   a *basal* one at its foot and an *apical* one at its top. The proposal is that the cell multiplies them;
+# - **L2/3** and **L5 IT** are pyramidal cells of cortical layers 2/3 and 5. Such a cell has two dendrites, i.e. two
+#   inputs: a *basal* one at its foot and an *apical* one at its top. The proposal is that the cell multiplies them;
 # - an **interneuron** inhibits. This one divides the L2/3 cells around it;
 # - **L5 PT** cells send the answer out of cortex, to a *higher-order* nucleus of the thalamus.
 
@@ -88,9 +88,9 @@ assert np.allclose(by_indices, by_loops)
 # The circuit
 # -----------
 #
-# A *wiring* is a function that returns a circuit: populations of cells with named axes, and projections. A projection is a
-# source, a target with the name of a dendrite (a *port*), and an index expression. Times are asked for because a wiring also
-# says when it is to be read.
+# A *wiring* is a function that returns a circuit: populations of cells with named axes, and projections. A projection
+# is a source, a target with the name of a dendrite (a *port*), and an index expression. Times are asked for because a
+# wiring also says when it is to be read.
 
 times = Times(settle=2 * second, window=0.5 * second, write=0.25 * second, dt=1 * ms)
 block = {name: weights for name, weights in case.block._asdict().items() if weights is not None}
@@ -100,19 +100,19 @@ assert len(circuit.projections) == 8
 
 # %%
 # These are the eight lines, in another order. Two things differ. The circuit has axes where the algebra has letters:
-# ``2 head x 4 token x 4 context x 3 key`` L2/3 cells are one cell for every :math:`(h, i, j, k)`. All cells with the same
-# :math:`(h, i)` form a *macrocolumn*, which works for one token that asks; those with the same :math:`(h, i, j)` are one of
-# its *microcolumns*. (``context`` is the axis of the tokens that answer; here they are the same tokens.)
+# ``2 head x 4 token x 4 context x 3 key`` L2/3 cells are one cell for every :math:`(h, i, j, k)`. All cells with the
+# same :math:`(h, i)` form a *macrocolumn*, which works for one token that asks; those with the same :math:`(h, i, j)`
+# are one of its *microcolumns*. (``context`` is the axis of the tokens that answer; here they are the same tokens.)
 #
-# And the interneuron is not told :math:`Z`. It hears the L2/3 cells *after* it has divided them, and goes on changing its
-# own rate until their sum is one. It then holds :math:`Z`, by a loop and not by a formula. That is why a circuit has to
-# settle, and why its answer has to be measured.
+# And the interneuron is not told :math:`Z`. It hears the L2/3 cells *after* it has divided them, and goes on changing
+# its own rate until their sum is one. It then holds :math:`Z`, by a loop and not by a formula. That is why a circuit
+# has to settle, and why its answer has to be measured.
 #
 # What the cells should do
 # ------------------------
 #
-# The picture shows what L2/3 cells of the first head should represent, by the algebra. Every row is a macrocolumn, and the
-# white lines part its microcolumns. Summed over the three cells of a microcolumn, this is the attention matrix.
+# The picture shows what L2/3 cells of the first head should represent, by the algebra. Every row is a macrocolumn, and
+# the white lines part its microcolumns. Summed over the three cells of a microcolumn, this is the attention matrix.
 
 with style():
     figure = new_figure(2.7, width=7)
@@ -129,10 +129,10 @@ with style():
 # The answer of the simulated circuit
 # -----------------------------------
 #
-# ``ca.attend`` builds this circuit in Brian2, simulates it until it has settled, and compares the result with the algebra.
-# In the form ``"rate"`` each cell is one number, its firing rate, that follows its input with a lag. The circuit never sees
-# the formula above; only the comparison does. (``target="numpy"`` asks Brian2 not to compile anything; every tutorial does
-# so, because its circuits are small.)
+# ``ca.attend`` builds this circuit in Brian2, simulates it until it has settled, and compares the result with the
+# algebra. In the form ``"rate"`` each cell is one number, its firing rate, that follows its input with a lag. The
+# circuit never sees the formula above; only the comparison does. (``target="numpy"`` asks Brian2 not to compile
+# anything; every tutorial does so, because its circuits are small.)
 
 answer = ca.attend(case, wiring="mask", form="rate", target="numpy")
 print(answer)
@@ -141,8 +141,8 @@ assert answer.report["settled"]
 assert answer.report["relative_l2"] < 1e-6
 
 # %%
-# The *relative L2* is the length of the error over the length of the right answer. In rates it is as small as the settling
-# time permits.
+# The *relative L2* is the length of the error over the length of the right answer. In rates it is as small as the
+# settling time permits.
 #
 # Try it
 # ------
@@ -150,8 +150,8 @@ assert answer.report["relative_l2"] < 1e-6
 # 1. Leave out line 4 (``s = key * query``). The answer is then not divided. Compare it with
 #    ``ca.attend(case, normaliser=None, target="numpy").output``.
 # 2. Give all tokens the same query: ``W_Q = 0 * W_Q``. What does the attention matrix look like, and why?
-# 3. Count the cells of a circuit for 128 tokens, 8 heads and keys of 16 components. Which axis makes it large? The wiring
-#    ``"memory"`` does without that axis: print ``ca.SYSTEMS["memory"].wiring(times, x[None], **block).circuit.describe()``.
+# 3. Count the cells of a circuit for 128 tokens, 8 heads and keys of 16 components. Which axis makes it large? The
+#    wiring ``ca.SYSTEMS["memory"]`` does without that axis: describe its circuit as above.
 #
 # Next: :doc:`a first spiking head <02_first_spiking_head>`. Deeper: the :doc:`ladder </ladder>`, from ideal rates to
 # biophysical cells.

@@ -2,12 +2,12 @@
 4. Your own block
 =================
 
-**Goal:** turn an attention layer of your own into a case, with and without a mask, calibrate a circuit for it once, and let
-it answer several inputs.
+**Goal:** turn an attention layer of your own into a case, with and without a mask, calibrate a circuit for it once,
+and let it answer several inputs.
 
-**You need:** :doc:`tutorial 2 <02_first_spiking_head>`, and the weights of a layer as arrays. A neuroscientist may read
-*layer* as one stage of a network that learned elsewhere: its weights are fixed here, and are given to synapses. The script
-takes about ten seconds.
+**You need:** :doc:`tutorial 2 <02_first_spiking_head>`, and the weights of a layer as arrays. A neuroscientist may
+read *layer* as one stage of a network that learned elsewhere: its weights are fixed here, and are given to synapses.
+The script takes about ten seconds.
 """
 
 import numpy as np
@@ -21,8 +21,9 @@ from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 # The layer
 # ---------
 #
-# Libraries store the weights of all heads in one matrix, and put the heads side by side when they multiply. This is a layer of
-# that kind, with the names that PyTorch gives to the parts of ``torch.nn.MultiheadAttention``. Here they are random numbers.
+# Libraries store the weights of all heads in one matrix, and put the heads side by side when they multiply. This is a
+# layer of that kind, with the names that PyTorch gives to the parts of ``torch.nn.MultiheadAttention``. Here they are
+# random numbers.
 
 rng = np.random.default_rng(5)
 n_token, d_model, n_head = 4, 4, 2
@@ -32,8 +33,8 @@ out_proj_weight = rng.normal(size=(d_model, d_model)) / np.sqrt(d_model)
 sequence, *others = rng.normal(size=(18, n_token, d_model))  # one to ask about, and others of the same kind
 
 # %%
-# A case wants the head as an axis of its own. Rows of the input weights are head after head, and so are the columns of the
-# output weights.
+# A case wants the head as an axis of its own. Rows of the input weights are head after head, and so are the columns of
+# the output weights.
 
 W_Q, W_K, W_V = in_proj_weight.reshape(3, n_head, d_key, d_model)
 W_O = out_proj_weight.reshape(d_model, n_head, d_key).transpose(1, 0, 2)
@@ -50,8 +51,8 @@ except ValueError as error:
     print("refused:", error)
 
 # %%
-# With PyTorch at hand all of this is one line. It takes over the biases of the input, turns the mask round, and says what it
-# leaves out:
+# With PyTorch at hand all of this is one line. It takes over the biases of the input, turns the mask round, and says
+# what it leaves out:
 #
 # .. code-block:: python
 #
@@ -64,9 +65,9 @@ except ValueError as error:
 # --------
 #
 # A mask says which tokens may look where. In a case it is **True where a token may attend**, as in PyTorch's
-# ``scaled_dot_product_attention``. The ``attn_mask`` of ``MultiheadAttention`` is the opposite: True where it may *not*. A
-# *causal* mask lets each token see itself and what came before, as in a language model. In the circuit the mask closes
-# microcolumns: their cells stay silent.
+# ``scaled_dot_product_attention``. The ``attn_mask`` of ``MultiheadAttention`` is the opposite: True where it may
+# *not*. A *causal* mask lets each token see itself and what came before, as in a language model. In the circuit the
+# mask closes microcolumns: their cells stay silent.
 
 causal = np.tril(np.ones((n_token, n_token), dtype=bool))
 masked = case._replace(mask=causal)
@@ -82,23 +83,24 @@ assert np.allclose(in_rates.attention[:, ~causal], 0)
 # Linear attention or softmax?
 # ----------------------------
 #
-# The weights of a trained layer were trained for *softmax* attention. The paper's circuit computes *linear* attention, so
-# there are two distances: from the circuit to the algebra of linear attention, and from that algebra to the layer's. The
-# report has both.
+# The weights of a trained layer were trained for *softmax* attention. The paper's circuit computes *linear* attention,
+# so there are two distances: from the circuit to the algebra of linear attention, and from that algebra to the
+# layer's. The report has both.
 
 print(f"circuit from linear attention:  {in_rates.report['relative_l2']:.1e}")
 print(f"linear from softmax attention:  {in_rates.report['softmax_relative_l2']:.2f}")
 assert in_rates.report["relative_l2"] < 1e-6 < 0.1 < in_rates.report["softmax_relative_l2"]
 
 # %%
-# A circuit that agrees with its algebra can still be far from your layer. Tutorial 7 has a circuit for softmax attention.
+# A circuit that agrees with its algebra can still be far from your layer. Tutorial 7 has a circuit for softmax
+# attention.
 #
 # One calibration, many inputs
 # ----------------------------
 #
-# Spiking cells are set up once, on the calibration sequences, and then answer every input of the block as they are. That is
-# what an animal has to do: its cells are not set anew for each thing it sees. ``calibrate`` gives what was chosen, which can
-# be kept in a file; and no input is answered with a calibration that contains it.
+# Spiking cells are set up once, on the calibration sequences, and then answer every input of the block as they are.
+# That is what an animal has to do: its cells are not set anew for each thing it sees. ``calibrate`` gives what was
+# chosen, which can be kept in a file; and no input is answered with a calibration that contains it.
 
 calibrated = ca.calibrate(masked, target="numpy")
 print(
@@ -115,7 +117,8 @@ for answer in answers:
     assert answer.report["relative_l2"] < 0.1 < answer.report["key_only_relative_l2"]
 
 # %%
-# Where each token looks, by the spikes of L2/3 cells, for both inputs and both heads. The upper triangle is closed by the mask.
+# Where each token looks, by the spikes of L2/3 cells, for both inputs and both heads. The upper triangle is closed by
+# the mask.
 
 with style():
     figure = new_figure(4.4, width=7)
@@ -137,7 +140,8 @@ with style():
 #
 # 1. Leave ``calibration`` out of the case and call ``ca.attend(case, form="spiking")``. What does
 #    ``answer.report["calibration"]`` say then?
-# 2. Multiply the tokens of the second input by 3, and keep the calibration. Which sentence does the circuit answer with?
+# 2. Multiply the tokens of the second input by 3, and keep the calibration. Which sentence does the circuit answer
+#    with?
 # 3. Give the case another ``context`` (with ``calibration_context`` of the same shape for each calibration sequence):
 #    queries then come from the tokens, keys and values from the context. Which nucleus carries which?
 #

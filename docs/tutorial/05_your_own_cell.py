@@ -2,13 +2,13 @@
 5. Your own cell
 ================
 
-**Goal:** write a membrane of your own in Brian2's equations, measure its f-I curve, and let a whole circuit of such cells
-attend.
+**Goal:** write a membrane of your own in Brian2's equations, measure its f-I curve, and let a whole circuit of such
+cells attend.
 
-**You need:** :doc:`tutorial 2 <02_first_spiking_head>`, and to know what a leaky integrate-and-fire cell is: a voltage that
-decays to rest, follows an input current, and is reset after a spike. The *f-I curve* says how often it fires (f) under a
-constant current (I). For a reader from machine learning: it is the activation function of the cell, measured. The script
-takes about ten seconds.
+**You need:** :doc:`tutorial 2 <02_first_spiking_head>`, and to know what a leaky integrate-and-fire cell is: a voltage
+that decays to rest, follows an input current, and is reset after a spike. The *f-I curve* says how often it fires (f)
+under a constant current (I). For a reader from machine learning: it is the activation function of the cell, measured.
+The script takes about ten seconds.
 """
 
 import numpy as np
@@ -25,12 +25,13 @@ from cortical_attention.readout.style import CYCLE, new_figure, style
 # What a form is
 # --------------
 #
-# A wiring says who reaches whom, and a *form* how cells and synapses behave. The same wiring runs in every form. The form
-# ``"adaptive"`` has leaky cells with noise, a refractory time and an adaptation current. We keep its synapses and replace its
-# membrane: instead of a current, here the *threshold* rises by a tenth with every spike, and decays in 100 ms.
+# A wiring says who reaches whom, and a *form* how cells and synapses behave. The same wiring runs in every form. The
+# form ``"adaptive"`` has leaky cells with noise, a refractory time and an adaptation current. We keep its synapses and
+# replace its membrane: instead of a current, here the *threshold* rises by a tenth with every spike, and decays in 100
+# ms.
 #
-# The equations take ``current`` as given. Rest is 0 and the threshold 1, so that no millivolts are needed. ``white`` is noise
-# of the project's own, which is the same on every machine. Each constant names its source, because
+# The equations take ``current`` as given. Rest is 0 and the threshold 1, so that no millivolts are needed. ``white``
+# is noise of the project's own, which is the same on every machine. Each constant names its source, because
 # ``cortical-attention describe`` prints it; "chosen" is a source, too, if it says why.
 
 MEMBRANE = Membrane(
@@ -64,9 +65,10 @@ MOVING = ADAPTIVE._replace(name="moving threshold", membrane=MEMBRANE)
 # Its f-I curve
 # -------------
 #
-# L2/3 cells have to multiply and relays to relay, but a membrane only turns current into spikes. The circuit bridges the two:
-# the cell type says which rate is right, and the inverse of the f-I curve which current brings that rate. The curve is
-# measured, once, on cells like these under constant currents. With noise they fire a little already below threshold.
+# L2/3 cells have to multiply and relays to relay, but a membrane only turns current into spikes. The circuit bridges
+# the two: the cell type says which rate is right, and the inverse of the f-I curve which current brings that rate. The
+# curve is measured, once, on cells like these under constant currents. With noise they fire a little already below
+# threshold.
 
 curves = {
     "adaptation current": f_i_table(ADAPTIVE.membrane, ADAPTIVE.dt),
@@ -76,16 +78,18 @@ for name, curve in curves.items():
     print(f"{name}: {np.interp(50, curve.rate, curve.current):.2f} times the threshold current for 50 Hz")
 
 # %%
-# A constant current is not what cells of a circuit receive, though. Their input moves, and a cell with memory (its threshold)
-# answers a moving input otherwise than a constant one. What that costs can only be seen in a circuit.
+# A constant current is not what cells of a circuit receive, though. Their input moves, and a cell with memory (its
+# threshold) answers a moving input otherwise than a constant one. What that costs can only be seen in a circuit.
 #
 # A circuit of such cells
 # -----------------------
 #
-# Eight cells share every value, so that their noise averages out. The case is small, and both forms answer it.
+# Eight cells share every value, so that their noise averages out. The case is small, and both forms answer it with the
+# same unit rates.
 
 case = random_case(6, n_token=3, n_head=1, d_model=4, d_key=2, d_value=2, scale=1.5)
 brief = {"cells": 8, "target": "numpy", "settle": 1 * second, "window": 1 * second}
+brief["calibration"] = ca.calibrate(case, form=ADAPTIVE, cells=8, target="numpy")
 answers = {"adaptation current": ca.attend(case, form=ADAPTIVE, **brief)}
 answers["moving threshold"] = ca.attend(case, form=MOVING, **brief)
 for name, answer in answers.items():
@@ -110,15 +114,17 @@ with style():
     left.legend(loc="lower right")
 
 # %%
-# A different cell gives nearly the same answer, because the circuit knows its curve. That is the first thing such a test can
-# show: the wiring does not hang on one membrane. It does not show that a cell could multiply, for here the rule of the cell
-# type does that. Cells with dendrites that have to do it themselves are those of the form ``"biophysical"``.
+# A different cell gives nearly the same answer, because the circuit knows its curve. That is the first thing such a
+# test can show: the wiring does not hang on one membrane. It does not show that a cell could multiply, for here the
+# rule of the cell type does that. Cells with dendrites that have to do it themselves are those of the form
+# ``"biophysical"``.
 #
 # Try it
 # ------
 #
 # 1. Let the threshold jump by 0.5. Which rates can the cell no longer reach, and what does the circuit say then?
-# 2. Use one cell per value (``cells=1``), then 32. How does the error fall? Noise alone would fall with the root of the number.
+# 2. Use one cell per value (``cells=1``), then 32. How does the error fall? Noise alone would fall with the root of
+#    the number.
 # 3. Put ``MOVING`` into a file ``mine.py`` and run ``cortical-attention compare CASE --form mine:MOVING --cells 8``.
 #
 # Next: :doc:`your own wiring <06_your_own_wiring>`. Deeper: the :doc:`ladder </ladder>`.

@@ -2,14 +2,14 @@
 6. Your own wiring
 ==================
 
-**Goal:** add a path of your own to the circuit, let the anatomy object to it, and hold the result against its algebra, in
-rates and in spikes, beside null models and a lesion.
+**Goal:** add a path of your own to the circuit, let the anatomy object to it, and hold the result against its algebra,
+in rates and in spikes, beside null models and a lesion.
 
-**You need:** :doc:`tutorial 1 <01_eight_lines>` for index expressions, :doc:`tutorial 2 <02_first_spiking_head>` for nulls.
-The script takes about ten seconds.
+**You need:** :doc:`tutorial 1 <01_eight_lines>` for index expressions, :doc:`tutorial 2 <02_first_spiking_head>` for
+nulls. The script takes about ten seconds.
 
-In a transformer attention does not replace a token, it is *added* to it: :math:`y_i = x_i + \\tilde x_i`. This is the skip
-path, or residual stream. The circuit of the paper has none. We build one.
+In a transformer attention does not replace a token, it is *added* to it: :math:`y_i = x_i + \\tilde x_i`. This is the
+skip path, or residual stream. The circuit of the paper has none. We build one.
 """
 
 import numpy as np
@@ -24,13 +24,13 @@ from cortical_attention.readout.style import CYCLE, new_figure, style
 # A path, first try
 # -----------------
 #
-# The answer is carried by the higher-order nucleus, and the token by the core thalamus. What drives the higher-order nucleus
-# are L5 PT cells, so the shortest path is a population of such cells that the core reaches directly.
+# The answer is carried by the higher-order nucleus, and the token by the core thalamus. What drives the higher-order
+# nucleus are L5 PT cells, so the shortest path is a population of such cells that the core reaches directly.
 #
-# A *population* is a cell type with named axes, one cell for every index. The new one has a cell for each token and each
-# component of the model, and it is *signed*: values may be negative, and forms with spikes give it pairs of cells. Its cell
-# type is that of the L5 PT cells that are there already. In an index expression ``i`` is the token and ``m`` the component;
-# ``"im -> im"`` connects like to like, with weights of one.
+# A *population* is a cell type with named axes, one cell for every index. The new one has a cell for each token and
+# each component of the model, and it is *signed*: values may be negative, and forms with spikes give it pairs of
+# cells. Its cell type is that of the L5 PT cells that are there already. In an index expression ``i`` is the token and
+# ``m`` the component; ``"im -> im"`` connects like to like, with weights of one.
 
 
 def short_path(times, tokens, **block):
@@ -58,11 +58,11 @@ except ValueError as error:
 # The anatomy objects
 # -------------------
 #
-# Circuits are checked against rules of the anatomy: each cell excites or inhibits, but not both; core thalamus reaches layers
-# 3 and 4; L5 PT cells do not reach the nucleus that drives their own area; and so on. A rule can be broken on purpose, with
-# ``breaks={"core to layers 3 and 4": "why"}``. Here there is a better way: a stop in layer 4, where core axons do end. The
-# cell type is new. It has one port, ``soma``, which lies in L4, and its *rule*, the value that it represents, is the value at
-# that port.
+# Circuits are checked against rules of the anatomy: each cell excites or inhibits, but not both; core thalamus reaches
+# layers 3 and 4; L5 PT cells do not reach the nucleus that drives their own area; and so on. A rule can be broken on
+# purpose, with ``breaks={"core to layers 3 and 4": "why"}``. Here there is a better way: a stop in layer 4, where core
+# axons do end. The cell type is new. It has one port, ``soma``, which lies in L4, and its *rule*, the value that it
+# represents, is the value at that port.
 
 STELLATE = ca.CellType("spiny stellate", "L4", ports={"soma": 0.0}, value="soma", sites={"soma": "L4"})
 
@@ -83,15 +83,15 @@ def skip_wiring(times, tokens, **block):
 
 
 # %%
-# Where the answer is read, a ``Reading``, is part of the plan; we keep that of the mask wiring, which is the value of the
-# higher-order nucleus, ``ca.Reading("higher_order")``. A reading can sum over axes: that of the attention weights is
-# ``ca.Reading("superficial", sum=("key",))``.
+# Where the answer is read, a ``Reading``, is part of the plan; we keep that of the mask wiring, which is the value of
+# the higher-order nucleus, ``ca.Reading("higher_order")``. A reading can sum over axes: that of the attention weights
+# is ``ca.Reading("superficial", sum=("key",))``.
 #
 # The algebra
 # -----------
 #
-# A ``System`` pairs a wiring with what it should compute and with null models. Neither is seen by the circuit. All are called
-# alike, and give an answer with a field ``output``.
+# A ``System`` pairs a wiring with what it should compute and with null models. Neither is seen by the circuit. All are
+# called alike, and give an answer with a field ``output``.
 
 attention = ca.SYSTEMS["mask"].reference
 
@@ -113,8 +113,8 @@ SYSTEM = ca.System("skip", skip_wiring, with_skip, {"attention_alone": attention
 # In rates, in spikes, and with a lesion
 # --------------------------------------
 #
-# The lesion cuts the new path at its last station. The circuit has to fall back to attention alone, and so to be as far off
-# as that null.
+# The lesion cuts the new path at its last station. The circuit has to fall back to attention alone, and so to be as
+# far off as that null.
 
 
 def lesion(times, tokens, **block):
@@ -156,9 +156,10 @@ with style():
 # ------
 #
 # 1. Weigh the skip: give ``"stream -> higher_order.soma"`` the weights ``0.5`` and change the algebra with it.
-# 2. Let the skip end at the wrong token, with a permutation ``P`` and the expression ``"im, ij -> jm"``. Is this a better
-#    control than the lesion?
-# 3. Write the wiring of a reticular nucleus, whose cells inhibit the core by the mean of all others. CONTRIBUTING has it.
+# 2. Let the skip end at the wrong token, with a permutation ``P`` and the expression ``"im, ij -> jm"``. Is this a
+#    better control than the lesion?
+# 3. Write the wiring of a reticular nucleus, whose cells inhibit the core by the mean of all others. CONTRIBUTING has
+#    it.
 #
-# Next: :doc:`softmax <07_softmax>`. Deeper: :doc:`whole transformer blocks </block>`, whose skip breaks the rule on purpose,
-# and the section *Adding* of CONTRIBUTING.
+# Next: :doc:`softmax <07_softmax>`. Deeper: :doc:`whole transformer blocks </block>`, whose skip breaks the rule on
+# purpose, and the section *Adding* of CONTRIBUTING.

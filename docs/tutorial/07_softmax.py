@@ -2,11 +2,11 @@
 7. Softmax
 ==========
 
-**Goal:** see how far linear attention is from the softmax attention of transformers, and let a circuit compute softmax: with
-an exponential in the tufts of L5 cells, and an interneuron that subtracts a logarithm.
+**Goal:** see how far linear attention is from the softmax attention of transformers, and let a circuit compute
+softmax: with an exponential in the tufts of L5 cells, and an interneuron that subtracts a logarithm.
 
-**You need:** :doc:`tutorial 2 <02_first_spiking_head>`. This circuit is ours; the paper calls softmax hard to implement in
-neurons. The script takes about ten seconds.
+**You need:** :doc:`tutorial 2 <02_first_spiking_head>`. This circuit is ours; the paper calls softmax hard to
+implement in neurons. The script takes about ten seconds.
 
 Softmax attention weighs token :math:`j` by an exponential of its score,
 
@@ -31,12 +31,12 @@ from cortical_attention.readout.style import CYCLE, SEQUENTIAL, new_figure, styl
 # Linear attention is something else
 # ----------------------------------
 #
-# One block, and three temperatures, of which the weights of the queries are divided by. The algebra of both attentions is
+# One block at two temperatures: the weights of the queries are divided by ``T``. The algebra of both attentions is
 # part of the two systems ``"mask"`` and ``"softmax"``.
 
 case = random_case(3, n_token=4, n_head=1, d_model=6, d_key=3, d_value=3, scale=1.0)
 linear, softmax = (ca.SYSTEMS[name].reference for name in ("mask", "softmax"))
-cases = {T: case._replace(block=case.block._replace(W_Q=case.block.W_Q / T)) for T in (2.0, 1.0, 0.5)}
+cases = {T: case._replace(block=case.block._replace(W_Q=case.block.W_Q / T)) for T in (1.0, 0.5)}
 for T, each in cases.items():
     soft, line = softmax(each.tokens, each.block), linear(each.tokens, each.block)
     error = relative_l2(line.output, soft.output)
@@ -44,17 +44,18 @@ for T, each in cases.items():
     assert error > 0.3
 
 # %%
-# The paper's circuit would compute the linear answer faithfully, whatever the temperature, and so miss what the transformer
-# computes. No calibration helps, for it is another function of the score.
+# The paper's circuit would compute the linear answer faithfully, whatever the temperature, and so miss what the
+# transformer computes. No calibration helps, for it is another function of the score.
 #
 # The circuit
 # -----------
 #
-# In short: L2/3 cells still multiply key and query, component by component, now with their signs. The *tuft* of an L5 cell,
-# the end of its apical dendrite in layer 1, adds these products up to the score, and is exponential in what inhibition leaves
-# of it. A second L5 cell of every microcolumn, the *normaliser*, does the same without a value, so that its rate is the
-# attention weight. An interneuron listens to all normalisers of its macrocolumn and inhibits all tufts the more, the more
-# their sum exceeds one. It comes to rest when the sum is one: it then subtracts :math:`\log Z`.
+# In short: L2/3 cells still multiply key and query, component by component, now with their signs. The *tuft* of an L5
+# cell, the end of its apical dendrite in layer 1, adds these products up to the score, and is exponential in what
+# inhibition leaves of it. A second L5 cell of every microcolumn, the *normaliser*, does the same without a value, so
+# that its rate is the attention weight. An interneuron listens to all normalisers of its macrocolumn and inhibits all
+# tufts the more, the more their sum exceeds one. It comes to rest when the sum is one: it then subtracts :math:`\log
+# Z`.
 
 in_rates = {T: ca.attend(each, "softmax", target="numpy") for T, each in cases.items()}
 for T, answer in in_rates.items():
@@ -62,11 +63,11 @@ for T, answer in in_rates.items():
     assert answer.report["relative_l2"] < 1e-6
 
 # %%
-# Where each token looks, by the cells of the circuit. From left to right it gets colder, and the rows sharper.
+# Where each token looks, by the cells of the circuit. At the lower temperature the rows are sharper.
 
 with style():
     maps = new_figure(2.9, width=7)
-    panels = maps.subplots(1, 4, sharex=True, sharey=True)
+    panels = maps.subplots(1, 3, sharex=True, sharey=True)
     shown = {"linear attention": linear(case.tokens, case.block).kappa[0]}
     shown |= {f"softmax, T = {T:g}": answer.attention[0] for T, answer in in_rates.items()}
     for panel, (name, kappa) in zip(panels, shown.items(), strict=True):
@@ -79,8 +80,8 @@ with style():
 # In spikes
 # ---------
 #
-# An exponential is hard on spikes: a single spike more or less moves a score, and the exponential blows that up. So four cells
-# share each value here. A run with one cell would say that it has not settled, and why.
+# An exponential is hard on spikes: a single spike more or less moves a score, and the exponential blows that up. So
+# four cells share each value here. A run with one cell would say that it has not settled, and why.
 
 in_spikes = ca.attend(cases[1.0], "softmax", "spiking", cells=4, target="numpy", settle=1 * second, window=1 * second)
 print(in_spikes)
@@ -100,15 +101,15 @@ with style():
     panel.invert_yaxis()
 
 # %%
-# What is by rule here: the products, the exponential, and an interneuron that integrates without a leak. Which of that cortex
-# is known to have is discussed on the deeper page.
+# What is by rule here: the products, the exponential, and an interneuron that integrates without a leak. Which of that
+# cortex is known to have is discussed on the deeper page.
 #
 # Try it
 # ------
 #
 # 1. Go on to ``T = 0.1`` in rates. How many tokens does each token still look at? What is that called?
 # 2. Run the spiking circuit with ``cells=1``, and read its warning.
-# 3. ``ca.attend(case, "mask", kernel="exp")`` has an exponential as well, but before the product: :math:`\exp(k) \exp(q)`
-#    summed over components. Is it nearer to softmax?
+# 3. ``ca.attend(case, "mask", kernel="exp")`` has an exponential as well, but before the product: :math:`\exp(k)
+#    \exp(q)` summed over components. Is it nearer to softmax?
 #
 # Next: :doc:`a bursting relay <08_bursting_relay>`. Deeper: :doc:`softmax </softmax>`.

@@ -2,13 +2,14 @@
 8. A bursting relay
 ===================
 
-**Goal:** put a thalamic relay cell into tonic and into burst mode, see what each mode relays, and whether attention to what
-the relays say is still attention to what they were told.
+**Goal:** put a thalamic relay cell into tonic and into burst mode, see what each mode relays, and whether attention to
+what the relays say is still attention to what they were told.
 
-**You need:** :doc:`tutorial 2 <02_first_spiking_head>`. Until now relays said what they were told. Real ones have a *T-current*,
-a calcium current that opens below the usual threshold. Depolarised, it is inactivated, and the cell fires one spike after
-another (*tonic* mode). After 100 ms of hyperpolarisation it is ready again, and the next input brings a *burst* of a few
-spikes. For a reader from machine learning: burst mode is an input embedding with a memory. The script takes some seconds.
+**You need:** :doc:`tutorial 2 <02_first_spiking_head>`. Until now relays said what they were told. Real ones have a
+*T-current*, a calcium current that opens below the usual threshold. Depolarised, it is inactivated, and the cell fires
+one spike after another (*tonic* mode). After 100 ms of hyperpolarisation it is ready again, and the next input brings
+a *burst* of a few spikes. For a reader from machine learning: burst mode is an input embedding with a memory. The
+script takes some seconds.
 """
 
 import numpy as np
@@ -28,9 +29,9 @@ from cortical_attention.simulation.nuclei import simulate
 # Two modes of one cell
 # ---------------------
 #
-# The cell is the integrate-and-fire-or-burst cell of Smith, Cox, Sherman and Rinzel (2000). Twenty cells each are held at a
-# depolarised or at a hyperpolarised potential, and get a current that swings at 2 Hz. A third set is hyperpolarised, but has
-# its T-current taken away: the control.
+# The cell is the integrate-and-fire-or-burst cell of Smith, Cox, Sherman and Rinzel (2000). Twenty cells each are held
+# at a depolarised or at a hyperpolarised potential, and get a current that swings at 2 Hz. A third set is
+# hyperpolarised, but has its T-current taken away: the control.
 
 WITHOUT_T = FIRE_OR_BURST.changed(g_T=0 * CONDUCTANCE)
 modes = {  # membrane, holding potential, amplitude of the sine
@@ -52,8 +53,8 @@ assert len(bursts(sent["tonic"].cells, sent["tonic"].times).times) == 0
 assert len(bursts(sent["burst"].cells, sent["burst"].times).times) > 50
 
 # %%
-# A burst is counted as recordings do: a silence of 100 ms, then at least two spikes in quick succession. In tonic mode the
-# rate follows the sine, up and down; in burst mode each cycle brings one burst at its rise, and silence.
+# A burst is counted as recordings do: a silence of 100 ms, then at least two spikes in quick succession. In tonic mode
+# the rate follows the sine, up and down; in burst mode each cycle brings one burst at its rise, and silence.
 
 with style():
     figure = new_figure(3.4, width=7)
@@ -67,12 +68,12 @@ with style():
 # What is relayed of tokens
 # -------------------------
 #
-# Now relays are shown tokens. A token has six components between 0 and 2, and each component drives 160 relays, by Poisson
-# trains of 20 spikes/s for a component of one. After 300 ms half of the tokens are replaced. What do the relays say in the
-# 50 ms before the change, and in the 50 ms after it? (Components above zero spare us off cells.)
+# Now relays are shown tokens. A token has six components between 0 and 2, and each component drives 160 relays, by
+# Poisson trains of 20 spikes/s for a component of one. After 300 ms half of the tokens are replaced. What do the
+# relays say in the 50 ms before the change, and in the 50 ms after it? (Components above zero spare us off cells.)
 
 rng = np.random.default_rng(2)
-n_input, n_token, d_model, n_cell = 8, 4, 6, 160
+n_input, n_token, d_model, n_cell = 6, 4, 6, 160
 before, other = rng.uniform(0, 2, size=(2, n_input, n_token, d_model))
 new = np.arange(n_token) < n_token // 2
 after = np.where(new[:, None], other, before)
@@ -94,9 +95,10 @@ arms = {"tonic": (FIRE_OR_BURST, -45 * mV), "burst": (FIRE_OR_BURST, -75 * mV), 
 numbers = {name: relayed(*arm) for name, arm in arms.items()}
 
 # %%
-# The gain of a relay is what it says for a component of one. In tonic mode it is the same for tokens that are new and for
-# tokens that were there before. Bursts answer to what is *new* with a higher gain, since the T-current of a relay that was
-# quiet has recovered. Without the T-current a hyperpolarised cell is slow, and its gain for what is new is lower.
+# The gain of a relay is what it says for a component of one. In tonic mode it is the same for tokens that are new and
+# for tokens that were there before. Bursts answer to what is *new* with a higher gain, since the T-current of a relay
+# that was quiet has recovered. Without the T-current a hyperpolarised cell is slow, and its gain for what is new is
+# lower.
 
 novelty = {}
 for name, both in numbers.items():
@@ -110,9 +112,10 @@ assert novelty["burst"] > 1.3 > 1.15 > novelty["tonic"] > 0.85 > novelty["no_T_c
 # Attention to what is relayed
 # ----------------------------
 #
-# Does the equivalence survive? Keys and values come from the matrix nucleus. We let the *algebra* of attention read the
-# relays' numbers as its context, with the true tokens as queries, and compare with attention to the true tokens. Any error is
-# then that of the relays. Two halves of the cells with independent noise tell the error by design from noise.
+# Does the equivalence survive? Keys and values come from the matrix nucleus. We let the *algebra* of attention read
+# the relays' numbers as its context, with the true tokens as queries, and compare with attention to the true tokens.
+# Any error is then that of the relays. Two halves of the cells with independent noise tell the error by design from
+# noise.
 
 block = random_case(4, n_token, n_head=1, d_model=d_model, d_key=4, d_value=4, scale=2.0).block
 attention = ca.SYSTEMS["mask"].reference
@@ -137,9 +140,9 @@ with style():
     panels[0].legend(loc="upper left")
 
 # %%
-# With tonic relays the answer stays near attention. With bursting ones it does not, since the weight of a token depends on
-# what was there before it. An embedding without memory, f(x), would have left the circuit in the attention family; whether
-# any f(x) could explain such an answer is asked, and answered, on the deeper page.
+# With tonic relays the answer stays near attention. With bursting ones it does not, since the weight of a token
+# depends on what was there before it. An embedding without memory, f(x), would have left the circuit in the attention
+# family; whether any f(x) could explain such an answer is asked, and answered, on the deeper page.
 #
 # Try it
 # ------
