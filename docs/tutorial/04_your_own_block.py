@@ -140,8 +140,8 @@ with style():
 #
 # 1. Leave ``calibration`` out of the case and call ``ca.attend(case, form="spiking")``. What does
 #    ``answer.report["calibration"]`` say then?
-# 2. Multiply the tokens of the second input by 3, and keep the calibration. Which sentence does the circuit answer
-#    with?
+# 2. Multiply the tokens of the second input by 3, and keep the calibration. With which sentence does the circuit
+#    refuse?
 # 3. Give the case another ``context`` (with ``calibration_context`` of the same shape for each calibration sequence):
 #    queries then come from the tokens, keys and values from the context. Which nucleus carries which?
 #

@@ -84,12 +84,10 @@ for name, curve in curves.items():
 # A circuit of such cells
 # -----------------------
 #
-# Eight cells share every value, so that their noise averages out. The case is small, and both forms answer it with the
-# same unit rates.
+# Twenty-four cells share every value, so that their noise averages out. The case is small, and both forms answer it.
 
 case = random_case(6, n_token=3, n_head=1, d_model=4, d_key=2, d_value=2, scale=1.5)
-brief = {"cells": 8, "target": "numpy", "settle": 1 * second, "window": 1 * second}
-brief["calibration"] = ca.calibrate(case, form=ADAPTIVE, cells=8, target="numpy")
+brief = {"cells": 24, "target": "numpy", "settle": 0.5 * second, "window": 0.5 * second}
 answers = {"adaptation current": ca.attend(case, form=ADAPTIVE, **brief)}
 answers["moving threshold"] = ca.attend(case, form=MOVING, **brief)
 for name, answer in answers.items():
@@ -122,8 +120,8 @@ with style():
 # Try it
 # ------
 #
-# 1. Let the threshold jump by 0.5. Which rates can the cell no longer reach, and what does the circuit say then?
-# 2. Use one cell per value (``cells=1``), then 32. How does the error fall? Noise alone would fall with the root of
+# 1. Let the threshold jump by 0.5. What becomes of the f-I curve, and of the error?
+# 2. Use 48 and 96 cells per value. How does the error fall? Noise alone would fall with the root of
 #    the number.
 # 3. Put ``MOVING`` into a file ``mine.py`` and run ``cortical-attention compare CASE --form mine:MOVING --cells 8``.
 #

@@ -16,7 +16,6 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.circuits.mask import mask_wiring
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
@@ -33,9 +32,12 @@ from cortical_attention.readout.style import CYCLE, new_figure, style
 # ``m`` the component; ``"im -> im"`` connects like to like, with weights of one.
 
 
+MASK = ca.SYSTEMS["mask"]
+
+
 def short_path(times, tokens, **block):
     """The mask wiring, and L5 PT cells that repeat the token."""
-    plan = mask_wiring(times, tokens, **block)
+    plan = MASK.wiring(times, tokens, **block)
     populations, axes = plan.circuit.populations, plan.circuit.populations["core"].axes
     stream = ca.Population("stream", populations["pyramidal_tract"].cell, axes, signed="soma")
     added = (
@@ -93,7 +95,7 @@ def skip_wiring(times, tokens, **block):
 # A ``System`` pairs a wiring with what it should compute and with null models. Neither is seen by the circuit. All are
 # called alike, and give an answer with a field ``output``.
 
-attention = ca.SYSTEMS["mask"].reference
+attention = MASK.reference
 
 
 def with_skip(tokens, block, **options):

@@ -81,7 +81,7 @@ with style():
 # ---------
 #
 # An exponential is hard on spikes: a single spike more or less moves a score, and the exponential blows that up. So
-# four cells share each value here. A run with one cell would say that it has not settled, and why.
+# four cells share each value here.
 
 in_spikes = ca.attend(cases[1.0], "softmax", "spiking", cells=4, target="numpy", settle=1 * second, window=1 * second)
 print(in_spikes)
@@ -108,7 +108,7 @@ with style():
 # ------
 #
 # 1. Go on to ``T = 0.1`` in rates. How many tokens does each token still look at? What is that called?
-# 2. Run the spiking circuit with ``cells=1``, and read its warning.
+# 2. Run the spiking circuit with ``cells=1``, and read its warning. Then give it the time that it asks for.
 # 3. ``ca.attend(case, "mask", kernel="exp")`` has an exponential as well, but before the product: :math:`\exp(k)
 #    \exp(q)` summed over components. Is it nearer to softmax?
 #

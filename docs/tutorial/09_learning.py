@@ -45,8 +45,8 @@ print(drawn.context[0, 0].astype(int))
 # it. It does not know *where to look*: queries and keys are random, and only they learn.
 #
 # Besides the cells of attention it has cells for errors. An error cell compares the answer with the target that a
-# teacher gives; feedback takes the error back to the area; a *credit* cell of every microcolumn then says whether
-# looking there was right, better or worse than the average of all places. A synapse of a query has four things to
+# teacher gives; feedback takes the error back to the area; a *credit* cell of every microcolumn then says how much
+# better, or worse, looking there was than looking at the average of all places. A synapse of a query has four things to
 # multiply: the rate of its own L2/3 cell, the slope of its dendrite, the credit of its microcolumn, and the rate of
 # the axon that ends on it.
 
@@ -129,7 +129,7 @@ with style():
 # Try it
 # ------
 #
-# 1. Other seeds take up to twice as long. Which do you need to give 80 presentations?
+# 1. Try other seeds. How many presentations do they need?
 # 2. Set the momentum to zero. How many presentations does the circuit need now?
 # 3. Replace ``"exact"`` by ``"no-baseline"``: credit then does not know the average of all places. Does the circuit
 #    learn, and what do the cosines say?
