@@ -73,10 +73,11 @@ causal = np.tril(np.ones((n_token, n_token), dtype=bool))
 masked = case._replace(mask=causal)
 print(causal.astype(int))
 
-turned = ca.attend(case._replace(mask=causal.T), target="numpy")  # the wrong way round: no error, another answer
+algebra = ca.SYSTEMS["mask"].reference
+turned = algebra(sequence, case.block, mask=causal.T)  # the wrong way round: no error, another answer
 in_rates = ca.attend(masked, target="numpy")
 print("attention of token 0, mask as it should be:", in_rates.attention[0, 0].round(3))
-print("attention of token 0, mask turned round:   ", turned.attention[0, 0].round(3))
+print("attention of token 0, mask turned round:   ", turned.kappa[0, 0].round(3))
 assert np.allclose(in_rates.attention[:, ~causal], 0)
 
 # %%

@@ -68,7 +68,7 @@ weights["W_O"] = np.eye(8)[None, :, :4]
 
 how = How(presentation=0.3 * second, dt=5 * ms, target="numpy")  # in rates
 steps = {"step": 1 / 64, "momentum": 0.9}
-rules = {"learning": "exact", "wrong teacher": "shuffled-sequences"}
+rules = {"learning": "exact", "wrong teacher": "shuffled_sequences"}
 courses = {
     name: teach(drawn, State(weights, {}), RULES[rule]._replace(rules=QUERIES_AND_KEYS), steps, how)
     for name, rule in rules.items()
@@ -131,7 +131,7 @@ with style():
 #
 # 1. Try other seeds. How many presentations do they need?
 # 2. Set the momentum to zero. How many presentations does the circuit need now?
-# 3. Replace ``"exact"`` by ``"no-baseline"``: credit then does not know the average of all places. Does the circuit
+# 3. Replace ``"exact"`` by ``"no_baseline"``: credit then does not know the average of all places. Does the circuit
 #    learn, and what do the cosines say?
 #
 # This is the last tutorial. Deeper: :doc:`learning </learn>`, :doc:`the gradient in spikes </credit>`, and
