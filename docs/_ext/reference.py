@@ -1,0 +1,29 @@
+"""What autodoc is told about the docstrings of this project, which are plain text first."""
+
+import re
+
+QUOTED = re.compile(r"(``.*?``|`[^`]*`)")
+MARK = re.compile(r"\||(?<=[(\s])\*(?=\w)")
+
+
+def setup(app):
+    """Tell it before numpydoc reads them."""
+    app.connect("autodoc-process-docstring", _as_they_stand, priority=100)
+    app.connect("autodoc-skip-member", _skip)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _as_they_stand(app, kind, name, member, options, lines):
+    """A bar, as in |x|, and a star, as in (batch, *sizes), mean themselves outside of quotes and of drawings."""
+    edge = None  # indentation of the line that announces a drawing
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if edge is None or (line.strip() and indent <= edge):
+            parts = QUOTED.split(line)
+            lines[i] = "".join(part if k % 2 else MARK.sub(r"\\\g<0>", part) for k, part in enumerate(parts))
+            edge = indent if line.rstrip().endswith("::") else None
+
+
+def _skip(app, kind, name, member, skip, options):
+    """Leave out fields of named tuples, which the docstring of the class describes; None: as autodoc would."""
+    return (type(member).__name__ == "_tuplegetter") or None
