@@ -3,8 +3,8 @@
 Three cells with one slow variable g, of which `pool` is the summed activity of the cells that g divides, or of sister cells:
 
 INTEGRATING
-    tau_g dg/dt = sigma_g + g * pool - g. With s = d / g for drives d, the fixed point is g = sigma_g + sum(d): exactly Z. The
-    exponent-one form of the normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
+    tau_g dg/dt = sigma_g + g * pool - g. With s = d / g for drives d, the fixed point is g = sigma_g + sum(d): exactly Z.
+    The exponent-one form of the normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
 PROPORTIONAL
     The same equation, and the value g * exp(k_p * (pool - 1)): the cell also responds to its drive at once. It has the same
     fixed point, and with tau_g of one lag of the loop it reaches it in the time of the dendrites, where the integrator alone

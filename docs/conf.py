@@ -28,9 +28,16 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery", "tutorial", "auto_*/*.txt", "**/README.rst"]
 highlight_language = "none"
+smartquotes = False
+default_role = "py:obj"
 
 autosummary_generate = True
 autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_default_options = {"no-value": True}
+add_module_names = False
+python_maximum_signature_line_length = 90
 numpydoc_show_class_members = False
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
@@ -53,18 +60,16 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = project
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["own.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "header_links_before_dropdown": 8,
-    "show_version_warning_banner": False,
-    "navigation_depth": 3,
-    "show_nav_level": 1,
+    "collapse_navigation": True,
     "navbar_end": ["theme-switcher"],
-    "footer_start": ["copyright"],
+    "footer_start": ["version"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "use_edit_page_button": False,
 }

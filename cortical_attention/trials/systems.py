@@ -114,6 +114,7 @@ SYSTEMS = _by_name(
         tuple(INTERNEURONS),
     ),
 )
+"""Registered systems by name (dict of str to System)."""
 SYSTEMS["softmax_quadrants"] = SYSTEMS["softmax"]._replace(
     name="softmax_quadrants",
     wiring=softmax_quadrants_wiring,

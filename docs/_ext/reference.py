@@ -10,6 +10,7 @@ def setup(app):
     """Tell it before numpydoc reads them."""
     app.connect("autodoc-process-docstring", _as_they_stand, priority=100)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("missing-reference", _of_a_room)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -27,3 +28,12 @@ def _as_they_stand(app, kind, name, member, options, lines):
 def _skip(app, kind, name, member, skip, options):
     """Leave out fields of named tuples, which the docstring of the class describes; None: as autodoc would."""
     return (type(member).__name__ == "_tuplegetter") or None
+
+
+def _of_a_room(app, env, node, text):
+    """Resolve a name that begins with its room, as `cells.relay`, which lies in the package."""
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or target.startswith("cortical_attention."):
+        return None
+    target = f"cortical_attention.{target}"
+    return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, text)
