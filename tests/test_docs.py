@@ -20,7 +20,7 @@ from cortical_attention.readout.style import new_figure
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 WANTED = {"GL03", "GL08", "PR01", "PR02", "PR03", "RT01", "SS01", "SS03", "YD01"}
-"""Of `numpydoc.validate`: a docstring, a summary that ends in a period, each parameter by its name and in order, a return."""
+"""Of `numpydoc.validate`: a docstring, a summary of one sentence, each parameter by name and in order, a return."""
 OBJECTS = [name for name in ca.__all__ if not isinstance(getattr(ca, name), dict)]
 CLASSES = [name for name in OBJECTS if inspect.isclass(getattr(ca, name))]
 FUNCTIONS = [name for name in OBJECTS if name not in CLASSES]
