@@ -1,4 +1,4 @@
-# The two commands of the README: `make demo` and `make test`. Both make a virtual environment in .venv and install.
+# The two commands of the README, `make demo` and `make test`, and `make docs` make a virtual environment in .venv and install.
 PYTHON ?= python3
 SEQUENCES ?= 10
 BIN = .venv/bin
@@ -12,6 +12,10 @@ test: .venv/test
 lint: .venv/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site in docs/_build/html, with every script of tutorial and gallery run; a warning is an error, and the network unused.
+docs: .venv/docs
+	$(BIN)/python -m sphinx -b html -W --keep-going -j 2 docs docs/_build/html
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -29,4 +33,8 @@ lint: .venv/lint
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-.PHONY: demo test lint
+.venv/docs: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[analysis,digits,docs,drawing,report,statistics]'
+	touch $@
+
+.PHONY: demo test lint docs

@@ -1,11 +1,14 @@
 """Cells that carry errors, so that synapses learn from what is there: error, feedback and credit.
 
-ERROR       L2/3 of the area that the higher-order nucleus drives: the target less the answer, `gate * (y - xt)`. The target
-            comes from outside. The gate is 0 for tokens whose answer nobody asks for.
-FEEDBACK    L5 IT of the area that answers: what the errors mean there, delta = F^T e, which cortico-cortical feedback brings
-            to its tuft in layer 1.
-CREDIT      L2/3, one for each microcolumn: a_ij, the sum of its mismatch cells, by which all synapses onto the L2/3 cells of
-            that microcolumn learn. In softmax attention its apical dendrite hears the attention kappa_ij and multiplies.
+ERROR
+    L2/3 of the area that the higher-order nucleus drives: the target less the answer, `gate * (y - xt)`. The target comes
+    from outside. The gate is 0 for tokens whose answer nobody asks for.
+FEEDBACK
+    L5 IT of the area that answers: what the errors mean there, delta = F^T e, which cortico-cortical feedback brings to its
+    tuft in layer 1.
+CREDIT
+    L2/3, one for each microcolumn: a_ij, the sum of its mismatch cells, by which all synapses onto the L2/3 cells of that
+    microcolumn learn. In softmax attention its apical dendrite hears the attention kappa_ij and multiplies.
 
 Mismatch cells, delta_iv (v_jv - vt_iv), and gain cells, kappa_ij delta_iv, are L5 IT cells as they are
 (`cells.intratelencephalic`): a basal drive times an apical one.

@@ -1,6 +1,8 @@
 """Thalamic relay cell that loads a value, holds it, and then follows its drive slowly.
 
-dX/dt = load (soma - X) / tau_load + follow (soma - X) / tau_state,    value X
+::
+
+    dX/dt = load (soma - X) / tau_load + follow (soma - X) / tau_state,    value X
 
 While `load` is one, X takes on the drive of the soma at once; while both gates are closed it stays where it is; while
 `follow` is one, X follows the drive with a time constant of its own. That a relay cell holds a value without a leak is by

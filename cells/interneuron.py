@@ -2,13 +2,16 @@
 
 Three cells with one slow variable g, of which `pool` is the summed activity of the cells that g divides, or of sister cells:
 
-INTEGRATING: tau_g dg/dt = sigma_g + g * pool - g. With s = d / g for drives d, the fixed point is g = sigma_g + sum(d):
-    exactly Z. The exponent-one form of the normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
-PROPORTIONAL: the same equation, and the value g * exp(k_p * (pool - 1)): the cell also responds to its drive at once. It has
-    the same fixed point, and with tau_g of one lag of the loop it reaches it in the time of the dendrites, where the
-    integrator alone takes four lags or rings.
-POOLING: tau_g dg/dt = sigma_g + pool - g. Fed by undivided products it settles at g = sigma_g + Z (feed-forward
-    inhibition); fed by the divided cells at g = sqrt(Z), the literal reading of the paper, wrong by design (a control).
+INTEGRATING
+    tau_g dg/dt = sigma_g + g * pool - g. With s = d / g for drives d, the fixed point is g = sigma_g + sum(d): exactly Z.
+    The exponent-one form of the normalisation circuit of Heeger & Mackey; Rawat, Heeger & Martiniani 2024.
+PROPORTIONAL
+    The same equation, and the value g * exp(k_p * (pool - 1)): the cell also responds to its drive at once. It has the same
+    fixed point, and with tau_g of one lag of the loop it reaches it in the time of the dendrites, where the integrator alone
+    takes four lags or rings.
+POOLING
+    tau_g dg/dt = sigma_g + pool - g. Fed by undivided products it settles at g = sigma_g + Z (feed-forward inhibition); fed
+    by the divided cells at g = sqrt(Z), the literal reading of the paper, wrong by design (a control).
 
 In log g the first two are integrators without leak of pool - 1: by rule, not by a mechanism. While the gate is closed, as
 between two successive tokens, g returns to its initial value `start`.

@@ -2,14 +2,22 @@
 
 Rates are stated relative to the highest rate of a cell, so that they have no unit and lie between 0 and 1.
 
-PREFRONTAL: a cell hears its own cue, and its rate outlasts the cue by `tau_hold`:
-    tau_hold dr/dt = shown + sigma_p noise - r
-RELAY: what prefrontal synapses bring, divided by an interneuron, less what reticular cells take away, between two bounds:
-    tau_relay dm/dt = clip(tonic + gain (level drive / divisor - 1) - competition inhibition + sigma_m noise, 0, 1) - m
+PREFRONTAL
+    A cell hears its own cue, and its rate outlasts the cue by `tau_hold`::
+
+        tau_hold dr/dt = shown + sigma_p noise - r
+
+RELAY
+    What prefrontal synapses bring, divided by an interneuron, less what reticular cells take away, between two bounds::
+
+        tau_relay dm/dt = clip(tonic + gain (level drive / divisor - 1) - competition inhibition + sigma_m noise, 0, 1) - m
+
     With `perfect` set to one it is told whether its drive is the larger one: no circuit, but what circuits are held against.
-RETICULAR: tau_reticular du/dt = m - u, the rate of the relay that drives it.
-NORMALISER: tau_g dg/dt = adapts g (clip(m_1 + m_2, 0, pool_max) - 1), the integrating interneuron of `cells.interneuron`: it
-    hears the rates of relays alone, and divides them until they sum to one. With `adapts` zero its rate stays as it is set.
+RETICULAR
+    tau_reticular du/dt = m - u, the rate of the relay that drives it.
+NORMALISER
+    tau_g dg/dt = adapts g (clip(m_1 + m_2, 0, pool_max) - 1), the integrating interneuron of `cells.interneuron`: it hears
+    the rates of relays alone, and divides them until they sum to one. With `adapts` zero its rate stays as it is set.
 
 Tonic drive is (1 + competition) / 2, so that relays whose drives are alike are half active, whatever the strength of
 inhibition. If it is stronger than one, that state is unstable, and one relay silences the other (`takeover`).

@@ -1,14 +1,15 @@
 """Cells of predictive coding: a representation that follows precision-weighted errors, and interneurons that square.
 
-Representation    T dmu/dt = soma + pi_0 (prior - mu)
-                  soma: the summed errors pi_j (v_j - mu); pi_0: precision of the prior, a leak towards it
+REPRESENTATION
+    T dmu/dt = soma + pi_0 (prior - mu), with the summed errors pi_j (v_j - mu) at the soma, and the precision pi_0 of the
+    prior, a leak towards it.
+INTERNEURON
+    Value basal^2: one component of a squared error, for inhibition that divides.
 
 Without a prior it integrates without a leak, by rule. Bastos et al. (2012) put expectations into deep pyramidal cells and
 errors into superficial ones (abstract read; this as others report it). Here cells of layer 6, which reach thalamus,
 represent, and intratelencephalic cells of layer 5 carry the errors (`circuits.precision`), since matrix thalamus brings
 values there.
-
-Interneuron       value basal^2: one component of a squared error, for inhibition that divides
 """
 
 from brian2 import second

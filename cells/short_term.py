@@ -3,9 +3,11 @@
 The resource-and-use model of Tsodyks & Markram (1997), with the facilitation of Tsodyks, Pawelzik & Markram (1998, equation
 2.2). Between spikes u falls to zero and x recovers to one; at a spike, in this order,
 
-u -> u + U (1 - u)      the share of the resources that is used
-                        u x is released
-x -> x - u x            the resources that are left
+::
+
+    u -> u + U (1 - u)      the share of the resources that is used
+                            u x is released
+    x -> x - u x            the resources that are left
 
 What is released is stated relative to that of a rested synapse, u x / U, so that a weight is the effect of the first spike.
 It depends on the spikes of the source alone.
@@ -97,7 +99,9 @@ def slope(plasticity, rate):
 def steady_release(plasticity, rate):
     """Release at each spike of a regular train, once it is steady.
 
-    u = U / (1 - (1 - U) exp(-1 / (rate tau_f))),   x = (1 - e) / (1 - (1 - u) e),   e = exp(-1 / (rate tau_d))
+    ::
+
+        u = U / (1 - (1 - U) exp(-1 / (rate tau_f))),   x = (1 - e) / (1 - (1 - u) e),   e = exp(-1 / (rate tau_d))
 
     Parameters
     ----------
@@ -122,7 +126,9 @@ def _steady(plasticity, rate):
 def steady_release_poisson(plasticity, rate):
     """Mean release at each spike of a Poisson train, once it is steady.
 
-    u = U (1 + rate tau_f) / (1 + U rate tau_f),   x = 1 / (1 + u rate tau_d)
+    ::
+
+        u = U (1 + rate tau_f) / (1 + U rate tau_f),   x = 1 / (1 + u rate tau_d)
 
     The mean of u is exact; that of u x takes the two to be independent, which is exact without facilitation.
 

@@ -1,10 +1,12 @@
 """Short-term Hebbian potentiation: a synapse counts coincidences, and is many times as strong beyond a threshold.
 
-At a spike of the axon      bound -> bound + e         dbound/dt = -bound / tau_c
-                                                       dopen/dt = (bound - open) / tau_c
-At a spike of the cell      c -> c + open              dc/dt = -c / tau_p
-                                                       ddelayed/dt = (c - delayed) / tau_e
-Strength of the synapse     1 - alpha + largest alpha,   alpha = 1 / (1 + exp(-sharpness (delayed / theta - 1)))
+::
+
+    At a spike of the axon      bound -> bound + e         dbound/dt = -bound / tau_c
+                                                           dopen/dt = (bound - open) / tau_c
+    At a spike of the cell      c -> c + open              dc/dt = -c / tau_p
+                                                           ddelayed/dt = (c - delayed) / tau_e
+    Strength of the synapse     1 - alpha + largest alpha,   alpha = 1 / (1 + exp(-sharpness (delayed / theta - 1)))
 
 Without its decay, c is the sum of s exp(1 - s), s = (t - t') / tau_c, over all spikes of the cell at t and earlier ones of
 the axon at t': a pair counts most, one, if the cell follows after tau_c.

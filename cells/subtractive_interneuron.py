@@ -1,6 +1,8 @@
 """Subtractive interneuron (Martinotti-like) of one macrocolumn: its rate is subtracted in the tufts of L5 cells.
 
-lags tau_loop dI/dt = clip(pool, 0, pool_max) - 1,    value max(I + tonic + k_p (clip(pool, 0, p_max) - 1), 0)
+::
+
+    lags tau_loop dI/dt = clip(pool, 0, pool_max) - 1,    value max(I + tonic + k_p (clip(pool, 0, p_max) - 1), 0)
 
 `pool` is the summed activity of cells that read the tufts out. With tufts exp(score + tonic - value) the loop is that of
 the divisive interneuron (`cells.interneuron`) in other coordinates, I = log g: at its fixed point the pool is one and I is

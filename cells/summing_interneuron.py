@@ -1,7 +1,9 @@
 """Interneuron that sums: a leaky parvalbumin-like cell with a power-law f-I curve and a slow recurrent drive.
 
-tau_pv du/dt = w_q queries + w_k keys + w_0 + a c (pool - 1) + r - u,    g = max(u, 0)**2
-tau_s  dr/dt = a_s c (pool - 1) - r
+::
+
+    tau_pv du/dt = w_q queries + w_k keys + w_0 + a c (pool - 1) + r - u,    g = max(u, 0)**2
+    tau_s  dr/dt = a_s c (pool - 1) - r
 
 Nothing integrates without leak, and the one nonlinearity is the square. The thalamocortical drive (`queries`, the summed
 L4 cells phi(q_i) of the macrocolumn, and `keys`, the summed phi(k_j)) predicts the square root of Z; the fast recurrent

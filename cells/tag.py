@@ -3,6 +3,8 @@
 A tag is a variable of one synapse onto a memory cell (`cells.memory`), simulated as a cell of its own. While the gate of
 the memory is open it adds up the product of the presynaptic rate and what stands at the dendrites of its cell,
 
+::
+
     KEY      tau_write dU/dt = gate x_m phi'(k) v       of a synapse of W_K onto a cell that stores v phi(k)
     VALUE    tau_write dU/dt = gate x_m phi(k)          of a synapse of W_V onto it
 

@@ -1,11 +1,15 @@
 """Two pools of prefrontal cortex that hold opposite rules, and two populations of mediodorsal thalamus.
 
+::
+
     cue_i      -> prefrontal_i.dendrite             pulses in favour of rule i
     prefrontal -> prefrontal.dendrite   "i -> i"    recurrent excitation, w
     prefrontal -> prefrontal.soma       "i -> j"    inhibition of the other pool, m
     prefrontal -> d2, grik4             "i -> "     conflict 4 x_1 x_2 and activity x_1 + x_2
     d2         -> vip -> prefrontal.dendrite        disinhibition: the dendrites count 1 + vip times
     grik4      -> pv  -> prefrontal.soma            subtraction
+
+::
 
     tau dx_i/dt = -x_i + (1 - saturation x_i) f((1 + vip) (w x_i + cue_i) - m x_j - pv + noise_i)
 

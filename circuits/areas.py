@@ -3,16 +3,18 @@
 Granier & Senn (2025), figure 4b and section 6, "Cortico-cortical projections": feedforward axons have the targets of core
 thalamus, and carry a query; feedback axons those of matrix thalamus, and carry what keys and values are made of.
 
-area_1_higher_order     x~_i = sum_h W_O u_i
-        ^ W_O
-area_1 L5 PT            u_i
-        ^
-area_1 L5 IT            y_ij, with u_i = sum_j y_ij      -- W_21: feedforward, a query --> area_2 L2/3, basal
-        ^                                                <-- W_V12: feedback, basal ---+
-area_1 L2/3                                              <-- W_K12: feedback, apical --+-- area_2 L5 PT
-area_2 L5 PT            f_i = sum_a kappa(k2_a, W_21 u_i) v2_a
-------------------------------------------------------------------
-area_1_core, area_1_matrix (tokens); area_2_matrix (its context, which are the tokens unless another is given)
+::
+
+    area_1_higher_order     x~_i = sum_h W_O u_i
+            ^ W_O
+    area_1 L5 PT            u_i
+            ^
+    area_1 L5 IT            y_ij, with u_i = sum_j y_ij      -- W_21: feedforward, a query --> area_2 L2/3, basal
+            ^                                                <-- W_V12: feedback, basal ---+
+    area_1 L2/3                                              <-- W_K12: feedback, apical --+-- area_2 L5 PT
+    area_2 L5 PT            f_i = sum_a kappa(k2_a, W_21 u_i) v2_a
+    ------------------------------------------------------------------
+    area_1_core, area_1_matrix (tokens); area_2_matrix (its context, which are the tokens unless another is given)
 
 k_j = W_K x_j + W_K12 f_j and v_j = W_V x_j + W_V12 f_j, where j is a macrocolumn of area 2 and a microcolumn of area 1. The
 steady state is the fixed point of two attentions, each of which needs the answer of the other.

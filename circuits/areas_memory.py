@@ -1,16 +1,18 @@
 """Cross-attention between areas in the memory wiring: what an area answers is the query to the memory of another.
 
-area_2_higher_order      x~_i = sum_h W_O f_i
-        ^ W_O
-area_2 L5 PT             f_i = M_2 phi(W_21 u_i) / (z_2 . phi(W_21 u_i))
-        ^
-area_2 L5 IT             M_2 * phi(W_21 u_i), basal: W_21 from L5 IT of area 1; apical: M_2
-area_2 L2/3              M_2 = sum_a v2_a phi(k2_a)^T, of its own context
-        ^ W_21: feedforward, a query
-area_1 L5 IT             u_i = M_1 phi(q_i) / (z_1 . phi(q_i))
-area_1 L2/3              M_1 = sum_j v_j phi(k_j)^T, of the tokens
-------------------------------------------------------------------
-area_1_core, area_1_matrix (tokens); area_2_matrix (the context of area 2), one token at a time
+::
+
+    area_2_higher_order      x~_i = sum_h W_O f_i
+            ^ W_O
+    area_2 L5 PT             f_i = M_2 phi(W_21 u_i) / (z_2 . phi(W_21 u_i))
+            ^
+    area_2 L5 IT             M_2 * phi(W_21 u_i), basal: W_21 from L5 IT of area 1; apical: M_2
+    area_2 L2/3              M_2 = sum_a v2_a phi(k2_a)^T, of its own context
+            ^ W_21: feedforward, a query
+    area_1 L5 IT             u_i = M_1 phi(q_i) / (z_1 . phi(q_i))
+    area_1 L2/3              M_1 = sum_j v_j phi(k_j)^T, of the tokens
+    ------------------------------------------------------------------
+    area_1_core, area_1_matrix (tokens); area_2_matrix (the context of area 2), one token at a time
 
 Ours, after the abstract of version 3 of Granier & Senn, which names cross-attention between areas and no wiring for it:
 each area is a `circuits.memory`, and both write at the same time. No core nucleus reaches area 2.

@@ -1,24 +1,26 @@
 """A whole transformer block, and blocks on blocks: residual stream, attention, layer norm and feed-forward part.
 
-higher-order nucleus of the block  x'' = gain_2 norm(x' + W_2 h + b_2) + bias_2    -> core and matrix of the next block
-        ^
-L5 PT          output                                     gain_2 and bias_2
-        ^ gain_2
-L2/3           norm_2 (`circuits.layer_norm`)             area "output"
-        ^ 1 - 1/d
-L2/3           summed: x' + W_2 h + b_2                   basal: direct cortico-cortical projections; apical: one
-        ^ W_2  ^ gain_1
-L5 IT          | h = a Phi(a),  a = W_1 x' + b_1          gated cells (`cells.gated`), the same drive at both dendrites
-        ^ W_1  |
-L2/3           norm_1: x' = gain_1 norm_1 + bias_1        area "feed-forward"
-        ^ 1 - 1/d
-higher-order nucleus of attention  x + attention(x) + b_O
-        ^ W_O         ^ 1
-L5 PT          | L5 PT stream: x                          a population of its own for the skip
-        ^             ^ 1
-cortical attention    |                                   area of attention: the mask wiring, or the softmax wiring
-------------------------------------------------------------------
-core (tokens), matrix (tokens)
+::
+
+    higher-order nucleus of the block  x'' = gain_2 norm(x' + W_2 h + b_2) + bias_2    -> core and matrix of the next block
+            ^
+    L5 PT          output                                     gain_2 and bias_2
+            ^ gain_2
+    L2/3           norm_2 (`circuits.layer_norm`)             area "output"
+            ^ 1 - 1/d
+    L2/3           summed: x' + W_2 h + b_2                   basal: direct cortico-cortical projections; apical: one
+            ^ W_2  ^ gain_1
+    L5 IT          | h = a Phi(a),  a = W_1 x' + b_1          gated cells (`cells.gated`), the same drive at both dendrites
+            ^ W_1  |
+    L2/3           norm_1: x' = gain_1 norm_1 + bias_1        area "feed-forward"
+            ^ 1 - 1/d
+    higher-order nucleus of attention  x + attention(x) + b_O
+            ^ W_O         ^ 1
+    L5 PT          | L5 PT stream: x                          a population of its own for the skip
+            ^             ^ 1
+    cortical attention    |                                   area of attention: the mask wiring, or the softmax wiring
+    ------------------------------------------------------------------
+    core (tokens), matrix (tokens)
 
 The paper (Granier & Senn 2025, section 6) names the parts of a block, leaves their circuits open, and suggests that core
 projections onto L5 PT cells carry the skip. We give the skip PT cells of its own. Into the very PT cells of attention

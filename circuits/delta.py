@@ -1,5 +1,7 @@
 """The delta rule in the memory wiring: L2/3 cells store what their memory does not yet answer to a key.
 
+::
+
     L2/3 memory   dM_vk/dt = e_v phi(k_k) / tau_write    while the gate is open; basal: W_K from matrix; apical: error
             ^
     error         e_v = v_v - sum_k r_vk                 L2/3; W_V from matrix, less the readout
@@ -9,6 +11,8 @@
 The cells of L5 read the memory with a query, as in `circuits.memory`, without division. In the sum rule (`circuits.memory`)
 the apical dendrite of a memory cell hears the value; here it hears the value less what the memory answers to the key that
 is being written. In a write of length tau_write, with keys and errors that follow at once,
+
+::
 
     M <- M + (v - M phi) phi^T (1 - exp(-|phi|^2)) / |phi|^2
 

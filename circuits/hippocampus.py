@@ -1,15 +1,17 @@
 """The hippocampal formation as the mask wiring with other names: CA3 compares two pathways, CA1 is modulated by it.
 
-entorhinal_5            y_i = sum_j y_ij                              what is recalled
-        ^
-ca1                     y_ij = kappa_ij * W_ec3 x_j                   basal: entorhinal_3; apical: CA3
-        ^ sum over k
-ca3                     s_ijk = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i   basal: perforant path; apical: granule
-        |^                               ^
-interneuron Z_i         granule          d_j = max(W_dg x_j - theta, 0)
-                                         ^ W_dg: many cells, few of them active
-----------------------------------------------------------------------------
-entorhinal_2 (cues i), entorhinal_2_stored (j), entorhinal_3 (stored, j)
+::
+
+    entorhinal_5            y_i = sum_j y_ij                              what is recalled
+            ^
+    ca1                     y_ij = kappa_ij * W_ec3 x_j                   basal: entorhinal_3; apical: CA3
+            ^ sum over k
+    ca3                     s_ijk = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i   basal: perforant path; apical: granule
+            |^                               ^
+    interneuron Z_i         granule          d_j = max(W_dg x_j - theta, 0)
+                                             ^ W_dg: many cells, few of them active
+    ----------------------------------------------------------------------------
+    entorhinal_2 (cues i), entorhinal_2_stored (j), entorhinal_3 (stored, j)
 
 Granier & Senn (2025, section 6): CA3 hears layer 2 of entorhinal cortex directly and by way of the dentate gyrus, and
 computes attention as the similarity of the two; CA1 hears CA3, and layer 3 of entorhinal cortex directly. Ours are the

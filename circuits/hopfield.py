@@ -1,12 +1,14 @@
 """Retrieval from a modern Hopfield network: the softmax wiring, with stored patterns as its context.
 
-higher-order nucleus        F(x) = sum_j exp(beta x . p_j - log Z) p_j ---+
-        ^                                                                 |
-areas of the softmax wiring, W_Q = beta sqrt(d) 1, W_K = W_V = W_O = 1    |
-        ^                                                                 |
-core (the state x), matrix (the patterns p_j)                             |
-        ^                                                                 |
-        +------------- iterated: T dx/dt = F(x) - x <---------------------+
+::
+
+    higher-order nucleus        F(x) = sum_j exp(beta x . p_j - log Z) p_j ---+
+            ^                                                                 |
+    areas of the softmax wiring, W_Q = beta sqrt(d) 1, W_K = W_V = W_O = 1    |
+            ^                                                                 |
+    core (the state x), matrix (the patterns p_j)                             |
+            ^                                                                 |
+            +------------- iterated: T dx/dt = F(x) - x <---------------------+
 
 That one update of the network is softmax attention to the patterns is a result of Ramsauer et al. (2020). Granier & Senn
 (2025) name Hopfield networks of the hippocampus as a link between brains and transformers, and leave it there. The circuit

@@ -1,5 +1,7 @@
 """Layer 6 above a relay nucleus: it depolarises relays, excites the reticular nucleus, and hears the relays in turn.
 
+::
+
     driver        -> relay_i        "i -> i"        AMPA, depressing
     layer_6_i     -> relay_i        "i -> i"        metabotropic: closes the potassium leak, slowly
     layer_6_i     -> reticular_i    "i -> i"        AMPA

@@ -1,13 +1,15 @@
 """Layer 6b in three roles: it supplements the attention of L2/3, replaces it, or turns it up.
 
-supplement    softmax(s_ij + b_ij)          layer 6b adds b_ij to the score, in the tufts of L5 IT and of the normaliser
-replacement   m_ij / sum_j m_ij             layer 6b in the place of L2/3: no key, no query, no core thalamus
-volume knob   phi((1 + gamma_i) k_j)_k phi((1 + gamma_i) q_i)_k   layer 6b multiplies the drives of L2/3, before phi
+::
 
-supplement                          replacement                            volume knob
-L5 IT   exp(s + b - log Z) v        L5 IT        (m / Z) v                 L5 IT as in softmax, or in the mask wiring
-  ^ apical      ^ apical              ^ apical                               ^
-L2/3 s_ij     L6b b_ij              L6b m / Z <-> interneuron of L6        L2/3  <- gains - L6b gamma_i
+    supplement    softmax(s_ij + b_ij)          layer 6b adds b_ij to the score, in the tufts of L5 IT and of the normaliser
+    replacement   m_ij / sum_j m_ij             layer 6b in the place of L2/3: no key, no query, no core thalamus
+    volume knob   phi((1 + gamma_i) k_j)_k phi((1 + gamma_i) q_i)_k   layer 6b multiplies the drives of L2/3, before phi
+
+    supplement                          replacement                            volume knob
+    L5 IT   exp(s + b - log Z) v        L5 IT        (m / Z) v                 L5 IT as in softmax, or in the mask wiring
+      ^ apical      ^ apical              ^ apical                               ^
+    L2/3 s_ij     L6b b_ij              L6b m / Z <-> interneuron of L6        L2/3  <- gains - L6b gamma_i
 
 Granier & Senn (2025, section 6) name the roles, after Zolnik et al. (2024): cells of layer 6b end where matrix thalamus
 does, in layers 1 and 5a, act as a volume knob, and could replace or supplement superficial cells as an attention mask. How

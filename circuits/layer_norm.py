@@ -1,8 +1,10 @@
 """Layer norm in L2/3: interneurons that pool the energy of a token divide by its root mean square.
 
-L2/3 normed    c_im / g_i                    basal: source by 1 - 1/d (mean subtracted); apical: one; shunt: g_i
-interneuron    g_i = mean_m c_im**2 / g_i    one per token: g_i is the root mean square of c_i
-L2/3 energy    c_im**2 / g_i                 basal and apical: source by 1 - 1/d; shunt: g_i
+::
+
+    L2/3 normed    c_im / g_i                    basal: source by 1 - 1/d (mean subtracted); apical: one; shunt: g_i
+    interneuron    g_i = mean_m c_im**2 / g_i    one per token: g_i is the root mean square of c_i
+    L2/3 energy    c_im**2 / g_i                 basal and apical: source by 1 - 1/d; shunt: g_i
 
 The interneuron pools what it divides, without integrating. In attention that wiring would be wrong, since it divides by
 sqrt(Z) (`normaliser="output"`); here the root is what is asked for. The paper leaves normalisation open and points to Shen,

@@ -1,5 +1,7 @@
 """A memory that forgets: the memory wiring with a leak that a modulatory state sets, which is gated linear attention.
 
+::
+
     L5 PT         vt_v = sum_k y_vk
             ^
     L5 IT         y_vk = M_vk phi(q_k)                      basal: W_Q from core; apical: M from L2/3
@@ -12,10 +14,14 @@ Tokens come one after another, and each has its turn: for one tau_write the modu
 for another nothing happens, so that the leak has faded; for a third the token is written; then the same token is the query.
 Token t hears what was written up to t, which is causal attention with a single memory. With alpha_t = exp(-lambda(m_t)),
 
+::
+
     M_t = alpha_t M_{t-1} + v_t phi(k_t)^T        y_t = M_t phi(q_t)
 
 which is gated linear attention (Yang et al. 2024, abstract read) with one gate for each head and token, as in gated random
 feature attention (Peng et al. 2021, not read). With a normaliser the row of ones leaks with the memory, and
+
+::
 
     y_t = sum_j D_tj phi(k_j).phi(q_t) v_j / sum_j D_tj phi(k_j).phi(q_t),     D_tj = alpha_t ... alpha_{j+1}
 

@@ -1,17 +1,19 @@
 """Attention with cells for its errors: all that the synapses of a wiring need to know to follow the gradient.
 
-error         e_i = y_i - xt_i                        L2/3 of the area above, driven by the higher-order nucleus
-        | F: cortico-cortical feedback
-feedback      delta_i = F^T e_i                       L5 IT, one set per macrocolumn
-        |
-mismatch      m_ij = delta_i * (v_j - vt_i)           L5 IT; basal: W_V from matrix, less all y_ij of its macrocolumn
-        |
-credit        a_ij = sum_v m_ijv                      L2/3, one per microcolumn; softmax: times kappa_ij
-gain          g_ij = kappa_ij * delta_i               L5 IT; basal: delta; apical: the attention
-------------------------------------------------------------------
-the mask wiring (`circuits.mask`), or softmax attention (`circuits.softmax`), whose cells hear none of these
+::
 
-Each weight then changes by a product of what is at its synapse and one number that comes there, summed over copies:
+    error         e_i = y_i - xt_i                        L2/3 of the area above, driven by the higher-order nucleus
+            | F: cortico-cortical feedback
+    feedback      delta_i = F^T e_i                       L5 IT, one set per macrocolumn
+            |
+    mismatch      m_ij = delta_i * (v_j - vt_i)           L5 IT; basal: W_V from matrix, less all y_ij of its macrocolumn
+            |
+    credit        a_ij = sum_v m_ijv                      L2/3, one per microcolumn; softmax: times kappa_ij
+    gain          g_ij = kappa_ij * delta_i               L5 IT; basal: delta; apical: the attention
+    ------------------------------------------------------------------
+    the mask wiring (`circuits.mask`), or softmax attention (`circuits.softmax`), whose cells hear none of these
+
+Each weight then changes by a product of what is at its synapse and one number that comes there, summed over copies::
 
     W_Q   s_ijk (log phi)'(q_ik) a_ij x_im       core onto L2/3, basal
     W_K   s_ijk (log phi)'(k_jk) a_ij x_jm       matrix onto L2/3, apical

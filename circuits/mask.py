@@ -1,16 +1,18 @@
 """The mask wiring: n x n microcolumns per head (Granier & Senn 2025, sections 2 to 4, Algorithm 1).
 
-higher-order nucleus        x~_i = sum_h W_O vt_i
-        ^ W_O
-L5 PT          vt_i = sum_j y_ij                 one set per macrocolumn i
-        ^
-L5 IT          y_ij = alpha_ij * v_j             basal: W_V from matrix; apical: alpha = A s from L2/3
-        ^ A
-L2/3           s_ij = phi(k_j) * phi(q_i) / Z_i  basal: W_Q from core; apical: W_K from matrix; shunt: g_i
-        |^
-interneuron    g_i = Z_i                         one per macrocolumn, lateral and recurrent
-------------------------------------------------------------------
-core (tokens), matrix (tokens; the context in cross-attention)
+::
+
+    higher-order nucleus        x~_i = sum_h W_O vt_i
+            ^ W_O
+    L5 PT          vt_i = sum_j y_ij                 one set per macrocolumn i
+            ^
+    L5 IT          y_ij = alpha_ij * v_j             basal: W_V from matrix; apical: alpha = A s from L2/3
+            ^ A
+    L2/3           s_ij = phi(k_j) * phi(q_i) / Z_i  basal: W_Q from core; apical: W_K from matrix; shunt: g_i
+            |^
+    interneuron    g_i = Z_i                         one per macrocolumn, lateral and recurrent
+    ------------------------------------------------------------------
+    core (tokens), matrix (tokens; the context in cross-attention)
 """
 
 import numpy as np

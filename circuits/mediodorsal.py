@@ -1,5 +1,7 @@
 """Prefrontal cortex and mediodorsal thalamus: which context is it, from cues that are shared by contexts?
 
+::
+
     prefrontal  -> prefrontal interneuron   "ck ->"            mean rate, the threshold of plasticity
     prefrontal  -> relay.drive              "ck, gck -> g"     W, plastic: (m_g - 1/2) (active_ck - 1/2)
     relay       -> reticular                "g -> g"

@@ -4,6 +4,8 @@ Ours: the economical reading of version 3 of Granier & Senn, of which only the a
 store a key-value memory, deep cells represent the query and are gain-modulated by the memory, no normalisation). The
 protocol, the gate, and the division by z are ours.
 
+::
+
     higher-order nucleus      x~ = sum_h W_O vt
             ^ W_O
     L5 PT         vt_v = sum_k y_vk

@@ -1,22 +1,24 @@
 """The memory wiring with tags at the synapses of its memory cells and cells for its errors.
 
-error         e = y - xt                            L2/3 of the area above, driven by the higher-order nucleus
-        | F: cortico-cortical feedback
-feedback      delta_v = F^T e                       L5 IT
-        |
-credit        C_vk = delta_v phi(q_k) / g           L5 IT, one-to-one with the memory cells; basal: W_Q from core
-agreement     a_v = delta_v vt_v                    L5 IT; basal: the L5 IT cells that answer
-        |
-key_credit    c_k = -sum_v a_v phi(q_k) / g         L5 IT, one-to-one with the cells of the row of ones
-------------------------------------------------------------------
-key_tag       U_vkm = sum_j v_jv phi'(k_jk) x_jm    synapses of W_K on a memory cell, from matrix
-value_tag     U_vkm = sum_j phi(k_jk) x_jm          synapses of W_V on it
-ones_tag      U_km  = sum_j phi'(k_jk) x_jm         synapses of W_K on a cell of the row of ones
-------------------------------------------------------------------
-the memory wiring (`circuits.memory`), whose cells hear none of these
+::
+
+    error         e = y - xt                            L2/3 of the area above, driven by the higher-order nucleus
+            | F: cortico-cortical feedback
+    feedback      delta_v = F^T e                       L5 IT
+            |
+    credit        C_vk = delta_v phi(q_k) / g           L5 IT, one-to-one with the memory cells; basal: W_Q from core
+    agreement     a_v = delta_v vt_v                    L5 IT; basal: the L5 IT cells that answer
+            |
+    key_credit    c_k = -sum_v a_v phi(q_k) / g         L5 IT, one-to-one with the cells of the row of ones
+    ------------------------------------------------------------------
+    key_tag       U_vkm = sum_j v_jv phi'(k_jk) x_jm    synapses of W_K on a memory cell, from matrix
+    value_tag     U_vkm = sum_j phi(k_jk) x_jm          synapses of W_V on it
+    ones_tag      U_km  = sum_j phi'(k_jk) x_jm         synapses of W_K on a cell of the row of ones
+    ------------------------------------------------------------------
+    the memory wiring (`circuits.memory`), whose cells hear none of these
 
 Tags are laid down while the context is written, before any error is known. When a token asks, each weight changes by what
-is there then, summed over copies:
+is there then, summed over copies::
 
     W_K   sum_v C_vk U_vkm + c_k U_km                            matrix onto L2/3, basal
     W_V   sum_k C_vk U_vkm                                       matrix onto L2/3, apical

@@ -25,7 +25,16 @@ class Reading(NamedTuple):
     sum: tuple = ()
 
     def prefixed(self, prefix):
-        """The same reading in a circuit with prefixed populations (Reading)."""
+        """The same reading in a circuit whose populations have a prefix.
+
+        Parameters
+        ----------
+        prefix : str
+
+        Returns
+        -------
+        Reading
+        """
         return self._replace(population=prefix + self.population)
 
 
@@ -76,8 +85,8 @@ class Plan(NamedTuple):
 
         Returns
         -------
-        ndarray or None
-            Shape (batch, *sizes) without the summed axes. If tokens are presented one after another, an axis of tokens
+        ndarray, shape (batch, *sizes), or None
+            Without the summed axes. If tokens are presented one after another, an axis of tokens
             follows that of heads, or the batch axis if there are no heads. None without a reading.
 
         Raises
@@ -99,7 +108,13 @@ class Plan(NamedTuple):
         return np.moveaxis(found, 1, 2 + left.index("head"))
 
     def readings(self):
-        """Readings of the plan by name (dict); those of None are omitted."""
+        """Readings of the plan.
+
+        Returns
+        -------
+        dict of str to Reading
+            By name; those of None are omitted.
+        """
         found = {name: getattr(self, name) for name in ("output", "attention", "attention_sum", "gain")}
         return {name: reading for name, reading in found.items() if reading is not None}
 

@@ -1,5 +1,7 @@
 """Predictive coding that weighs errors by precision: its weights sum to one because a prediction is taken away.
 
+::
+
     higher-order nucleus      x~_i = sum_h W_O mu_i
             ^ W_O
     representation (L6)       T dmu_i/dt = sum_j e_ij + pi_0 (m_0 - mu_i) ---+
@@ -15,9 +17,11 @@ This is descent on F_i = 1/2 sum_j pi_ij |v_j - mu_i|^2 + 1/2 pi_0 |mu_i - m_0|^
 + pi_0 m_0) / (sum_j pi_ij + pi_0): no interneuron divides. Its time constant is T / (sum_j pi_ij + pi_0), so that T has
 to be longer than the lags of the loop times the largest total precision. The precision is one of
 
-product     log pi_ij = q_i.k_j / sqrt(d_key) + c        L2/3 multiplies query and key, as in `circuits.softmax`
-distance    log pi_ij = -|q_i - k_j|^2 / (2 sqrt(d_key)) + c        L2/3 squares what is between them
-error       pi_ij = 1 / (|v_j - mu_i|^2 + s^2)           interneurons square the errors and divide: no query, no key
+::
+
+    product     log pi_ij = q_i.k_j / sqrt(d_key) + c        L2/3 multiplies query and key, as in `circuits.softmax`
+    distance    log pi_ij = -|q_i - k_j|^2 / (2 sqrt(d_key)) + c        L2/3 squares what is between them
+    error       pi_ij = 1 / (|v_j - mu_i|^2 + s^2)           interneurons square the errors and divide: no query, no key
 
 The dossier calls precision weighting attention, after Kanai, Komura, Shipp & Friston (2015) and Bastos et al. (2012), of
 which abstracts were read; the formulas and the circuit are ours.

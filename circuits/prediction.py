@@ -1,17 +1,19 @@
 """Prediction as teacher: tokens come one after another, and the truth about an answer is the token that comes next.
 
-error        e_i = truth - xt_i      L2/3 of the area above; listens in the one presentation after token i
-   ^              ^
-   |          higher-order nucleus   xt_i = sum_h W_O vt_i, still there, since core and matrix hold
-   |              ^
-   |          the learning wiring (`circuits.learning`): areas, inhibition, and feedback, mismatch, credit and gain cells
-   |              ^
-   |          core   x_i             macrocolumn i takes on token i of the second part of the stream, and holds it
-   |          matrix x_j             takes on token j of the first part, and holds it
-   |              ^
-truth        what is seen now; a first-order nucleus of its own
-   ^              ^
-   +--------------+---- the stream, one token in each presentation
+::
+
+    error        e_i = truth - xt_i      L2/3 of the area above; listens in the one presentation after token i
+       ^              ^
+       |          higher-order nucleus   xt_i = sum_h W_O vt_i, still there, since core and matrix hold
+       |              ^
+       |          the learning wiring (`circuits.learning`): areas, inhibition, and feedback, mismatch, credit and gain cells
+       |              ^
+       |          core   x_i             macrocolumn i takes on token i of the second part of the stream, and holds it
+       |          matrix x_j             takes on token j of the first part, and holds it
+       |              ^
+    truth        what is seen now; a first-order nucleus of its own
+       ^              ^
+       +--------------+---- the stream, one token in each presentation
 
 Nothing comes from outside but the stream: learning needs an error, and an error needs a desired answer, which is here what
 the senses bring next. It comes when the cells of the token that predicted it would be silent. It is not enough that the

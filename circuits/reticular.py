@@ -1,9 +1,11 @@
 """Relay nucleus and reticular nucleus in a loop: excited by relays of its channel, a reticular channel inhibits relays.
 
+::
+
     relay_i      -> reticular_i   "i -> i"        AMPA
     reticular_j  -> relay_i       "j, ij -> i"    GABA_A, L_ij
 
-What the loop computes depends on whom a channel inhibits (rows of L sum to the strength of inhibition):
+What the loop computes depends on whom a channel inhibits (rows of L sum to the strength of inhibition)::
 
     closed        its own relays            L = w 1
     broad         all relays alike          L = w / n

@@ -1,16 +1,18 @@
 """Softmax attention: the mask wiring's sister, in which inhibition subtracts log Z in the tufts of L5.
 
-higher-order nucleus        x~_i = sum_h W_O vt_i
-        ^ W_O
-L5 PT          vt_i = sum_j y_ij                       one set per macrocolumn i
-        ^
-L5 IT          y_ij = exp(s_ij - log Z_i) v_j          basal: W_V from matrix; apical: score; subtracted: log Z
-normaliser     kappa_ij = exp(s_ij - log Z_i)          one more L5 IT cell per microcolumn, of the constant value 1
-interneuron    log Z_i                                 one per macrocolumn: pools the normalisers, inhibits the tufts
-        ^ sum over k
-L2/3           k_jk q_ik / sqrt(d_key)                 signed; basal: W_Q from core; apical: W_K from matrix
-------------------------------------------------------------------
-core (tokens), matrix (tokens; the context in cross-attention)
+::
+
+    higher-order nucleus        x~_i = sum_h W_O vt_i
+            ^ W_O
+    L5 PT          vt_i = sum_j y_ij                       one set per macrocolumn i
+            ^
+    L5 IT          y_ij = exp(s_ij - log Z_i) v_j          basal: W_V from matrix; apical: score; subtracted: log Z
+    normaliser     kappa_ij = exp(s_ij - log Z_i)          one more L5 IT cell per microcolumn, of the constant value 1
+    interneuron    log Z_i                                 one per macrocolumn: pools the normalisers, inhibits the tufts
+            ^ sum over k
+    L2/3           k_jk q_ik / sqrt(d_key)                 signed; basal: W_Q from core; apical: W_K from matrix
+    ------------------------------------------------------------------
+    core (tokens), matrix (tokens; the context in cross-attention)
 
 The paper would pool the apical activity of L5 cells itself, and calls softmax hard to implement. The normaliser reads that
 activity out with a cell of the same type, so that no dendrite has an axon. The circuit is ours.

@@ -1,10 +1,12 @@
 """Circuits of circuits: joined under prefixes, or stacked, with the answer of each layer as the input of the next.
 
-layer_1_core, layer_1_matrix -> areas of layer 1 -> layer_1_higher_order
-                                                            |  (excitation alone: on to on, off to off)
-layer_2_core, layer_2_matrix <------------------------------+
-     |
-     +-> areas of layer 2 -> layer_2_higher_order           = the answer
+::
+
+    layer_1_core, layer_1_matrix -> areas of layer 1 -> layer_1_higher_order
+                                                                |  (excitation alone: on to on, off to off)
+    layer_2_core, layer_2_matrix <------------------------------+
+         |
+         +-> areas of layer 2 -> layer_2_higher_order           = the answer
 """
 
 import numpy as np

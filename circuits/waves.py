@@ -1,5 +1,7 @@
 """Travelling waves as temporal context: softmax attention, its scores times the cosine of a difference in phase.
 
+::
+
     higher-order nucleus        x~_i = sum_h W_O sum_j kappa_ij v_j
             ^                   L5 and its inhibition as in `circuits.softmax`
     tufts of L5                 average over a cycle:  s_ij = 1/2 q_i.k_j cos(theta_i - theta_j) / sqrt(d_key)

@@ -41,9 +41,8 @@ class Population(NamedTuple):
     signed : str or None
         The port whose sign turns the sign of the cell's value; None where the value is never negative. A form with
         on/off pairs gives a signed population two cells per value, and flips this port for the off cell.
-    inputs : dict of str to ndarray
-        Values that reach a port from outside: shape (batch, *sizes), constant, or (n_phase, batch, *sizes), one row a
-        phase; axes of size one are repeated.
+    inputs : dict of str to ndarray, shape (batch, *sizes) or (n_phase, batch, *sizes)
+        Values that reach a port from outside: constant, or one row a phase; axes of size one are repeated.
     parameters : dict
         Constants of the cell's state beyond those of its type.
     sent : Sent, optional
@@ -77,8 +76,8 @@ class Projection(NamedTuple):
     target : str
         ``"population.port"``.
     expression : str
-    weights : array_like
-        Values, with the axes that the expression gives them; 1 where it names no weight.
+    weights : array_like, shape (as the expression says)
+        Values, one axis for each letter that the expression gives them; 1 where it names no weight.
     like_signs : bool
         On cells reach on cells and off cells off cells only, as L5 IT cells reach L5 PT cells: by excitation alone.
     same : tuple of (str, str)
@@ -152,6 +151,11 @@ class Circuit(NamedTuple):
     def check(self):
         """Refuse a circuit that cannot be wired.
 
+        Returns
+        -------
+        Circuit
+            The circuit itself.
+
         Raises
         ------
         WiringError
@@ -180,7 +184,13 @@ class Circuit(NamedTuple):
                 raise WiringError(f"circuit '{self.name}': {sentences[0]}")
 
     def describe(self):
-        """Populations, projections and the rules of the anatomy that are broken, as text of a line each."""
+        """Populations, projections and the rules of the anatomy that are broken, as text.
+
+        Returns
+        -------
+        str
+            A line each.
+        """
         lines = [f"circuit {self.name}"]
         for name, each in self.populations.items():
             axes = " x ".join(f"{size} {kind}" for kind, size in each.axes)
@@ -216,11 +226,29 @@ class Circuit(NamedTuple):
         return any(each.like_signs and each.target.partition(".")[0] == population.name for each in self.projections)
 
     def ends(self, projection):
-        """Source and target population of a projection."""
+        """Both ends of a projection.
+
+        Parameters
+        ----------
+        projection : Projection
+
+        Returns
+        -------
+        source, target : Population
+        """
         return self.populations[projection.source], self.populations[projection.target.partition(".")[0]]
 
     def n_pair(self, projection):
-        """Pairs of a source and a target cell that a projection joins, hidden axes left out."""
+        """Number of pairs of a source and a target cell that a projection joins, hidden axes left out.
+
+        Parameters
+        ----------
+        projection : Projection
+
+        Returns
+        -------
+        int
+        """
         expression, (source, target) = parse(projection.expression), self.ends(projection)
         weights = np.shape(projection.weights)
         return prod(sizes(expression, source.axes, target.axes, weights, projection.name, projection.same).values())

@@ -10,3 +10,4 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 
 FORMS = {form.name: form for form in (RATE, DALE, SPIKING, ADAPTIVE, EXPONENTIAL, BIOPHYSICAL, DISINHIBITED, POINT)}
+"""Forms by name, the most ideal first (dict of str to Form)."""

@@ -155,7 +155,17 @@ class Form(NamedTuple):
         return not any(each.noisy for each in self.membranes)
 
     def seeds(self, seed):
-        """Seeds of a run by name (dict of str to int): of the phases that membranes start at and, with noise, of that."""
+        """Seeds of a run.
+
+        Parameters
+        ----------
+        seed : int
+
+        Returns
+        -------
+        dict of str to int
+            By name: "phases" at which membranes start and, if a membrane has noise, "noise".
+        """
         return {"phases": seed} if self.regular else {"phases": seed, "noise": seed}
 
     @property
@@ -172,18 +182,41 @@ class Form(NamedTuple):
 
         A step of explicit Euler takes dx/dt = -x / tau to (1 - dt / tau) x: beyond dt = tau it overshoots, beyond 2 tau
         it grows without bound. An integrator without a leak (a time constant of zero) has no such limit.
+
+        Returns
+        -------
+        name : str
+        tau : Quantity (s)
+            Infinite if the form has none.
         """
         none = "", float("inf") * second
         return min(_time_constants(self, self.name), key=lambda each: each[1], default=none)
 
     def of(self, cell):
-        """Membrane of a cell type."""
+        """Membrane of a cell type.
+
+        Parameters
+        ----------
+        cell : CellType
+
+        Returns
+        -------
+        Membrane
+        """
         return self.of_cell.get(cell.name) or self.of_kind.get(cell.membrane, self.membrane)
 
     def with_synapses(self, **changes):
-        """The form with some fields of `Synapses` replaced, by name (Form).
+        """The form with some fields of its synapses replaced.
 
-        A constant that is replaced loses the source that it had; `sources` holds those of the new values.
+        Parameters
+        ----------
+        **changes
+            New values by the name of the field (`cells.forms.form.Synapses`). A constant that is replaced loses the source
+            that it had; `sources` holds those of the new values.
+
+        Returns
+        -------
+        Form
         """
         old = self.synapses
         replaced = changes.keys() | (old.constants.keys() if "constants" in changes else set())
@@ -191,7 +224,17 @@ class Form(NamedTuple):
         return self._replace(synapses=old._replace(**{**changes, "sources": kept | changes.get("sources", {})}))
 
     def with_membranes(self, change):
-        """The form with every membrane replaced by `change(membrane)` (Form)."""
+        """The form with every membrane replaced.
+
+        Parameters
+        ----------
+        change : callable
+            ``change(membrane)`` returns the new Membrane.
+
+        Returns
+        -------
+        Form
+        """
         return self._replace(
             membrane=change(self.membrane),
             of_kind={kind: change(each) for kind, each in self.of_kind.items()},

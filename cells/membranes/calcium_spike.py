@@ -1,9 +1,12 @@
 """Two-compartment pyramidal cell with a gated calcium current, after Larkum, Senn & Luescher (2004).
 
-Soma:      C_s dV_s/dt = (E_L - V_s) / R_s + (V_d - V_s) / R_T + g_K (E_K - V_s) + I_s
-           g_K += g_AHP at a spike, and decays with tau_K
-Dendrite:  C_d dV_d/dt = (E_d - V_d) / R_d + (V_soma - V_d) / R_T + g_Ca m h (E_Ca - V_d) + I_d
-           tau_m dm/dt = 1 / (1 + exp(-(V_d - V_m) / D)) - m,  tau_h dh/dt = 1 / (1 + exp((V_d - V_h) / D)) - h
+::
+
+    Soma:      C_s dV_s/dt = (E_L - V_s) / R_s + (V_d - V_s) / R_T + g_K (E_K - V_s) + I_s
+               g_K += g_AHP at a spike, and decays with tau_K
+    Dendrite:  C_d dV_d/dt = (E_d - V_d) / R_d + (V_soma - V_d) / R_T + g_Ca m h (E_Ca - V_d) + I_d
+               tau_m dm/dt = 1 / (1 + exp(-(V_d - V_m) / D)) - m,  tau_h dh/dt = 1 / (1 + exp((V_d - V_h) / D)) - h
+
 During a spike the dendrite receives current from a soma at V_peak for `refractory`; then the soma is reset to V_reset and
 the dendrite depolarised by `kick`. Both last one step less than stated, since spikes are detected at the end of a step.
 Noise, shunts, bursts and synapses are those of `cells.membranes.two_compartment`.

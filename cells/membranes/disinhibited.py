@@ -1,9 +1,11 @@
 """Cell with two saturating dendrites, whose apical input also releases the basal dendrite from inhibition.
 
-Soma:      C_s dV_s/dt = -C_s (V_s - E_L) / tau_s + g_b (V_b - V_s) + g_a (V_d - V_s) + tonic + noise
-Basal:     C_d dV_b/dt = -C_d (V_b - E_L) / tau_d + g_b (V_s - V_b) + x (E_e - V_b) + r (E_I - V_b)
-Apical:    C_d dV_d/dt = -C_d (V_d - E_L) / tau_d + g_a (V_s - V_d) + y (E_e - V_d)
-Release:   r = max(g_r - release y, 0)
+::
+
+    Soma:      C_s dV_s/dt = -C_s (V_s - E_L) / tau_s + g_b (V_b - V_s) + g_a (V_d - V_s) + tonic + noise
+    Basal:     C_d dV_b/dt = -C_d (V_b - E_L) / tau_d + g_b (V_s - V_b) + x (E_e - V_b) + r (E_I - V_b)
+    Apical:    C_d dV_d/dt = -C_d (V_d - E_L) / tau_d + g_a (V_s - V_d) + y (E_e - V_d)
+    Release:   r = max(g_r - release y, 0)
 
 x and y are the excitatory conductances of the query and of the key. The matrix thalamus, which carries the key, excites
 interneurons with vasoactive intestinal peptide; these inhibit somatostatin cells and so lift the inhibition r of the

@@ -1,7 +1,9 @@
 """Integrate-and-fire-or-burst relay cell (Smith, Cox, Sherman & Rinzel 2000).
 
-C dv/dt = g_L (E_L - v) + g_T m h (E_T - v) + received,   m = 1 if v >= V_h, else 0
-dh/dt = -h / tau_minus if v >= V_h,   (1 - h) / tau_plus below;   spike where v > V_T, then v = V_r
+::
+
+    C dv/dt = g_L (E_L - v) + g_T m h (E_T - v) + received,   m = 1 if v >= V_h, else 0
+    dh/dt = -h / tau_minus if v >= V_h,   (1 - h) / tau_plus below;   spike where v > V_T, then v = V_r
 
 Held above V_h the T-current is inactivated and the cell is a leaky integrate-and-fire cell (tonic mode). Below V_h the
 inactivation h is lifted within tau_plus, and the next depolarisation beyond V_h brings a burst that ends as h decays with
@@ -46,7 +48,9 @@ FIRE_OR_BURST = Membrane(
 def steady_rate(membrane, current):
     """Rate of tonic firing under a constant current, without noise.
 
-    1 / rate = (C / g_L) log((v_inf - V_r) / (v_inf - V_T)),   v_inf = E_L + current / g_L
+    ::
+
+        1 / rate = (C / g_L) log((v_inf - V_r) / (v_inf - V_T)),   v_inf = E_L + current / g_L
 
     Parameters
     ----------

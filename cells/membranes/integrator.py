@@ -1,6 +1,8 @@
 """Perfect integrator with reset by subtraction: a spike whenever the integral of the target rate grows by one.
 
-dv/dt = rate,   v -> min(v - 1, 1) at a spike
+::
+
+    dv/dt = rate,   v -> min(v - 1, 1) at a spike
 
 It has no noise. A time step that would need two spikes of one cell is counted in `saturated`. Such a cell fires at every
 step, and what it cannot send is lost.

@@ -1,7 +1,9 @@
 """Leaky integrate-and-fire cell with refractory time, adaptation and noise, driven by a current.
 
-tau_m dv/dt = current - v - w + noise      v from rest (0) to threshold (1), a distance of about 20 mV
-tau_w dw/dt = -w, w += b at each spike     spike-frequency adaptation
+::
+
+    tau_m dv/dt = current - v - w + noise      v from rest (0) to threshold (1), a distance of about 20 mV
+    tau_w dw/dt = -w, w += b at each spike     spike-frequency adaptation
 
 The current for a target rate is read from the f-I curve of the cell (`cells.membranes.f_i`); a target beyond the curve fails
 the run.

@@ -1,9 +1,11 @@
 """Relay cell with a T-current that activates and inactivates by degrees, as in the models of Destexhe and colleagues.
 
-C dv/dt = g_L (E_L - v) + g_T m_inf(v)**2 h (E_T - v) + a (E_K - v) + received
-m_inf = 1 / (1 + exp(-(v + 59 mV) / 6.2 mV)),   h_inf = 1 / (1 + exp((v + 83 mV) / 4 mV))
-dh/dt = (h_inf - h) / tau_h
-tau_h = (30.8 + (211.4 + exp((v + 115.2 mV) / 5 mV)) / (1 + exp((v + 86 mV) / 3.2 mV))) / 3.737 ms
+::
+
+    C dv/dt = g_L (E_L - v) + g_T m_inf(v)**2 h (E_T - v) + a (E_K - v) + received
+    m_inf = 1 / (1 + exp(-(v + 59 mV) / 6.2 mV)),   h_inf = 1 / (1 + exp((v + 83 mV) / 4 mV))
+    dh/dt = (h_inf - h) / tau_h
+    tau_h = (30.8 + (211.4 + exp((v + 115.2 mV) / 5 mV)) / (1 + exp((v + 86 mV) / 3.2 mV))) / 3.737 ms
 
 Sodium spikes are those of a point: where v > V_T, v = V_r for a refractory time, and the conductance `a` grows by a_1, which
 stands for the potassium current after a spike. Activation is at its steady state, since it is fast. At the T-conductance of

@@ -1,7 +1,9 @@
 """Two-compartment cell whose facilitating synapse has published constants, in place of those chosen for this project.
 
-Between spikes   du/dt = (U - u) / tau_f,   dx/dt = (1 - x) / tau_d
-At a spike       u x is released, then x -> x - u x and u -> u + jump (1 - u)
+::
+
+    Between spikes   du/dt = (U - u) / tau_f,   dx/dt = (1 - x) / tau_d
+    At a spike       u x is released, then x -> x - u x and u -> u + jump (1 - u)
 
 The constants are those of the facilitating synapse in public code of the authors' group that reproduces figure 1 of Naud &
 Sprekeler (2018): `set_Facilitating_connection` in simulations of apayeur/spikingburstprop has U = 0.02 (`ujump`), a jump of
@@ -53,8 +55,10 @@ class PublishedSynapse(namedtuple("Constants", CONSTANTS, defaults=CONSTANTS.val
 def steady_release(cell, rate):
     """Release at each spike of a regular train, once it is steady.
 
-    u = (U (1 - e) + jump e) / (1 - (1 - jump) e),  e = exp(-1 / (rate tau_f));   x = (1 - d) / (1 - (1 - u) d),
-    d = exp(-1 / (rate tau_d))
+    ::
+
+        u = (U (1 - e) + jump e) / (1 - (1 - jump) e),  e = exp(-1 / (rate tau_f));   x = (1 - d) / (1 - (1 - u) d),
+        d = exp(-1 / (rate tau_d))
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
 """Cell of the thalamic reticular nucleus, whose T-current (Destexhe and colleagues) is slower than that of relay cells.
 
-C dv/dt = g_L (E_L - v) + g_T m_inf(v)**2 h (E_T - v) + received
-m_inf = 1 / (1 + exp(-(v + 52 mV) / 7.4 mV)),   h_inf = 1 / (1 + exp((v + 80 mV) / 5 mV))
-dh/dt = (h_inf - h) / tau_h,   tau_h = (85 + 1 / (exp((v + 48 mV) / 4 mV) + exp(-(v + 407 mV) / 50 mV))) / 3 ms
+::
+
+    C dv/dt = g_L (E_L - v) + g_T m_inf(v)**2 h (E_T - v) + received
+    m_inf = 1 / (1 + exp(-(v + 52 mV) / 7.4 mV)),   h_inf = 1 / (1 + exp((v + 80 mV) / 5 mV))
+    dh/dt = (h_inf - h) / tau_h,   tau_h = (85 + 1 / (exp((v + 48 mV) / 4 mV) + exp(-(v + 407 mV) / 50 mV))) / 3 ms
 
 Sodium spikes are those of a point: where v > V_T, v = V_r for a refractory time. At rest, at -78 mV, excitation brings a
 burst; depolarised the cell fires tonically. There is no closed form of its rate: `experiments.relays` measures it.

@@ -1,6 +1,8 @@
 """What the membranes of thalamic cells have in common: current densities, white noise, and a current that holds them.
 
-C dv/dt = g_L (E_L - v) + I_T + received + noise,   I_T = g_T m h (E_T - v)
+::
+
+    C dv/dt = g_L (E_L - v) + I_T + received + noise,   I_T = g_T m h (E_T - v)
 
 `received` is the density of all currents from outside (synapses, modulators, an electrode); `sigma` is the standard
 deviation that the noise alone gives to the potential of the passive membrane, whose time constant is C / g_L. Both are given

@@ -1,10 +1,13 @@
 """Two-compartment pyramidal cell with an apical calcium plateau, whose bursts multiply basal by apical drive.
 
-Soma:      C_s dV_s/dt = -C_s (V_s - E_L) / tau_s + g_s f(V_d) + I_s + w_s - g_shunt_s (V_s - E_I)
-           tau_ws dw_s/dt = -w_s, w_s += b at each spike
-Dendrite:  C_d dV_d/dt = -C_d (V_d - E_L) / tau_d + g_d f(V_d) + c_d K(t - t_spike) + I_d + w_d - g_shunt_d (V_d - E_I)
-           tau_wd dw_d/dt = -w_d - a (V_d - E_L)
-Plateau:   f(V) = 1 / (1 + exp(-(V - E_d) / D_d))
+::
+
+    Soma:      C_s dV_s/dt = -C_s (V_s - E_L) / tau_s + g_s f(V_d) + I_s + w_s - g_shunt_s (V_s - E_I)
+               tau_ws dw_s/dt = -w_s, w_s += b at each spike
+    Dendrite:  C_d dV_d/dt = -C_d (V_d - E_L) / tau_d + g_d f(V_d) + c_d K(t - t_spike) + I_d + w_d - g_shunt_d (V_d - E_I)
+               tau_wd dw_d/dt = -w_d - a (V_d - E_L)
+    Plateau:   f(V) = 1 / (1 + exp(-(V - E_d) / D_d))
+
 K is the back-propagated spike, 1 from 0.5 to 2.5 ms after it. Each current has independent noise, an
 Ornstein-Uhlenbeck process of standard deviation `sigma` at any time step (hence the -1 under the root). Spikes closer than
 16 ms form a burst; an event is a burst or an isolated spike. Release of a facilitating synapse increases as the interval

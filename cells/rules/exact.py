@@ -1,9 +1,11 @@
 """The gradient as local terms: each weight by what is at its synapse, times one number that comes there.
 
-W_Q   s_ijk (log phi)'(q_ik) a_ij x_im       core onto L2/3, basal
-W_K   s_ijk (log phi)'(k_jk) a_ij x_jm       matrix onto L2/3, apical
-W_V   kappa_ij delta_iv x_jm                 matrix onto L5 IT, basal
-W_O   e_im vt_iv                             L5 PT onto the higher-order nucleus
+::
+
+    W_Q   s_ijk (log phi)'(q_ik) a_ij x_im       core onto L2/3, basal
+    W_K   s_ijk (log phi)'(k_jk) a_ij x_jm       matrix onto L2/3, apical
+    W_V   kappa_ij delta_iv x_jm                 matrix onto L5 IT, basal
+    W_O   e_im vt_iv                             L5 PT onto the higher-order nucleus
 
 In softmax attention L2/3 cells carry q_ik k_jk / sqrt(d_key), so that the drive of the other dendrite stands in the place of
 s (log phi)', and a_ij is multiplied by the attention. `SOFTMAX` has these two rules.

@@ -1,7 +1,9 @@
 """Rules of plasticity: what is multiplied at the synapses of some weights, and how these change between presentations.
 
-At the end of a presentation    velocity -> momentum velocity + step sum prod_f <f>
-                                w        -> (1 - decay) w + velocity
+::
+
+    At the end of a presentation    velocity -> momentum velocity + step sum prod_f <f>
+                                    w        -> (1 - decay) w + velocity
 
 <f> is the mean of a factor over the time in which the teaching gate is open, the measured window of the presentation: a
 trace that the synapse keeps (its tag) until the weights are changed (its capture). The sum is over all letters that the

@@ -1,9 +1,11 @@
 """Feed-forward inhibition that factorises: Z = sum_k phi(q_k) sum_j phi(k_jk), one interneuron for each component k.
 
-core   -> interneuron.basal          phi(q_k)
-matrix -> keys -> interneuron.apical sum over the context of phi(k_k)
-L2/3   -> interneuron.pool           recurrent, of finite gain
-interneuron -> L2/3.shunt            the conductances of all components add
+::
+
+    core   -> interneuron.basal          phi(q_k)
+    matrix -> keys -> interneuron.apical sum over the context of phi(k_k)
+    L2/3   -> interneuron.pool           recurrent, of finite gain
+    interneuron -> L2/3.shunt            the conductances of all components add
 
 d_key cells a macrocolumn and d_key a context token, where sister cells are as many as the L2/3 cells; no integrator.
 """

@@ -1,9 +1,11 @@
 """Inhibition without a product and without an integrator: one leaky parvalbumin-like cell a macrocolumn that sums.
 
-core   -> spiny (L4) -> interneuron.queries   sum over k of phi(q_k)
-matrix -> keys       -> interneuron.keys      sum over the context and k of phi(k_k)
-L2/3   -> interneuron.pool                    recurrent, fast and slow
-interneuron -> L2/3.shunt
+::
+
+    core   -> spiny (L4) -> interneuron.queries   sum over k of phi(q_k)
+    matrix -> keys       -> interneuron.keys      sum over the context and k of phi(k_k)
+    L2/3   -> interneuron.pool                    recurrent, fast and slow
+    interneuron -> L2/3.shunt
 
 The attention sums to one only as far as the thalamocortical drive predicts Z and the leaky loops correct it.
 """

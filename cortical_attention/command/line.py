@@ -108,18 +108,23 @@ def main():
     """Run the command line."""
     silence()
     try:
-        application = build(sys.argv[1:])
+        app = build(sys.argv[1:])
     except KeyboardInterrupt:  # while the experiment is imported
         sys.exit(say("interrupted", INTERRUPTED))
     except ValueError as error:
         if type(error).__name__ != "ProtocolError":
             raise
         sys.exit(say(str(error), BAD_INPUT))
-    application()
+    app()
 
 
 def build(arguments):
     """Typer application; only the experiment named in the arguments is imported, the others appear in the help."""
+    return application({next((word for word in arguments if not word.startswith("-")), None)})
+
+
+def application(names):
+    """Typer application whose commands of these names are imported, and therefore have their options."""
     app = typer.Typer(
         help="Does a cortico-thalamic circuit compute multihead self-attention?",
         no_args_is_help=True,
@@ -128,16 +133,15 @@ def build(arguments):
         rich_markup_mode="rich",
     )
     app.callback()(_options_of_all)
-    named = next((word for word in arguments if not word.startswith("-")), None)
     for name in EXPERIMENTS:
         main_of = (
-            importlib.import_module(f"cortical_attention.experiments.{name}").main if name == named else _not_imported
+            importlib.import_module(f"cortical_attention.experiments.{name}").main if name in names else _not_imported
         )
         app.command(name, help=_on_one_line(docstring(name).split("\n\n")[0]))(guarded(main_of))
     app.command("list", help="Every experiment, with its question and its run time.")(list_experiments)
     for name, (place, sentence) in COMMANDS.items():
         module, function = place.split(".")
-        own = importlib.import_module(f"cortical_attention.command.{module}") if name == named else None
+        own = importlib.import_module(f"cortical_attention.command.{module}") if name in names else None
         app.command(name, help=sentence)(guarded(getattr(own, function) if own else _not_imported))
     return app
 

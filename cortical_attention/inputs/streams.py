@@ -5,9 +5,11 @@ memory of what was seen one step before. The first round is the context, the sec
 that follows the present one was seen a round ago, in the one context token whose memory is the present frame: a circuit
 that predicts has to match its query with the memories of the context.
 
-symbols     six symbols in random order, one-hot
-digit       an 8 x 8 digit moves by a hidden constant velocity on a torus of 4 x 4 places, two pixels apart; velocities
-            that return after four steps and no sooner. A frame is twelve principal components of the whole canvas.
+::
+
+    symbols     six symbols in random order, one-hot
+    digit       an 8 x 8 digit moves by a hidden constant velocity on a torus of 4 x 4 places, two pixels apart; velocities
+                that return after four steps and no sooner. A frame is twelve principal components of the whole canvas.
 
 Each frame is the right answer once a round. An answer that is the same for all tokens of a sequence, as that of any
 attention that ignores the query, is therefore right on exactly one token in N.

@@ -4,6 +4,8 @@ The model is all-MiniLM-L6-v2, which turns a sentence into a vector of 384 numbe
 have a large cosine. It has 6 layers of 12 heads (d_key = d_value = 32), and its weights are those of the file, computed with
 in float64.
 
+::
+
     tokens of a sentence -> x = norm(word + place)
     6 times:  x = norm(x + attention(x) + b_O);   x = norm(x + W_2 gelu(W_1 x + b_1) + b_2)
     mean over tokens -> length 1

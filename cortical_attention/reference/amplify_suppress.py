@@ -1,5 +1,7 @@
 """Two pools that integrate pulses, where none of them is at zero or saturated: the algebra of their difference.
 
+::
+
     tau d(x_1 - x_2)/dt = (G w + m - 1) (x_1 - x_2) + G (cue_1 - cue_2)
 
 With a gain G the difference is a leaky sum of the pulses while G w + m < 1, and a perfect one at G w + m = 1. Beyond, it

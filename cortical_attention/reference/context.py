@@ -1,6 +1,6 @@
 """Context inference: the equations of the mediodorsal circuit in plain numpy, and an observer who knows the task.
 
-The circuit, for prefrontal cells k and relays g of one context each, rates between 0 and 1:
+The circuit, for prefrontal cells k and relays g of one context each, rates between 0 and 1::
 
     tau_hold dr_k/dt  = shown_k + sigma_p noise - r_k
     drive_g           = sum_k W_gk r_k

@@ -4,16 +4,17 @@ Sherman & Guillery (1998) name the two kinds of input of relay cells; that they 
 variant" is a sentence of the dossier that this project is held against. The identities below are ours.
 
 1. One head whose key does not depend on the driver, with a sink, is a gate. Over the context {driver, sink}, with key 1 and
-   value d of the driver, key 0 and value 0 of the sink, and query w.m + b,
+   value d of the driver, key 0 and value 0 of the sink, and query w.m + b::
 
        softmax:  kappa_driver = exp(w.m + b) / (exp(w.m + b) + 1) = sigma(w.m + b),   y = sigma(w.m + b) d
 
 2. Many gains cost heads. Let y_a = g_a(m) x_a, with gains of D components that the contexts m draw, and x independent of m
-   with equal mean squares. H heads with scalar gains and free matrices, sum over h of gamma_h(m) W_h x, leave at least
+   with equal mean squares. H heads with scalar gains and free matrices, sum over h of gamma_h(m) W_h x, leave at least ::
 
        sqrt(1 - sum over h <= H of lambda_h / sum of lambda_h),   lambda: eigenvalues of E[g g^T], largest first
 
    of y in relative L2, since sum_h gamma_h W_h is at best the H largest components of the gain field (Eckart & Young 1936).
+
 3. A head that uses the driver's tokens as keys is not homogeneous in the driver: y(2 d, m) differs from 2 y(d, m).
 """
 

@@ -2,6 +2,8 @@
 
 With x = q / d_key^(1/4), y = k / d_key^(1/4) and directions omega_r ~ N(0, 1),
 
+::
+
     f_r(x) = (1 - 4 A)^(d_key / 4) exp(A |omega_r|^2 + sqrt(1 - 4 A) omega_r.x - |x|^2 / 2)
 
 is positive, and the mean of f_r(x) f_r(y) over omega_r is exp(x.y) for any A < 1/8. A = 0 gives the features of FAVOR+

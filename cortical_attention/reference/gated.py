@@ -1,10 +1,14 @@
 """Linear attention with a memory that forgets: one gate for each head and token.
 
+::
+
     M_t = alpha_t M_{t-1} + v_t phi(k_t)^T,   z_t = alpha_t z_{t-1} + phi(k_t),   vt_t = M_t phi(q_t)  (/ z_t.phi(q_t))
 
 Gated linear attention (Yang et al. 2024, arXiv 2312.06635, abstract read) has a gate for each component of a key; one gate
 for each head and token is the special case of gated random feature attention (Peng et al. 2021) and of Mamba-2 (Dao & Gu
 2024), a constant gate that of retention (Sun et al. 2023); these three were not read. As weights of attention it is
+
+::
 
     kappa_tj = D_tj phi(k_j).phi(q_t),   D_tj = alpha_t ... alpha_{j+1} for j <= t, and 0 for the future
 """

@@ -2,6 +2,8 @@
 
 The paper writes them as sums over the third-order tensors Gamma_ijj'. Each is an outer product in disguise,
 
+::
+
     Gamma^q_ijj' = [phi'(q_i) * phi(k_j')] c_ij x_i^T
     Gamma^k_ijj' = [phi(q_i) * phi'(k_j')] c_ij x_j'^T
 

@@ -1,5 +1,7 @@
 """Attention in the hippocampal formation: CA3 compares what two pathways bring, CA1 modulates a third by it.
 
+::
+
     d_j      = max(W_dg x_j - theta, 0)                            dentate gyrus: an expansion, and few active cells
     s_ijk    = phi(W_pp x_i - theta_pp)_k phi(W_mf d_j)_k / Z_i    CA3: perforant path, and mossy fibres
     kappa_ij = sum_k s_ijk,   Z_i with sum_j kappa_ij = 1

@@ -84,7 +84,7 @@ def critical_beta(n_pattern):
 def least_time_constant(b, tau_g, k_p=0.0):
     """T beyond which the continuous loop settles at a pattern, (b - 1 - k_p) tau_g, in the unit of tau_g.
 
-    Near a pattern p that has all of the attention P, with a = x . p, b = beta |p|^2, and inhibition I + k_p (P - 1):
+    Near a pattern p that has all of the attention P, with a = x . p, b = beta |p|^2, and inhibition I + k_p (P - 1)::
 
         T a' = P |p|^2 - a,    tau_g I' = P - 1,    P = exp(beta a - I - k_p (P - 1))
 
@@ -133,6 +133,8 @@ def potentiated(state, patterns, beta, largest, spread=None, subtracted=False):
     query, and a synapse is the stronger the better its key matches. The rule is the most generous one within the limit:
     strengths are exponential in the match, the best match gets all of it, and only what falls below the rested synapse is
     cut off,
+
+    ::
 
         m_j = max(largest exp(beta (x . p_j - max_k x . p_k)), 1),
 

@@ -3,12 +3,12 @@
 Granier & Senn (2025, section 6) name the roles: layer 6b may supplement or replace superficial cells as an attention mask,
 and acts as a volume knob on cortico-thalamic loops (after Zolnik et al. 2024). They give no formulas; these are ours.
 
-With s_ij = k_j.q_i / sqrt(d_key), a bias b_ij, gains m_ij >= 0 and a knob gamma_i >= 0 of each macrocolumn:
+With s_ij = k_j.q_i / sqrt(d_key), a bias b_ij, gains m_ij >= 0 and a knob gamma_i >= 0 of each macrocolumn::
 
-supplement   kappa_ij = exp(s_ij + b_ij) / sum_j exp(s_ij + b_ij)
-replacement  kappa_ij = m_ij / sum_j m_ij
-knob         kappa_ij = exp((1 + gamma_i)^2 s_ij) / sum_j exp((1 + gamma_i)^2 s_ij)                    in softmax attention
-             kappa_ij = phi((1 + gamma_i) k_j).phi((1 + gamma_i) q_i) / sum_j (the same)               in linear attention
+    supplement   kappa_ij = exp(s_ij + b_ij) / sum_j exp(s_ij + b_ij)
+    replacement  kappa_ij = m_ij / sum_j m_ij
+    knob         kappa_ij = exp((1 + gamma_i)^2 s_ij) / sum_j exp((1 + gamma_i)^2 s_ij)                 in softmax attention
+                 kappa_ij = phi((1 + gamma_i) k_j).phi((1 + gamma_i) q_i) / sum_j (the same)            in linear attention
 
 The knob of softmax attention is its inverse temperature. That of linear attention is not: with elu+1, attention turns from
 uniform (a factor of zero) into that of the rectifier (a factor without bound), where it ends.

@@ -3,6 +3,8 @@
 In the paper A is a matrix of ones (Algorithm 1, line 3), of which learning is "another degree of freedom" (Granier & Senn
 2025). With A_vk for each head the apical drive of an L5 IT cell is its own, alpha_ijv = sum_k A_vk s_ijk, and
 
+::
+
     vt_iv = sum_j alpha_ijv v_jv
     c_ijk = sum_v A_vk delta_iv v_jv         a_ijk = c_ijk - sum_jk s_ijk c_ijk
     A     sum_ij  delta_iv v_jv s_ijk

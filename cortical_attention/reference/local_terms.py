@@ -3,9 +3,13 @@
 With the error e_i = y_i - xt_i of token i, delta_i = F^T e_i for each head, and F = W_O unless other feedback is given, one
 scalar for each pair of token and context token carries all that L2/3 has to know of the error,
 
+::
+
     a_ij = delta_i . (v_j - vt_i)
 
 in which v_j is a value, and vt_i = sum_j kappa_ij v_j what the head says now. With s_ijk, the rate of an L2/3 cell,
+
+::
 
     W_Q   sum_ij  s_ijk (log phi)'(q_ik) a_ij x_im
     W_K   sum_ij  s_ijk (log phi)'(k_jk) a_ij x_jm

@@ -4,9 +4,13 @@ The memory of a head is M = sum_j v_j phi(k_j)^T with a row of ones z = sum_j ph
 Z_i = z.phi(q_i) is what it says to token i (`attention.memory_attention`). With e_i = y_i - xt_i, the error at the head
 delta_i = F^T e_i / Z_i, and r_i = -delta_i.vt_i, which is what token i teaches the row of ones,
 
+::
+
     B = sum_i delta_i phi(q_i)^T            b = sum_i r_i phi(q_i)
 
 are a second memory, of errors and queries, and
+
+::
 
     W_Q   sum_i  phi'(q_ik) (sum_v M_vk delta_iv + z_k r_i) x_im
     W_K   sum_j  phi'(k_jk) (sum_v B_vk v_jv + b_k) x_jm
@@ -15,12 +19,14 @@ are a second memory, of errors and queries, and
 
 are minus the derivatives of equations 2 to 5 in Granier & Senn (2025). Not normalised, Z_i is one and r_i zero. B is
 complete only after all tokens have asked, so that the context has to be presented a second time. A tag at each synapse of
-a memory cell (v, k), laid down while the context is written, spares that:
+a memory cell (v, k), laid down while the context is written, spares that::
 
     U^K_vkm = sum_j phi'(k_jk) v_jv x_jm        U^V_vkm = sum_j phi(k_jk) x_jm        U^1_km = sum_j phi'(k_jk) x_jm
 
 are products of a presynaptic rate and of the two dendrites of the cell. When token i asks, an error cell in layer 5 that is
 one-to-one with the memory cell has the rate C_vk = delta_iv phi(q_ik), that of the row of ones c_k = r_i phi(q_ik), and
+
+::
 
     W_K   sum_i (sum_v C_vk U^K_vkm + c_k U^1_km)        W_V   sum_i sum_k C_vk U^V_vkm
 

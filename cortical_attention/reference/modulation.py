@@ -3,6 +3,8 @@
 A nucleus that passes on a part g of each token multiplies what is computed from it: with gains c of the core, whence queries
 come, and m of the matrix, whence keys and values come,
 
+::
+
     softmax:   kappa_ij = softmax_j(c m q_i.k_j / sqrt(d_key)),                              xt_i = m sum_j kappa_ij v_j
     linear:    kappa_ij = phi(m k_j).phi(c q_i) / Z_i,     phi = elu+1,                      xt_i = m sum_j kappa_ij v_j
 
@@ -35,7 +37,9 @@ def scaled(block: Block, query: float, key: float, value: float) -> Block:
 def attention_of_nuclei(query, key, value, block: Block):
     """Linear attention whose queries, keys and values are computed from different versions of the tokens.
 
-    q_i = W_Q query_i,   k_j = W_K key_j,   v_j = W_V value_j,   kappa_ij = phi(k_j).phi(q_i) / Z_i,   phi = elu+1
+    ::
+
+        q_i = W_Q query_i,   k_j = W_K key_j,   v_j = W_V value_j,   kappa_ij = phi(k_j).phi(q_i) / Z_i,   phi = elu+1
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 F_i = 1/2 sum_j pi_ij |v_j - mu_i|^2 + 1/2 pi_0 |mu_i - m_0|^2 is least at
 
+::
+
     mu_i = (sum_j pi_ij v_j + pi_0 m_0) / (sum_j pi_ij + pi_0)
 
 Its weights are those of softmax attention exactly where log pi_ij = q_i.k_j / sqrt(d_key) + c_i, with a constant that

@@ -4,13 +4,15 @@ A relay nucleus is given the token x_j after the token p_j and stands for the nu
 and p these numbers may be; attention in the family is attention on such numbers, a nonlinearity before the matrices W. With
 ramps r_k(x) = sign(x) max(|x| - knot_k, 0), an odd piecewise linear f is sum_k w_k r_k(x), and
 
-paper            m_ja = x_ja                       nothing is fitted
-one gain         m_ja = c x_ja                     temperature of the scores and gain of the values
-elementwise      m_ja = f(x_ja)                    the same f for every token: an embedding
-mode bit         m_ja = f_s(x_ja), s = n_j         a bit for each token is given: whether it is new
-three gains      m_ja = c_s x_ja, s as below       smallest member of the next family
-self-gate        m_ja = f_s(x_ja), s of {persists, new with the sign of p_ja, new from silence}: each component's own past
-previous token   m_ja = f_s(x_ja), s = n_j and the bin of sign(x_ja) p_ja: any function of a component and its past
+::
+
+    paper           m_ja = x_ja                       nothing is fitted
+    one gain        m_ja = c x_ja                     temperature of the scores and gain of the values
+    elementwise     m_ja = f(x_ja)                    the same f for every token: an embedding
+    mode bit        m_ja = f_s(x_ja), s = n_j         a bit for each token is given: whether it is new
+    three gains     m_ja = c_s x_ja, s as below       smallest member of the next family
+    self-gate       m_ja = f_s(x_ja), s of {persists, new with the sign of p_ja, new from silence}: each component's own past
+    previous token  m_ja = f_s(x_ja), s = n_j and the bin of sign(x_ja) p_ja: any function of a component and its past
 
 `ORDER` lists those that contain each other. The first three are stateless; the bit is given from outside; the last ones are
 gated by what a component itself has been, and so are recurrent. Functions are fitted to relays by plain least squares: with

@@ -1,5 +1,7 @@
 """A transformer block: attention and a feed-forward part, each in a residual stream and with layer norm after it (BERT).
 
+::
+
     x' = norm_1(x + attention(x) + b_O);    x'' = norm_2(x' + W_2 gelu(W_1 x' + b_1) + b_2)
     norm(x) = gain (x - mean(x)) / sqrt(var(x) + epsilon) + bias;    gelu(a) = a Phi(a)
 

@@ -4,6 +4,8 @@ A nucleus (`circuits.nucleus`) is a group of cells of one membrane with currents
 per slot and per cell; projections join nuclei; `simulate` gives back all spikes. An example: 64 relay cells are held at
 -75 mV, and get trains of 20 spikes a second from the third of ten slots of 100 ms on.
 
+::
+
     rates = np.repeat([0.0, 20.0], [2, 8])[:, None] * Hz
     drive = Driver(rates, 0.25 * CONDUCTANCE)
     relay = Nucleus("relay", FIRE_OR_BURST, 64, holding(FIRE_OR_BURST, -75 * mV), sigma=2 * mV, drivers=(drive,))

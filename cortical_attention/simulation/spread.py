@@ -1,8 +1,10 @@
 """A plan run in parts: the nuclei in this process, and each head by a worker of an executor.
 
-first-order nuclei  --spikes-->  head 1   --spikes of what leaves it (L5 PT)-->  higher-order nucleus
-    (here)                       ...                                                 (here)
-                                 head n
+::
+
+    first-order nuclei  --spikes-->  head 1   --spikes of what leaves it (L5 PT)-->  higher-order nucleus
+        (here)                       ...                                                 (here)
+                                     head n
 
 Spikes (in rates: the rate at every step) are played to the next stage in the step in which they were sent, and each cell
 starts as it does in the whole, so that the answer is the one of the whole circuit in one process.

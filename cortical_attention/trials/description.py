@@ -42,22 +42,16 @@ def description(case, options):
     dict
         Ready for JSON; lists are in the order of the circuit. A value with a unit is {"value", "unit"}, in SI units.
 
-        populations : list of dict
-            Name, cell type, anatomy, axes, number of cells, ports with their kernels, and the variables of the somata.
-        projections : list of dict
-            Both ends, index expression, number of synapses if each pair of cells had its own, number of weights, sign,
-            delay, plasticity, and the variables of the dendrites.
-        cells : list of dict
-            For each cell type: rule, equations, threshold, reset, refractory time, dendrites.
-        synapses : dict
-            Effect of excitation and of inhibition on a dendrite, and the equations of inhibitory relays.
-        kernels : dict of str to str
-            Expression in `x` of each kernel that stands at a port.
-        constants : list of dict
-            See `trials.constants.constants_of`.
-        counts : dict of str to int
-        breaks : list of dict
-            Rules of the anatomy that the circuit breaks on purpose, each with the reason.
+        - populations (list of dict): name, cell type, anatomy, axes, number of cells, ports with their kernels, and the
+          variables of the somata.
+        - projections (list of dict): both ends, index expression, number of synapses if each pair of cells had its own,
+          number of weights, sign, delay, plasticity, and the variables of the dendrites.
+        - cells (list of dict): for each cell type its rule, equations, threshold, reset, refractory time and dendrites.
+        - synapses (dict): effect of excitation and of inhibition on a dendrite, and the equations of inhibitory relays.
+        - kernels (dict of str to str): expression in `x` of each kernel that stands at a port.
+        - constants (list of dict): see `trials.constants.constants_of`.
+        - counts (dict of str to int)
+        - breaks (list of dict): rules of the anatomy that the circuit breaks on purpose, each with the reason.
 
     Raises
     ------

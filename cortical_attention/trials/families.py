@@ -5,11 +5,13 @@ the free families (`weighing`, `gain`, `matrix`) contains the one before. They a
 compared with: the residual is the part of the answer that no member reproduces, and the fit follows the noise of the answer.
 `weighing` contains `paper`, but not `linear`, which has a gain.
 
-paper         kappa_ij = phi(k_j).phi(q_i) / Z_i                            nothing is fitted
-linear        the same with any monotone phi_q and phi_k >= 0, one feature per component, and one gain per head
-weighing      kappa_ij >= 0 and sum_j kappa_ij = 1: attention with any kernel
-gain          kappa_ij >= 0: weighing with a total that depends on the query
-matrix        any kappa_ij
+::
+
+    paper         kappa_ij = phi(k_j).phi(q_i) / Z_i                            nothing is fitted
+    linear        the same with any monotone phi_q and phi_k >= 0, one feature per component, and one gain per head
+    weighing      kappa_ij >= 0 and sum_j kappa_ij = 1: attention with any kernel
+    gain          kappa_ij >= 0: weighing with a total that depends on the query
+    matrix        any kappa_ij
 """
 
 from typing import NamedTuple

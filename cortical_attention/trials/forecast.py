@@ -7,6 +7,8 @@ L2/3 the squared residual of the attention relative to its square (of the produc
 by their own sum), in L5 IT that of the products, noise of spike counts included (`cells.membranes.product`). If every
 term is off by an independent relative error whose square has the mean loss1 + loss2, the answer is off by
 
+::
+
     relative L2 = c_rss sqrt(loss1 + loss2),        c_rss = sqrt(sum t^2) / |answer|.
 
 c_rss is large where W_V and W_O let terms cancel: 1 for terms that are orthogonal, 1 / sqrt(n) for n equal ones. The answer

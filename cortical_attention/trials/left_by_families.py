@@ -2,6 +2,8 @@
 
 Two replicas o_1 and o_2 of the answer have equal inputs and independent noise. Of what a family F leaves of each,
 
+::
+
     U_F = sign(r) sqrt(|r|),   r = sum (o_1 - F_1).(o_2 - F_2) / sum o_1.o_2
 
 is the share that the family leaves of the mean answer, since products of independent noises average to zero; where nothing

@@ -1,10 +1,11 @@
 """Match and control in spikes: trains of axons and of a query, a point neuron with synapses that count coincidences.
 
-match, T         every axon sends its own train; the query drives the cell to spike; the matched axon sends the query's
-train
-                 7 ms earlier
-gap, 0.5 s       axons are silent
-control, 1 s     every axon sends its own train; the matched one takes the cell over where its synapse was potentiated
+::
+
+    match, T         every axon sends its own train; the query drives the cell to spike; the matched axon sends
+                     the train of the query 7 ms earlier
+    gap, 0.5 s       axons are silent
+    control, 1 s     every axon sends its own train; the matched one takes the cell over where its synapse was potentiated
 
 Rates, refractory times, phases, the lead of 7 ms and the number of axons are those of Ellwood (2024), whose code was
 read; his pyramidal cell of 1,500 spines, ten for each axon, is a leaky point neuron here, with one synapse for each axon.

@@ -204,6 +204,15 @@ class Result(NamedTuple):
     def comparison(self, heads: list[int] | None = None) -> Figure:
         """Output of the circuit beside that of the algebra, error over time, and attention weights of some heads.
 
+        Parameters
+        ----------
+        heads : list of int, optional
+            Heads whose attention weights are drawn; default: the first ones.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
         Raises
         ------
         ValueError

@@ -52,8 +52,8 @@ class System(NamedTuple):
         From `Times`, tokens (batch, n_token, d_model) and the attention block to a Plan: ``wiring(times, tokens, **block)``.
         The block has the weights that a case holds, and `context`, `mask`, `kernel`, `normaliser`.
     reference : callable or None
-        The algebra: ``reference(tokens, block, *, context, mask, kernel, normalised)`` gives something with `.output`
-        (n_token, d_model) and `.kappa` (n_head, n_token, n_context) or None. None where no algebra is known.
+        The algebra: ``reference(tokens, block, *, context, mask, kernel, normalised)`` gives something with ``.output``
+        (n_token, d_model) and ``.kappa`` (n_head, n_token, n_context) or None. None where no algebra is known.
     nulls : dict of str to callable
         Null models by name, called like the reference.
     claims : dict of str to (float or None)
@@ -114,6 +114,7 @@ SYSTEMS = _by_name(
         tuple(INTERNEURONS),
     ),
 )
+"""Registered systems by name (dict of str to System)."""
 SYSTEMS["softmax_quadrants"] = SYSTEMS["softmax"]._replace(
     name="softmax_quadrants",
     wiring=softmax_quadrants_wiring,
