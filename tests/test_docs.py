@@ -120,6 +120,10 @@ def test_links_between_texts_of_the_root_and_pages():
         == "[a](../softmax.md) [b](contributing.md#habits)"
     )
     assert led_inside("[a](../README.md#two-commands)", "ways") == "[a](auto_project/readme.md#two-commands)"
+    assert (
+        led_inside("[a](gallery) [b](tutorial/)", "figures")
+        == "[a](auto_gallery/index.rst) [b](auto_tutorial/index.rst)"
+    )
     assert led_inside("[a](../../README.md)", "decisions/0001") == "[a](../auto_project/readme.md)"
 
 
