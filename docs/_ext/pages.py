@@ -46,9 +46,10 @@ def from_root(text):
 
 
 def led_inside(text, page):
-    """Source of a page whose links to a text of the root, or to a folder of scripts, lead to the page made from it."""
+    """Source of a page whose links to a text of the root, to a script or to a folder of scripts, lead to the page made from it."""
     up = "../" * page.count("/")
     text = re.sub(rf"\]\({re.escape(up)}(tutorial|gallery)/?\)", rf"]({up}auto_\1/index.rst)", text)
+    text = re.sub(rf"\]\({re.escape(up)}(tutorial|gallery)/(\w+)\.py\)", rf"]({up}auto_\1/\2.rst)", text)
     for name, text_of in TEXTS.items():
         text = text.replace(f"]({up}../{text_of}", f"]({up}auto_project/{name}.md")
     return text
