@@ -15,7 +15,7 @@ from cortical_attention.reference.block import Block
 from cortical_attention.reference.gradients import gradients
 
 
-def course(learnt, n_step=800, step=0.15):
+def course(learnt, n_step=1000, step=0.1):
     """Share of right answers on new sequences before each step, by gradient descent on some of the weights."""
     rng = np.random.default_rng(0)
     block, right = Block(*(rng.standard_normal((1, 8, 8)) / np.sqrt(8) for _ in range(4))), []
