@@ -234,7 +234,7 @@ def test_without_rocrate_one_sentence_says_what_to_install(folder, tmp_path, mon
 def test_the_licence_of_the_crate_is_that_of_the_software():
     options = ConfigParser()
     options.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
-    assert (f"https://spdx.org/licenses/{options['metadata']['license']}", "MIT License") == LICENCE
+    assert (f"https://spdx.org/licenses/{options['metadata']['license_expression']}", "MIT License") == LICENCE
 
 
 @pytest.mark.filterwarnings("default")  # elephant's own
