@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from cortical_attention.cells.cell import CellType as CellType
     from cortical_attention.cells.forms import FORMS as FORMS
     from cortical_attention.cells.forms.form import Form as Form
+    from cortical_attention.cells.membranes.membrane import Membrane as Membrane
     from cortical_attention.circuits.plan import Plan as Plan
     from cortical_attention.circuits.plan import Reading as Reading
     from cortical_attention.circuits.stack import join as join
     from cortical_attention.circuits.stack import stack as stack
     from cortical_attention.inputs.cases import Case as Case
+    from cortical_attention.inputs.cases import from_arrays as from_arrays
     from cortical_attention.inputs.cases import load as load_case  # noqa: F401
+    from cortical_attention.inputs.cases import save as save_case  # noqa: F401
+    from cortical_attention.inputs.suite import random_case as random_case
     from cortical_attention.inputs.torch_layers import from_torch as from_torch
     from cortical_attention.inputs.transformers_layers import from_transformers as from_transformers
+    from cortical_attention.readout.agreement import relative_l2 as relative_l2
     from cortical_attention.trials.result import Result as Result
     from cortical_attention.trials.result import attend as attend
     from cortical_attention.trials.result import calibrate as calibrate
@@ -43,12 +48,16 @@ _PLACES = {
     "Result": "trials.result",
     "load_case": "inputs.cases:load",
     "Case": "inputs.cases",
+    "from_arrays": "inputs.cases",
+    "save_case": "inputs.cases:save",
+    "random_case": "inputs.suite",
     "from_torch": "inputs.torch_layers",
     "from_transformers": "inputs.transformers_layers",
     "SYSTEMS": "trials.systems",
     "System": "trials.systems",
     "FORMS": "cells.forms",
     "Form": "cells.forms.form",
+    "Membrane": "cells.membranes.membrane",
     "CellType": "cells.cell",
     "Circuit": "wiring.circuit",
     "Population": "wiring.circuit",
@@ -57,6 +66,7 @@ _PLACES = {
     "Reading": "circuits.plan",
     "join": "circuits.stack",
     "stack": "circuits.stack",
+    "relative_l2": "readout.agreement",
 }
 """Where the public names lie in the package: module, or module:name."""
 

@@ -149,11 +149,32 @@ class Membrane(NamedTuple):
         return ONE if self.sends == ONE else f"{self.sends}_pre"
 
     def carried(self, statement):
-        """Statement of a synapse, with `weight` multiplied by the amplitude of a spike."""
+        """Statement of a synapse, with `weight` multiplied by the amplitude of a spike.
+
+        Parameters
+        ----------
+        statement : str
+            In the language of Brian2.
+
+        Returns
+        -------
+        str
+        """
         return statement if self.sends == ONE else statement.replace("weight", f"weight * {self.carries}")
 
     def measured(self, dt):
-        """Constants of the drive, measured at time step `dt` (Quantity, s) and cached within the process (dict)."""
+        """Constants of the drive, measured in Brian2 and cached within the process.
+
+        Parameters
+        ----------
+        dt : Quantity
+            Time step, s.
+
+        Returns
+        -------
+        dict
+            By name; empty for a drive that needs no measurement.
+        """
         return self.drive.measure(self, dt) if self.drive.measure else {}
 
     def changed(self, sources=None, **constants):

@@ -109,6 +109,12 @@ def load(path: str | Path) -> Case:
 def save(case: Case, path: str | Path) -> None:
     """Write a case as an ``.npz`` file that :func:`load` restores exactly.
 
+    Parameters
+    ----------
+    case : Case
+    path : str or pathlib.Path
+        A file that is there is replaced.
+
     Raises
     ------
     CaseError
@@ -152,7 +158,7 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
 
     Parameters
     ----------
-    given : mapping of str to ndarray
+    given : mapping of str to ndarray (...)
         With the names and axes of :data:`AXES`; unknown names are treated as `others`.
     name : str
         Name of the case.

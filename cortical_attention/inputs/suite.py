@@ -64,6 +64,11 @@ def random_case(
     Case
         Entries of tokens, context and calibration sequences ~ N(0, 1); of a weight ~ N(0, 1 / fan-in), where the fan-in is
         d_model for W_Q, W_K and W_V and d_value for W_O; W_Q and W_K then times `scale`.
+
+    Raises
+    ------
+    ValueError
+        For a size that is negative.
     """
     stream = _streams(seed)
     context = others = None

@@ -8,7 +8,7 @@ def relative_l2(output, reference):
 
     Parameters
     ----------
-    output, reference : array_like
+    output, reference : array_like (...)
         Of equal, arbitrary shape; finite.
 
     Returns

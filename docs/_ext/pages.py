@@ -46,7 +46,7 @@ def from_root(text):
 
 
 def led_inside(text, page):
-    """Source of a page whose links to a text of the root, to a script or to a folder of scripts, lead to the page made from it."""
+    """Source of a page whose links to texts of the root, to scripts and to their folders lead to pages made from them."""
     up = "../" * page.count("/")
     text = re.sub(rf"\]\({re.escape(up)}(tutorial|gallery)/?\)", rf"]({up}auto_\1/index.rst)", text)
     text = re.sub(rf"\]\({re.escape(up)}(tutorial|gallery)/(\w+)\.py\)", rf"]({up}auto_\1/\2.rst)", text)

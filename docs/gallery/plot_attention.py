@@ -9,10 +9,9 @@ reads the algebra, and its weights come from spikes of L2/3 cells, counted over 
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 
-case = random_case(3, 5, n_head=2, d_model=4, d_key=2, d_value=2, scale=3.0)
+case = ca.random_case(3, 5, n_head=2, d_model=4, d_key=2, d_value=2, scale=3.0)
 answer = ca.attend(case, form="spiking", window=1 * second, target="numpy")
 pairs = {"circuit": answer.attention, "algebra": answer.reference_attention}
 with style():

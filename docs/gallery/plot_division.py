@@ -7,11 +7,10 @@ sums to one. Dots are the algebra, lines the values of the cells.
 """
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.reference.attention import linear_attention
 
-case = random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
+case = ca.random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
 answer = ca.attend(case, record={"interneuron": "value", "superficial": {"variables": ["value"], "count": 1000}})
 Z = linear_attention(case.tokens, case.block).normaliser[0]
 divisor, products = (answer.trace(name, "value") for name in ("interneuron", "superficial"))

@@ -9,10 +9,9 @@ soma fires at a rate that is their product, divided by the inhibition of the mac
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import LAYER_COLOURS, new_figure, style
 
-case = random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
+case = ca.random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
 cell = {"head": 0, "token": 2, "context": 1, "key": 0, "count": 1}
 names = {"v": "membrane", "basal": "basal (query)", "apical": "apical (key)", "shunt": "shunt (Z)"}
 answer = ca.attend(

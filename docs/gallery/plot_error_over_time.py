@@ -9,10 +9,9 @@ attention; an error below them is an agreement that needs that part.
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
-case = random_case(0, 5, n_head=1, d_model=4, d_key=2, d_value=2, scale=3.0)
+case = ca.random_case(0, 5, n_head=1, d_model=4, d_key=2, d_value=2, scale=3.0)
 report = ca.attend(case, form="spiking", settle=1 * second, window=2 * second, target="numpy").report
 with style():
     figure = new_figure(4, width=7)

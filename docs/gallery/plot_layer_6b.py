@@ -13,11 +13,10 @@ from brian2 import second
 
 import cortical_attention as ca
 from cortical_attention.circuits.layer_6b import knob_wiring
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 from cortical_attention.reference.layer_6b import turned_up_softmax
 
-case = random_case(6, 6, n_head=1, d_model=8, d_key=4, d_value=4, scale=0.7)
+case = ca.random_case(6, 6, n_head=1, d_model=8, d_key=4, d_value=4, scale=0.7)
 with style():
     figure = new_figure(3.5, width=7)
     panels = figure.subplots(1, 3, sharey=True)

@@ -6,13 +6,13 @@ The mask wiring has a microcolumn for each pair of tokens, and so grows as the s
 stores keys and values while tokens come one after another: it takes time in place of cells, and does not grow.
 """
 
+import cortical_attention as ca
 from cortical_attention.command.options import check
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import new_figure, style
 from cortical_attention.trials.description import description
 
 n_tokens = (2, 4, 8, 16, 32)
-cases = [random_case(0, n, n_head=1, d_model=8, d_key=8, d_value=8) for n in n_tokens]
+cases = [ca.random_case(0, n, n_head=1, d_model=8, d_key=8, d_value=8) for n in n_tokens]
 with style():
     figure = new_figure(4, width=7)
     panel = figure.subplots()

@@ -10,10 +10,9 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
-case = random_case(0, 6, n_head=1, d_model=4, d_key=2, d_value=2)
+case = ca.random_case(0, 6, n_head=1, d_model=4, d_key=2, d_value=2)
 answer = ca.attend(case, form="spiking", settle=0.5 * second, window=1 * second, target="numpy")
 with style():
     figure = new_figure(4, width=7)

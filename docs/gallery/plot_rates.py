@@ -10,10 +10,9 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import LAYER_COLOURS, new_figure, style
 
-case = random_case(0, 5, n_head=1, d_model=4, d_key=3, d_value=3, scale=2.0)
+case = ca.random_case(0, 5, n_head=1, d_model=4, d_key=3, d_value=3, scale=2.0)
 answer = ca.attend(case, form="spiking", settle=1 * second, window=1 * second, target="numpy")
 rng = np.random.default_rng(0)
 names = ["core", "matrix", "higher_order", "pyramidal_tract", "intratelencephalic", "interneuron", "superficial"]

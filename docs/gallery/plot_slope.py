@@ -10,10 +10,9 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import new_figure, style
 
-case = random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
+case = ca.random_case(0, 4, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
 asked = {"form": "spiking", "target": "numpy"}
 calibration = ca.calibrate(case, **asked)
 errors = []

@@ -9,10 +9,9 @@ attention has exponential tufts, from which an interneuron subtracts log Z, and 
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 
-case = random_case(1, 8, n_head=1, d_model=8, d_key=4, d_value=4, scale=2.0)
+case = ca.random_case(1, 8, n_head=1, d_model=8, d_key=4, d_value=4, scale=2.0)
 times = {"settle": 1 * second, "window": 0.1 * second}
 answers = {"linear": ca.attend(case, "mask", **times), "softmax": ca.attend(case, "softmax", **times)}
 with style():

@@ -10,13 +10,13 @@ from io import BytesIO
 
 from matplotlib.image import imread
 
+import cortical_attention as ca
 from cortical_attention.command.options import check
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.diagram import graph_of
 from cortical_attention.readout.style import new_figure
 from cortical_attention.trials.description import description
 
-case = random_case(0, 4, n_head=2, d_model=4, d_key=2, d_value=2)
+case = ca.random_case(0, 4, n_head=2, d_model=4, d_key=2, d_value=2)
 picture = imread(BytesIO(graph_of(description(case, check())).pipe(format="png")))
 height, width = picture.shape[:2]
 figure = new_figure(7 * height / width, width=7)

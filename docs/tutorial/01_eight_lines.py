@@ -28,7 +28,6 @@ from brian2 import ms, second
 
 import cortical_attention as ca
 from cortical_attention.circuits.protocol import Times
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 
 # %%
@@ -38,7 +37,7 @@ from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 # We draw a small block at random: 4 tokens, 2 heads, keys and values of 3 components. The loops follow Algorithm 1 of
 # the paper: one head, one token that asks, one token that answers at a time.
 
-case = random_case(1, n_token=4, n_head=2, d_model=6, d_key=3, d_value=3, scale=2.0)
+case = ca.random_case(1, n_token=4, n_head=2, d_model=6, d_key=3, d_value=3, scale=2.0)
 x, (W_Q, W_K, W_V, W_O) = case.tokens, case.block[:4]
 
 

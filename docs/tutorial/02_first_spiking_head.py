@@ -16,7 +16,6 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
 # %%
@@ -114,10 +113,10 @@ print(lesioned)
 print("skill of the lesioned circuit:", lesioned.report["skill"])
 
 expected = SYSTEM.reference(case.tokens, case.block._replace(W_Q=0 * case.block.W_Q)).output
-print("error that the algebra expects:", relative_l2(expected, lesioned.reference))
-print("distance from that expectation:", relative_l2(lesioned.output, expected))
+print("error that the algebra expects:", ca.relative_l2(expected, lesioned.reference))
+print("distance from that expectation:", ca.relative_l2(lesioned.output, expected))
 assert lesioned.report["skill"] < 0 < 0.2 < lesioned.report["relative_l2"]
-assert relative_l2(lesioned.output, expected) < 0.05
+assert ca.relative_l2(lesioned.output, expected) < 0.05
 
 # %%
 # The picture has the errors side by side, on a logarithmic axis. Circuits are in colour, formulas in grey.

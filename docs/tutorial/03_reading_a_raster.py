@@ -17,7 +17,6 @@ from elephant.statistics import cv, isi, mean_firing_rate
 
 import cortical_attention as ca
 from cortical_attention.cells.membranes.two_compartment import TwoCompartment, cells_under
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
 warnings.filterwarnings("ignore", message="The 'copy' argument in Quantity")  # Elephant's, of no concern here
@@ -30,7 +29,7 @@ warnings.filterwarnings("ignore", message="The 'copy' argument in Quantity")  # 
 # cells, here the membrane variable ``v`` of one L2/3 cell. (``cortical-attention describe CASE --form FORM`` lists the
 # variables of a form.)
 
-case = random_case(3, n_token=3, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
+case = ca.random_case(3, n_token=3, n_head=1, d_model=4, d_key=2, d_value=2, scale=2.0)
 answer = ca.attend(
     case, form="spiking", target="numpy", settle=1 * second, window=1 * second,
     record={"superficial": {"variables": ["v"], "token": 0, "context": 2, "count": 1}},

@@ -14,7 +14,6 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.cases import from_arrays
 from cortical_attention.readout.style import SEQUENTIAL, new_figure, style
 
 # %%
@@ -40,13 +39,13 @@ W_Q, W_K, W_V = in_proj_weight.reshape(3, n_head, d_key, d_model)
 W_O = out_proj_weight.reshape(d_model, n_head, d_key).transpose(1, 0, 2)
 weights = {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "W_O": W_O}
 calibration = np.array(others[:16])
-case = from_arrays({"tokens": sequence, "calibration": calibration, **weights}, name="mine")
+case = ca.from_arrays({"tokens": sequence, "calibration": calibration, **weights}, name="mine")
 
 # %%
 # Shapes are checked, and a wrong one is refused by name. Here the heads of ``W_O`` were left where they are.
 
 try:
-    from_arrays({"tokens": sequence, **weights, "W_O": out_proj_weight.reshape(d_model, n_head, d_key)})
+    ca.from_arrays({"tokens": sequence, **weights, "W_O": out_proj_weight.reshape(d_model, n_head, d_key)})
 except ValueError as error:
     print("refused:", error)
 

@@ -18,7 +18,6 @@ import cortical_attention as ca
 from cortical_attention.cells.membranes.f_i import BEYOND_THE_TABLE, BY_CURRENT, f_i_table
 from cortical_attention.cells.membranes.integrator import INTEGRATOR
 from cortical_attention.cells.membranes.membrane import Membrane
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
 # %%
@@ -86,7 +85,7 @@ for name, curve in curves.items():
 #
 # Twenty-four cells share every value, so that their noise averages out. The case is small, and both forms answer it.
 
-case = random_case(6, n_token=3, n_head=1, d_model=4, d_key=2, d_value=2, scale=1.5)
+case = ca.random_case(6, n_token=3, n_head=1, d_model=4, d_key=2, d_value=2, scale=1.5)
 brief = {"cells": 24, "target": "numpy", "settle": 0.5 * second, "window": 0.5 * second}
 answers = {"adaptation current": ca.attend(case, form=ADAPTIVE, **brief)}
 answers["moving threshold"] = ca.attend(case, form=MOVING, **brief)

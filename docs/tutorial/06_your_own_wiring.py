@@ -16,7 +16,6 @@ import numpy as np
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.style import CYCLE, new_figure, style
 
 # %%
@@ -50,7 +49,7 @@ def short_path(times, tokens, **block):
     return plan._replace(circuit=circuit)
 
 
-case = random_case(3, n_token=4, n_head=1, d_model=4, d_key=3, d_value=3, scale=2.0)
+case = ca.random_case(3, n_token=4, n_head=1, d_model=4, d_key=3, d_value=3, scale=2.0)
 try:
     ca.attend(case, short_path, target="numpy")
 except ValueError as error:

@@ -23,8 +23,6 @@ dendrite can do.
 from brian2 import second
 
 import cortical_attention as ca
-from cortical_attention.inputs.suite import random_case
-from cortical_attention.readout.agreement import relative_l2
 from cortical_attention.readout.style import CYCLE, SEQUENTIAL, new_figure, style
 
 # %%
@@ -34,12 +32,12 @@ from cortical_attention.readout.style import CYCLE, SEQUENTIAL, new_figure, styl
 # One block at two temperatures: the weights of the queries are divided by ``T``. The algebra of both attentions is
 # part of the two systems ``"mask"`` and ``"softmax"``.
 
-case = random_case(3, n_token=4, n_head=1, d_model=6, d_key=3, d_value=3, scale=1.0)
+case = ca.random_case(3, n_token=4, n_head=1, d_model=6, d_key=3, d_value=3, scale=1.0)
 linear, softmax = (ca.SYSTEMS[name].reference for name in ("mask", "softmax"))
 cases = {T: case._replace(block=case.block._replace(W_Q=case.block.W_Q / T)) for T in (1.0, 0.5)}
 for T, each in cases.items():
     soft, line = softmax(each.tokens, each.block), linear(each.tokens, each.block)
-    error = relative_l2(line.output, soft.output)
+    error = ca.relative_l2(line.output, soft.output)
     print(f"T = {T}: linear from softmax {error:.2f}; largest weight {line.kappa.max():.2f} and {soft.kappa.max():.2f}")
     assert error > 0.3
 

@@ -19,7 +19,6 @@ import cortical_attention as ca
 from cortical_attention.cells.membranes.fire_or_burst import FIRE_OR_BURST
 from cortical_attention.cells.membranes.thalamic import CONDUCTANCE, DENSITY, holding
 from cortical_attention.circuits.nucleus import Driver, Nucleus
-from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.agreement import relative_l2_by_design
 from cortical_attention.readout.bursts import bursts
 from cortical_attention.readout.style import CYCLE, new_figure, style
@@ -117,7 +116,7 @@ assert novelty["burst"] > 1.3 > 1.15 > novelty["tonic"] > 0.85 > novelty["no_T_c
 # Any error is then that of the relays. Two halves of the cells with independent noise tell the error by design from
 # noise.
 
-block = random_case(4, n_token, n_head=1, d_model=d_model, d_key=4, d_value=4, scale=2.0).block
+block = ca.random_case(4, n_token, n_head=1, d_model=d_model, d_key=4, d_value=4, scale=2.0).block
 attention = ca.SYSTEMS["mask"].reference
 left = {}
 for name, both in numbers.items():
