@@ -376,8 +376,8 @@ def main(
 
 def _make_ready(every, given, n_seed, out, console):
     """Check the folder, say what other code left there, and take away tables that the jobs to come make wrong."""
-    files = [file_of(job, options_of(job, given), n_seed, out) for job in every]
     check_folder(out, overwrite=True)
+    files = [file_of(job, options_of(job, given), n_seed, out) for job in every]
     if out.is_dir() and others(out) and not has_ladder(out):
         raise o.OptionError(f"{out} has other files than those of a ladder; choose another folder with --out")
     if other := sum(map(of_other_code, files)):
