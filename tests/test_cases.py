@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 from cortical_attention.inputs.bfloat16 import read_bfloat16
-from cortical_attention.inputs.cases import AXES, REQUIRED, Case, arrays, from_arrays, largest_value, load, save, sizes
+from cortical_attention.inputs.cases import (
+    AXES,
+    REQUIRED,
+    Case,
+    CaseError,
+    arrays,
+    from_arrays,
+    largest_value,
+    load,
+    save,
+    sizes,
+)
 from cortical_attention.reference.attention import Block
 from tests.cases import SIZES, WRITERS, as_safetensors, full, refusal, upper_half, write
 
@@ -406,3 +417,17 @@ def test_a_case_that_would_be_refused_is_not_saved(tmp_path):
 def test_a_case_made_by_hand_has_its_sizes():
     block = Block(np.ones((2, 6, 5)), np.ones((2, 6, 5)), np.ones((2, 7, 5)), np.ones((2, 5, 7)))
     assert sizes(Case(np.ones((3, 5)), block, context=np.ones((4, 5)))) == SIZES
+
+
+def test_a_mask_of_torch_is_refused_by_its_name():
+    with pytest.raises(CaseError, match="attn_mask: is not an array of a case.*so ~attn_mask"):
+        from_arrays(full() | {"attn_mask": np.ones((2, 2), dtype=bool)})
+
+
+def test_a_name_that_is_nearly_right_is_told():
+    given = full()
+    (notice,) = from_arrays(given | {"msk": np.ones(2)}).notices
+    assert notice == "msk: is not an array of a case and is left out; is msk meant to be mask?"
+    given["tokns"] = given.pop("tokens")
+    with pytest.raises(CaseError, match=r"tokens: is missing .*; is tokns meant to be tokens\?"):
+        from_arrays(given)

@@ -1,6 +1,9 @@
 """The code-generation target: how it is chosen, set, and put back."""
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import suppress
 
 import brian2
@@ -134,3 +137,10 @@ def test_a_module_that_does_not_compile_fails_in_a_sentence(monkeypatch):
 
     with pytest.raises(RunError, match="the target cython failed: its code does not compile"):
         fail()
+
+
+def test_importing_leaves_the_warnings_of_others_alone():
+    code = "import warnings; import cortical_attention.simulation.engine; warnings.warn('of a user')"
+    own = os.environ | {"PYTHONWARNINGS": ""}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=own)
+    assert "UserWarning: of a user" in done.stderr

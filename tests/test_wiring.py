@@ -13,6 +13,9 @@ from cortical_attention.cells.forms.rate import RATE
 from cortical_attention.cells.forms.spiking import SPIKING
 from cortical_attention.cells.relay import FIRST_ORDER
 from cortical_attention.cells.superficial import SUPERFICIAL
+from cortical_attention.circuits.mask import mask_wiring
+from cortical_attention.inputs.suite import random_case
+from cortical_attention.simulation.settings import Settings
 from cortical_attention.wiring.circuit import Circuit, Population, Projection
 from cortical_attention.wiring.expand import expand_input, expand_population, input_strides
 from cortical_attention.wiring.expressions import Expression, WiringError
@@ -348,3 +351,14 @@ def test_a_constant_of_a_cell_type_does_not_take_the_place_of_one_of_the_form():
     how = Construction(ADAPTIVE, {"cells": np.ones(1) * UNIT}, 1, 1, True, Clock(1 * ms), 100 * ms)
     with pytest.raises(WiringError, match="'cells': sigma is a constant of the cell type and of the form"):
         wire(circuit, how)
+
+
+def test_a_port_reached_with_like_signs_and_without_is_told():
+    case = random_case(0, 3, n_head=1, d_model=4, d_key=2, d_value=2)
+    plan = mask_wiring(Settings().times(), case.tokens[None], **case.block._asdict())
+    skip = Projection("core", "pyramidal_tract.soma", "im, vm -> hiv", np.ones((2, 4)))
+    mixed = plan.circuit._replace(projections=(*plan.circuit.projections, skip))
+    assert plan.circuit.notices() == []
+    (notice,) = mixed.notices()
+    assert "'core -> pyramidal_tract.soma': 'intratelencephalic -> pyramidal_tract.soma' reaches" in notice
+    assert "'core' counts up to twice" in notice

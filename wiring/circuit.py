@@ -160,9 +160,9 @@ class Circuit(NamedTuple):
         ------
         WiringError
             Naming the projection and what is wrong: an unknown population or port, an index expression that does not
-            fit, weights that are not finite, a second projection to the same port, like signs asked of unsigned cells or of
-            weights of the wrong sign, a delay or a plasticity that no synapse can have, a rule of plasticity that does not
-            fit, or a rule of the anatomy that is broken without a reason.
+            fit, weights that are not finite, a second projection from the same source to the same port, like signs asked
+            of unsigned cells or of weights of the wrong sign, a delay or a plasticity that no synapse can have, a rule of
+            plasticity that does not fit, or a rule of the anatomy that is broken without a reason.
         """
         names = [projection.name for projection in self.projections]
         for projection in self.projections:
@@ -220,6 +220,28 @@ class Circuit(NamedTuple):
         sign, limit = (-1, "<=") if source.cell.transmitter == GABA else (1, ">=")
         if projection.like_signs and (not source.signed or target.signed != port or (sign * weights < 0).any()):
             raise WiringError(f"projection '{name}': like signs need weights {limit} 0 and signed cells at both ends")
+
+    def notices(self):
+        """Sentences on what is wired as asked, and may compute something else in a form with on and off cells.
+
+        Where one projection reaches a port with like signs, both cells of a pair may be active at once. A projection to the
+        same port without like signs drives one of them and inhibits the other, and then counts up to twice. In rates, whose
+        cells are signed, it counts once.
+
+        Returns
+        -------
+        list of str
+        """
+        reached = {}
+        for each in self.projections:
+            reached.setdefault(each.target, {}).setdefault(each.like_signs, each)
+        return [
+            f"projection '{each[False].name}': '{each[True].name}' reaches the same port with like signs, so that on and "
+            f"off cells may be active at once and '{each[False].source}' counts up to twice, unless cells are signed as in "
+            "rates; give one of the two a population of its own"
+            for each in reached.values()
+            if len(each) == 2
+        ]
 
     def _is_reached_with_like_signs(self, population):
         """Whether both cells of its pairs may send at once."""

@@ -24,6 +24,7 @@ def main(
     cases: Cases,
     out: Out = Path("calibration.json"),
     wiring: o.Wiring = "mask",
+    attention: o.Attention = None,
     form: o.Form = "spiking",
     kernel: o.Kernel = "elu+1",
     unnormalised: o.Unnormalised = False,

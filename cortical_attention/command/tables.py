@@ -64,7 +64,7 @@ def print_comparison(compared, folder, console, as_json):
         console.print(sentence, highlight=False)
     if compared.reference.attention is None:
         console.print(f"wiring '{report['wiring']}' has no reference: nothing is compared", highlight=False)
-    for sentence in judgement(report):
+    for sentence in (*noticed(report), *judgement(report)):
         console.print(sentence, highlight=False)
     say_written(folder, console)
 
@@ -81,6 +81,13 @@ def calibrated(report):
     found = [SOURCES[report["calibration"]]] if report.get("calibration") else []
     beyond = [f"{per_cent(share)} of the spikes of {name}" for name, share in (report.get("saturated") or {}).items()]
     return found + ([f"beyond the limit of their cells: {', '.join(beyond)}"] if beyond else [])
+
+
+def noticed(report):
+    """Sentences on nulls that are nearer to the algebra, and on a wiring that may compute something else than it says."""
+    nulls = ", ".join(each.replace("_", " ") for each in report["nearer_nulls"])
+    worse = [f"further from the algebra than the null: {nulls}"] if nulls else []
+    return [f"notice: {each}" for each in (*report["wiring_notices"], *worse)]
 
 
 def print_plans(plans, console, as_json):

@@ -9,6 +9,7 @@ of fitting shapes. An error is one sentence that names the array, its property a
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,7 +184,7 @@ def from_arrays(given: Mapping[str, np.ndarray], *, name: str = "", others: tupl
     _check_calibration(checked)
     block = Block(**{key: checked.pop(key) for key in AXES if key in checked and key[:2] in ("W_", "b_")})
     _check_not_too_small(checked["tokens"] if checked.get("context") is None else checked["context"], block)
-    left_out = (f"{_shown(key)}: is not an array of a case and is left out" for key in others)
+    left_out = (f"{_shown(key)}: is not an array of a case and is left out{_meant(key)}" for key in others)
     notices = (*left_out, *_closed_rows(checked.get("mask")))
     return Case(**checked, block=block, name=name, notices=notices)
 
@@ -300,10 +301,21 @@ def _check_names(given: Mapping[str, np.ndarray], others: tuple[str, ...]) -> No
                 f"{_shown(name)}: is not an array of a case, which needs its weights to be called W_Q, W_K, W_V, W_O "
                 "and its constant drives b_Q, b_K, b_V"
             )
+    if "attn_mask" in others:
+        raise CaseError(
+            "attn_mask: is not an array of a case, which needs its mask to be called mask, boolean and True where a token "
+            "may attend, so ~attn_mask"
+        )
     missing = [name for name in REQUIRED if name not in given]
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        raise CaseError(f"{', '.join(missing)}: {verb} missing but a case needs {', '.join(REQUIRED)}")
+        verb, meant = "is" if len(missing) == 1 else "are", "".join(map(_meant, others))
+        raise CaseError(f"{', '.join(missing)}: {verb} missing but a case needs {', '.join(REQUIRED)}{meant}")
+
+
+def _meant(name: str) -> str:
+    """The array of a case that a name is like, to be added to a sentence; empty where there is none."""
+    near = get_close_matches(name.lower(), AXES, 1)
+    return f"; is {_shown(name)} meant to be {near[0]}?" if near else ""
 
 
 def _checked(name: str, array: np.ndarray, found: dict[str, tuple[int, str]]) -> np.ndarray:

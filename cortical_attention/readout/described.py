@@ -41,8 +41,9 @@ def tables_of(described):
 
 
 def sentences_of(described):
-    """The totals, and the rules of the anatomy that the circuit breaks on purpose (list of str)."""
-    return [counted(described["counts"]), *map(broken, described["breaks"])]
+    """The totals, the rules of the anatomy that the circuit breaks on purpose, and notices (list of str)."""
+    notices = (f"notice: {each}" for each in described["notices"])
+    return [counted(described["counts"]), *map(broken, described["breaks"]), *notices]
 
 
 def populations(described):

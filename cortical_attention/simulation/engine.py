@@ -73,11 +73,15 @@ class Work(NamedTuple):
 
 
 def _unhook():
-    """Take back what importing Brian2 does: the hold on uncaught errors, the log file and the copy of the script."""
+    """Take back what importing Brian2 does: the hold on errors and warnings, the log file and the copy of the script."""
     sys.excepthook = sys.__excepthook__
     brian2.prefs.logging.file_log = False
     brian2.prefs.logging.save_script = False
     BrianLogger.log_level_error()
+    warned = logging.getLogger("py.warnings")
+    warned.removeHandler(BrianLogger.console_handler)
+    if warned.isEnabledFor(logging.WARNING):  # else the command keeps warnings from the terminal (`command.terminal`)
+        logging.captureWarnings(False)
     if BrianLogger.file_handler is not None:
         logging.getLogger("brian2").removeHandler(BrianLogger.file_handler)
         BrianLogger.file_handler.close()

@@ -349,6 +349,8 @@ def describe(answer, reference, options, case, index=0, forecast=None):
                 name: each.share[own].max() for name, each in run.saturated.items() if each.beyond[own].any()
             },
             "calibration": answer.calibration.source,
+            "wiring_notices": answer.plan.circuit.notices(),
+            "nearer_nulls": _nearer(answer, reference, index),
             "wiring": options.system.name,
             "attention": options.system.attention,
             "form": form.name,
@@ -368,6 +370,15 @@ def describe(answer, reference, options, case, index=0, forecast=None):
             "stepping_s": run.stepping,
         }
     )
+
+
+def _nearer(answer, reference, index):
+    """Names of the nulls that are nearer to the algebra than the circuit is."""
+    if answer.output is None or reference.attention is None:
+        return []
+    error = agreement.relative_l2(answer.output[index], reference.attention.output)
+    nulls = {name: _relative_l2(null, reference) for name, null in reference.nulls.items()}
+    return [name for name, each in nulls.items() if None not in (error, each) and each < error]
 
 
 def _by_design(answer, reference, index, replicas):

@@ -52,6 +52,7 @@ def description(case, options):
         - constants (list of dict): see `trials.constants.constants_of`.
         - counts (dict of str to int)
         - breaks (list of dict): rules of the anatomy that the circuit breaks on purpose, each with the reason.
+        - notices (list of str): what may compute something else than the wiring says (`Circuit.notices`).
 
     Raises
     ------
@@ -103,6 +104,7 @@ def _circuit(circuit, wired, settings):
         "constants": constants_of(circuit, form, relays),
         "counts": _counts(populations, projections, wired),
         "breaks": [{"rule": rule, "says": RULES[rule].says, "reason": why} for rule, why in circuit.breaks.items()],
+        "notices": circuit.notices(),
     }
 
 

@@ -82,6 +82,8 @@ class Result(NamedTuple):
     def __repr__(self) -> str:
         error = self.report.get("relative_l2")
         found = "no error measured" if error is None else f"relative L2 {error:.2g}"
+        nearer = ", ".join(each.replace("_", " ") for each in self.report.get("nearer_nulls") or ())
+        found += f", further from the algebra than the null: {nearer}" if nearer else ""
         return f"<Result: {self.about}; {found}; {'settled' if self.report['settled'] else 'not settled'}>"
 
     @property
@@ -287,9 +289,10 @@ def attend(
     Parameters
     ----------
     case : Case
-        Of :func:`load_case` or :func:`from_torch`.
+        Of :func:`load_case`, :func:`from_arrays`, :func:`from_torch` or :func:`from_transformers`.
     wiring : str, System or callable
-        "mask" or "memory", ``module:object``, or an object of your own (`trials.systems.System`).
+        "mask" or "memory" for linear attention, "softmax" for softmax attention, ``module:object``, or an object of your
+        own (`trials.systems.System`).
     form : str or Form
         "rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "disinhibited" or "point", or a
         Form of your own.
@@ -344,10 +347,10 @@ def attend(
     Warns
     -----
     UserWarning
-        With each notice of the case, and if the circuit has not settled: why.
+        With each notice of the case and of the wiring, and if the circuit has not settled: why.
     """
     if not isinstance(case, Case):
-        raise CaseError(f"case is of type {type(case).__name__} but needs to be a Case, of load_case or from_torch")
+        raise CaseError(f"case is of type {type(case).__name__} but needs to be a Case, as of load_case or from_torch")
     case = from_arrays(arrays(case), name=case.name)._replace(notices=case.notices)  # it may have been changed
     for notice in case.notices:
         warnings.warn(notice, stacklevel=2)
@@ -362,6 +365,8 @@ def attend(
     if not isinstance(calibration, Calibration | None):
         raise SettingError(f"calibration is {calibration!r} but needs to be a Calibration, or the path of its file")
     result = _run(case, Options(wiring, kernel, normaliser, settings, calibration, on_input, replicas).checked())
+    for notice in result.report["wiring_notices"]:
+        warnings.warn(notice, stacklevel=2)
     if not result.report["settled"]:
         why = "it was interrupted" if result.report["interrupted"] else result.report["reason"]
         warnings.warn(f"the circuit has not settled: {why}", stacklevel=2)
