@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import neo
@@ -27,6 +28,7 @@ from cortical_attention.readout.recording import to_block
 from cortical_attention.readout.store import read_recording
 from cortical_attention.simulation.attend import Settings
 from cortical_attention.trials import results
+from cortical_attention.trials.loading import own_code
 from cortical_attention.trials.systems import SYSTEMS
 from tests.command import (
     ARRAYS,
@@ -148,6 +150,10 @@ def test_a_file_of_any_name_has_a_default_folder():
     assert re.fullmatch(rf"_n_._\.\.{'x' * 33}-mask-mine_named\.FORM-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}", folder.name), (
         folder.name
     )
+    before = sha256(Path("mine_named.py").read_bytes()).hexdigest()
+    assert json.loads((folder / "run.json").read_text())["own_code"] == {"mine_named": before[:16]}
+    Path("mine_named.py").write_text("FORM = None\n")
+    assert own_code(["mask", None, "mine_named:FORM"]) != {"mine_named": before[:16]}
 
 
 @with_output

@@ -52,7 +52,7 @@ def test_the_page_on_a_block(here):
     """Of arrays, a mask and calibration sequences; of torch where it is installed."""
     names = {}
     for block in blocks("own_block.md"):
-        if "import torch" in block:
+        if "torch" in block:
             try:
                 importlib.import_module("torch")
             except ImportError:

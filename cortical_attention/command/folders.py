@@ -183,8 +183,9 @@ def _differing(one, other):
 
 
 def _code(result):
-    """What was run: commit, code and versions."""
-    return {name: result.provenance.get(name) for name in ("commit", "changed", "code")} | result.provenance["versions"]
+    """What was run: commit, code, modules of the user's own, and versions."""
+    found = {name: result.provenance.get(name) for name in ("commit", "changed", "code")}
+    return found | result.provenance.get("own_code", {}) | result.provenance["versions"]
 
 
 def _figures(result):

@@ -3,6 +3,7 @@
 import sys
 from contextlib import contextmanager
 from functools import reduce
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
@@ -35,6 +36,24 @@ def loaded(option, given):
         return reduce(getattr, place.split("."), found)
     except AttributeError as error:
         raise WiringError(f"{option} is '{given}' but module '{module}' has no '{place}'") from error
+
+
+def own_code(words):
+    """Hashes of the modules that `module:object` names, so that a later change of them is seen.
+
+    Parameters
+    ----------
+    words : iterable of str or None
+        Those without a colon, and modules without a file, are passed over.
+
+    Returns
+    -------
+    dict of str to str
+        Sixteen hexadecimal digits of the SHA-256 of the file, by module.
+    """
+    named = {each.partition(":")[0] for each in words if each and ":" in each}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(named)}
+    return {name: sha256(Path(file).read_bytes()).hexdigest()[:16] for name, file in files.items() if file}
 
 
 def one_line(error):

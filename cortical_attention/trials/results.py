@@ -13,6 +13,7 @@ from cortical_attention.readout.store import write_recording
 from cortical_attention.readout.style import save
 from cortical_attention.simulation import engine
 from cortical_attention.trials.calibration import write_calibration
+from cortical_attention.trials.loading import own_code
 from cortical_attention.trials.options import written
 from cortical_attention.trials.provenance import provenance
 
@@ -143,8 +144,8 @@ def run_json(presented, options, case=""):
         "cell_types": {name: each.cell._asdict() for name, each in populations.items()},
         "populations": {name: each.parameters for name, each in populations.items() if each.parameters},
     }
-    content = provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall)
-    return content | {"case": case, "options": written(options)}
+    content, words = provenance(sys.argv, parameters, run.seeds, unit_rates, target, run.wall), written(options)
+    return content | {"case": case, "options": words, "own_code": own_code((words["wiring"], words["form"]))}
 
 
 def _longer(protocol, settle):
