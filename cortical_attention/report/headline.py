@@ -42,6 +42,11 @@ def figures(report):
         ("by design", _share(design), _shared(design, report.get("replicas"))),
         ("by noise", _share(noise), "what is left of it in one answer"),
         ("Best null", _share(null), f"a circuit that ignores what it should read: {name.replace('_', ' ')}"),
+        (
+            "Linear from softmax",
+            _share(report.get("softmax_relative_l2")),
+            "distance of the two kinds of attention on this block",
+        ),
         ("Skill", _number(report.get("skill")), "1: exact; 0: no better than the best null"),
         (
             "Queries identified",
