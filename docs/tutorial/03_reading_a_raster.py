@@ -46,7 +46,7 @@ print(answer)
 # input enters at the bottom, through core and matrix, and the answer leaves through the higher-order nucleus.
 #
 # The shaded half is settling time. The answer is read from the white half alone, the measured *window*, by counting
-# spikes. The lowest panel is the recorded membrane.
+# spikes. The lowest panel is the recorded membrane, below the spikes of its cell.
 
 raster = answer.raster()
 
@@ -158,6 +158,10 @@ for k, name in enumerate(conditions):
     print(f"{name}: {len(found)} plateaus, of which {preceded[name]:.0%} follow a spike")
 assert preceded["both currents"] > 0.8
 assert preceded["currents of a circuit"] < 0.05
+
+still = cells_under([-293] * pA, [490] * pA, TwoCompartment(sigma=0 * pA), seed=3)
+Network(still).run(1 * second, namespace={})
+assert still.total[0] == 0  # without noise
 
 # %%
 # It depends on the currents. Where the soma is driven above its threshold, nearly every plateau follows a spike: the
