@@ -47,6 +47,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": "figures.drawn",
+    "reset_modules": ("matplotlib", "figures.without_deprecations"),
     "ignore_repr_types": r"matplotlib",
     "abort_on_example_error": True,
     "only_warn_on_example_error": False,

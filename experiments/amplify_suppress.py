@@ -1,10 +1,11 @@
 """Why does an animal choose better without the thalamic cells that amplify, or without those that suppress?
 
-Question: Mukherjee et al. (2021) silenced two populations of the mediodorsal thalamus in mice that weigh a sequence of cues.
-Where cues were sparse, accuracy fell without D2 cells, which amplify prefrontal cortex, and rose without GRIK4 cells, which
-suppress it; where cues conflicted, it rose without D2 cells and fell without GRIK4 cells. Which circuits have these four
-signs, each with 3 points of accuracy or more? Is it needed that each population hears a signal of its own, and that D2
-cells are silent and GRIK4 cells active under conflict, as these authors found and modelled?
+Question: which circuits explain why an animal chooses better, or worse, without two populations of the thalamus?
+Mukherjee et al. (2021) silenced two populations of the mediodorsal thalamus in mice that weigh a sequence of cues.
+Where cues were sparse, accuracy fell without D2 cells, which amplify prefrontal cortex, and rose without GRIK4 cells,
+which suppress it; where cues conflicted, it rose without D2 cells and fell without GRIK4 cells. Which circuits have
+these four signs, each with 3 points of accuracy or more? Is it needed that each population hears a signal of its own,
+and that D2 cells are silent and GRIK4 cells active under conflict, as these authors found and modelled?
 
 Prediction: written after scratch runs of other code with other noise (docs/amplify_suppress.md lists them in their order,
 with what each was expected to give), and before the first run of this file at its full size. Tuned on four signs, an

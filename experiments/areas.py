@@ -1,8 +1,9 @@
 """Feedback between areas: does a loop of two areas come to rest where the algebra has its fixed point?
 
-Question: one area queries another, whose answers become keys and values of the first (Granier & Senn 2025, figure 4b). So
-each needs the answer of the other. Do the circuits come to rest at all, is that the fixed point of the two equations, how
-long does it take, and how much does feedback change the answer?
+Question: do two areas that query each other come to rest at the fixed point of their equations? One area queries
+another, whose answers become keys and values of the first (Granier & Senn 2025, figure 4b). So each needs the answer of
+the other. Do the circuits come to rest at all, is that the fixed point of the two equations, how long does it take, and
+how much does feedback change the answer?
 
 Prediction: written before the first run, after scratch runs on other draws. At feedback gains of 0.3, 1 and 3 every circuit
 of linear attention is within 1e-6 of the fixed point in rates and under Dale's law, within 2.5 per cent in spikes, and

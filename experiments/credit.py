@@ -1,8 +1,9 @@
 """The gradient of attention read from cells, in rates and in spikes, while the weights are learnt.
 
-Question: the paper derives gradients of attention (equations 2 to 5) and leaves open what circuit could follow them. In a
-circuit with cells for its errors (`circuits.learning`) each synapse has two rates of its own, and one number that comes to
-it. Is the product of what these cells carry the gradient, for each of the four weights, in rates and in spikes?
+Question: is the product of what cells carry the gradient of attention? The paper derives gradients of attention
+(equations 2 to 5) and leaves open what circuit could follow them. In a circuit with cells for its errors
+(`circuits.learning`) each synapse has two rates of its own, and one number that comes to it. Is the product of what
+these cells carry the gradient, for each of the four weights, in rates and in spikes?
 
 Prediction: written before the run, after development runs on seeds from 100 on. In rates the relative L2 of each weight is
 at most 1e-5 (measured: 1e-9 and less). In spikes the cosine of each weight is at least 0.998 at each point of the training,

@@ -1,8 +1,9 @@
 """Does a relay cell multiply its driver by its modulator, and is that outside attention?
 
-Question: driver spikes say what a relay cell relays, a modulator how much. Which biophysics of the modulator and of the
-driver's synapse make the rate a product r(d, m) = f(d) g(m), rather than a sum? And what does a transformer need for it:
-one frozen key and a sink, or a head for each gain?
+Question: which biophysics make the rate of a relay the product of driver and modulator, rather than a sum? Driver
+spikes say what a relay cell relays, a modulator how much. Which biophysics of the modulator and of the driver's synapse
+make the rate a product r(d, m) = f(d) g(m), rather than a sum? And what does a transformer need for it: one frozen key
+and a sink, or a head for each gain?
 
 Prediction: written before the run, after pilot runs with other noise in which working points were chosen; thresholds are
 those of `trials/protocol.toml`, [drivers]. With depressing drivers and a depolarising modulator the best product leaves at

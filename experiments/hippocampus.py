@@ -1,9 +1,9 @@
 """Recall by CA3 and CA1: does the paper's reading of the hippocampus remember by context?
 
-Question: items are stored, each with its context, and a noisy context asks for its item. Does the circuit in which CA3
-compares the perforant path with sparse mossy fibres, and CA1 weighs what layer 3 of entorhinal cortex holds, recall the
-item as often as its algebra does; and what do the threshold of the dentate gyrus and that of the perforant path
-contribute?
+Question: does a circuit of the hippocampus recall items in their context as often as its algebra does? Items are
+stored, each with its context, and a noisy context asks for its item. Does the circuit in which CA3 compares the
+perforant path with sparse mossy fibres, and CA1 weighs what layer 3 of entorhinal cortex holds, recall the item as
+often as its algebra does; and what do the threshold of the dentate gyrus and that of the perforant path contribute?
 
 Prediction: written before the first run, after scratch runs of the algebra on other draws, in which 85 % (contexts
 independent) and 68 % (contexts that share 0.3 of their variance) of the items were recognised, 78 and 54 % without the

@@ -1,9 +1,10 @@
 """Retrieval from a modern Hopfield network: how near the circuit comes, and how slow its state has to be.
 
-Question: the update of a modern Hopfield network is softmax attention to its patterns (Ramsauer et al. 2020), which is the
-strongest argument that a cortex with associative memory performs attention. Does the circuit retrieve, in one step and
-iterated through core, over the inverse temperature beta and the number of patterns; and where does iterating help? Is the
-loop stable where core is slower than inhibition, T > (b - 1 - k_p) tau_g with b = beta |p|^2?
+Question: does the circuit retrieve patterns as a modern Hopfield network does? The update of a modern Hopfield network
+is softmax attention to its patterns (Ramsauer et al. 2020), which is the strongest argument that a cortex with
+associative memory performs attention. Does the circuit retrieve, in one step and iterated through core, over the
+inverse temperature beta and the number of patterns; and where does iterating help? Is the loop stable where core is
+slower than inhibition, T > (b - 1 - k_p) tau_g with b = beta |p|^2?
 
 Prediction: written before the first run, after scratch runs on other inputs. In rates every circuit is within 1e-6 of the
 algebra, in spikes within 2 per cent in one step and 3 per cent iterated, and all settle. In the algebra iterating is better

@@ -1,9 +1,9 @@
 """Does layer 6 turn relays up without changing what they answer to, and from bursts to single spikes?
 
-Question: layer 6 depolarises relays by metabotropic receptors, slowly, and inhibits them through the reticular nucleus,
-quickly. When light comes on in layer 6, how much larger are the responses of relays to their drivers, are their receptive
-fields the same, and do hyperpolarised relays leave burst mode? Does layer 6, on the reticular nucleus, set the temperature
-T = R / G at which relays compete?
+Question: does layer 6 turn relays up without changing what they answer to? Layer 6 depolarises relays by metabotropic
+receptors, slowly, and inhibits them through the reticular nucleus, quickly. When light comes on in layer 6, how much
+larger are the responses of relays to their drivers, are their receptive fields the same, and do hyperpolarised relays
+leave burst mode? Does layer 6, on the reticular nucleus, set the temperature T = R / G at which relays compete?
 
 Prediction: written before the run, after pilot runs with other noise in which working points were chosen; thresholds are
 those of `trials/protocol.toml`, [layer_6]. In tonic relays the gain is at least two, and receptive fields in the dark and

@@ -1,8 +1,8 @@
 """A circuit comes to attend: all four weights of attention learnt in simulated cells, one presentation after another.
 
-Question: the paper derives gradients for the weights of attention and leaves open how synapses could follow them. Do
-synapses that multiply what is there and one number that comes there learn to look up what a sequence says, while all cells
-are simulated and no gradient is computed?
+Question: do synapses that multiply what is there and one number that comes there learn to look up what a sequence says,
+while all cells are simulated and no gradient is computed? The paper derives gradients for the weights of attention and
+leaves open how synapses could follow them.
 
 Task: associative recall (`inputs.recall`). What answers without the query is right on exactly one in four.
 

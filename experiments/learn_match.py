@@ -1,9 +1,9 @@
 """Which learning rules teach a circuit to match images by example, and what do noise and untied copies cost?
 
-Question: the gradients of the paper are sums of local terms (`reference.local_terms`). How well do these terms teach the
-match task, which needs the query, at the circuit's fixed point; and what is left of that when the normaliser counts as
-constant, the feedback is not W_O, two steady states are compared, L2/3 hears no error, the factors are read with noise, or
-every copy of a weight learns for itself?
+Question: how well do local terms of the gradient teach the match task? The gradients of the paper are sums of local
+terms (`reference.local_terms`). How well do these terms teach the match task, which needs the query, at the circuit's
+fixed point; and what is left of that when the normaliser counts as constant, the feedback is not W_O, two steady states
+are compared, L2/3 hears no error, the factors are read with noise, or every copy of a weight learns for itself?
 
 Prediction: thresholds are those of the section [learn_match] of the protocol, written after prototypes of other code on
 other sequences and before the run of this file. Accuracy on test images, means over seeds: copies that share the exact rule

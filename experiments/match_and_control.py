@@ -1,10 +1,11 @@
 """Can short-term Hebbian synapses of a point neuron match a query with a key, and hand the cell over to it?
 
-Question: the match-and-control principle (Ellwood 2024) is the one biophysical model of attention with a rate of success.
-Synapses whose axon is active together with the cell become up to eight times as strong for some seconds; the axon whose
-spike train (key) resembles that of the cell (query) then controls it. His cell has 1,500 spines and active dendrites.
-With which probability does a point neuron, whose 150 synapses count coincidences, follow the matched axon after 0.5, 1
-and 2 s, and how often does another axon match?
+Question: how often does a point neuron follow the axon whose spikes match its own? The match-and-control principle
+(Ellwood 2024) is the one biophysical model of attention with a rate of success. Synapses whose axon is active together
+with the cell become up to eight times as strong for some seconds; the axon whose spike train (key) resembles that of
+the cell (query) then controls it. His cell has 1,500 spines and active dendrites. With which probability does a point
+neuron, whose 150 synapses count coincidences, follow the matched axon after 0.5, 1 and 2 s, and how often does another
+axon match?
 
 Prediction: written after scratch runs of 150 trials on other seeds, with kernels of 8 to 12 ms (success of .23 to .45
 after 0.5 s, .49 to .76 after 1 s and .86 to .93 after 2 s; false matches in .07 to .17 of the trials, most after 2 s,

@@ -1,9 +1,10 @@
 """Can the synapses of a key-value memory learn forward in time, and how much is lost if they do not learn at all?
 
-Question: the paper's version 3, of which we know the abstract, stores keys and values in cells of L2/3. Their synapses act
-while the context is written, and the error comes later. Do tags that are laid down while writing carry the gradient, in the
-algebra and in cells? And if memory synapses are frozen at random, and only what comes after the memory learns, one token
-after another, how many features (heads times components of a key) does recall need, and matching by example?
+Question: do tags that are laid down while writing carry the gradient to a memory? The paper's version 3, of which we
+know the abstract, stores keys and values in cells of L2/3. Their synapses act while the context is written, and the
+error comes later. Do tags that are laid down while writing carry the gradient, in the algebra and in cells? And if
+memory synapses are frozen at random, and only what comes after the memory learns, one token after another, how many
+features (heads times components of a key) does recall need, and matching by example?
 
 Prediction: written after runs on seeds 100 and 101 and on validation images, which set the step sizes. The terms of both
 memories, and those of tags, are the formal gradient to 1e-12 on the suite. The gradient read from rates and tags of

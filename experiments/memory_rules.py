@@ -1,8 +1,9 @@
 """What does a memory hold, and overwrite, by the sum rule and by the delta rule?
 
-Question: linear attention adds outer products of keys and values to a memory; the delta rule adds what the memory does not
-answer yet. How much of random keys does each hold, against the bound that the rank of a memory sets, and what is left where
-every key is written twice? Does a circuit that is written for 0.25, 1 and 2 s follow the delta rule, in rates and in spikes?
+Question: how much more does a memory hold by the delta rule than by adding outer products? Linear attention adds outer
+products of keys and values to a memory; the delta rule adds what the memory does not answer yet. How much of random
+keys does each hold, against the bound that the rank of a memory sets, and what is left where every key is written
+twice? Does a circuit that is written for 0.25, 1 and 2 s follow the delta rule, in rates and in spikes?
 
 Prediction: written after scratch runs of the algebra on other keys (losses of 0.18 and 0.30 with 40 keys for delta and sum;
 errors of 0.3 to 0.7 and of 1.1 to 1.5 where keys are written twice) and of the circuit on two other inputs (1 and 3 % at

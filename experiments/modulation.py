@@ -1,10 +1,11 @@
 """What do acetylcholine and noradrenaline do to attention through the thalamus?
 
-Question: acetylcholine depolarises first-order relays, whence queries come, and hyperpolarises higher-order relays, whence
-keys and values come (an assumption of ours: in the paper both come from one nucleus). If a modulator is a holding potential
-of each nucleus, what moves with its level, what stays, and what breaks? The claim is that gain moves from keys and values
-to queries, while the product of both gains, which is the inverse temperature of attention, stays within 20 %, and that
-bursts in keys and values cost three times as much as bursts in queries. Noradrenaline depolarises both nuclei.
+Question: what does a modulator of both nuclei change in attention? Acetylcholine depolarises first-order relays, whence
+queries come, and hyperpolarises higher-order relays, whence keys and values come (an assumption of ours: in the paper
+both come from one nucleus). If a modulator is a holding potential of each nucleus, what moves with its level, what
+stays, and what breaks? The claim is that gain moves from keys and values to queries, while the product of both gains,
+which is the inverse temperature of attention, stays within 20 %, and that bursts in keys and values cost three times as
+much as bursts in queries. Noradrenaline depolarises both nuclei.
 
 Prediction: thresholds of `trials/protocol.toml`, [modulation]. The product is a claim about modes: its relative range
 ((largest - smallest) / mean) is judged over the levels at which neither nucleus is between burst and tonic mode, and

@@ -1,8 +1,9 @@
 """How strong do synapses have to become until a cue retrieves its pattern?
 
-Question: that a cortex performs attention because it is an associative memory is as strong as its weakest link, the writing
-of patterns into synapses. Ellwood (2024) does it by short-term Hebbian potentiation, which is said to have to be eightfold.
-By which factor do synapses have to become stronger until cues retrieve their patterns, from 4, 16 and 64 of them?
+Question: by which factor do synapses have to become stronger until cues retrieve their patterns? That a cortex performs
+attention because it is an associative memory is as strong as its weakest link, the writing of patterns into synapses.
+Ellwood (2024) does it by short-term Hebbian potentiation, which is said to have to be eightfold. By which factor do
+synapses have to become stronger until cues retrieve their patterns, from 4, 16 and 64 of them?
 
 Prediction: written before the first run. A cue is off by half of a pattern's norm and counts as retrieved if at most half of
 that is left, 0.25. The best of n patterns has at most p / (p + n - 1) of the weight, p being the potentiation, so that 16

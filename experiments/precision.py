@@ -1,9 +1,10 @@
 """Does predictive coding that weighs errors by precision compute attention?
 
-Question: that precision weighting is attention is the dossier's bridge from predictive coding to transformers. Descent on
-the precision-weighted squared errors of a prediction settles on a mean of the values whose weights are the precisions
-over their sum. Does a circuit of error cells and a representation settle there, without an interneuron that divides, and
-for which precisions is what it settles on softmax attention?
+Question: does predictive coding that weighs errors by precision compute attention? That precision weighting is
+attention is the dossier's bridge from predictive coding to transformers. Descent on the precision-weighted squared
+errors of a prediction settles on a mean of the values whose weights are the precisions over their sum. Does a circuit
+of error cells and a representation settle there, without an interneuron that divides, and for which precisions is what
+it settles on softmax attention?
 
 Prediction: written after scratch runs on other seeds, in which rates came within 1e-8 and spikes within 1 per cent at
 equal key norms, and before any run of this file. Thresholds are those of the section [precision] of the protocol. The

@@ -1,11 +1,11 @@
 """Is a memory that forgets by a modulatory state gated linear attention?
 
-Question: against the claim that thalamus and cortex perform attention it is said that they are closer to a recurrent
-transformer with learned state transitions, under a time-varying, modulatory context. The memory wiring, given a leak that a
-modulatory state sets, is such a machine. Is it outside attention? How near does the circuit come to gated linear attention,
-in rates and in spikes; how much does attention without a gate leave of it, with the best constant decay (retention) or with
-none; and what becomes of it with a state that comes a turn late, with a leak that lasts while a token is written, and with
-division by z?
+Question: is attention whose memory leaks under a modulatory state outside attention? Against the claim that thalamus
+and cortex perform attention it is said that they are closer to a recurrent transformer with learned state transitions,
+under a time-varying, modulatory context. The memory wiring, given a leak that a modulatory state sets, is such a
+machine. Is it outside attention? How near does the circuit come to gated linear attention, in rates and in spikes; how
+much does attention without a gate leave of it, with the best constant decay (retention) or with none; and what becomes
+of it with a state that comes a turn late, with a leak that lasts while a token is written, and with division by z?
 
 Prediction: the first three after a prototype of the algebra, the others after scratch runs of the circuit on two other
 blocks (0.06 % in rates, 0.7 % in spikes, 0.13 % divided by z, 3.2 % with a leak during the write, 26 and 34 % with a late

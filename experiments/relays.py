@@ -1,8 +1,9 @@
 """Do relay cells have a tonic and a burst mode, as physiology has them?
 
-Question: that bursts have no counterpart in attention can only be tested with cells that burst. Do two models of a relay
-cell, one that fires or bursts by a switch and one with a graded T-current, and a cell of the reticular nucleus follow
-sines, steps, inhibition and driver spikes as recorded cells do, and is it the T-current that makes the difference?
+Question: do two models of a relay cell, one that fires or bursts by a switch and one with a graded T-current, and a
+cell of the reticular nucleus follow sines, steps, inhibition and driver spikes as recorded cells do, and is it the
+T-current that makes the difference? That bursts have no counterpart in attention can only be tested with cells that
+burst.
 
 Prediction: written before the run, after pilot runs with other noise in which working points were chosen; thresholds are
 those of `trials/protocol.toml`, [relays]. In tonic mode, with a baseline that fires, harmonics 2 to 7 of the response of

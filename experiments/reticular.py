@@ -1,9 +1,10 @@
 """Which normalisation does lateral inhibition through the reticular nucleus compute?
 
-Question: relay cells excite reticular cells, which inhibit relay cells. Eight channels of relays, awake, get scores as
-currents. Are the relays' shares of the total rate the softmax of the scores, their sparsemax, or a power of the rates
-without inhibition? At which temperature? Does the answer depend on the past, and when is there a rhythm of spindles
-instead? Does it know of queries?
+Question: are the shares of relays that compete through the reticular nucleus a softmax of their scores? Relay cells
+excite reticular cells, which inhibit relay cells. Eight channels of relays, awake, get scores as currents. Are the
+relays' shares of the total rate the softmax of the scores, their sparsemax, or a power of the rates without inhibition?
+At which temperature? Does the answer depend on the past, and when is there a rhythm of spindles instead? Does it know
+of queries?
 
 Prediction: written before the run, after pilot runs on scores of seeds 900 to 902 in which working points and strengths were
 chosen. Threshold-linear relays under common inhibition settle on r / R = sparsemax(s / T) with T = R / G, R being the total

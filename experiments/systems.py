@@ -1,8 +1,9 @@
 """Every system of the instrument, on an input of its own, held against its algebra.
 
-Question: the paper sketches more than attention: a block with its residual stream, areas that talk back, layer 6b, the
-hippocampus, travelling waves, a memory. Does the steady state of each, wired as a circuit, equal the formula that it stands
-for; how far from it are null models; and does a circuit that lacks a part miss it?
+Question: does the circuit of each other system that the paper sketches compute its formula? The paper sketches more
+than attention: a block with its residual stream, areas that talk back, layer 6b, the hippocampus, travelling waves, a
+memory. Does the steady state of each, wired as a circuit, equal the formula that it stands for; how far from it are
+null models; and does a circuit that lacks a part miss it?
 
 Prediction: written before the first run of all systems, after scratch runs of some of them. In rates and under Dale's law
 every system is within 1e-6 of its algebra, in spikes within 3 per cent, where its example claims nothing else, and all

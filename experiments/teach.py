@@ -1,9 +1,10 @@
 """Does a circuit learn to attend when its only teacher is what the senses bring next?
 
-Question: in the paper, and in the other experiments of learning here, desired answers are given from outside. In a circuit
-that is shown a stream, one token after another, they need not be: the truth about an answer is the next token, if the
-answer is still there when it comes. Do the local terms of such errors teach queries and keys to find what comes next, and
-do the rates of cells hold the gradient when the truth comes a presentation later?
+Question: can the next token of a stream teach queries and keys what to find? In the paper, and in the other experiments
+of learning here, desired answers are given from outside. In a circuit that is shown a stream, one token after another,
+they need not be: the truth about an answer is the next token, if the answer is still there when it comes. Do the local
+terms of such errors teach queries and keys to find what comes next, and do the rates of cells hold the gradient when
+the truth comes a presentation later?
 
 Prediction: written after scratch runs on seeds 100 to 103 in which settings were chosen, and before any run on the seeds
 that are reported; no figure was asked for. Thresholds are those of the section [teach] of the protocol. Two streams

@@ -1,9 +1,10 @@
 """Does a travelling wave carry the place of tokens in time into their scores?
 
-Question: keys and queries ride on a wave of thalamus, and the tufts of L5 average the products over a cycle. How far is the
-circuit from softmax of scores 1/2 q.k cos(theta_i - theta_j), and how fast does the wave have to be? Does the direction of
-the wave matter, and what becomes of one that runs backwards in one of the two nuclei, or visits the tokens in another order;
-of tufts that are not slow; and of causal attention, in which microcolumns of the future are closed?
+Question: how far from softmax attention is a circuit that reads products from a travelling wave? Keys and queries ride
+on a wave of thalamus, and the tufts of L5 average the products over a cycle. How far is the circuit from softmax of
+scores 1/2 q.k cos(theta_i - theta_j), and how fast does the wave have to be? Does the direction of the wave matter, and
+what becomes of one that runs backwards in one of the two nuclei, or visits the tokens in another order; of tufts that
+are not slow; and of causal attention, in which microcolumns of the future are closed?
 
 Prediction: written after scratch runs of the forward wave on one or two inputs of other sizes (6.0, 2.1, 0.25 and 0.02 % at
 2, 5, 10 and 20 Hz; 2.0 % under Dale's law at 10 Hz), and before any run of the others. With a wave of 10 Hz or faster the

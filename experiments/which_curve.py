@@ -1,8 +1,9 @@
 """Which f-I curve does softmax attention by subtraction need?
 
-Question: a circuit in which inhibition subtracts what makes attention sum to one solves sum_j f(s_ij - I_i) = 1, where f is
-the curve of its tufts. Softmax asks for the exponential. How far from softmax are the curves that cells have: softplus,
-logistic, a threshold blurred by noise, powers, a rectifier, and measured f-I curves of adaptive and two-compartment cells?
+Question: how far from softmax are the curves that cells have? A circuit in which inhibition subtracts what makes
+attention sum to one solves sum_j f(s_ij - I_i) = 1, where f is the curve of its tufts. Softmax asks for the
+exponential. They are softplus, logistic, a threshold blurred by noise, powers, a rectifier, and measured
+f-I curves of adaptive and two-compartment cells.
 
 Prediction: written before the first run, after other code, on other inputs, had left 4 to 8 per cent (softplus), 2 to 8
 (logistic), 3 to 8 (noisy threshold) and 10 to 16 (square) with the best gain of the score, and a rectifier 95, 30 and 13 at

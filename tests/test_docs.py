@@ -86,9 +86,23 @@ def test_every_page_is_in_a_table_of_contents():
     assert {path.stem for path in DOCS.glob("*.md")} - toctrees() == {"index"}
 
 
-@pytest.mark.parametrize(
-    "path", [*DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *ROOT.glob("*.md")], ids=lambda path: path.name
-)
+PAGES = [*DOCS.glob("*.md"), *DOCS.glob("decisions/*.md"), *ROOT.glob("*.md")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_line_of_a_paragraph_begins_like_an_item_of_a_list(path):
+    """As "1) of the weight" does: Markdown would break the sentence there."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    pairs = zip(text.splitlines(), text.splitlines()[1:], strict=False)
+    begins = r"(\d+[.)]|[-+*]) "
+    assert [
+        line
+        for before, line in pairs
+        if re.match(begins, line) and re.match(r"[^\s#|]", before) and not re.match(begins, before)
+    ] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
     text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]

@@ -235,6 +235,12 @@ def test_an_experiment_states_what_it_asks_and_expects(name):
         assert paragraphs.count(title) == 1
 
 
+@pytest.mark.parametrize("name", line.EXPERIMENTS)
+def test_the_first_sentence_of_the_question_of_an_experiment_is_a_question(name):
+    """As `list` prints it."""
+    assert line._first_sentence(name, "Question").endswith("?")
+
+
 def test_every_experiment_says_where_its_result_goes():
     for name in set(line.EXPERIMENTS) - {"ladder", "sweep"}:  # a ladder and a sweep go on in a folder of theirs
         parameters = inspect.signature(

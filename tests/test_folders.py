@@ -82,7 +82,7 @@ def test_bad_input_of_these_commands(folders):
         ("superficial:", "needs to be like superficial:v,apical"),
         ("superficial[head]:v", "needs to be like superficial:v,apical"),
         ("layer4:v", "there is no population 'layer4'"),
-        ("superficial:vm", "has no variable 'vm'; it has"),
+        ("superficial:vm", "has no variable 'vm'; it has apical, apical_1, basal, basal_0, count"),
         ("superficial[value=1]:v", "has no axis 'value'"),
         ("superficial[head=9]:v", "is 9 but needs to lie below"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.inputs.cases import save
 from cortical_attention.inputs.suite import random_case
+from cortical_attention.reference.block import check_problem, project
 from tests.command import run
 
 ROOT = Path(__file__).parents[1]
@@ -93,14 +94,24 @@ def cells_page(here):
     return names, others
 
 
+def drives():
+    """Query and key of the cell of the page before phi, both above zero, where phi adds one (dict of float by port)."""
+    query, key, _ = project(check_problem(SMALL.tokens, SMALL.block))
+    return {"basal": query[0, 2, 1], "apical": key[0, 1, 1]}
+
+
 def test_the_page_on_cells(here):
-    names, (_, membrane) = cells_page(here)
+    names, (*_, membrane) = cells_page(here)
     v, spikes = names["v"], names["spikes"]
     resets = (np.diff(v.magnitude[:, 0]) < -0.5).sum()
     late = spikes.magnitude  # of the measured window
     whole = [each for each in names["answer"].spikes.segments[0].spiketrains if each.name == spikes.name][0]
     assert resets == pytest.approx(whole.size, abs=1)
     assert 0 < late.size <= whole.size
+    page = (DOCS / "own_cells.md").read_text(encoding="utf-8")
+    assert f"climbs to its threshold {late.size} times" in page
+    for port, value in drives().items():  # after phi, in this form
+        assert names["answer"].trace("superficial", port).magnitude[1000:].mean() == pytest.approx(1 + value, rel=0.05)
     assert (here / "cell.png").stat().st_size > 10_000
     (here / "cells_of_mine.py").write_text(membrane)
     done = run("describe", "mine.npz", "--form", "cells_of_mine:QUADRATIC", "--json")
@@ -111,10 +122,21 @@ def test_the_page_on_cells(here):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the circuit has not settled")
 def test_the_page_on_cells_with_a_plateau_and_a_membrane_of_ones_own(here):
-    names, (plateau, membrane) = cells_page(here)
-    exec(plateau, names)
-    assert names["soma"].dimensionality.string == "mV"
-    assert 0 <= names["plateau"].magnitude.min() < 0.5 < names["plateau"].magnitude.max() <= 1
+    names, (trace, figure, membrane) = cells_page(here)
+    exec(trace, names)
+    exec(figure, names)
+    values, n_spike, n_plateau = names["values"], names["spiked"].size, names["onsets"].size
+    page = " ".join((DOCS / "own_cells.md").read_text(encoding="utf-8").split())
+    assert f"{n_spike} spikes in four seconds, all of them within one of {n_plateau} plateaus" in page
+    assert (names["within"], names["before"]) == (n_spike, 0)
+    assert names["traces"]["V_s"].dimensionality.string == "mV"
+    assert values["V_s"].min() < -90
+    assert 0 <= values["plateau"].min() < 0.5 < values["plateau"].max() <= 1
+    for port, value in drives().items():  # before phi, in this form
+        assert values[port].mean() == pytest.approx(value, rel=0.05)
+    assert f"{names['constant']:.0f} pA" in page
+    assert (here / "plateau.png").stat().st_size > 10_000
+    assert np.load("cell.npz")["spikes"].size == n_spike
     (here / "cells_of_mine.py").write_text(membrane)
     done = run("compare", "mine.npz", "--form", "cells_of_mine:QUADRATIC", "--cells", "8", *BRIEF, "--out", "own")
     assert done.exit_code == 0, done.stderr

@@ -96,7 +96,7 @@ def test_all_spikes_of_the_shown_cells_are_drawn_in_their_rows():
     meant = sorted((t, rows[c]) for t, c in zip(np.asarray(core.spike_time), core.spike_index, strict=True) if c < 6)
     assert sorted(zip(drawn[:, 0, 0], drawn[:, :, 1].mean(axis=1), strict=True)) == meant
     assert "3 of 6 cells" in words(panel)
-    assert "mean 5 Hz\nof all cells" in words(panel)  # of all cells, recorded or not, in the measured window
+    assert "mean 5 Hz\nof the population" in words(panel)  # of all cells, recorded or not, in the measured window
 
 
 def test_another_input_has_other_spikes():
@@ -181,6 +181,22 @@ def test_recorded_variables_are_drawn_below_in_units_that_people_read():
     assert "core\nv (mV)\ncell 0, 2, 4" in words(panel)
     (first, *_) = [line for line in panel.lines if len(line.get_xdata()) > 2]
     assert first.get_ydata()[[0, -1]] == pytest.approx([-70, -50])
+
+
+def test_spikes_of_a_recorded_cell_are_ticks_above_its_trace():
+    core = record()
+    fired = core.spike_index[core.spike_index < 6][:1]
+    core.traces = (Trace("v", fired, np.arange(2000) * ms, np.zeros((2000, 1)) * volt),)
+    panel = raster(run_of(core)).axes[1]
+    meant = np.asarray(core.spike_time)[core.spike_index == fired[0]]
+    assert 0 < len(meant) < len(core.spike_time)
+    assert sorted(lines(panel)["spikes"][:, 0, 0]) == sorted(meant)
+
+
+def test_the_title_speaks_of_shading_only_where_there_is_some():
+    run = run_of(record())
+    assert raster(run).get_suptitle().endswith("; shaded: not measured")
+    assert "shaded" not in raster(run, 0.6 * second, 1 * second).get_suptitle()
 
 
 def test_no_population_to_draw_is_refused():

@@ -46,7 +46,7 @@ def test_every_spike_comes_back_bit_for_bit(tmp_path, dt):
 def test_rates_traces_and_what_is_common_to_cells_come_back(tmp_path):
     rates = record(name="superficial", layer="L2/3", spike_index=None, spike_time=None)
     values = np.random.default_rng(0).normal(size=(20, 2)) * volt
-    rates.traces = (Trace("v", rates.cells[:2], np.arange(20) * ms, values),)
+    rates.traces = tuple(Trace(name, rates.cells[:2], np.arange(20) * ms, values) for name in ("v", "apical"))
     write_recording(run_of(rates, on_grid()), tmp_path / "recording.h5")
     found, other = read_recording(tmp_path / "recording.h5").records
     assert (found.name, found.cell_type, found.layer, found.axes) == ("superficial", "relay", "L2/3", rates.axes)
@@ -54,7 +54,8 @@ def test_rates_traces_and_what_is_common_to_cells_come_back(tmp_path):
     assert found.rate.magnitude == pytest.approx(np.asarray(rates.rate), rel=1e-6)
     assert found.sample_time.magnitude == pytest.approx(np.asarray(rates.sample_time))
     assert found.mean_rate.magnitude.tolist() == [5.0, 7.0]
-    (trace,) = found.traces
+    assert [each.variable for each in found.traces] == ["v", "apical"]  # in the order that was asked for
+    trace = found.traces[0]
     assert (trace.variable, trace.cells.tolist()) == ("v", rates.cells[:2].tolist())
     assert trace.values.rescale("V").magnitude == pytest.approx(np.asarray(values), rel=1e-6)
     assert trace.time.magnitude == pytest.approx(np.arange(20) / 1000)

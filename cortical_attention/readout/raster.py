@@ -32,6 +32,12 @@ class View(NamedTuple):
         """Measured windows (list of Epoch)."""
         return [each for each in self.epochs if each.name == "window"]
 
+    @property
+    def shaded(self):
+        """Start and stop (s) of the drawn parts that are not measured (list of tuple)."""
+        parts = [(max(e.start, self.start), min(e.stop, self.stop)) for e in self.epochs if e.name != "window"]
+        return [part for part in parts if part[0] < part[1]]
+
 
 def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, at=None, about=""):
     """Draw the spikes of a run, or in the rate form the values of its cells, one panel a population; traces below.
@@ -57,8 +63,8 @@ def raster(run, t_start=None, t_stop=None, batch=0, max_cells=60, at=None, about
     matplotlib.figure.Figure
         The left of a panel states population, layer, and the numbers of cells shown and present for this input; the right
         the mean over all cells of the population in the measured windows, recorded or not (Hz; in the rate form: values).
-        Times outside the measured windows are shaded; windows of single tokens are named above. On cells are above and
-        dark, off cells below and light.
+        Spikes of a recorded cell are ticks above its traces. Times outside the measured windows are shaded; windows of
+        single tokens are named above. On cells are above and dark, off cells below and light.
 
     Raises
     ------
@@ -122,7 +128,7 @@ def _title(view, records, about):
     parts += [f"input {view.batch} (of {n_batch})"] if n_batch > 1 else []
     what = "values" if all(record.spike_index is None for record in records) else "spikes"
     beginning = ", ".join(each for each in parts if each)
-    shaded = "; shaded: not measured" if view.measured else ""
+    shaded = "; shaded: not measured" if view.measured and view.shaded else ""
     return f"{beginning}: {what}{shaded}" if beginning else f"{what.capitalize()} of every population{shaded}"
 
 
@@ -171,13 +177,11 @@ def _population(panel, record, selection, view, colour):
 
 def _shade(panel, view):
     """Shade what is not measured; dashed lines bound what is."""
-    for epoch in view.epochs:
-        start, stop = max(epoch.start, view.start), min(epoch.stop, view.stop)
-        if epoch.name != "window" and start < stop:
-            panel.axvspan(start, stop, color="#F2F2F2", zorder=0)
-        if epoch.name == "window":
-            for edge in {start, stop} - {view.start, view.stop}:
-                panel.axvline(edge, color="black", linewidth=0.8, linestyle="--", zorder=3)
+    for start, stop in view.shaded:
+        panel.axvspan(start, stop, color="#F2F2F2", zorder=0)
+    for epoch in view.measured:
+        for edge in {max(epoch.start, view.start), min(epoch.stop, view.stop)} - {view.start, view.stop}:
+            panel.axvline(edge, color="black", linewidth=0.8, linestyle="--", zorder=3)
 
 
 def _name_tokens(panel, view):
@@ -197,7 +201,9 @@ def _trace(panel, record, trace, view, colour):
     values, unit = shown_in(trace.values)
     shown = _of_input(record, view, trace.cells)[:SHOWN_TRACES]
     for k, place in enumerate(shown):
-        panel.plot(times[inside], values[inside, place], color=lighter(colour, 0.3 * k), linewidth=0.8)
+        shade = lighter(colour, 0.3 * k)
+        panel.plot(times[inside], values[inside, place], color=shade, linewidth=0.8)
+        _ticks(panel, record, trace.cells[place], view, shade, k)
     _frame(panel, colour)
     panel.tick_params(left=True)
     panel.margins(y=0.1)
@@ -205,6 +211,17 @@ def _trace(panel, record, trace, view, colour):
     cells = f"cell {', '.join(str(each) for each in trace.cells[shown])}" if len(shown) else "of no cell here"
     said = record.name.replace("_", " "), f"{trace.variable} ({unit})" if unit else trace.variable, cells
     panel.text(-0.06, 0.5, "\n".join(said), ha="right", va="center", fontsize=9, transform=panel.transAxes)
+
+
+def _ticks(panel, record, cell, view, colour, k):
+    """Spikes of a cell as ticks above its trace, those of the `k`th cell in a row of their own; none without spikes."""
+    if record.spike_index is not None:
+        spikes = _inside(magnitude(record.spike_time, "s")[np.asarray(record.spike_index) == cell], view)
+        top = 1.1 - 0.12 * k
+        panel.vlines(
+            spikes, top - 0.1, top, color=colour, linewidth=0.8, transform=panel.get_xaxis_transform(), clip_on=False,
+            label="spikes",
+        )  # fmt: skip
 
 
 def _frame(panel, colour):
@@ -278,7 +295,7 @@ def _mean(record, view):
         return "not recorded"
     mean = None if record.mean_rate is None else magnitude(record.mean_rate, "Hz")[view.batch]
     if record.spike_index is not None:
-        return "" if mean is None else f"mean {_hertz(mean)}\nof all cells"
+        return "" if mean is None else f"mean {_hertz(mean)}\nof the population"
     shown = [] if mean is None else [f"mean {mean / float(magnitude(record.unit_rate, 'Hz')):.3g}"]
     return "\n".join([*shown, f"scale ±{_largest(record, view):.3g}"])
 

@@ -101,6 +101,8 @@ def write_recording(run, path):
                 "populations": json.dumps([record.name for record in run.records]),
             }
         )  # fmt: skip
+        if any(record.traces for record in run.records):
+            file.create_group("traces", track_order=True)  # as they were asked for
         for record in run.records:
             write_nodes(file.create_group(f"nodes/{record.name}"), record)
             if record.spike_index is not None:

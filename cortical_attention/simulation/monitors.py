@@ -149,7 +149,7 @@ def _traces(group, traced):
 def recordable(group):
     """Names of the variables of a Brian2 group that a trace can be recorded of, sorted (list of str)."""
     names = (name for name, each in group.variables.items() if not (each.scalar or name.startswith("_")))
-    return sorted({*names} - {"i", "lastspike", "not_refractory"})
+    return sorted({*names} - {"i", "lastspike", "not_refractory", "chosen"})
 
 
 def listening_to(monitors, group, form):
@@ -203,13 +203,11 @@ def _spikes_of(spikes, recorded):
 
 
 def _traces_of(monitor):
-    """What a monitor of traces holds (tuple of Trace)."""
+    """What a monitor of traces holds, in the order that was asked for (tuple of Trace)."""
     if monitor is None:
         return ()
     times, cells = Quantity(monitor.t), np.array(monitor.record)
-    return tuple(
-        Trace(name, cells, times, Quantity(getattr(monitor, name)).T) for name in sorted(monitor.record_variables)
-    )
+    return tuple(Trace(name, cells, times, Quantity(getattr(monitor, name)).T) for name in monitor.record_variables)
 
 
 def every(monitors, listening):

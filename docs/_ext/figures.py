@@ -1,5 +1,7 @@
 """Figures of the scripts of the gallery: those of `readout.style.new_figure` belong to no window, and pyplot lists none."""
 
+import warnings
+
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
@@ -32,6 +34,19 @@ def drawn(block, variables, configuration):
             titles.append(_title(each))
             save(each, paths[-1])
     return figure_rst(paths, configuration["src_dir"], ", ".join(titles))
+
+
+def without_deprecations(configuration, script):
+    """Hide before each script what is deprecated between the packages of others: warnings name files of this machine.
+
+    Parameters
+    ----------
+    configuration : dict
+        Of sphinx-gallery; not used.
+    script : str
+        Not used.
+    """
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
 def _title(figure):

@@ -5,14 +5,14 @@
 **Goal:** read the spikes of a circuit as an electrophysiologist would: which cells they come from, when the answer
 begins to count, how fast and how regularly cells fire, and what their membranes do.
 
-**You need:** :doc:`tutorial 2 <02_first_spiking_head>`; for the tables ``pip install 'cortical-attention[analysis]'``,
+**You need:** :doc:`tutorial 2 <02_first_spiking_head>`; for the tables, in your clone, ``pip install '.[analysis]'``,
 which brings pandas and Elephant. The script takes some seconds.
 """
 
 import warnings
 
 import numpy as np
-from brian2 import Network, StateMonitor, ms, mV, pA, second
+from brian2 import Network, SpikeMonitor, StateMonitor, ms, mV, pA, second
 from elephant.statistics import cv, isi, mean_firing_rate
 
 import cortical_attention as ca
@@ -46,7 +46,7 @@ print(answer)
 # input enters at the bottom, through core and matrix, and the answer leaves through the higher-order nucleus.
 #
 # The shaded half is settling time. The answer is read from the white half alone, the measured *window*, by counting
-# spikes. The lowest panel is the recorded membrane.
+# spikes. The lowest panel is the recorded membrane, below the spikes of its cell.
 
 raster = answer.raster()
 
@@ -107,23 +107,29 @@ assert np.abs(decoded - case.tokens).max() < 0.1
 # ----------------------
 #
 # The form ``"biophysical"`` has L2/3 and L5 IT cells with two compartments, soma and apical dendrite, after Naud and
-# Sprekeler (2018). Nobody told them to multiply. A whole circuit of them takes minutes, a single cell less than a
-# second. It receives a basal current, an apical current, or both; where a current is off, a weak one of -200 pA keeps
-# the compartment down. Twenty cells with independent noise show what is typical, and one of them is drawn.
+# Sprekeler (2018), whose cell is a thick-tufted pyramidal cell of layer 5. Nobody told them to multiply. A whole circuit
+# of them takes minutes, a single cell less than a second. It receives a basal current, an apical current, or both; where a
+# current is off, a weak one of -200 pA keeps the compartment down. The last pair of currents is about that of one L2/3 cell
+# of a circuit, on :doc:`the page on cells </own_cells>`. Twenty cells with independent noise show what is typical, and one
+# of them is drawn.
 
-n_cell, conditions = 20, {"basal current": (500, -200), "apical current": (-200, 300), "both currents": (500, 300)}
+n_cell = 20
+conditions = {
+    "basal current": (500, -200), "apical current": (-200, 300), "both currents": (500, 300),
+    "currents of a circuit": (-293, 490),
+}  # fmt: skip
 currents = np.repeat(np.array(list(conditions.values())), n_cell, axis=0).T * pA
 group = cells_under(*currents, TwoCompartment(), seed=3)
-monitor = StateMonitor(group, ["V_s", "V_d"], record=np.arange(len(conditions)) * n_cell)
-Network(group, monitor).run(1 * second, namespace={})
+monitor, fired = StateMonitor(group, ["V_s", "V_d", "plateau"], record=True, clock=group.clock), SpikeMonitor(group)
+Network(group, monitor, fired).run(1 * second, namespace={})
 spikes, bursts = (np.reshape(count, (-1, n_cell)).mean(axis=1) for count in (group.total, group.burst))
 
 with style():
-    membranes = new_figure(4.2, width=7)
-    panels = membranes.subplots(3, 1, sharex=True, sharey=True)
+    membranes = new_figure(5.4, width=7)
+    panels = membranes.subplots(len(conditions), 1, sharex=True, sharey=True)
     for k, (panel, name) in enumerate(zip(panels, conditions, strict=True)):
-        panel.plot(monitor.t / ms, monitor.V_d[k] / mV, color=CYCLE[1], label="apical dendrite")
-        panel.plot(monitor.t / ms, monitor.V_s[k] / mV, color=CYCLE[0], label="soma", linewidth=1)
+        panel.plot(monitor.t / ms, monitor.V_d[k * n_cell] / mV, color=CYCLE[1], label="apical dendrite")
+        panel.plot(monitor.t / ms, monitor.V_s[k * n_cell] / mV, color=CYCLE[0], label="soma", linewidth=1)
         panel.set(ylabel="mV", title=f"{name}: {spikes[k]:.1f} spikes and {bursts[k]:.1f} bursts per second")
     panels[-1].set(xlabel="time (ms)")
     membranes.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -132,10 +138,38 @@ assert bursts[2] > 5 * (bursts[0] + bursts[1])
 
 # %%
 # Basal current alone makes single spikes, and apical current alone hardly reaches the soma. Together they do what
-# neither does: a spike that runs back into the dendrite ignites a *plateau*, a calcium spike of tens of milliseconds,
-# during which the soma fires a burst. (A spike itself is a point in this model: the soma crosses its threshold and is
-# reset.) Both together bring more than five times the bursts of each alone, added up. So a burst says that both inputs
-# were there, which is near to a product. How near is measured by the ladder.
+# neither does: more than five times the bursts of each alone, added up. Bursts ride on a *plateau*, a calcium spike
+# of the dendrite of tens of milliseconds. (A spike itself is a point in this model: the soma crosses its threshold and is
+# reset.) So a burst says that both inputs were there, which is near to a product. How near is measured by the ladder.
+#
+# Which comes first, spike or plateau? The variable ``plateau`` is the opening of the calcium current, between 0 and 1. We
+# say that a plateau begins where it rises above one half, and ask whether the soma fired in the 10 ms before.
+
+rising = np.diff((monitor.plateau > 0.5).astype(int), axis=1) > 0
+trains = fired.spike_trains()
+preceded = {}
+for k, name in enumerate(conditions):
+    cells = range(k * n_cell, (k + 1) * n_cell)
+    found = [
+        np.any((trains[cell] >= onset - 10 * ms) & (trains[cell] < onset))
+        for cell in cells for onset in monitor.t[1:][rising[cell]]
+    ]  # fmt: skip
+    preceded[name] = np.mean(found)
+    print(f"{name}: {len(found)} plateaus, of which {preceded[name]:.0%} follow a spike")
+assert preceded["both currents"] > 0.8
+assert preceded["currents of a circuit"] < 0.05
+
+still = cells_under([-293] * pA, [490] * pA, TwoCompartment(sigma=0 * pA), seed=3)
+Network(still).run(1 * second, namespace={})
+assert still.total[0] == 0  # without noise
+
+# %%
+# It depends on the currents. Where the soma is driven above its threshold, nearly every plateau follows a spike: the
+# spike runs back into the dendrite and ignites it. (Under basal current alone the spike itself lifts the dendrite for a
+# few milliseconds, and no plateau stays.) Under the currents of a circuit it is the reverse. The current into the soma is
+# negative there, since the fit of the circuit adds a constant of about -350 pA to the query (the page on cells prints it);
+# without noise such a cell is silent. Noise opens the plateau, and the spikes come on it. In a circuit, expect the plateau
+# first.
 #
 # Try it
 # ------
