@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cortical_attention.cells import kernels as of_cells
 from cortical_attention.command.line import EXPERIMENTS
 from cortical_attention.inputs.cases import save
 from cortical_attention.inputs.suite import random_case
+from cortical_attention.reference import kernels as of_algebra
 from cortical_attention.reference.block import check_problem, project
 from tests.command import run
 
@@ -67,7 +70,7 @@ def test_the_page_on_a_block(here):
 
 
 def test_the_page_on_a_wiring(here):
-    module, case, reason = blocks("own_wiring.md")
+    module, case, reason, _ = blocks("own_wiring.md")
     (here / "mine.py").write_text(module)
     exec(case, {})
     assert run("describe", "mine.npz", "--wiring", "mine:SYSTEM").exit_code == 0
@@ -83,6 +86,48 @@ def test_the_page_on_a_wiring(here):
     assert [
         f"| `{name}` | {rule.says} |" for name, rule in rules.items() if f"| `{name}` | {rule.says} |" not in page
     ] == []
+
+
+def error_of(folder):
+    """Figures of a comparison (dict)."""
+    return json.loads(Path(folder, "comparison.json").read_text(encoding="utf-8"))
+
+
+def test_cells_below_zero_are_told_in_rates_alone_as_the_page_says(here):
+    (here / "mine.py").write_text(blocks("own_wiring.md")[0])
+    save(SMALL._replace(tokens=np.random.default_rng(0).uniform(-1.2, 1.2, (3, 4)), calibration=None), "mine.npz")
+    for form, status, sentence in (
+        (
+            "rate",
+            1,
+            "not settled: core, reticular stands for values below zero, which takes on and off cells (`signed`)",
+        ),
+        ("dale", 0, "settled"),
+        ("spiking", 0, "settled"),
+    ):
+        done = run("compare", "mine.npz", "--wiring", "mine:SYSTEM", "--form", form, *BRIEF, "--out", form)
+        assert (done.exit_code, sentence in " ".join(done.stdout.split())) == (status, True), done.stdout
+        assert error_of(form)["relative_l2"] == pytest.approx(0.0 if form == "rate" else 0.76, abs=0.005)
+
+
+def test_a_changed_wiring_with_a_kernel_of_its_own(here, monkeypatch):
+    """Its control is as far off as the null that lacks the change; kernels of other tests stay as they are."""
+    for kernels in (of_cells.KERNELS, of_algebra.KERNELS):
+        monkeypatch.setitem(kernels, "square", None)
+    (here / "fading.py").write_text(blocks("own_wiring.md")[3])
+    for name, words in {
+        "rate": "SYSTEM",
+        "dale": "SYSTEM --form dale",
+        "control": "CONTROL",
+        "kernel": "SYSTEM --kernel square",
+    }.items():
+        done = run("compare", "mine.npz", "--wiring", *f"fading:{words}".split(), *BRIEF, "--out", name)
+        assert done.exit_code == 0, done.stderr
+    assert all(error_of(name)["relative_l2"] < 1e-6 for name in ("rate", "dale", "kernel"))
+    control = error_of("control")
+    assert control["relative_l2"] == pytest.approx(control["not_fading_relative_l2"], rel=1e-6)
+    assert control["relative_l2"] > 0.1
+    assert not np.allclose(np.load("rate/output.npy"), np.load("kernel/output.npy"), rtol=0.01)
 
 
 def cells_page(here):

@@ -58,7 +58,8 @@ class Case(NamedTuple):
     context : ndarray, (n_context, d_model), or None
         Source of keys and values; None: the tokens.
     mask : ndarray of bool, (n_token, n_context), or None
-        True where a token may attend; `~attn_mask` of `torch.nn.MultiheadAttention`.
+        True where a token may attend. The `attn_mask` of `torch.nn.MultiheadAttention` is the opposite (True where it may
+        not): turn it round.
     targets : ndarray, (n_token, d_model), or None
         Desired output, for the gradients.
     calibration : ndarray, (n_sequence, n_token, d_model), or None

@@ -59,11 +59,12 @@ except ValueError as error:
 # The anatomy objects
 # -------------------
 #
-# Circuits are checked against rules of the anatomy: each cell excites or inhibits, but not both; core thalamus reaches
-# layers 3 and 4; L5 PT cells do not reach the nucleus that drives their own area; and so on. A rule can be broken on
-# purpose, with ``breaks={"core to layers 3 and 4": "why"}``. Here there is a better way: a stop in layer 4, where core
-# axons do end. The cell type is new. It has one port, ``soma``, which lies in L4, and its *rule*, the value that it
-# represents, is the value at that port.
+# Circuits are checked against rules of the anatomy: every synapse of a cell has the sign of its transmitter; core thalamus
+# reaches layers 3 and 4; L5 PT cells do not reach the nucleus that drives their own area; and so on. (Negative weights of
+# a cell that excites are no breach: they run through inhibitory relay cells, which forms under Dale's law add, and
+# which the rules do not look at.) A rule can be broken on purpose, with ``breaks={"core to layers 3 and 4": "why"}``. Here
+# there is a better way: a stop in layer 4, where core axons do end. The cell type is new. It has one port, ``soma``,
+# which lies in L4, and its *rule*, the value that it represents, is the value at that port.
 
 STELLATE = ca.CellType("spiny stellate", "L4", ports={"soma": 0.0}, value="soma", sites={"soma": "L4"})
 
@@ -159,8 +160,8 @@ with style():
 # 1. Weigh the skip: give ``"stream -> higher_order.soma"`` the weights ``0.5`` and change the algebra with it.
 # 2. Let the skip end at the wrong token, with a permutation ``P`` and the expression ``"im, ij -> jm"``. Is this a
 #    better control than the lesion?
-# 3. Write the wiring of a reticular nucleus, whose cells inhibit the core by the mean of all others. CONTRIBUTING has
-#    it.
+# 3. Write the wiring of a reticular nucleus, whose cells inhibit the core by the mean of all others. :doc:`Your own
+#    wiring </own_wiring>` has it.
 #
-# Next: :doc:`softmax <07_softmax>`. Deeper: :doc:`whole transformer blocks </block>`, whose skip breaks the rule on
-# purpose, and the section *Adding* of CONTRIBUTING.
+# Next: :doc:`softmax <07_softmax>`. Deeper: :doc:`your own wiring and its algebra </own_wiring>`, :doc:`whole transformer
+# blocks </block>`, whose skip breaks the rule on purpose, and the section *Adding* of CONTRIBUTING.
