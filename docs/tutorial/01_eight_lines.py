@@ -104,8 +104,9 @@ assert len(circuit.projections) == 8
 # are one of its *microcolumns*. (``context`` is the axis of the tokens that answer; here they are the same tokens.)
 #
 # And the interneuron is not told :math:`Z`. It hears the L2/3 cells *after* it has divided them, and goes on changing
-# its own rate until their sum is one. It then holds :math:`Z`, by a loop and not by a formula. That is why a circuit
-# has to settle, and why its answer has to be measured.
+# its own rate until their sum is one. It then holds :math:`Z`, which it found by a loop. What makes it exact is an
+# assumption: by rule it integrates without a leak (``normaliser="plausible"`` leaks, and comes near only). That is why a
+# circuit has to settle, and why its answer has to be measured.
 #
 # What the cells should do
 # ------------------------
