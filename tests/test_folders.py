@@ -58,7 +58,8 @@ def test_export(word, name, folders):
 
 
 def test_a_run_is_repeated(folders):
-    done = run("repeat", folders[0], "--out", "again")
+    done = run("repeat", folders[0], "--out", "again", "--quiet")
+    assert not done.stderr
     assert "the answer and what was recorded are bit for bit the same" in done.stdout
     assert {path.name for path in Path("again").iterdir()} >= RUN_FILES
     assert json.loads(run("diff", folders[0], "again", "--json").stdout)["results"] == {}

@@ -10,6 +10,7 @@ from brian2 import second
 from rich.table import Table
 
 from cortical_attention.command import options as o
+from cortical_attention.command.progress import progress
 from cortical_attention.command.status import FAILED, status_by
 from cortical_attention.command.tables import console_for, judgement
 from cortical_attention.export.nix import write_nix
@@ -126,12 +127,14 @@ def repeat(
     folder: Folder,
     out: o.out_option("results/compare/CASE-WIRING-FORM-TIME-HASH") = None,
     overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
 ):
     """Run the circuit of a result again, with its case, settings and seeds, and say whether the answer is the same."""
     before = load(folder)
     check_folder(out, overwrite)
-    after = before.repeat()
     about = [before.case.name, before.report["wiring"], before.report["form"]]
+    with progress(f"{about[1]} wiring, {about[2]} form", quiet) as told:
+        after = before.repeat(told)
     place = result_folder("compare", {"repeated": str(folder)}, out, overwrite, about)
     after.save(place, overwrite=True)
     same = not _arrays_differing(*({name: getattr(each, name) for name in ARRAYS} for each in (before, after)))

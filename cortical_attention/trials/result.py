@@ -258,8 +258,13 @@ class Result(NamedTuple):
             save_figure(self.comparison(), folder / "comparison.png")
         return folder
 
-    def repeat(self) -> "Result":
+    def repeat(self, report: Any = None) -> "Result":
         """Run the same circuit on the same case with the same settings and seeds again.
+
+        Parameters
+        ----------
+        report : callable, optional
+            Brian2's progress report.
 
         Returns
         -------
@@ -273,7 +278,7 @@ class Result(NamedTuple):
         """
         options = restored(self.provenance["options"])
         given = self.calibration if self.calibration.source == GIVEN else None  # others are found again
-        return _run(self.case, options._replace(calibration=given))
+        return _run(self.case, options._replace(calibration=given), report)
 
 
 def attend(
@@ -406,9 +411,9 @@ def calibrate(
     return calibrate_cases(cases, Options(wiring, kernel, normaliser, settings).checked())
 
 
-def _run(case, options):
+def _run(case, options, report=None):
     """Result of a case under checked options."""
-    compared = compare(case, options)
+    compared = compare(case, options, report)
     run = compared.run
     found = dict.fromkeys(ARRAYS) | results.results_of(compared)
     provenance = results.run_json(compared.answer, options, case.name)
