@@ -15,7 +15,7 @@ lint: .venv/lint
 
 # The site in docs/_build/html, with every script of tutorial and gallery run; a warning is an error, and the network unused.
 docs: .venv/docs
-	$(BIN)/python -m sphinx -b html -W --keep-going -j 2 docs docs/_build/html
+	$(BIN)/python -m sphinx -b html -W --keep-going -j 2 $(SPHINX) docs docs/_build/html
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
