@@ -24,7 +24,7 @@ FRESH = {"code generation target": "auto", "device": "RuntimeDevice", "default c
 def pytest_configure(config):
     """Marks, and Ctrl-C as in a terminal: a shell has what it starts in the background ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "slow: left to `.ci/run`; each has a quick sibling")
+    config.addinivalue_line("markers", "slow: run by hand and every week; each has a quick sibling")
     config.addinivalue_line("markers", "pictures: renders the pictures of a comparison, which other tests only draw")
 
 

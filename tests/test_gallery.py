@@ -12,6 +12,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "docs" / "gallery").glob("plot_*.p
 MOST = 30  # lines of code
 
 
+@pytest.mark.slow  # `make docs` runs them too
 @pytest.mark.parametrize("script", SCRIPTS, ids=[each.stem for each in SCRIPTS])
 def test_a_script_leaves_one_figure(script, tmp_path, monkeypatch):
     if script.stem == "plot_wiring" and diagram.missing():

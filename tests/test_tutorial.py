@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 FOLDER = Path(__file__).parents[1] / "docs" / "tutorial"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
 NEEDS = {"03": ("pandas", "elephant")}  # beyond the package
+QUICK = "01", "02", "03", "06"  # the others are slow tests; `make docs` runs them all
 MOST_LINES = 90  # of code, without text
 named = pytest.mark.parametrize("script", SCRIPTS, ids=[each.stem for each in SCRIPTS])
 
@@ -56,7 +57,10 @@ def test_links_lead_to_pages(script):
         assert place.is_file(), page
 
 
-@named
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(each, id=each.stem, marks=[pytest.mark.slow] * (each.name[:2] not in QUICK)) for each in SCRIPTS],
+)
 def test_it_runs_and_draws(script, tmp_path, monkeypatch):
     """In an empty folder, which stays empty, with warnings as errors."""
     for name in NEEDS.get(script.name[:2], ()):

@@ -163,7 +163,7 @@ def test_it_has_every_option_of_compare():
     from cortical_attention.experiments import compare
 
     watched, compared = ({*inspect.signature(each.main).parameters} for each in (watching, compare))
-    assert compared - watched == {"plan", "report"}
+    assert compared - watched == {"plan"}
     assert watched - compared == {"chunk", "port", "browser"}
 
 

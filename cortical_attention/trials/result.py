@@ -355,7 +355,7 @@ def attend(
         With each notice of the case and of the wiring, and if the circuit has not settled: why.
     """
     if not isinstance(case, Case):
-        raise CaseError(f"case is of type {type(case).__name__} but needs to be a Case, as of load_case or from_torch")
+        raise CaseError(f"case is of type {type(case).__name__} but needs to be a Case, of load_case or from_torch")
     case = from_arrays(arrays(case), name=case.name)._replace(notices=case.notices)  # it may have been changed
     for notice in case.notices:
         warnings.warn(notice, stacklevel=2)
