@@ -321,7 +321,7 @@ def test_what_is_played_has_to_fit():
 
 
 def alike(text):
-    """Names of code objects without the number that Brian2 gives them while an object of that name, of another test, lives."""
+    """Names of code objects without the number that Brian2 gives them while one of another test lives."""
     return re.sub(r"_codeobject_\d+", "_codeobject", text)
 
 
