@@ -18,6 +18,8 @@ from cortical_attention.trials.batch import Prediction
 from tests.command import QUICK, check_refused, run, saved
 from tests.pages import no_browser, opened, result_of
 
+pytestmark = pytest.mark.slow  # `make test` would take too long
+
 pytest.importorskip("bokeh", reason="the extra report is not installed")
 in_a_browser = pytest.mark.skipif(no_browser() is not None, reason=str(no_browser()))
 READY = "document.body.dataset.ready === 'yes'"

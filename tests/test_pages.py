@@ -145,6 +145,7 @@ def drives():
     return {"basal": query[0, 2, 1], "apical": key[0, 1, 1]}
 
 
+@pytest.mark.slow
 def test_the_page_on_cells(here):
     names, (*_, membrane) = cells_page(here)
     v, spikes = names["v"], names["spikes"]
@@ -208,6 +209,7 @@ SITUATIONS = [  # words of the command, exit status, what the page quotes
 ]
 
 
+@pytest.mark.slow
 def test_messages_of_the_page_on_questions(here):
     """Each is printed in the situation that the page describes, word by word."""
     page = " ".join((DOCS / "questions.md").read_text(encoding="utf-8").split())

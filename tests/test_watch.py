@@ -16,6 +16,8 @@ import pytest
 from tests.command import BRIEF, PATIENCE, ROOT, check_refused, run, saved
 from tests.pages import BROWSER, no_browser
 
+pytestmark = pytest.mark.slow  # `make test` would take too long
+
 pytest.importorskip("bokeh", reason="the extra report is not installed")
 in_a_browser = pytest.mark.skipif(no_browser() is not None, reason=str(no_browser()))
 LONGER = {"settle": 0.06, "duration": 0.12}
