@@ -187,7 +187,7 @@ def test_not_enough_memory(monkeypatch):
         raise MemoryError("Unable to allocate 9 TiB")
 
     monkeypatch.setattr("cortical_attention.trials.comparison.run", fail)
-    check_refused("compare", saved(), names="9 tib", status=1)
+    check_refused("compare", saved(), names="unable to allocate 9 TiB", status=1)
 
 
 # What fails after the run

@@ -52,7 +52,8 @@ def _ending(error):
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
     if isinstance(error, MemoryError):
-        return FAILED, f"there is not enough memory: {str(error).lower() or 'a smaller case may fit'}"
+        said = str(error) or "a smaller case may fit"
+        return FAILED, f"there is not enough memory: {said[0].lower()}{said[1:]}"
     if isinstance(error, ImportError):
         return BAD_INPUT, str(error)
     return _ending_of_ours(error) if isinstance(error, ValueError | RuntimeError) else None
