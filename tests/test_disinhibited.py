@@ -45,10 +45,11 @@ def test_voltages_below_threshold_are_those_of_the_linear_system(basal, apical):
 
 
 def rate(cell, basal, apical, n=60):
-    """Mean rate (Hz) of cells under one pair of currents (pA), and its standard error."""
+    """Mean rate (Hz) of cells under one pair of currents (pA), and its standard error; of several pairs, arrays."""
+    currents = (np.repeat(each, n) * pA for each in np.broadcast_arrays(basal, apical))
     with device("numpy"):
-        found = counts(np.full(n, basal) * pA, np.full(n, apical) * pA, cell, 2 * second, seed=3)["total"] / 2
-    return found.mean(), found.std() / np.sqrt(n)
+        found = counts(*currents, cell, 2 * second, seed=3)["total"].reshape(*np.shape(basal), n) / 2
+    return found.mean(axis=-1), found.std(axis=-1) / np.sqrt(n)
 
 
 def test_a_point_cell_only_sums():
@@ -61,11 +62,12 @@ def test_a_point_cell_only_sums():
 def test_release_raises_the_gain_of_the_basal_input():
     """With apical input the same increase of basal input adds more spikes, and less so where nothing is released."""
     cell, kept = Disinhibited(), CONTROLS["release removed"]
-    basal, apical = (1500.0, 3000.0), (0.0, 1200.0)
-    for each in (cell, kept):
-        added = [rate(each, basal[1], y)[0] - rate(each, basal[0], y)[0] for y in apical]
-        assert added[1] > added[0]
-    gains = [rate(each, basal[1], apical[1])[0] / max(rate(each, basal[1], 0.0)[0], 0.1) for each in (cell, kept)]
+    basal, apical = np.meshgrid([1500.0, 3000.0], [0.0, 1200.0], indexing="ij")
+    rates = [rate(each, basal, apical)[0] for each in (cell, kept)]
+    for each in rates:
+        without, with_apical = each[1] - each[0]
+        assert with_apical > without
+    gains = [each[1, 1] / max(each[1, 0], 0.1) for each in rates]
     assert gains[0] > 1.5 * gains[1]
 
 
@@ -75,7 +77,7 @@ def test_each_control_is_another_cell(name):
     assert with_inputs != pytest.approx(rate(Disinhibited(), 2000.0, 1000.0)[0], rel=0.05)
 
 
-@pytest.mark.parametrize("form", ["disinhibited", "point"])
+@pytest.mark.parametrize("form", [pytest.param("disinhibited", marks=pytest.mark.slow), "point"])
 def test_a_closed_microcolumn_is_silent_and_an_open_one_is_not(form):
     """Although the apical dendrite of the closed one is driven as well."""
     sizes = {"n_head": 1, "d_model": 4, "d_key": 4, "d_value": 2, "scale": 2.0}

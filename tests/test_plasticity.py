@@ -99,7 +99,9 @@ def test_copies_keep_weights_of_their_own_and_add_up_to_what_shared_ones_learn()
 
 
 @COMPILED
-@pytest.mark.parametrize(("form", "target"), [(RATE, "cpp"), (SPIKING, "cpp"), (SPIKING, "cython")])
+@pytest.mark.parametrize(
+    ("form", "target"), [(RATE, "cpp"), (SPIKING, "cpp"), pytest.param(SPIKING, "cython", marks=pytest.mark.slow)]
+)
 def test_compiled_circuits_learn_the_same(form, target):
     plan, *_ = delta_rule()
     found, right = (learnt(plan, form, each) for each in (target, "numpy"))
