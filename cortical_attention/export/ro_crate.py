@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from cortical_attention.readout.files import FolderError, replacing_folder
-from cortical_attention.readout.names import EXPORTS, RESULT_FILES
+from cortical_attention.readout.names import OF_A_FORM
 
 VERSION = "1.1"  # of RO-Crate; the version that the profile extends
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -19,6 +19,7 @@ SOFTWARE = "cortical-attention"
 LICENCE = ("https://spdx.org/licenses/MIT", "MIT License")  # of the software, as in setup.cfg
 NO_LICENCE = "Not stated: the owner of this result has to choose a licence before it is published."
 INPUTS = ("case.npz", "calibration.json")
+BATCHES = ("outputs.npy", "references.npy")  # of `digits`
 DRAWN = ("raster-*.png", "comparison-*.png")  # by `show`
 FORMATS = {
     ".npz": "application/zip", ".npy": "application/octet-stream", ".json": "application/json", ".png": "image/png",
@@ -33,6 +34,11 @@ DESCRIPTIONS = {
     "reference_attention.npy": "attention weights of the algebra, (n_head, n_token, n_context)",
     "comparison.json": "figures of agreement between circuit and algebra, beside their nulls",
     "recording.h5": "spikes, rates and recorded variables of cells, in the layout of SONATA",
+    "shown.json": "what tokens stand for: words, or images",
+    "comparisons.json": "figures of agreement for each input",
+    "outputs.npy": "answers of the circuit to all inputs, (n_input, n_token, d_model)",
+    "references.npy": "answers of the algebra to all inputs, (n_input, n_token, d_model)",
+    "attention.png": "picture of attention over what tokens stand for",
     "run.json": "settings with units, seeds, versions and commit of the run",
     "raster.png": "picture of the spikes, or values, of every population over time",
     "comparison.png": "picture of the answer of the circuit beside that of the algebra",
@@ -97,10 +103,9 @@ def _check_place(folder, place):
 
 
 def _files(folder):
-    """Files of a result (list of Path): those that belong to one, exports, the page, and pictures of parts."""
-    known = (*RESULT_FILES, *EXPORTS, "report.html")
+    """Files of a result (list of Path): those that belong to one, exports, what tokens stand for, and pictures."""
     drawn = [path for pattern in DRAWN for path in sorted(folder.glob(pattern))]
-    return [path for path in (*(folder / name for name in known), *drawn) if path.is_file()]
+    return [path for path in (*(folder / name for name in (*OF_A_FORM, *BATCHES)), *drawn) if path.is_file()]
 
 
 def _describe_root(crate, provenance, report, about):
