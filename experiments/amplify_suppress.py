@@ -70,6 +70,20 @@ CLIMB, IN_SPIKES = ", climbed", f"{OWN_LOW}, in spikes"
 CONSTANT = {"d2": ("at most", ASKED["all_signs"] - 1), "grik4": ("at least", ASKED["all_signs"])}  # of six signs
 
 
+# Circuits
+def examined(tuned, design, seeds, seed, report):
+    """Rows of all circuits, shares of the range around those that were climbed, and the courses of one."""
+    points = {each["row"]["mechanism"]: each["point"] for each in tuned}
+    best = {name: point for name, point in CLIMBED.items() if name in points}
+    asked = asked_of(points) + asked_of(best, CLIMB) + constant_of(OWN_LOW, best[OWN_LOW])
+    rows = examine(asked, design, seeds, seed, report)
+    if design.spikes:
+        rows.append(examine_spikes(Asked(IN_SPIKES, OWN_LOW, points[OWN_LOW]), design, seeds, seed))
+    climbed = {name: nearby(name, point, design, seed) for name, point in best.items()}
+    shown = {name: np.array([each]) for name, each in best[OWN_LOW].items()}
+    return rows, climbed, courses(circuits(OWN_LOW, shown), trials(design.search, child(seed, SHOWN)))
+
+
 # Reference
 def figures_of(tuned, climbed, rows):
     """Figures by name: of circuits whose D2 cells hear low input and GRIK4 cells conflict, and of controls (dict of dict).
@@ -226,18 +240,14 @@ def main(
     o.within("--seed", seed, 0, 2**32 - 1)
     output.check()
     design, given = QUICK if quick else FULL, {"seeds": seeds, "seed": seed, "quick": quick}
-    n = len(design.mechanisms)
-    with output.progress("amplify and suppress") as report:
-        tuned = [tune(each, design, seed, part_of(report, k, n + 2)) for k, each in enumerate(design.mechanisms)]
-        points = {each["row"]["mechanism"]: each["point"] for each in tuned}
-        best = {name: point for name, point in CLIMBED.items() if name in points}
-        asked = asked_of(points) + asked_of(best, CLIMB) + constant_of(OWN_LOW, best[OWN_LOW])
-        rows = examine(asked, design, seeds, seed, part_of(report, n, n + 2))
-        if design.spikes:
-            rows.append(examine_spikes(Asked(IN_SPIKES, OWN_LOW, points[OWN_LOW]), design, seeds, seed))
-        climbed = {name: nearby(name, point, design, seed) for name, point in best.items()}
-        shown = {name: np.array([each]) for name, each in best[OWN_LOW].items()}
-        drawn = courses(circuits(OWN_LOW, shown), trials(design.search, child(seed, SHOWN)))
+    tuned, n = [], len(design.mechanisms)
+    try:
+        with output.progress("amplify and suppress") as report:
+            for k, mechanism in enumerate(design.mechanisms):
+                tuned.append(tune(mechanism, design, seed, part_of(report, k, n + 2)))
+            rows, climbed, drawn = examined(tuned, design, seeds, seed, part_of(report, n, n + 2))
+    except KeyboardInterrupt:
+        return output.stopped("amplify_suppress", given, {"trials": seed}, rows=[], tuned=tuned)
     figures = figures_of(tuned, climbed, rows)
     folder, content = output.folder("amplify_suppress", given), output.provenance(given, {"trials": seed})
     rates = {name: each.mean(axis=1).tolist() for name, each in drawn[1].items()}

@@ -220,9 +220,14 @@ def main(
     o.check_target(target)
     output.check()
     parameters = {"seeds": seeds, "cells": cells, "quick": quick, "target": target, "seed": seed}
-    measured = {cell: run_cell(cell, seeds, cells, seed, target) for cell in RELAYS}
-    rows = [row for cell, each in measured.items() for row in rows_of(cell, each)]
-    temperatures = temperatures_of(*measure(seeds, FEWER if quick else N_CIRCUIT, seed, target))
+    measured, rows = {}, []
+    try:
+        for cell in RELAYS:
+            measured[cell] = run_cell(cell, seeds, cells, seed, target)
+            rows += rows_of(cell, measured[cell])
+        temperatures = temperatures_of(*measure(seeds, FEWER if quick else N_CIRCUIT, seed, target))
+    except KeyboardInterrupt:
+        return output.stopped("layer_6", parameters, {"first": seed}, rows=rows)
     figures = figures_of(rows, temperatures)
     courses = {cell: each["course"] for cell, each in measured.items()}
     folder, content = output.folder("layer_6", parameters), output.provenance(parameters, {"first": seed})

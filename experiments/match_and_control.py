@@ -220,10 +220,14 @@ def main(
     output.check()
     n_trial = max(trials // 4, 8) if quick else trials
     chosen = range(seed, seed + seeds)
-    tau, tried = chosen_kernel(2**31 + seed, trials if quick else MORE * trials)
-    rows = [row for window in WINDOWS for row in rows_of(window, tau, chosen, n_trial)]
+    parameters, rows = {"seeds": seeds, "trials": trials, "seed": seed, "quick": quick}, []
+    try:
+        tau, tried = chosen_kernel(2**31 + seed, trials if quick else MORE * trials)
+        for window in WINDOWS:
+            rows += rows_of(window, tau, chosen, n_trial)
+    except KeyboardInterrupt:
+        return output.stopped("match_and_control", parameters, {"trains": list(chosen)}, rows=rows)
     figures = figures_of(rows)
-    parameters = {"seeds": seeds, "trials": trials, "seed": seed, "quick": quick}
     folder, content = (
         output.folder("match_and_control", parameters),
         output.provenance(parameters, {"trains": list(chosen)}),

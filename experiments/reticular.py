@@ -78,6 +78,12 @@ def judge(figures):
     return found
 
 
+def _rows(results):
+    """Rows of all cells, by what was measured; those of selection as `rows`."""
+    names = {"rows": "selection", "ramps": "ramps", "rhythms": "rhythms", "gates": "gates"}
+    return {name: [row for each in results.values() for row in each[kind]] for name, kind in names.items()}
+
+
 @with_output
 def main(
     seeds: Annotated[
@@ -96,21 +102,20 @@ def main(
     o.check_target(target)
     output.check()
     chosen = list(range(seed, seed + seeds))
-    results = {cell: measure(cell, chosen, seed, quick, target) for cell in RELAYS}
-    figures, parameters = figures_of(results), {"seeds": seeds, "seed": seed, "quick": quick, "target": target}
-    folder, content = (
-        output.folder("reticular", parameters),
-        output.provenance(parameters, {"scores": seed, "noise": seed}),
-    )
-    rows = {name: [row for each in results.values() for row in each[name]] for name in next(iter(results.values()))}
-    swept = Swept({}, {}, False)
-    result = swept.result(
-        rows["selection"], **{name: rows[name] for name in ("ramps", "rhythms", "gates")}, figures=figures
-    )
+    results, parameters = {}, {"seeds": seeds, "seed": seed, "quick": quick, "target": target}
+    seeds_of = {"scores": seed, "noise": seed}
+    try:
+        for cell in RELAYS:
+            results[cell] = measure(cell, chosen, seed, quick, target)
+    except KeyboardInterrupt:
+        return output.stopped("reticular", parameters, seeds_of, **_rows(results))
+    figures, rows, swept = figures_of(results), _rows(results), Swept({}, {}, False)
+    folder, content = output.folder("reticular", parameters), output.provenance(parameters, seeds_of)
+    result = swept.result(**rows, figures=figures)
     output.report(
         "reticular", folder, result, draw(results), content, Group(tables(results), judgement(figures)), judge(figures)
     )
-    broad = of(rows["selection"], pattern="broad")
+    broad = of(rows["rows"], pattern="broad")
     return status_of(swept, [row["drift"] <= DRIFT for row in broad])
 
 

@@ -137,6 +137,27 @@ def test_errors_of_the_command_are_not_kept_back():
     assert done.stderr.endswith("ZeroDivisionError: a bug of ours\n")
 
 
+@pytest.mark.parametrize(("known", "said"), [("silence()", "interrupted"), ("", "never interrupted")])
+def test_an_interruption_in_a_finalizer_is_not_lost(known, said):
+    """It is without `silence`, as in all Python."""
+    done = python(
+        "-c",
+        "import signal, time, weakref\n"
+        "from cortical_attention.command.terminal import silence\n"
+        f"{known}\n"
+        "class Object: pass\n"
+        "one = Object()\n"
+        "reference = weakref.ref(one, lambda _: signal.raise_signal(signal.SIGINT))\n"
+        "try:\n"
+        "    del one\n"
+        "    time.sleep(5)\n"
+        "    print('never interrupted')\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')",
+    )
+    assert done.stdout.strip() == said
+
+
 def test_warnings_that_are_asked_for_are_shown(monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "default::UserWarning")
     done = python(*command(HERE))

@@ -11,9 +11,10 @@ from cortical_attention.command import options as o
 from cortical_attention.command.pages import check_bokeh, make_page
 from cortical_attention.command.printed import printed
 from cortical_attention.command.progress import progress
+from cortical_attention.command.status import INTERRUPTED
 from cortical_attention.command.tables import console_for, say
 from cortical_attention.readout.files import check_folder, result_folder
-from cortical_attention.trials.batch import write
+from cortical_attention.trials.batch import Swept, write
 from cortical_attention.trials.provenance import provenance
 
 
@@ -68,6 +69,18 @@ class Output(NamedTuple):
         write(experiment, folder, result, figure, content | {"printed": printed(table, predictions)})
         say(experiment, result, table, predictions, folder, self.console, self.json, as_json)
         self.finish(folder)
+
+    def stopped(self, experiment, parameters, seeds, **computed):
+        """Write what was computed before an interruption, without figures: the exit status of one.
+
+        Raises KeyboardInterrupt if that is nothing.
+        """
+        if not any(computed.values()):
+            raise KeyboardInterrupt
+        folder, content = self.folder(experiment, parameters), self.provenance(parameters, seeds)
+        result = Swept({}, {}, True).result(computed.pop("rows"), figures={}, **computed)
+        self.report(experiment, folder, result, None, content, "", ())
+        return INTERRUPTED
 
     def finish(self, folder):
         """Make the page of the result in a folder, if one is asked for."""

@@ -5,6 +5,7 @@ Ctrl-C is for the command alone.
 this project from Python keeps the logging that they have set. Local workers load this module before any other.
 """
 
+import _thread
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ import threading
 from contextlib import contextmanager
 
 INTERRUPTION = {signal.SIGINT}
+AGAIN = 0.05  # s; chosen: longer than a finalizer takes, and too short to be noticed
 
 
 def silence():
@@ -31,8 +33,11 @@ def silence():
         os.environ["PYTHONWARNINGS"] = "ignore"  # for the processes that this one starts
 
 
-def _keep_back(_):
-    """Exception hook that prints nothing."""
+def _keep_back(error):
+    """Exception hook that prints nothing. Python drops an interruption that comes while a finalizer runs, and Brian2 has
+    many of these, so it is sent again when that one has ended."""
+    if issubclass(error.exc_type, KeyboardInterrupt):
+        threading.Timer(AGAIN, _thread.interrupt_main).start()
 
 
 def dask_setup(worker):
