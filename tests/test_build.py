@@ -43,7 +43,7 @@ def sources(folder, plan, form, cells=1):
     brian2.set_device("compiled", directory=str(folder), build_on_run=True, compile=False, run=False)
     try:
         how = network.Construction(
-            form, rate_units(plan), 1, cells, True, Clock(1 * ms), plan.protocol.phase, dense=True
+            form, rate_units(plan), 1, cells, True, Clock(1 * ms, name="circuit_clock"), plan.protocol.phase, dense=True
         )
         wired = network.wire(plan.circuit, how)
         engine.lay_out(wired.layout)
