@@ -17,7 +17,7 @@ from cortical_attention.export.ro_crate import LICENCE, METADATA, PROFILE, write
 from cortical_attention.export.sonata import write_sonata
 from cortical_attention.inputs.suite import random_case
 from cortical_attention.readout.files import FolderError
-from cortical_attention.readout.names import SHOWN
+from cortical_attention.readout.names import BATCHES, SHOWN
 from cortical_attention.readout.recording import spikes_by_cell
 
 pytestmark = pytest.mark.filterwarnings("ignore:the circuit has not settled")  # runs are brief
@@ -131,6 +131,7 @@ def test_ro_crate_is_read_by_its_library(folder, result, tmp_path):
     rocrate = pytest.importorskip("rocrate.rocrate")
     (folder / "notes of mine.txt").write_text("private")
     (folder / SHOWN).write_text('{"tokens": [{"name": "hen"}]}')
+    np.save(folder / BATCHES[0], result.output[None])
     packed(folder, tmp_path / "crate")
     crate = rocrate.ROCrate(tmp_path / "crate")
     assert crate.root_dataset["conformsTo"].id == PROFILE

@@ -137,14 +137,14 @@ def test_errors_of_the_command_are_not_kept_back():
     assert done.stderr.endswith("ZeroDivisionError: a bug of ours\n")
 
 
-@pytest.mark.parametrize(("known", "said"), [("silence()", "interrupted"), ("", "never interrupted")])
-def test_an_interruption_in_a_finalizer_is_not_lost(known, said):
-    """It is without `silence`, as in all Python."""
+@pytest.mark.parametrize(("before", "said"), [("silence()", "interrupted"), ("", "never interrupted")])
+def test_an_interruption_in_a_finalizer_is_not_lost(before, said):
+    """Without `silence` it is lost, as in any Python program."""
     done = python(
         "-c",
         "import signal, time, weakref\n"
         "from cortical_attention.command.terminal import silence\n"
-        f"{known}\n"
+        f"{before}\n"
         "class Object: pass\n"
         "one = Object()\n"
         "reference = weakref.ref(one, lambda _: signal.raise_signal(signal.SIGINT))\n"

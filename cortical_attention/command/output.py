@@ -71,9 +71,10 @@ class Output(NamedTuple):
         self.finish(folder)
 
     def stopped(self, experiment, parameters, seeds, **computed):
-        """Write what was computed before an interruption, without figures: the exit status of one.
+        """Write what was computed before an interruption, and return the exit status of an interruption.
 
-        Raises KeyboardInterrupt if that is nothing.
+        `computed` has `rows` and what else the JSON file is to hold; it gets no figures. If all of it is empty, nothing is
+        written, and KeyboardInterrupt is raised.
         """
         if not any(computed.values()):
             raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from cortical_attention.readout.files import FolderError, replacing_folder
-from cortical_attention.readout.names import OF_A_FORM
+from cortical_attention.readout.names import BATCHES, OF_A_FORM
 
 VERSION = "1.1"  # of RO-Crate; the version that the profile extends
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -19,7 +19,6 @@ SOFTWARE = "cortical-attention"
 LICENCE = ("https://spdx.org/licenses/MIT", "MIT License")  # of the software, as in setup.cfg
 NO_LICENCE = "Not stated: the owner of this result has to choose a licence before it is published."
 INPUTS = ("case.npz", "calibration.json")
-BATCHES = ("outputs.npy", "references.npy")  # of `digits`
 DRAWN = ("raster-*.png", "comparison-*.png")  # by `show`
 FORMATS = {
     ".npz": "application/zip", ".npy": "application/octet-stream", ".json": "application/json", ".png": "image/png",

@@ -33,6 +33,8 @@ FORMS = ("rate", "dale", "spiking", "adaptive", "exponential", "biophysical", "d
 PARTS = tuple(f"{form}-{wiring}" for form in FORMS for wiring in ("mask", "memory", "softmax", "softmax_quadrants"))
 SHOWN = "shown.json"
 """What tokens stand for: words, or images with their tags and answers."""
+BATCHES = ("outputs.npy", "references.npy")
+"""Answers of circuit and algebra to every image of `digits`."""
 OF_A_FORM = (*RESULT_FILES, *EXPORTS, SHOWN, "comparisons.json", "attention.png")
 MORE_FILES = {
     "gradients": ("gradients.npz",),
@@ -41,7 +43,7 @@ MORE_FILES = {
     "transformer": ("words.png", SHOWN),
     "verdict": ("verdict.md", "map.png"),
     "match": ("over_time.png", *(f"{form}/{name}" for form in FORMS for name in OF_A_FORM)),
-    "digits": tuple(f"{form}/{name}" for form in FORMS for name in (*OF_A_FORM, "outputs.npy", "references.npy")),
+    "digits": tuple(f"{form}/{name}" for form in FORMS for name in (*OF_A_FORM, *BATCHES)),
     "barrel_cortex": tuple(f"{part}/{name}" for part in PARTS for name in (*RESULT_FILES, "report.html")),
 }
 
