@@ -71,6 +71,15 @@ def test_brian2_writes_what_is_rewritten_of_refractory_cells(tmp_path):
         assert ("_timedarray" in first) == (name != "superficial")  # elsewhere on and off cells lie side by side
 
 
+def test_a_program_is_the_same_whatever_other_objects_live(tmp_path, monkeypatch):
+    """Brian2 numbers the names of code objects after those that live, and what is rewritten is known by these names."""
+    alive, wire = [], network.wire
+    monkeypatch.setattr(network, "wire", lambda *given: alive.append(wire(*given)) or alive[-1])
+    first, second = (sources(tmp_path / name, plan_of(), SPIKING) for name in ("first", "second"))
+    assert first == second
+    assert len(alive) == 2
+
+
 def test_code_objects_are_joined_into_units(tmp_path):
     """What runs once in one, and all others in eight; each once; one in a form that is not known in none."""
     written = sources(tmp_path, plan_of(), SPIKING)

@@ -20,6 +20,7 @@ from unittest import mock
 
 import brian2
 from brian2 import Network, get_logger
+from brian2.core.names import find_name
 from brian2.devices import all_devices
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
@@ -63,6 +64,10 @@ class Compiled(CPPStandaloneDevice):
         runs = groupby(self.main_queue, key=_starts_clock)
         self.main_queue = [line for starts, lines in runs for line in (sorted(lines) if starts else lines)]
         super().build(*arguments, **options)
+
+    def code_object(self, owner, name, *arguments, **options):
+        """Code object named after those of this program, whatever others live: what follows knows them by their names."""
+        return super().code_object(owner, find_name(name, self.code_objects), *arguments, **options)
 
     layout: ClassVar[dict] = {}  # by group: shape of its cells, and strides of what they read (`nested`)
 
